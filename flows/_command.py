@@ -1,0 +1,180 @@
+"""What every command does around its flow: checks first, then a server, the run, its summary, its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows import _server
+from flows._memory import Peak, watch_memory
+from flows._settings import SomeOptions, read_settings
+from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.atomic import write_atomically
+from tasks.storage.store import Store
+
+EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
+DRAIN_SECONDS = 10.0
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Command(Generic[SomeOptions]):
+    """A command around one flow.
+
+    Args:
+        name: of the module in flows/.
+        description: the first lines of `--help`.
+        options: what it takes beside the experiment.
+        check: refuses input that cannot be worked on, before any work starts.
+        needs_tensorflow: whether the run will come to a step that does; it is then loaded while the server starts.
+        run: runs the flow and gives its summary.
+        show: prints the summary.
+        verdict: the exit code of a run that did not fail.
+    """
+
+    name: str
+    description: str
+    options: type[SomeOptions]
+    check: Callable[[Experiment], None]
+    needs_tensorflow: Callable[[Experiment, SomeOptions], bool]
+    run: Callable[[Experiment, SomeOptions], Summary]
+    show: Callable[[Summary], None]
+    verdict: Callable[[Summary, SomeOptions], int] = lambda _summary, _options: EXIT_SUCCESS
+
+
+def run_command(command: Command[SomeOptions], argv: list[str] | None) -> int:
+    """Runs a command and gives its exit code: 0 success, 1 failed, 2 refused before any work started."""
+    began = time.perf_counter()
+    begun = _server.take_begun()
+    with contextlib.ExitStack() as stack:
+        if begun:
+            stack.callback(begun.end)
+        try:
+            experiment, options = read_settings(
+                command.options,
+                sys.argv[1:] if argv is None else argv,
+                f"python -m flows.{command.name}",
+                command.description,
+            )
+            command.check(experiment)
+            Store(options.store).prepare()
+            _check_summary(options.summary)
+            local = begun or _local_server(stack)
+        except SystemExit as asked_for_help:
+            return int(asked_for_help.code or 0)
+        except Seq2SeqError as error:
+            _say(f"refused: {error}")
+            return EXIT_REFUSED
+        try:
+            peak = stack.enter_context(watch_memory(local.process.pid if local else None))
+            if local:
+                local.go()
+                if command.needs_tensorflow(experiment, options):
+                    _load_tensorflow_meanwhile()
+                local.wait_until_up()
+                stack.callback(_drain)
+                stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+            with _short_errors():
+                summary = command.run(experiment, options)
+        except Seq2SeqError as error:
+            _say(f"failed: {error}")
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            _say("interrupted; finished steps are kept, run the same command again to go on")
+            return EXIT_INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
+            _say(f"failed: {type(error).__name__}: {error}")
+            return EXIT_FAILED
+        summary |= _cost(peak, time.perf_counter() - began)
+        command.show(summary)
+        if options.summary:
+            _write_summary(options.summary, summary)
+        _say(_where_to_browse(local is not None))
+        return command.verdict(summary, options)
+
+
+def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
+    """A server for a command that is called from Python, unless one is configured and answers."""
+    if url := PREFECT_API_URL.value():
+        _server.check_configured(url)
+        return None
+    server = _server.launch()
+    stack.callback(server.end)
+    stack.enter_context(temporary_settings({PREFECT_API_URL: server.url}))
+    return server
+
+
+def _load_tensorflow_meanwhile() -> None:
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # the step that needs it says so
+            import tasks.seq2seq.training  # noqa: F401, PLC0415
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def _drain() -> None:
+    """Sends what Prefect still holds back: a server that ends before makes it print errors."""
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+@contextlib.contextmanager
+def _short_errors() -> Iterator[None]:
+    """Logs errors that the user can act on without their traceback."""
+
+    def shorten(record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], Seq2SeqError):
+            record.exc_info = record.exc_text = None
+        return True
+
+    loggers = [logging.getLogger(f"prefect.{name}") for name in ("flow_runs", "task_runs")]
+    for logger in loggers:
+        logger.addFilter(shorten)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(shorten)
+
+
+def _check_summary(path: Path | None) -> None:
+    if path and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise SettingsError(f"--summary {path} cannot be written; name a file in a folder that exists")
+
+
+def _write_summary(path: Path, summary: Summary) -> None:
+    write_atomically(path, json.dumps(summary, indent=1, default=str))
+
+
+def _cost(peak: Peak, seconds: float) -> Summary:
+    return {
+        "peak_rss_mib": round(peak.all_mib, 1),
+        "peak_rss_without_server_mib": round(peak.without_server_mib, 1),
+        "peak_rss_server_mib": round(peak.server_mib, 1),
+        "total_seconds": round(seconds, 3),
+    }
+
+
+def _where_to_browse(local: bool) -> str:
+    if local:
+        return "history of runs: `prefect server start`, then http://127.0.0.1:4200"
+    return f"history of runs: {str(PREFECT_API_URL.value()).removesuffix('/api')}"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,150 @@
+"""Settings from a TOML file, the environment and flags, as one experiment and the command's own options.
+
+Flags win over the environment (`SEQ2SEQ_`, `__` between levels), which wins over the file. Paths in the
+file are relative to it, others to the current folder; all become absolute, since schedules run elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.rules import check_experiment, check_section, nearest
+from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData
+
+ROOT = Path(__file__).parent.parent
+
+
+class Options(Section):
+    """What every command takes beside the experiment."""
+
+    config: Path | None = Field(None, description="TOML file with the experiment")
+    store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
+    summary: Path | None = Field(None, description="file to write the result to, as JSON")
+    refresh: bool = Field(False, description="make everything again, whatever is cached")
+
+
+SomeOptions = TypeVar("SomeOptions", bound=Options)
+
+
+def read_settings(
+    options: type[SomeOptions], argv: list[str], program: str, description: str
+) -> tuple[Experiment, SomeOptions]:
+    """The experiment and the options that file, environment and flags describe.
+
+    Raises:
+        SettingsError: naming every fault with its key; unknown flags with the nearest known one.
+        SystemExit: for `--help`, which it prints.
+    """
+    arguments = cast(
+        "type[BaseSettings]",
+        type("Arguments", (BaseSettings, Experiment, options), {"__doc__": description, "model_config": _CONFIG}),
+    )
+    flags = _read_flags(arguments, argv, program)
+    environment = EnvSettingsSource(arguments)()
+    given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
+    own = {name: given.pop(name) for name in options.model_fields if name in given}
+    chosen = cast("SomeOptions", check_section(options, own))
+    if chosen.config:
+        given = _merge(read_toml(chosen.config), given)
+    return check_experiment(given), chosen
+
+
+_CONFIG = SettingsConfigDict(
+    extra="forbid",
+    env_prefix="SEQ2SEQ_",
+    env_nested_delimiter="__",
+    cli_exit_on_error=False,
+    cli_avoid_json=True,
+    cli_hide_none_type=True,
+    cli_implicit_flags=True,
+)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The experiment in a TOML file, its paths made absolute.
+
+    Raises:
+        SettingsError: the file is missing or no TOML.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"--config {path} is no TOML: {error}") from error
+    return absolute_paths(content, path.absolute().parent)
+
+
+def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """`raw` with every path setting made absolute: relative ones start from `base`."""
+
+    def resolve(section: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+        return {
+            name: str(base / Path(value).expanduser()) if name in names and isinstance(value, str) else value
+            for name, value in section.items()
+        }
+
+    result = resolve(raw, _path_fields(Options))
+    if isinstance(result.get("data"), Mapping):
+        result["data"] = resolve(result["data"], _path_fields(FilesData))
+    return result
+
+
+def _path_fields(model: type[BaseModel]) -> set[str]:
+    return {name for name, field in model.model_fields.items() if field.annotation in (Path, Path | None)}
+
+
+def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
+    words = [_with_underscores(word) for word in argv]
+    known = list(_flags(arguments))
+    for word in words:
+        name = word.removeprefix("--").split("=")[0]
+        if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
+            keys = ", ".join(f"--{flag}" for flag in known if flag.startswith(f"{name}."))
+            raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
+    try:
+        source = CliSettingsSource[Any](arguments, cli_prog_name=program, cli_parse_args=words)
+        return dict(source())
+    except SourceError as error:
+        message = str(error).removeprefix("error parsing CLI: ")
+        unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
+        hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
+        raise SettingsError(f"{message}{hints}; --help lists all flags") from error
+
+
+def _with_underscores(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    prefix = "--no-" if word.startswith("--no-") else "--"
+    name, equals, value = word.removeprefix(prefix).partition("=")
+    return f"{prefix}{name.replace('-', '_')}{equals}{value}"
+
+
+def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
+        nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
+        if nested:
+            for part in nested:
+                yield from _flags(part, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for name, value in above.items():
+        if isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
+            result[name] = _merge(result[name], value)
+        else:
+            result[name] = value
+    return result

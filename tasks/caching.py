@@ -1,0 +1,148 @@
+"""A step made once: what it depends on, the checked hit, and the lock around making it.
+
+The store decides what is cached and Prefect shows it: tasks run with `NO_CACHE` and without persisted
+results, and a task whose artifact was found ends in a state named Cached.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from prefect.logging.loggers import get_logger
+from prefect.states import Completed, State
+
+from tasks.seq2seq.errors import Seq2SeqError
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.manifest import Handle
+from tasks.storage.store import Made, Recipe, Store
+
+TASKS_FOLDER = Path(__file__).parent
+
+DATA_CODE = (
+    "generate.py",
+    "seq2seq/hashing.py",
+    "seq2seq/problems.py",
+    "seq2seq/profile.py",
+    "seq2seq/sampling.py",
+    "seq2seq/splitting.py",
+    "seq2seq/vocabulary.py",
+    "storage/datasets.py",
+    "storage/sources.py",
+)
+MODEL_CODE = (
+    "export.py",
+    "evaluate.py",
+    "train.py",
+    "seq2seq/decoding.py",
+    "seq2seq/metrics.py",
+    "seq2seq/models.py",
+    "seq2seq/training.py",
+    "seq2seq/vocabulary.py",
+    "storage/bundles.py",
+    "storage/datasets.py",
+)
+REPORT_CODE = ("report.py", "report.html.jinja", "figures.py")
+
+
+@cache
+def code_digest(files: tuple[str, ...], folder: Path = TASKS_FOLDER) -> str:
+    """The digest of what these files do: comments and layout do not count in Python code."""
+    digest = hashlib.sha256()
+    for name in files:
+        text = (folder / name).read_text(encoding="utf-8")
+        digest.update(f"{name}\0{ast.unparse(ast.parse(text)) if name.endswith('.py') else text}\0".encode())
+    return digest.hexdigest()
+
+
+def recipe(
+    kind: str,
+    experiment: Experiment,
+    *,
+    settings: dict[str, Any],
+    made_from: dict[str, str],
+    code: tuple[str, ...],
+    libraries: tuple[str, ...],
+) -> Recipe:
+    """What a step's artifact is made of.
+
+    Args:
+        kind: of the artifact.
+        experiment: the whole experiment, for the record; it is not in the key.
+        settings: those that the result depends on.
+        made_from: digests of the artifacts and files that it is made from.
+        code: the files below tasks/ that make it.
+        libraries: those whose version can change it.
+    """
+    return Recipe(
+        kind=kind,
+        depends_on={"settings": settings, "code": code_digest(code)},
+        made_from=made_from,
+        experiment=experiment.model_dump(mode="json"),
+        versions={name: importlib.metadata.version(name) for name in libraries},
+    )
+
+
+def make_once(
+    step: Recipe, store: Store, write: Callable[[Path], Made], *, refresh: bool = False
+) -> Handle:
+    """The artifact of a step: found and checked, or made now.
+
+    Two runs that come for the same step at once make it once: the second waits and finds it.
+    """
+    began = time.perf_counter()
+    with store.lock(step):
+        found = "a refresh was asked for" if refresh else store.find(step)
+        if isinstance(found, Handle):
+            handle, cached = found, True
+        else:
+            _logger().info("Making %s: %s", step.kind, found)
+            handle, cached = store.make(step, write, time.perf_counter), False
+    return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
+
+
+def finished(handle: Handle) -> Any:  # noqa: ANN401 - Handle or State[Handle], which a task may return alike
+    """What a task returns last: the handle, or the state that lets Prefect show it as Cached."""
+    if not handle.cached:
+        return handle
+    state: State[Handle] = Completed(name="Cached", data=handle, message=f"Found {handle.path}")
+    return state
+
+
+def run_step(task: Task[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    """Calls a task in a flow and gives its result, the same on a hit and on a miss.
+
+    A direct call gives a `State` on a hit; asking for the state and unwrapping it does not.
+    """
+    return task(*arguments, return_state=True, **keywords).result()
+
+
+def _is_worth_a_retry(_task: Any, _run: Any, state: State[Any]) -> bool:  # noqa: ANN401
+    """Trouble of the system may pass; what the user or the code got wrong will not."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and not isinstance(error, Seq2SeqError)
+
+
+TASK_OPTIONS: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": 2,
+    "retry_delay_seconds": [1, 10],
+    "retry_condition_fn": _is_worth_a_retry,
+}
+
+
+def _logger() -> Any:  # noqa: ANN401
+    try:
+        return get_run_logger()
+    except RuntimeError:  # no run: a task's function called on its own
+        return get_logger("tasks")

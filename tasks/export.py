@@ -1,0 +1,75 @@
+"""The export step: inference encoder and decoder out of the trained weights, as a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+
+from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.seq2seq.settings import Experiment, SyntheticData
+from tasks.storage.bundles import (
+    KIND,
+    BundleFacts,
+    load_weights,
+    save_bundle,
+    save_decode,
+    weights_digest,
+)
+from tasks.storage.datasets import DatasetFacts
+from tasks.storage.manifest import Handle, canonical_digest
+from tasks.storage.store import Made, Recipe, Store
+
+
+@task(name="export model", task_run_name="export {experiment.promotion_name}", **TASK_OPTIONS)
+def export_model(
+    experiment: Experiment, dataset: Handle, training: Handle, store: Path, *, refresh: bool = False
+) -> Handle:
+    """Exports trained weights as a bundle; its facts are `BundleFacts`."""
+    return finished(
+        make_once(
+            bundle_recipe(experiment, dataset.digest, training.digest),
+            Store(store),
+            lambda folder: write_bundle(experiment, dataset, training, folder),
+            refresh=refresh,
+        )
+    )
+
+
+def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: str) -> Recipe:
+    """What a bundle depends on: the weights, and the dataset's vocabulary and profile."""
+    return recipe(
+        KIND,
+        experiment,
+        settings={"model": experiment.model.model_dump(mode="json")},
+        made_from={"dataset": dataset_digest, "training": training_digest},
+        code=MODEL_CODE,
+        libraries=("keras", "tensorflow"),
+    )
+
+
+def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, folder: Path) -> Made:
+    """Fills `folder` with the bundle that `tasks.storage.bundles` describes."""
+    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - a cached run never loads it
+
+    shape = DatasetFacts.model_validate(dataset.facts)
+    models = build_models(shape.architecture(experiment.model))
+    load_weights(models.train, training.path)
+    data = experiment.data
+    encodings = ("integers", "integers") if isinstance(data, SyntheticData) else (data.source_encoding, data.target_encoding)
+    facts = BundleFacts(
+        units=experiment.model.units,
+        parameters=models.train.count_params(),
+        source_encoding=encodings[0],
+        target_encoding=encodings[1],
+        source_length=shape.source_length,
+        target_length=shape.target_length,
+        start=shape.start,
+    )
+    save_bundle(folder, models.encoder, models.decoder, facts, dataset.path, experiment.model_dump(mode="json"))
+    save_decode(folder, models.encoder, models.decoder, facts)
+    vocabulary = (folder / "vocabulary.json").read_text(encoding="utf-8")
+    return Made(
+        facts.model_dump(),
+        identity=canonical_digest([weights_digest(models.train), vocabulary, facts.model_dump()]),
+    )

@@ -1,0 +1,77 @@
+"""The report's pictures, as PNG bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK, GRID = "#1f4e79", "#d9dee4"
+MAX_LABELS = 25  # more tick labels than this cannot be read
+
+
+def learning_curve(curve: list[dict[str, float]], epochs: list[dict[str, float]]) -> bytes:
+    """Loss and teacher-forced accuracy over the pairs seen, and of the validation split by epoch."""
+    figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats a token)", "token accuracy"), strict=True
+    ):
+        axes.plot([point["pairs"] for point in curve], [point[name] for point in curve], color=INK, label="training")
+        validation = [epoch[f"val_{name}"] for epoch in epochs if f"val_{name}" in epoch]
+        if validation:
+            ends = np.linspace(0, curve[-1]["pairs"], len(epochs) + 1)[1:]
+            axes.plot(ends, validation, "o", color="#c0504d", label="validation")
+            axes.legend(frameon=False)
+        axes.set(xlabel="training pairs seen", ylabel=label)
+        axes.set_ylim(bottom=0)
+        _clean(axes)
+    return _png(figure)
+
+
+def accuracy_by_position(shares: list[float]) -> bytes:
+    """The share of right tokens at each target position."""
+    figure = Figure(figsize=(3.6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(np.arange(1, len(shares) + 1), shares, color=INK)
+    axes.set(xlabel="target position", ylabel="token accuracy", ylim=(0, 1))
+    if len(shares) <= MAX_LABELS:
+        axes.set_xticks(np.arange(1, len(shares) + 1))
+    _clean(axes)
+    return _png(figure)
+
+
+def confusion(matrix: NDArray[np.int64], labels: list[str]) -> bytes:
+    """How often each expected token (row) was predicted as each token (column), as a share of its row."""
+    figure = Figure(figsize=(5.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    step = -(-len(labels) // MAX_LABELS)
+    ticks = np.arange(0, len(labels), step)
+    axes.set_xticks(ticks, [labels[i] for i in ticks], rotation=90, fontsize=7)
+    axes.set_yticks(ticks, [labels[i] for i in ticks], fontsize=7)
+    axes.set(xlabel="predicted", ylabel="expected")
+    figure.colorbar(image, label="share of the expected token")
+    return _png(figure)
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as a URI that a page can hold."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _clean(axes: Any) -> None:  # noqa: ANN401 - matplotlib's Axes
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()

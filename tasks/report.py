@@ -1,0 +1,227 @@
+"""The report step: a page about a model and its evaluation, and the same in short for Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.caching import (
+    DATA_CODE,
+    MODEL_CODE,
+    REPORT_CODE,
+    TASK_OPTIONS,
+    code_digest,
+    finished,
+    make_once,
+    recipe,
+)
+from tasks.seq2seq.gate import Verdict, judge
+from tasks.seq2seq.metrics import Scores, confusion_matrix
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.atomic import read_json, write_json
+from tasks.storage.datasets import read_vocabularies
+from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.store import Made, Store
+
+KIND = "report"
+PAGE, SUMMARY = "report.html", "report.md"
+MAX_TOKENS = 60  # rows of the confusion matrix; the commonest are shown
+MAX_REJECTS = 20
+
+
+@task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
+def write_report(
+    experiment: Experiment,
+    dataset: Handle,
+    training: Handle,
+    bundle: Handle,
+    evaluation: Handle,
+    store: Path,
+    *,
+    refresh: bool = False,
+) -> Handle:
+    """Writes `report.html`, self-contained, with the evaluation beside it."""
+    inputs = {handle.kind: handle for handle in (dataset, training, bundle, evaluation)}
+    step = recipe(
+        KIND,
+        experiment,
+        settings=experiment.model_dump(mode="json"),
+        made_from={kind: handle.digest for kind, handle in inputs.items()},
+        code=REPORT_CODE,
+        libraries=("jinja2", "matplotlib"),
+    )
+    return finished(
+        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, folder), refresh=refresh)
+    )
+
+
+@task(name="publish report", task_run_name="publish {experiment.promotion_name}", **TASK_OPTIONS)
+def publish_report(experiment: Experiment, report: Handle) -> None:
+    """Shows the report's short form in Prefect's UI, as a markdown artifact of the run."""
+    key = "".join(c if c.isalnum() else "-" for c in experiment.promotion_name.lower()).strip("-")
+    create_markdown_artifact(
+        (report.path / SUMMARY).read_text(encoding="utf-8"),
+        key=f"report-{key}",
+        description=f"Evaluation of {experiment.promotion_name}",
+    )
+
+
+def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], folder: Path) -> Made:
+    """Fills `folder` with the page, its short form, and a copy of the evaluation."""
+    evaluation = read_json(inputs["evaluation"].path / "evaluation.json")
+    write_json(folder / "evaluation.json", evaluation)
+    context = _context(experiment, inputs, evaluation)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    (folder / PAGE).write_text(environment.get_template("report.html.jinja").render(context), encoding="utf-8")
+    (folder / SUMMARY).write_text(_markdown(context), encoding="utf-8")
+    return Made({"page": PAGE})
+
+
+def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: dict[str, Any]) -> dict[str, Any]:
+    from tasks import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
+
+    scores = Scores(**evaluation["scores"])
+    history = read_json(inputs["training"].path / "history.json")
+    labels, matrix, note = _confusion(inputs["evaluation"].path, inputs["dataset"].path)
+    rejects, n_rejects = _rejects(inputs["dataset"].path)
+    return {
+        "name": experiment.promotion_name,
+        "scores": scores,
+        "verdict": judge(scores, experiment.evaluation),
+        "examples": evaluation["examples"],
+        "pictures": {
+            "learning_curve": figures.data_uri(figures.learning_curve(history["curve"], history["epochs"])),
+            "accuracy_by_position": figures.data_uri(figures.accuracy_by_position(scores.accuracy_by_position)),
+            "confusion": figures.data_uri(figures.confusion(matrix, labels)),
+        },
+        "confusion_note": note,
+        "data": dict(_data_rows(inputs["dataset"])),
+        "rejects": rejects,
+        "n_rejects": n_rejects,
+        "steps": [_step(handle) for handle in inputs.values()],
+        "sizes": _sizes(inputs, history),
+        "settings": dict(_flatten(experiment.model_dump(mode="json"))),
+        "lineage": _lineage(inputs),
+    }
+
+
+def _confusion(evaluation: Path, dataset: Path) -> tuple[list[str], NDArray[np.int64], str]:
+    """The matrix of the commonest expected tokens, their labels, and what was left out."""
+    vocabulary = read_vocabularies(dataset).target
+    with np.load(evaluation / "predictions.npz", allow_pickle=False) as arrays:
+        target, prediction = arrays["target"], arrays["prediction"]
+    used, counts = np.unique(target, return_counts=True)
+    shown = np.sort(used[np.argsort(-counts, kind="stable")[:MAX_TOKENS]])
+    # Tokens that are not shown share one last column, so that every prediction is in the picture.
+    place = np.full(vocabulary.size, len(shown), np.int32)
+    place[shown] = np.arange(len(shown))
+    is_shown = place[target] < len(shown)
+    matrix = confusion_matrix(place[target[is_shown]], place[prediction[is_shown]], len(shown) + 1)
+    labels = [vocabulary.labels()[i] for i in shown]
+    if matrix[:, -1].any():
+        labels.append("other")
+    else:
+        matrix = matrix[:-1, :-1]
+    left_out = len(used) - len(shown)
+    return labels, matrix, f"The {len(shown)} commonest of {len(used)} tokens are shown." if left_out else ""
+
+
+def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
+    path = dataset / "rejects.parquet"
+    if not path.exists():
+        return [], 0
+    table = pq.read_table(path)
+    return table.slice(0, MAX_REJECTS).to_pylist(), table.num_rows
+
+
+def _data_rows(dataset: Handle) -> Iterator[tuple[str, Any]]:
+    for name, value in dataset.facts.items():
+        yield name.replace("_", " "), value
+    account = dataset.path / "account.json"
+    if account.exists():
+        for name, value in _flatten(read_json(account)):
+            yield name.replace("_", " ").replace(".", ": "), value
+
+
+def _step(handle: Handle) -> dict[str, Any]:
+    size = sum(entry.bytes for entry in Manifest.read(handle.path).files.values())
+    return {
+        "kind": handle.kind,
+        "seconds": handle.made_in_seconds,
+        "size": f"{size / 1e6:.2f} MB",
+        "digest": handle.digest[:16],
+        "path": handle.path,
+    }
+
+
+def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, str]:
+    rate = history["sequences_per_s"]
+    return {
+        "parameters": f"{inputs['bundle'].facts['parameters']:,}",
+        "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
+        "training rate with tracing": f"{history['sequences_per_s_with_tracing']:,.0f} sequences/s",
+    }
+
+
+def _lineage(inputs: Mapping[str, Handle]) -> dict[str, str]:
+    digests = {f"{kind} digest": handle.digest for kind, handle in inputs.items()}
+    manifests = [Manifest.read(handle.path) for handle in inputs.values()]
+    sources = {f"made from {name}": digest for name, digest in manifests[0].made_from.items()}
+    versions = {name: version for manifest in manifests for name, version in manifest.versions.items()}
+    return {
+        **digests,
+        **sources,
+        "code that makes data": code_digest(DATA_CODE),
+        "code that makes models": code_digest(MODEL_CODE),
+        **versions,
+    }
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
+
+
+def _markdown(context: dict[str, Any]) -> str:
+    scores, verdict = context["scores"], context["verdict"]
+    low, high = scores.sequence_accuracy_interval
+    examples = [
+        f"| `{example['text']['source']}` | `{example['text']['expected']}` | `{example['text']['predicted']}` "
+        f"| {'right' if example['correct'] else 'wrong'} |"
+        for example in context["examples"]
+    ]
+    steps = [f"| {step['kind']} | {step['seconds']:.2f} s | `{step['path']}` |" for step in context["steps"]]
+    return "\n".join(
+        [
+            f"# {context['name']}",
+            f"**{100 * scores.sequence_accuracy:.2f} %** of {scores.n_evaluated} held-out sequences right as a whole "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %). {_said(verdict)}",
+            "",
+            "| source | expected | predicted | |",
+            "|---|---|---|---|",
+            *examples,
+            "",
+            f"![learning curve]({context['pictures']['learning_curve']})",
+            "",
+            "| step | made in | where |",
+            "|---|---|---|",
+            *steps,
+        ]
+    )
+
+
+def _said(verdict: Verdict) -> str:
+    return f"The gate {'passed' if verdict.passed else 'refused'} it: {verdict.reason}."

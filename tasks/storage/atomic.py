@@ -1,0 +1,100 @@
+"""Files and folders that appear whole or not at all: written aside, flushed, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.seq2seq.errors import ArtifactError
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Writes a JSON file inside an artifact that is being made."""
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401
+    """Reads a JSON file of a checked artifact."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replaces `path` with `content` in one step."""
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            aside.write_text(content, encoding="utf-8")
+            flush(aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Asks the system to put a file, or a folder's list of names, onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(folder: Path) -> None:
+    """`flush` for all files and folders below `folder`, and itself."""
+    for path in folder.rglob("*"):
+        flush(path)
+    flush(folder)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock on `path`; the kernel lets go of it when the process dies."""
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def explain_os_errors(where: Path) -> Iterator[None]:
+    """Turns what the operating system refuses into an error that says where and what to do.
+
+    Raises:
+        ArtifactError: for a full disk, a missing permission and the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ArtifactError(
+                f"{where} cannot be written: {error.strerror}; what was begun is removed; "
+                f"make room or choose another --store"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise ArtifactError(
+                f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store"
+            ) from error
+        raise
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder with all that is in it, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)

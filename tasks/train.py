@@ -1,0 +1,94 @@
+"""The training step: pairs streamed from the dataset, weights and history stored."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+
+from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.progress import progress
+from tasks.seq2seq.sampling import Pairs
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.atomic import write_json
+from tasks.storage.bundles import save_weights, weights_digest
+from tasks.storage.datasets import DatasetFacts, read_pairs
+from tasks.storage.manifest import Handle
+from tasks.storage.store import Made, Recipe, Store
+
+KIND = "training"
+LIBRARIES = ("keras", "numpy", "tensorflow")
+_SHUFFLE_STREAM = 2
+
+
+@task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
+def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
+    """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
+    return finished(
+        make_once(
+            training_recipe(experiment, dataset.digest),
+            Store(store),
+            lambda folder: write_training(experiment, dataset, folder),
+            refresh=refresh,
+        )
+    )
+
+
+def training_recipe(experiment: Experiment, dataset_digest: str) -> Recipe:
+    """What the weights depend on: the model's and the training's settings, the seed, and the dataset."""
+    return recipe(
+        KIND,
+        experiment,
+        settings={
+            "model": experiment.model.model_dump(mode="json"),
+            "training": experiment.training.model_dump(mode="json"),
+            "seed": experiment.seed,
+        },
+        made_from={"dataset": dataset_digest},
+        code=MODEL_CODE,
+        libraries=LIBRARIES,
+    )
+
+
+def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Made:
+    """Fills `folder` with `model.weights.h5` and `history.json`."""
+    import keras  # noqa: PLC0415 - a cached run never loads it
+
+    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
+
+    facts = DatasetFacts.model_validate(dataset.facts)
+    set_up_threads(experiment.model.units)
+    keras.utils.set_random_seed(experiment.seed)
+    model = build_models(facts.architecture(experiment.model)).train
+    with progress("train") as update:
+        history = fit(
+            model,
+            experiment.training,
+            n_train=facts.train_rows,
+            read_train=partial(_shuffled, dataset.path, experiment.seed),
+            read_validation=partial(read_pairs, dataset.path / "validation.parquet")
+            if facts.validation_rows
+            else None,
+            start=facts.start,
+            progress=update,
+        )
+    save_weights(model, folder)
+    write_json(folder / "history.json", dataclasses.asdict(history))
+    return Made(
+        {
+            "parameters": model.count_params(),
+            "sequences_per_s": history.sequences_per_s,
+            "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
+            **history.epochs[-1],
+        },
+        identity=weights_digest(model),
+    )
+
+
+def _shuffled(dataset: Path, seed: int, epoch: int) -> Iterator[Pairs]:
+    yield from read_pairs(dataset / "train.parquet", np.random.default_rng([seed, _SHUFFLE_STREAM, epoch]))
