@@ -21,9 +21,10 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from flows import _server
 from flows._memory import Peak, watch_memory
 from flows._settings import SomeOptions, read_settings
-from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from flows._start import native_messages_aside
+from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings import Experiment
-from tasks.storage.atomic import write_atomically
+from tasks.storage.atomic import check_writable, write_atomically
 from tasks.storage.store import Store
 
 EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -50,7 +51,7 @@ class Command(Generic[SomeOptions]):
     name: str
     description: str
     options: type[SomeOptions]
-    check: Callable[[Experiment], None]
+    check: Callable[[Experiment, SomeOptions], None]
     needs_tensorflow: Callable[[Experiment, SomeOptions], bool]
     run: Callable[[Experiment, SomeOptions], Summary]
     show: Callable[[Summary], None]
@@ -71,9 +72,9 @@ def run_command(command: Command[SomeOptions], argv: list[str] | None) -> int:
                 f"python -m flows.{command.name}",
                 command.description,
             )
-            command.check(experiment)
+            command.check(experiment, options)
             Store(options.store).prepare()
-            _check_summary(options.summary)
+            check_writable(options.summary, "--summary")
             local = begun or _local_server(stack)
         except SystemExit as asked_for_help:
             return int(asked_for_help.code or 0)
@@ -121,7 +122,8 @@ def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
 
 def _load_tensorflow_meanwhile() -> None:
     def load() -> None:
-        with contextlib.suppress(ImportError):  # the step that needs it says so
+        # A failure is the step's to tell, when it imports the same.
+        with contextlib.suppress(ImportError), native_messages_aside():
             import tasks.seq2seq.training  # noqa: F401, PLC0415
 
     threading.Thread(target=load, daemon=True).start()
@@ -151,10 +153,6 @@ def _short_errors() -> Iterator[None]:
         for logger in loggers:
             logger.removeFilter(shorten)
 
-
-def _check_summary(path: Path | None) -> None:
-    if path and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise SettingsError(f"--summary {path} cannot be written; name a file in a folder that exists")
 
 
 def _write_summary(path: Path, summary: Summary) -> None:

@@ -76,6 +76,7 @@ def begin() -> None:
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url
+    os.environ.setdefault("PREFECT_UI_URL", "")  # it has no pages, so Prefect shall not name any
 
 
 def take_begun() -> LocalServer | None:

@@ -93,7 +93,7 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
             for name, value in section.items()
         }
 
-    result = resolve(raw, _path_fields(Options))
+    result = resolve(raw, {"config", "store", "summary", "output"})
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     return result

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from flows import _server
+from flows import _start
 
 if __name__ == "__main__":
-    _server.begin()  # it starts while the rest is imported
+    _start.begin()  # the server starts while the rest is imported
 
 import sys
 from pathlib import Path
 
 from prefect import flow
+from pydantic import Field
 
 from flows._command import Command, Summary, run_command
 from flows._settings import ROOT, Options
 from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
 from tasks.caching import run_step
-from tasks.generate import check_inputs, generate_dataset
+from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
+
+
+class GenerateDatasetsOptions(Options):
+    """The command's own options."""
+
+    output: Path | None = Field(
+        None, description="Parquet file to write the training pairs of a synthetic problem to as well"
+    )
 
 
 @flow(name="generate-datasets", flow_run_name="generate {experiment.promotion_name}", persist_result=False)
@@ -26,11 +35,20 @@ def generate_datasets(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    output: Path | None = None,
 ) -> Summary:
     """Makes the experiment's dataset where it is not made yet."""
     experiment = check_experiment(experiment.model_dump())
     dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
+    if output:
+        run_step(copy_pairs, dataset, output)
     return {"dataset": describe_dataset(dataset), "steps": describe_steps([dataset])}
+
+
+def check(experiment: Experiment, options: GenerateDatasetsOptions) -> None:
+    """Refuses input files that cannot be read and an output that cannot be written."""
+    check_inputs(experiment)
+    check_output(experiment, options.output)
 
 
 def show(summary: Summary) -> None:
@@ -48,10 +66,12 @@ def main(argv: list[str] | None = None) -> int:
                 "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
                 "Example: python -m flows.generate_datasets --data.problem sort --data.n_samples 1000000"
             ),
-            options=Options,
-            check=check_inputs,
+            options=GenerateDatasetsOptions,
+            check=check,
             needs_tensorflow=lambda _experiment, _options: False,
-            run=lambda experiment, options: generate_datasets(experiment, options.store, options.refresh),
+            run=lambda experiment, options: generate_datasets(
+                experiment, options.store, options.refresh, options.output
+            ),
             show=show,
         ),
         argv,

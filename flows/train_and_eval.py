@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows import _server
+from flows import _start
 
 if __name__ == "__main__":
-    _server.begin()  # it starts while the rest is imported
+    _start.begin()  # the server starts while the rest is imported
 
 import sys
 from pathlib import Path
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
                 "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n_in 8 --seed 1"
             ),
             options=TrainAndEvalOptions,
-            check=check_inputs,
+            check=lambda experiment, _options: check_inputs(experiment),
             needs_tensorflow=needs_tensorflow,
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,

@@ -10,14 +10,14 @@ import numpy as np
 from prefect import task
 
 from tasks.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.problems import PROBLEMS
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import Pairs, draw_fresh, draw_training
 from tasks.seq2seq.settings import Experiment, FilesData, SyntheticData
 from tasks.seq2seq.splitting import SPLITS, assign_splits, count_repeats
 from tasks.seq2seq.vocabulary import Integers, Vocabularies, Vocabulary
-from tasks.storage.atomic import file_digest, write_json
+from tasks.storage.atomic import check_writable, copy_atomically, file_digest, write_json
 from tasks.storage.datasets import DatasetFacts, write_evaluation, write_pairs, write_vocabularies
 from tasks.storage.manifest import Handle
 from tasks.storage.sources import Columns, RawPairs, check_pairs_file, read_raw_pairs, write_rejects
@@ -72,6 +72,25 @@ def check_inputs(experiment: Experiment) -> None:
     if isinstance(experiment.data, FilesData):
         for path in _input_files(experiment.data).values():
             check_pairs_file(path, Columns(experiment.data.source, experiment.data.target))
+
+
+def check_output(experiment: Experiment, output: Path | None) -> None:
+    """Refuses an output that cannot be written, or that has no pairs of its own to hold.
+
+    Raises:
+        SettingsError: with what to do.
+    """
+    check_writable(output, "--output")
+    if output and isinstance(experiment.data, FilesData):
+        raise SettingsError(
+            f"--output is for the pairs of a synthetic problem; yours are in {experiment.data.train} already"
+        )
+
+
+@task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
+def copy_pairs(dataset: Handle, path: Path) -> None:
+    """Writes the training pairs to a Parquet file of the user's."""
+    copy_atomically(dataset.path / "train.parquet", path)
 
 
 def _input_files(data: FilesData) -> dict[str, Path]:

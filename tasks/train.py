@@ -71,9 +71,8 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
             experiment.training,
             n_train=facts.train_rows,
             read_train=partial(_shuffled, dataset.path, experiment.seed),
-            read_validation=partial(read_pairs, dataset.path / "validation.parquet")
-            if facts.validation_rows
-            else None,
+            n_validation=facts.validation_rows,
+            read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             start=facts.start,
             progress=update,
         )

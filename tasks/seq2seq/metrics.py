@@ -46,7 +46,10 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
     centre = share + z * z / (2 * trials)
     margin = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return Interval(max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale))
+    # The ends of the scale are exact, where rounding would miss them.
+    low = 0.0 if successes == 0 else (centre - margin) / scale
+    high = 1.0 if successes == trials else (centre + margin) / scale
+    return Interval(low, high)
 
 
 def score(references: Ids, predictions: Ids) -> Scores:

@@ -61,7 +61,8 @@ def fit(  # noqa: PLR0913
     *,
     n_train: int,
     read_train: Callable[[int], Iterable[Pairs]],
-    read_validation: Callable[[], Iterable[Pairs]] | None,
+    n_validation: int,
+    read_validation: Callable[[], Iterable[Pairs]],
     start: int,
     progress: Progress,
 ) -> History:
@@ -72,7 +73,8 @@ def fit(  # noqa: PLR0913
         settings: epochs, batch size, optimizer, learning rate.
         n_train: training pairs of an epoch.
         read_train: gives the blocks of epoch 0, 1, ..., shuffled.
-        read_validation: gives the blocks to validate on, or None.
+        n_validation: pairs to validate on after each epoch; 0 for none.
+        read_validation: gives their blocks.
         start: the target's start id.
         progress: called after every call into the graph.
 
@@ -83,6 +85,7 @@ def fit(  # noqa: PLR0913
     optimizer = keras.optimizers.get(settings.optimizer)
     optimizer.learning_rate = settings.learning_rate
     model.compile(
+        jit_compile=False,  # slower on a CPU
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
@@ -91,11 +94,11 @@ def fit(  # noqa: PLR0913
     epochs = itertools.count()
     watch = _Watch(batches, settings, n_train, progress)
     model.fit(
-        _dataset(lambda: read_train(next(epochs)), settings.batch_size, start).apply(
-            tf.data.experimental.assert_cardinality(batches)
-        ),
+        _dataset(lambda: read_train(next(epochs)), n_train, settings.batch_size, start),
         epochs=settings.epochs,
-        validation_data=_dataset(read_validation, settings.batch_size, start) if read_validation else None,
+        validation_data=_dataset(read_validation, n_validation, settings.batch_size, start)
+        if n_validation
+        else None,
         callbacks=[watch],
         verbose=0,
         shuffle=False,  # read_train has
@@ -119,7 +122,9 @@ def whole_batches(blocks: Iterable[Pairs], batch_size: int) -> Iterator[Pairs]:
         yield rest[0]
 
 
-def _dataset(read: Callable[[], Iterable[Pairs]], batch_size: int, start: int) -> tf.data.Dataset:
+def _dataset(
+    read: Callable[[], Iterable[Pairs]], n_pairs: int, batch_size: int, start: int
+) -> tf.data.Dataset:
     """Blocks become batches inside TensorFlow: Python runs once a block."""
 
     def blocks() -> Iterator[Any]:
@@ -127,10 +132,14 @@ def _dataset(read: Callable[[], Iterable[Pairs]], batch_size: int, start: int) -
             yield (block.source, shift_right(block.target, start)), block.target
 
     ids = tf.TensorSpec((None, None), tf.int32)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing to tune, and its thread holds up the end of training
     return (
         tf.data.Dataset.from_generator(blocks, output_signature=((ids, ids), ids))
         .flat_map(lambda *block: tf.data.Dataset.from_tensor_slices(block).batch(batch_size))
         .prefetch(STEPS_PER_CALL)
+        .apply(tf.data.experimental.assert_cardinality(math.ceil(n_pairs / batch_size)))
+        .with_options(options)
     )
 
 

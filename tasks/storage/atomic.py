@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.errors import ArtifactError, SettingsError
 
 
 def file_digest(path: Path) -> str:
@@ -44,6 +44,28 @@ def write_atomically(path: Path, content: str) -> None:
         finally:
             aside.unlink(missing_ok=True)
         flush(path.parent)
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Puts a copy of `source` at `path` in one step."""
+    with explain_os_errors(path):
+        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            shutil.copyfile(source, aside)
+            flush(aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def check_writable(path: Path | None, flag: str) -> None:
+    """Refuses a file that cannot be written where it is asked for; None is no request.
+
+    Raises:
+        SettingsError: it is a folder, or its folder is missing or cannot be written to.
+    """
+    if path and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise SettingsError(f"{flag} {path} cannot be written; name a file in a folder that exists")
 
 
 def flush(path: Path) -> None:

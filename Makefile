@@ -1,0 +1,45 @@
+# Conveniences beside the two commands of the README; .venv is the environment of both.
+
+.PHONY: run test test-slow check bench lock
+
+run: .venv/run
+	.venv/bin/python -m flows.train_and_eval
+
+test: .venv/test
+	.venv/bin/python -m pytest
+
+test-slow: .venv/test
+	.venv/bin/python -m pytest -m slow
+
+check: .venv/test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/bench
+	.venv/bin/python tests/benchmarks/run.py --json bench.json
+
+# A stamp for each lock: an environment is made again when its lock has changed.
+.venv/run: requirements.lock
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --no-deps -r requirements.lock
+	touch $@
+
+.venv/test: requirements-dev.lock
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --no-deps -r requirements-dev.lock
+	touch $@ .venv/run
+
+.venv/bench: requirements-bench.lock
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --no-deps -r requirements-bench.lock
+	touch $@ .venv/test .venv/run
+
+# Needs uv. One resolution for all supported Pythons, without addresses of any registry.
+COMPILE = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+lock:
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group dev --group bench -c requirements-dev.lock -o requirements-bench.lock

@@ -1,0 +1,207 @@
+"""The figures, their goals, and how they are won from what was measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Results = dict[str, list[dict[str, Any]]]  # by measurement, one entry a round
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    Args:
+        name: of the figure.
+        group: by which `--only` chooses it.
+        what: in a few words.
+        unit: of `ours` and `anchor`.
+        ours: a number of ours, as `measurement.key`.
+        anchor: what it is held against, or None where the number itself is judged.
+        goal: for the ratio ours / anchor, or for the number; None where there is none.
+        at_most: whether the goal is a ceiling, else a floor.
+    """
+
+    name: str
+    group: str
+    what: str
+    unit: str
+    ours: str
+    anchor: str | None = None
+    goal: float | None = None
+    at_most: bool = True
+
+    @property
+    def needs(self) -> set[str]:
+        """The measurements that it is won from."""
+        return {path.partition(".")[0] for path in (self.ours, self.anchor) if path}
+
+    @property
+    def said_goal(self) -> str:
+        """The goal for a reader."""
+        return "" if self.goal is None else f"{'<=' if self.at_most else '>='} {self.goal:g}"
+
+
+FIGURES = (
+    Figure("main", "main", "whole main job / tutorial", "s", "main.seconds", "tutorial.total_s", 0.35),
+    Figure("main-virgin", "main", "the same, new PREFECT_HOME", "s", "virgin.seconds", "tutorial.total_s"),
+    Figure(
+        "memory",
+        "main",
+        "peak memory without server / tutorial",
+        "MiB",
+        "main.peak_rss_without_server_mib",
+        "tutorial.peak_rss_mib",
+        0.55,
+    ),
+    Figure(
+        "memory-server",
+        "main",
+        "its Prefect server / tutorial",
+        "MiB",
+        "main.peak_rss_server_mib",
+        "tutorial.peak_rss_mib",
+    ),
+    Figure("rerun", "rerun", "unchanged rerun / tutorial", "s", "rerun.seconds", "tutorial.total_s", 0.15),
+    Figure(
+        "rerun-on-server",
+        "rerun",
+        "the same, server already up",
+        "s",
+        "rerun_on_server.seconds",
+        "tutorial.total_s",
+        0.07,
+    ),
+    Figure(
+        "train",
+        "train",
+        "training / PyTorch",
+        "sequences/s",
+        "main.train_sequences_per_s",
+        "torch.train_sequences_per_s",
+        0.8,
+        at_most=False,
+    ),
+    Figure(
+        "train-of-limit",
+        "train",
+        "training / machine's limit",
+        "sequences/s",
+        "main.train_sequences_per_s",
+        "gemm.train_limit_sequences_per_s",
+    ),
+    Figure(
+        "decode",
+        "decode",
+        "greedy decoding, best batch / PyTorch's",
+        "sequences/s",
+        "decode.best_decode_sequences_per_s",
+        "torch.best_decode_sequences_per_s",
+        1.0,
+        at_most=False,
+    ),
+    Figure(
+        "decode-of-limit",
+        "decode",
+        "greedy decoding / machine's limit",
+        "sequences/s",
+        "decode.best_decode_sequences_per_s",
+        "gemm.decode_limit_sequences_per_s",
+    ),
+    Figure(
+        "generate",
+        "generate",
+        "100,000 pairs stored / tutorial's generating",
+        "s",
+        "generate.seconds",
+        "tutorial.generate_s",
+        0.02,
+    ),
+    Figure("stream", "stream", "100,000,000 pairs streamed", "pairs/s", "stream.pairs_per_s"),
+    Figure(
+        "stream-memory",
+        "stream",
+        "their peak memory / that of 1,000,000",
+        "MiB",
+        "stream.peak_rss_mib",
+        "stream.few_peak_rss_mib",
+        1.1,
+    ),
+    Figure(
+        "accuracy",
+        "accuracy",
+        "sequences right of 10,000, worst of 5 seeds",
+        "share",
+        "accuracy.worst",
+        goal=0.999,
+        at_most=False,
+    ),
+)
+GROUPS = tuple(dict.fromkeys(figure.group for figure in FIGURES))
+FULL_ONLY = ("stream", "accuracy")
+DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "share": 4}
+
+
+def evaluate(figure: Figure, results: Results) -> dict[str, Any]:
+    """The figure's medians over the rounds; the ratio is taken within each round first."""
+    ours = _numbers(figure.ours, results)
+    anchors = _numbers(figure.anchor, results) if figure.anchor else []
+    ratios = [mine / other for mine, other in zip(ours, anchors, strict=True)] if anchors else []
+    ratio = statistics.median(ratios) if ratios else None
+    value = statistics.median(ours)
+    return {
+        "name": figure.name,
+        "what": figure.what,
+        "unit": figure.unit,
+        "ours": value,
+        "anchor": statistics.median(anchors) if anchors else None,
+        "ratio": ratio,
+        "ratios": ratios,
+        "goal": figure.said_goal or None,
+        "met": _is_met(figure, value if ratio is None else ratio),
+    }
+
+
+def format_table(evaluated: Sequence[dict[str, Any]]) -> str:
+    """The figures as text, one line each."""
+    rows = [("figure", "ours", "anchor", "unit", "ratio", "rounds", "goal", "met")]
+    rows += [_row(figure) for figure in evaluated]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _numbers(path: str, results: Results) -> list[float]:
+    measurement, _, key = path.partition(".")
+    return [result[key] for result in results[measurement]]
+
+
+def _is_met(figure: Figure, value: float) -> bool | None:
+    if figure.goal is None:
+        return None
+    return value <= figure.goal if figure.at_most else value >= figure.goal
+
+
+def _row(figure: dict[str, Any]) -> tuple[str, ...]:
+    digits = DIGITS[figure["unit"]]
+    ratios = figure["ratios"]
+    return (
+        figure["what"],
+        f"{figure['ours']:,.{digits}f}",
+        "" if figure["anchor"] is None else f"{figure['anchor']:,.{digits}f}",
+        figure["unit"],
+        "" if figure["ratio"] is None else f"{figure['ratio']:.4f}",
+        f"{min(ratios):.4f}..{max(ratios):.4f}" if len(ratios) > 1 else "",
+        figure["goal"] or "",
+        {True: "yes", False: "NO", None: ""}[figure["met"]],
+    )
+
+
+def _line(row: Iterable[str], widths: Iterable[int]) -> str:
+    cells = (
+        cell.rjust(width) if i in (1, 2, 4) else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join(cells).rstrip()

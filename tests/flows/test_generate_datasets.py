@@ -1,0 +1,33 @@
+"""The dataset step as a flow of its own."""
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from flows._settings import ROOT
+from flows.generate_datasets import main
+from flows.train_and_eval import main as train_and_eval
+from tests.flows.tiny import TINY
+
+
+def test_the_dataset_is_parquet_and_npz_and_the_main_job_finds_it(run):
+    _, made, _ = run(main, *TINY)
+    path = made["dataset"]["path"]
+    table = pq.read_table(f"{path}/train.parquet")
+    assert table.num_rows == 6000
+    source, target = (np.array(table[name].to_pylist()) for name in ("source", "target"))
+    assert (target == source[:, 1::-1]).all()
+    with np.load(f"{path}/evaluation.npz", allow_pickle=False) as fresh:
+        assert fresh["source"].shape == (50, 4)
+        seen = {tuple(row) for row in source.tolist()}
+        assert not seen & {tuple(row) for row in fresh["source"].tolist()}
+    _, used, _ = run(train_and_eval, *TINY)
+    assert used["dataset"]["digest"] == made["dataset"]["digest"]
+    assert used["steps"][0]["cached"] is True
+
+
+def test_the_example_file_is_what_its_command_makes(run, tmp_path):
+    output = tmp_path / "integers.parquet"
+    flags = ("--data.n_in", "6", "--data.cardinality", "20", "--data.n_samples", "10000")
+    code, _, _ = run(main, *flags, "--output", str(output))
+    assert code == 0
+    assert pq.read_table(output).equals(pq.read_table(ROOT / "data" / "examples" / "integers.parquet"))

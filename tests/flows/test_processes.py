@@ -1,0 +1,166 @@
+"""Commands as real processes: their own server, their exit codes, and what is left when they are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from flows._settings import ROOT
+from tests.flows.tiny import TINY
+
+
+@pytest.fixture
+def command(own_server_environment):
+    """Starts a command as a process; it is killed when the test ends."""
+    processes = []
+
+    def start(name, *flags, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"flows.{name}", *flags],
+            cwd=ROOT,
+            env={**own_server_environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def finish(process):
+    said, _ = process.communicate(timeout=240)
+    assert "Traceback" not in said, said
+    return process.returncode, said
+
+
+def children(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def wait_until_gone(processes, seconds=30):
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    assert not alive
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_two_commands_at_once_on_one_new_prefect_home_both_succeed_and_leave_nothing(command, tmp_path):
+    flags = [*TINY, "--store", str(tmp_path / "store")]
+    both = [command("train_and_eval", *flags, "--summary", str(tmp_path / f"{i}.json")) for i in range(2)]
+    wait_for(lambda: all(children(process) for process in both))
+    servers = [child for process in both for child in children(process)]
+    assert [finish(process)[0] for process in both] == [0, 0]
+    wait_until_gone(servers)
+    summaries = [json.loads((tmp_path / f"{i}.json").read_text()) for i in range(2)]
+    for first, second in zip(summaries[0]["steps"], summaries[1]["steps"], strict=True):
+        assert first["digest"] == second["digest"]
+        assert first["cached"] != second["cached"]  # made once, found once
+    assert summaries[0]["peak_rss_server_mib"] > 50
+
+
+def test_a_cached_rerun_never_loads_tensorflow(command, tmp_path):
+    flags = [*TINY, "--store", str(tmp_path / "store")]
+    assert finish(command("train_and_eval", *flags))[0] == 0
+    code, said = finish(command("train_and_eval", *flags, PYTHONVERBOSE="", PYTHONPROFILEIMPORTTIME="1"))
+    assert code == 0
+    imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+    assert "prefect" in imported
+    assert not imported & {"tensorflow", "keras", "matplotlib"}
+
+
+@pytest.mark.parametrize("moment", ["importing", "serving"])
+def test_a_killed_command_takes_its_server_with_it(command, tmp_path, moment):
+    process = command("generate_datasets", "--store", str(tmp_path / "store"))
+    wait_for(lambda: children(process))
+    servers = children(process)
+    if moment == "serving":
+        wait_for(lambda: list(tmp_path.glob("store/dataset/*")))
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until_gone(servers)
+
+
+def test_an_interrupted_command_ends_with_130_and_no_traceback(command, tmp_path):
+    process = command("train_and_eval", "--training.epochs", "50", "--store", str(tmp_path / "store"))
+    wait_for(lambda: list(tmp_path.glob("store/training/.making-*")))
+    servers = children(process)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_until_gone(servers)
+    assert not list(tmp_path.glob("store/training/*"))
+
+
+def test_refused_settings_exit_with_2_and_touch_nothing(command, tmp_path):
+    home = tmp_path / "home"
+    code, said = finish(command("train_and_eval", "--model.units", "0", PREFECT_HOME=str(home)))
+    assert code == 2
+    assert "model.units" in said
+    assert not home.exists() or not list(home.glob("*.db"))
+
+
+def test_a_failed_run_exits_with_1(command, tmp_path):
+    flags = [*TINY, "--evaluation.min_sequence_accuracy", "1", "--training.epochs", "1"]
+    code, said = finish(
+        command("train_and_eval", *flags, "--require-promotion", "--store", str(tmp_path / "store"))
+    )
+    assert code == 1
+    assert "not promoted" in said
+
+
+def test_help_needs_no_server_and_names_the_settings(command):
+    code, said = finish(command("train_and_eval", "--help"))
+    assert code == 0
+    for text in ("--data.cardinality", "--training.learning_rate", "--require_promotion", "Example: "):
+        assert text in said
+
+
+def test_a_configured_server_that_is_not_there_is_refused(command, tmp_path):
+    url = "http://127.0.0.1:9/api"
+    code, said = finish(command("train_and_eval", "--store", str(tmp_path / "store"), PREFECT_API_URL=url))
+    assert code == 2
+    assert "no Prefect server answers at http://127.0.0.1:9/api" in said
+
+
+def test_a_configured_server_is_used(command, tmp_path, server):
+    code, said = finish(command("generate_datasets", "--store", str(tmp_path / "store"), PREFECT_API_URL=server))
+    assert code == 0
+    assert server.removesuffix("/api") in said
+
+
+def test_a_full_disk_ends_the_run_with_1_and_leaves_the_store_whole(tmp_path, server):
+    store = tmp_path / "store"
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "from flows.generate_datasets import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, "--store", str(store)],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_API_URL": server},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1, process.stderr
+    assert "make room" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not list(store.glob("dataset/*"))

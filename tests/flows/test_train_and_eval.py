@@ -1,0 +1,201 @@
+"""The main job, on a real server, with tiny experiments."""
+
+import re
+import shutil
+import time
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.train_and_eval import main
+from tests.flows.tiny import TINY
+
+
+@pytest.fixture(scope="module")
+def finished_store(tmp_path_factory):
+    """A store in which the tiny experiment was made once; tests copy it."""
+    store = tmp_path_factory.mktemp("finished") / "store"
+    assert main([*TINY, "--store", str(store)]) == 0
+    return store
+
+
+@pytest.fixture
+def store(finished_store, tmp_path):
+    """A copy of the finished store, to change."""
+    return shutil.copytree(finished_store, tmp_path / "store")
+
+
+def made(summary):
+    return {step["name"] for step in summary["steps"] if not step["cached"]}
+
+
+def last_flow_run():
+    """The last flow run, its task runs and its artifacts, when the server has recorded them."""
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
+        mine = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:  # the server records task runs a little later
+            task_runs = client.read_task_runs(flow_run_filter=mine)
+            if len(task_runs) == 7 and all(task_run.state.is_final() for task_run in task_runs):
+                break
+            time.sleep(0.2)
+        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
+        return flow_run, task_runs, client.read_artifacts(artifact_filter=of_run)
+
+
+def test_a_new_store_gets_a_proven_and_promoted_model(run, tmp_path):
+    code, summary, said = run(main, *TINY)
+    assert code == 0
+    assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
+    assert summary["n_evaluated"] == 50
+    assert summary["sequence_accuracy"] == summary["n_correct"] / 50 >= 0.95
+    assert summary["promoted"] is True
+    assert summary["dataset"]["rows"] == 6000
+    assert summary["dataset"]["shapes"]["source"] == [6000, 4]
+    assert summary["train_sequences_per_s"] > 0
+    assert summary["peak_rss_mib"] >= summary["peak_rss_without_server_mib"] > 100
+    assert len(summary["examples"]) == 3
+    for example in summary["examples"]:
+        assert example["expected"] == example["source"][:2][::-1]
+        assert example["correct"] == (example["expected"] == example["predicted"])
+    assert "source (6000, 4)" in said
+    assert "95 % interval" in said
+
+
+def test_an_unchanged_rerun_makes_nothing_and_prefect_shows_it_as_cached(run, store):
+    code, summary, said = run(main, *TINY, store=store)
+    assert code == 0
+    assert made(summary) == set()
+    assert summary["promoted"] is True
+    assert "this run made no new model" in said
+    _, task_runs, _ = last_flow_run()
+    states = {task_run.name: task_run.state.name for task_run in task_runs}
+    cached = {name.split()[0] for name, state in states.items() if state == "Cached"}
+    assert cached == {"generate", "train", "export", "evaluate", "report"}
+
+
+def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
+    run(main, *TINY, "--name", "letters", store=store)
+    flow_run, task_runs, artifacts = last_flow_run()
+    assert flow_run.name == "train and eval letters"
+    assert flow_run.parameters["experiment"]["name"] == "letters"
+    assert flow_run.state.name == "Completed"
+    assert {"generate letters", "train letters", "evaluate letters"} <= {task.name for task in task_runs}
+    (artifact,) = artifacts
+    assert artifact.type == "markdown"
+    assert artifact.key == "report-letters"
+    assert "data:image/png;base64," in artifact.data
+    assert "| source | expected | predicted |" in artifact.data
+
+
+@pytest.mark.parametrize(
+    ("change", "remade"),
+    [
+        (("--evaluation.n_examples", "5"), {"evaluation", "report"}),
+        (("--evaluation.min_sequence_accuracy", "0.5"), {"report"}),
+        (("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}),
+        (("--data.n_samples", "5000"), {"dataset", "training", "bundle", "evaluation", "report"}),
+    ],
+)
+def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change, remade):
+    code, summary, _ = run(main, *TINY, *change, store=store)
+    assert code == 0
+    assert made(summary) == remade
+
+
+def test_refresh_makes_everything_again(run, store):
+    _, summary, _ = run(main, *TINY, "--refresh", store=store)
+    assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
+
+
+def test_an_altered_artifact_is_made_again_and_the_log_says_why(run, store):
+    (encoder,) = store.glob("bundle/*/encoder.keras")
+    whole = encoder.read_bytes()
+    encoder.write_bytes(whole[:-1])
+    code, summary, said = run(main, *TINY, store=store)
+    assert code == 0
+    assert made(summary) == {"bundle"}
+    assert "cut or altered" in said
+    assert len(encoder.read_bytes()) == len(whole)
+
+
+def test_a_model_that_the_gate_refuses_is_kept_and_the_old_one_goes_on_serving(run, store):
+    worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
+    code, summary, said = run(main, *TINY, *worse, store=store)
+    assert code == 0
+    assert summary["promoted"] is False
+    assert "below 0.95" in summary["promotion_reason"]
+    assert "not promoted" in said
+    code, again, _ = run(main, *TINY, *worse, "--require-promotion", store=store)
+    assert code == 1
+    assert again["model"] == summary["model"]
+    code, first, _ = run(main, *TINY, "--require-promotion", store=store)
+    assert code == 0
+    assert first["promoted"] is True
+
+
+def test_a_refused_model_is_judged_again_when_it_is_made_again(run, store):
+    worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
+    assert run(main, *TINY, *worse, store=store)[1]["promoted"] is False
+    lenient = (*worse, "--evaluation.min_sequence_accuracy", "0")
+    assert run(main, *TINY, *lenient, store=store)[1]["promoted"] is False
+    _, summary, _ = run(main, *TINY, *lenient, "--refresh", store=store)
+    assert summary["promotion_decided_now"] is True
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(run, finished_store, tmp_path):
+    digest = next(finished_store.glob("bundle/*")).name
+    _, same, _ = run(main, *TINY, store=tmp_path / "again")
+    assert same["model"]["digest"].startswith(digest)
+    _, other, _ = run(main, *TINY, "--seed", "1", store=tmp_path / "again")
+    assert not other["model"]["digest"].startswith(digest)
+
+
+def test_the_report_stands_alone(run, store):
+    _, summary, _ = run(main, *TINY, store=store)
+    page = open(summary["report"], encoding="utf-8").read()  # noqa: PTH123, SIM115
+    assert not re.search(r"(src|href)=[\"'](?!data:)", page)
+    assert page.count("data:image/png;base64,") == 3
+    for text in (
+        "95 % interval",
+        "training.batch_size",
+        summary["model"]["digest"],
+        summary["dataset"]["digest"],
+        "code that makes models",
+        "tensorflow",
+        summary["examples"][0]["text"]["source"],
+    ):
+        assert text in page
+
+
+@pytest.mark.parametrize("problem", ["copy", "reverse", "sort"])
+def test_every_problem_runs(run, problem):
+    code, summary, _ = run(
+        main,
+        *("--data.problem", problem, "--data.n_in", "3", "--data.cardinality", "8", "--data.n_samples", "3000"),
+        *("--model.units", "32", "--training.epochs", "3", "--training.batch_size", "64"),
+        *("--evaluation.n_samples", "40"),
+    )
+    assert code == 0
+    assert len(summary["examples"][0]["expected"]) == 3
+
+
+def test_addition_is_written_digit_by_digit(run):
+    code, summary, said = run(
+        main,
+        *("--data.problem", "addition", "--data.n_in", "5", "--data.n_samples", "2000"),
+        *("--model.units", "16", "--evaluation.n_samples", "20"),
+    )
+    assert code == 0
+    text = summary["examples"][0]["text"]
+    left, right = text["source"].split("+")
+    assert int(text["expected"]) == int(left) + int(right)
+    assert re.search(r"source \d\d\+\d\d  expected \d{3}", said)

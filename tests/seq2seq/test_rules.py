@@ -1,0 +1,135 @@
+import pytest
+
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.rules import check_experiment, check_section, nearest
+from tasks.seq2seq.settings import Experiment, ModelSettings
+
+
+def faults(raw):
+    with pytest.raises(SettingsError) as error:
+        check_experiment(raw)
+    return str(error.value).splitlines()
+
+
+def test_a_sound_experiment_passes_as_it_is():
+    raw = {"seed": 3, "data": {"problem": "sort", "n_in": 4}, "model": {"units": 8}}
+    assert check_experiment(raw) == Experiment.model_validate(raw)
+
+
+def test_all_faults_are_told_together_each_with_its_key():
+    """Wrong types, wrong ranges, unknown keys and rules across fields, in one go."""
+    found = faults(
+        {
+            "seed": -1,
+            "colour": "red",
+            "data": {"problem": "copy", "n_out": 4},
+            "model": {"units": "many", "unit": 3},
+            "training": {"learning_rate": 0},
+        }
+    )
+    keys = ("seed", "colour", "data.n_out", "model.units", "model.unit", "training.learning_rate")
+    assert len(found) == len(keys)
+    for key in keys:
+        assert any(fault.startswith((f"{key} ", f"{key}:")) for fault in found), key
+
+
+def test_a_fault_tells_what_came():
+    assert "got 'many'" in faults({"model": {"units": "many"}})[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "unknown", "meant"),
+    [
+        ({"model": {"unit": 3}}, "model.unit", "units"),
+        ({"trainig": {}}, "trainig", "training"),
+        ({"data": {"n_sample": 3}}, "data.n_sample", "n_samples"),
+        ({"data": {"train": "a.parquet", "sorce": "x"}}, "data.sorce", "source"),
+        (
+            {"evaluation": {"min_sequence_acuracy": 0.5}},
+            "evaluation.min_sequence_acuracy",
+            "min_sequence_accuracy",
+        ),
+    ],
+)
+def test_an_unknown_key_comes_with_the_nearest_known_one(raw, unknown, meant):
+    (fault,) = faults(raw)
+    assert fault.startswith(f"{unknown} is no setting, did you mean {meant!r}?")
+
+
+def test_an_unknown_key_that_is_near_to_none_lists_the_known_ones():
+    (fault,) = faults({"model": {"xyz": 1}})
+    assert "did you mean" not in fault
+    assert "units, embedding" in fault
+
+
+def test_files_need_their_training_file():
+    assert faults({"data": {"kind": "files"}}) == ["data.train is required"]
+
+
+def test_an_unknown_kind_of_data_is_refused_with_its_key():
+    (fault,) = faults({"data": {"kind": "magic"}})
+    assert fault.startswith("data")
+    assert "magic" in fault
+
+
+@pytest.mark.parametrize("data", [5, "synthetic", [1]])
+def test_a_section_that_is_none_is_refused_with_its_key(data):
+    (fault,) = faults({"data": data})
+    assert fault.startswith("data:")
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({"data": {"problem": "addition", "cardinality": 11}}, "data.cardinality"),
+        ({"data": {"problem": "addition", "n_in": 6}}, "data.n_in"),
+        ({"data": {"problem": "sort", "n_out": 6}}, "data.n_out"),
+        ({"data": {"n_in": 3, "n_out": 4}}, "data.n_out"),
+    ],
+)
+def test_a_derived_or_contradicting_size_is_refused_with_its_key(raw, key):
+    (fault,) = faults(raw)
+    assert fault.startswith(key)
+
+
+def test_too_few_sources_for_a_fresh_set_are_refused_with_their_number():
+    (fault,) = faults(
+        {"data": {"problem": "copy", "n_in": 2, "cardinality": 3}, "evaluation": {"n_samples": 5}}
+    )
+    assert fault.startswith("evaluation.n_samples")
+    assert "only 9" in fault
+
+
+def test_fractions_must_leave_training_data():
+    data = {"train": "a.parquet", "validation_fraction": 0.5, "test_fraction": 0.5}
+    (fault,) = faults({"data": data})
+    assert "data.validation_fraction" in fault
+    assert "data.test_fraction" in fault
+
+
+@pytest.mark.parametrize("own", ["validation", "test"])
+def test_a_split_with_a_file_of_its_own_takes_no_share(own):
+    data = {"train": "a.parquet", "validation_fraction": 0.5, "test_fraction": 0.5, own: "b.parquet"}
+    assert check_experiment({"data": data})
+
+
+def test_source_and_target_must_be_two_columns():
+    (fault,) = faults({"data": {"train": "a.parquet", "source": "x", "target": "x"}})
+    assert fault.startswith("data.target is 'x'")
+
+
+def test_a_rule_that_lacks_a_sound_section_keeps_still():
+    """The number of fresh samples is wrong in itself, so nothing is said of the sources."""
+    (fault,) = faults({"data": {"n_in": 1, "cardinality": 2}, "evaluation": {"n_samples": 0}})
+    assert fault.startswith("evaluation.n_samples")
+
+
+def test_a_single_section_is_checked_in_the_same_words():
+    assert check_section(ModelSettings, {"units": 3}) == ModelSettings(units=3)
+    with pytest.raises(SettingsError, match=r"units: .*got 0"):
+        check_section(ModelSettings, {"units": 0})
+
+
+def test_nearest_says_nothing_where_nothing_is_near():
+    assert nearest("units", ["epochs"]) == ""
+    assert nearest("epoch", ["epochs", "units"]) == ", did you mean 'epochs'?"

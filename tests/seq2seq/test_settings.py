@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.seq2seq.problems import Dimensions
+from tasks.seq2seq.settings import (
+    EvaluationSettings,
+    Experiment,
+    FilesData,
+    ModelSettings,
+    SyntheticData,
+    TrainingSettings,
+)
+
+
+def test_the_defaults_are_the_tutorials_problem_at_full_size():
+    experiment = Experiment()
+    assert experiment.data == SyntheticData(problem="reverse_first", n_samples=100_000)
+    assert experiment.data.dimensions == Dimensions(6, 3, 50)
+    assert (experiment.training.epochs, experiment.model.units) == (1, 128)
+    assert (experiment.evaluation.n_samples, experiment.evaluation.n_examples) == (100, 10)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ({"cardinality": 9}, SyntheticData),
+        ({}, SyntheticData),
+        ({"train": "pairs.parquet"}, FilesData),
+        ({"kind": "files", "train": "pairs.parquet"}, FilesData),
+    ],
+)
+def test_a_missing_kind_is_told_by_the_training_file(data, kind):
+    assert isinstance(Experiment.model_validate({"data": data}).data, kind)
+
+
+def test_an_explicit_kind_is_obeyed():
+    """Synthetic data with a training file is a fault, not a guess."""
+    with pytest.raises(ValidationError, match=r"data\.synthetic\.train"):
+        Experiment.model_validate({"data": {"kind": "synthetic", "train": "pairs.parquet"}})
+
+
+@pytest.mark.parametrize(
+    ("section", "wrong"),
+    [
+        (SyntheticData, {"n_samples": 0}),
+        (SyntheticData, {"cardinality": 1}),
+        (SyntheticData, {"problem": "multiply"}),
+        (ModelSettings, {"units": 0}),
+        (ModelSettings, {"embedding": -1}),
+        (TrainingSettings, {"epochs": 0}),
+        (TrainingSettings, {"batch_size": 0}),
+        (TrainingSettings, {"learning_rate": 0}),
+        (TrainingSettings, {"learning_rate": float("nan")}),
+        (TrainingSettings, {"optimizer": "guess"}),
+        (EvaluationSettings, {"n_samples": 0}),
+        (EvaluationSettings, {"min_sequence_accuracy": 1.01}),
+        (EvaluationSettings, {"min_sequence_accuracy": float("nan")}),
+        (FilesData, {"train": "a", "validation_fraction": 1}),
+        (FilesData, {"train": "a", "test_fraction": 0}),
+        (FilesData, {"train": "a", "max_reject_rate": -0.1}),
+        (Experiment, {"seed": -1}),
+        (Experiment, {"name": "../elsewhere"}),
+        (Experiment, {"name": ""}),
+        (Experiment, {"colour": "red"}),
+        (ModelSettings, {"colour": "red"}),
+    ],
+)
+def test_a_value_out_of_range_or_an_unknown_key_is_refused(section, wrong):
+    with pytest.raises(ValidationError) as error:
+        section(**wrong)
+    assert error.value.error_count() == 1
+
+
+def test_an_experiment_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        Experiment().seed = 3
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ({"name": "g2p", "data": {"problem": "sort"}}, "g2p"),
+        ({"data": {"problem": "sort"}}, "sort"),
+        ({"data": {"train": "folder/words.parquet"}}, "words"),
+    ],
+)
+def test_a_model_is_promoted_under_its_name_or_its_datas(raw, name):
+    assert Experiment.model_validate(raw).promotion_name == name
+
+
+@pytest.mark.parametrize(
+    "raw", [{}, {"data": {"train": "a.parquet"}}, {"data": {"problem": "addition", "n_in": 5}}]
+)
+def test_an_experiment_survives_json(raw):
+    """Prefect sends parameters as JSON, and manifests keep the experiment as JSON."""
+    experiment = Experiment.model_validate(raw)
+    assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
+
+
+def test_a_training_file_is_a_path():
+    assert Experiment.model_validate({"data": {"train": "a.parquet"}}).data.train == Path("a.parquet")

@@ -1,0 +1,286 @@
+import ast
+import logging
+import os
+import time
+
+import pytest
+from prefect.states import State
+
+from tasks.caching import (
+    DATA_CODE,
+    MODEL_CODE,
+    REPORT_CODE,
+    TASKS_FOLDER,
+    code_digest,
+    finished,
+    make_once,
+    recipe,
+)
+from tasks.evaluate import evaluation_recipe
+from tasks.export import bundle_recipe
+from tasks.generate import dataset_recipe, generate_dataset
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.manifest import Handle
+from tasks.storage.store import Made, Recipe, Store
+from tasks.train import training_recipe
+
+TINY = {
+    "data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50},
+    "evaluation": {"n_samples": 5},
+}
+RECIPE = Recipe("dataset", {}, {}, {}, {})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def said():
+    """What the caching layer logs."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = logging.getLogger("prefect.tasks")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield records
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+class Writer:
+    """Fills a folder and counts how often."""
+
+    def __init__(self, content="content"):
+        self.content, self.calls = content, 0
+
+    def __call__(self, folder):
+        self.calls += 1
+        (folder / "a.txt").write_text(self.content)
+        return Made({"rows": 3})
+
+
+def test_a_step_is_made_once_and_found_from_then_on(store):
+    writer = Writer()
+    made, found = make_once(RECIPE, store, writer), make_once(RECIPE, store, writer)
+    assert writer.calls == 1
+    assert (made.cached, found.cached) == (False, True)
+    assert found.model_copy(update={"cached": False, "seconds": made.seconds}) == made
+
+
+def test_a_damaged_artifact_is_made_again_and_the_log_says_why(store, said):
+    writer = Writer()
+    handle = make_once(RECIPE, store, writer)
+    os.truncate(handle.path / "a.txt", 3)
+    again = make_once(RECIPE, store, writer)
+    assert (writer.calls, again.cached) == (2, False)
+    assert said[0] == "Making dataset: not made yet"
+    assert "a.txt has 3 bytes, expected 7: it was cut or altered" in said[1]
+
+
+def test_a_refresh_makes_again_what_is_there_and_the_log_says_why(store, said):
+    make_once(RECIPE, store, Writer())
+    writer = Writer("new")
+    handle = make_once(RECIPE, store, writer, refresh=True)
+    assert (writer.calls, handle.cached) == (1, False)
+    assert make_once(RECIPE, store, writer).digest == handle.digest
+    assert said[1] == "Making dataset: a refresh was asked for"
+
+
+def test_a_step_that_failed_is_tried_anew(store):
+    def fails(_folder):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        make_once(RECIPE, store, fails)
+    assert not make_once(RECIPE, store, Writer()).cached
+
+
+def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_python, tmp_path):
+    processes = [
+        start_python(
+            """
+            import pathlib, sys, time
+            from tasks.caching import make_once
+            from tasks.storage.store import Made, Recipe, Store
+
+            def write(folder):
+                with open(sys.argv[2], "a") as file:
+                    file.write("made ")
+                time.sleep(1)
+                (folder / "a.txt").write_text("content")
+                return Made({})
+
+            print("ready", flush=True)
+            sys.stdin.readline()
+            handle = make_once(Recipe("dataset", {}, {}, {}, {}), Store(pathlib.Path(sys.argv[1])), write)
+            print(handle.cached, handle.digest)
+            """,
+            store.root,
+            tmp_path / "count",
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate()[0].split() for process in processes]
+    assert (tmp_path / "count").read_text() == "made "
+    assert sorted(cached for cached, _ in answers) == ["False", "True"]
+    assert len({digest for _, digest in answers}) == 1
+
+
+def test_a_tasks_function_gives_a_handle_on_a_miss_and_a_cached_state_on_a_hit(store):
+    experiment = Experiment.model_validate(TINY)
+    made = generate_dataset.fn(experiment, store.root)
+    found = generate_dataset.fn(experiment, store.root)
+    assert isinstance(made, Handle)
+    assert isinstance(found, State)
+    assert (found.name, found.is_completed()) == ("Cached", True)
+    assert found.result().cached
+    assert (found.result().digest, found.result().path) == (made.digest, made.path)
+
+
+def test_a_refreshed_task_gives_its_handle_and_the_same_artifact(store):
+    experiment = Experiment.model_validate(TINY)
+    made = generate_dataset.fn(experiment, store.root)
+    again = generate_dataset.fn(experiment, store.root, refresh=True)
+    assert isinstance(again, Handle)
+    assert not again.cached
+    assert again.digest == made.digest
+
+
+def test_only_a_found_handle_ends_in_a_state(store):
+    handle = make_once(RECIPE, store, Writer())
+    assert finished(handle) is handle
+    assert finished(handle.model_copy(update={"cached": True})).name == "Cached"
+
+
+CODE = '"""What it does."""\n\ndef double(x):\n    return 2 * x\n'
+
+
+def digest_of(folder, name, text):
+    """Each text lies in a folder of its own: a process reads its code once."""
+    place = folder / str(time.perf_counter_ns())
+    place.mkdir()
+    (place / name).write_text(text)
+    return code_digest((name,), place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [CODE + "# a comment\n", CODE.replace("\n\n", "\n\n\n\n"), CODE.replace("2 * x", "(2 * x)  # twice")],
+    ids=["comment", "layout", "brackets"],
+)
+def test_comments_and_layout_do_not_count_as_code(tmp_path, text):
+    assert digest_of(tmp_path, "a.py", text) == digest_of(tmp_path, "a.py", CODE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [CODE.replace("2 * x", "3 * x"), CODE.replace("double", "twice"), CODE + "A = 1\n"],
+    ids=["value", "name", "more"],
+)
+def test_a_change_of_code_counts(tmp_path, text):
+    assert digest_of(tmp_path, "a.py", text) != digest_of(tmp_path, "a.py", CODE)
+
+
+def test_a_template_counts_by_its_text(tmp_path):
+    assert digest_of(tmp_path, "a.jinja", "{{ a }}") != digest_of(tmp_path, "a.jinja", "{{ a }} ")
+
+
+def test_the_code_of_the_report_is_in_no_key_of_data_or_models():
+    """Editing the report retrains nothing."""
+    assert set(REPORT_CODE).isdisjoint(DATA_CODE + MODEL_CODE)
+
+
+def test_all_code_that_is_digested_is_there():
+    for files in (DATA_CODE, MODEL_CODE, REPORT_CODE):
+        assert len(code_digest(files)) == 64
+
+
+# What the steps use and no result depends on: words, places, settings (their values are in the keys), the caching.
+NOT_KEYED = {
+    "caching.py", "progress.py", "seq2seq/errors.py", "seq2seq/settings.py",
+    "storage/atomic.py", "storage/manifest.py", "storage/store.py",
+}  # fmt: skip
+
+
+def imported(name, seen):
+    """Every file of tasks/ that a file of tasks/ imports, itself included."""
+    if name in seen:
+        return seen
+    seen.add(name)
+    for node in ast.walk(ast.parse((TASKS_FOLDER / name).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("tasks."):
+            imported(node.module.removeprefix("tasks.").replace(".", "/") + ".py", seen)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("steps", "keyed"),
+    [
+        (
+            ["generate.py"],
+            (*DATA_CODE, "seq2seq/architecture.py"),
+        ),  # of the models, named beside the data's facts
+        (["train.py", "export.py", "evaluate.py"], MODEL_CODE + DATA_CODE),
+    ],
+)
+def test_all_code_that_a_step_runs_is_in_its_key(steps, keyed):
+    """What makes data reaches models through the dataset's digest."""
+    used = {name for step in steps for name in imported(step, set())}
+    assert used - NOT_KEYED - set(keyed) == set()
+
+
+def keys(raw):
+    """The keys of all steps of an experiment, on a dataset and weights that stay the same."""
+    experiment = Experiment.model_validate(raw)
+    return {
+        "dataset": dataset_recipe(experiment).key,
+        "training": training_recipe(experiment, "d").key,
+        "bundle": bundle_recipe(experiment, "d", "t").key,
+        "evaluation": evaluation_recipe(experiment, "d", "b").key,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [
+        ({"name": "other"}, set()),
+        ({"evaluation": {"min_sequence_accuracy": 0.1}}, set()),
+        ({"data": {"problem": "reverse_first", "n_in": 6, "n_out": 3, "cardinality": 50}}, set()),
+        ({"evaluation": {"n_examples": 3}}, {"evaluation"}),
+        ({"evaluation": {"n_samples": 50}}, {"dataset"}),
+        ({"data": {"cardinality": 40}}, {"dataset"}),
+        ({"data": {"n_samples": 10}}, {"dataset"}),
+        ({"seed": 1}, {"dataset", "training"}),
+        ({"training": {"epochs": 2}}, {"training"}),
+        ({"model": {"units": 64}}, {"training", "bundle"}),
+    ],
+)
+def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_again):
+    """And in no other: what stays the same is not made again."""
+    before, after = keys({}), keys(change)
+    assert {step for step in before if before[step] != after[step]} == made_again
+
+
+def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
+    def key(name, content):
+        (tmp_path / name).write_bytes(content)
+        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}})).key
+
+    assert key("a.parquet", b"1") == key("b.parquet", b"1")
+    assert key("a.parquet", b"1") != key("a.parquet", b"2")
+
+
+def test_the_version_of_a_library_is_in_the_key():
+    step = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("numpy",))
+    other = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("pyarrow",))
+    assert set(step.versions) == {"numpy"}
+    assert step.key != other.key
