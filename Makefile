@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run test test-slow check bench lock
+.PHONY: run test test-slow check bench docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -19,6 +19,9 @@ check: .venv/test
 
 bench: .venv/bench
 	.venv/bin/python tests/benchmarks/run.py --json bench.json
+
+docs: .venv/test
+	.venv/bin/python -m flows._reference > docs/settings.md
 
 # A stamp for each lock: an environment is made again when its lock has changed.
 .venv/run: requirements.lock

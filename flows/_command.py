@@ -1,11 +1,10 @@
-"""What every command does around its flow: checks first, then a server, the run, its summary, its exit code."""
+"""What every command does around its flow: checks, a server, the run, its summary, its exit code."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import os
 import sys
 import threading
 import time
@@ -42,7 +41,7 @@ class Command(Generic[SomeOptions]):
         description: the first lines of `--help`.
         options: what it takes beside the experiment.
         check: refuses input that cannot be worked on, before any work starts.
-        needs_tensorflow: whether the run will come to a step that does; it is then loaded while the server starts.
+        needs_tensorflow: whether a step of the run will; it is then loaded while the server starts.
         run: runs the flow and gives its summary.
         show: prints the summary.
         verdict: the exit code of a run that did not fail.
@@ -152,7 +151,6 @@ def _short_errors() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(shorten)
-
 
 
 def _write_summary(path: Path, summary: Summary) -> None:

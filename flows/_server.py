@@ -14,7 +14,6 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def begin() -> None:
 
 def take_begun() -> LocalServer | None:
     """The server that `begin` started, once."""
-    global _begun  # noqa: PLW0603 - see above
+    global _begun
     server, _begun = _begun, None
     return server
 

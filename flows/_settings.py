@@ -46,7 +46,11 @@ def read_settings(
     """
     arguments = cast(
         "type[BaseSettings]",
-        type("Arguments", (BaseSettings, Experiment, options), {"__doc__": description, "model_config": _CONFIG}),
+        type(
+            "Arguments",
+            (BaseSettings, Experiment, options),
+            {"__doc__": description, "model_config": _CONFIG},
+        ),
     )
     flags = _read_flags(arguments, argv, program)
     environment = EnvSettingsSource(arguments)()

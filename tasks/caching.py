@@ -92,9 +92,7 @@ def recipe(
     )
 
 
-def make_once(
-    step: Recipe, store: Store, write: Callable[[Path], Made], *, refresh: bool = False
-) -> Handle:
+def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refresh: bool = False) -> Handle:
     """The artifact of a step: found and checked, or made now.
 
     Two runs that come for the same step at once make it once: the second waits and finds it.

@@ -51,9 +51,7 @@ def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest
     )
 
 
-def write_evaluation(
-    experiment: Experiment, dataset: Handle, bundle: Handle, store: Store, folder: Path
-) -> Made:
+def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, store: Store, folder: Path) -> Made:
     """Fills `folder` with `evaluation.json` and `predictions.npz`."""
     from tasks.seq2seq.decoding import Predictor  # noqa: PLC0415 - a cached run never loads it
 
@@ -81,14 +79,17 @@ def write_evaluation(
     examples = list_examples(pairs, predictions, model.vocabularies, experiment.evaluation.n_examples)
     write_json(
         folder / "evaluation.json",
-        {"bundle": bundle.digest, "dataset": dataset.digest, "scores": scores._asdict(), "examples": examples},
+        {
+            "bundle": bundle.digest,
+            "dataset": dataset.digest,
+            "scores": scores._asdict(),
+            "examples": examples,
+        },
     )
     return Made({"scores": scores._asdict(), "examples": examples})
 
 
-def list_examples(
-    pairs: Pairs, predictions: Ids, vocabularies: Vocabularies, n_examples: int
-) -> list[dict[str, Any]]:
+def list_examples(pairs: Pairs, predictions: Ids, vocabularies: Vocabularies, n_examples: int) -> list[dict[str, Any]]:
     """The first pairs with their predictions, as symbols and as a person would write them."""
     sides = {
         "source": (vocabularies.source, pairs.source),

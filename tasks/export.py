@@ -56,7 +56,9 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     models = build_models(shape.architecture(experiment.model))
     load_weights(models.train, training.path)
     data = experiment.data
-    encodings = ("integers", "integers") if isinstance(data, SyntheticData) else (data.source_encoding, data.target_encoding)
+    encodings = (
+        ("integers", "integers") if isinstance(data, SyntheticData) else (data.source_encoding, data.target_encoding)
+    )
     facts = BundleFacts(
         units=experiment.model.units,
         parameters=models.train.count_params(),

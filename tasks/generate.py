@@ -153,8 +153,8 @@ def _write_files(experiment: Experiment, data: FilesData, folder: Path) -> Made:
         name: Pairs(vocabularies.source.encode(source), vocabularies.target.encode(target))
         for name, (source, target) in splits.items()
     }
-    for name, pairs in encoded.items():
-        write_pairs(folder / f"{name}.parquet", [pairs], *lengths)
+    for name, split in encoded.items():
+        write_pairs(folder / f"{name}.parquet", [split], *lengths)
     profile = Profile(vocabularies.source.size, vocabularies.target.size)
     profile.add(encoded["train"])
     rejects = [reject for pairs in raw.values() for reject in pairs.rejects]
@@ -189,9 +189,7 @@ def _check_reject_rate(path: Path, pairs: RawPairs, lengths: tuple[int, int], li
         )
 
 
-def _split(
-    raw: dict[str, RawPairs], data: FilesData, seed: int
-) -> dict[str, tuple[Integers, Integers]]:
+def _split(raw: dict[str, RawPairs], data: FilesData, seed: int) -> dict[str, tuple[Integers, Integers]]:
     pairs = raw["train"]
     assigned = assign_splits(
         pairs.source,

@@ -34,9 +34,7 @@ def _bar(what: str, console: Console) -> Iterator[Update]:
     )
     with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(what, total=None, metrics="")
-        yield lambda done, total, metrics: bar.update(
-            task, completed=done, total=total, metrics=_format(metrics)
-        )
+        yield lambda done, total, metrics: bar.update(task, completed=done, total=total, metrics=_format(metrics))
 
 
 @contextlib.contextmanager

@@ -80,7 +80,9 @@ def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], folder: Pa
     write_json(folder / "evaluation.json", evaluation)
     context = _context(experiment, inputs, evaluation)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     (folder / PAGE).write_text(environment.get_template("report.html.jinja").render(context), encoding="utf-8")
     (folder / SUMMARY).write_text(_markdown(context), encoding="utf-8")
@@ -207,8 +209,10 @@ def _markdown(context: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"# {context['name']}",
-            f"**{100 * scores.sequence_accuracy:.2f} %** of {scores.n_evaluated} held-out sequences right as a whole "
-            f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %). {_said(verdict)}",
+            (
+                f"**{100 * scores.sequence_accuracy:.2f} %** of {scores.n_evaluated} held-out sequences right as a "
+                f"whole (95 % interval {100 * low:.2f} to {100 * high:.2f} %). {_said(verdict)}"
+            ),
             "",
             "| source | expected | predicted | |",
             "|---|---|---|---|",

@@ -41,4 +41,5 @@ def is_among(hashes: Hashes, others: Hashes) -> NDArray[np.bool_]:
     if not others.size:
         return np.zeros(len(hashes), np.bool_)
     nearest = np.minimum(np.searchsorted(others, hashes), len(others) - 1)
-    return others[nearest] == hashes
+    found: NDArray[np.bool_] = others[nearest] == hashes
+    return found

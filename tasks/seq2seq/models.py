@@ -71,9 +71,7 @@ def _features(vocabulary: int, embedding: int, name: str) -> layers.Layer:
     """Vectors of ids: learned ones, or one-hot vectors as the frozen identity matrix."""
     if embedding:
         return layers.Embedding(vocabulary, embedding, name=name)
-    return layers.Embedding(
-        vocabulary, vocabulary, embeddings_initializer="identity", trainable=False, name=name
-    )
+    return layers.Embedding(vocabulary, vocabulary, embeddings_initializer="identity", trainable=False, name=name)
 
 
 def _connect(

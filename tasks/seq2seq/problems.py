@@ -74,9 +74,7 @@ PROBLEMS: dict[str, Problem] = {
     "reverse": Problem(
         "all integers, reversed", lambda source, _: source[:, ::-1], _draw_uniform, n_out=lambda n_in: n_in
     ),
-    "copy": Problem(
-        "the same integers again", lambda source, _: source, _draw_uniform, n_out=lambda n_in: n_in
-    ),
+    "copy": Problem("the same integers again", lambda source, _: source, _draw_uniform, n_out=lambda n_in: n_in),
     "sort": Problem(
         "the integers in ascending order",
         lambda source, _: np.sort(source, axis=1),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.sampling import check_fresh_sources
 from tasks.seq2seq.settings import EvaluationSettings, Experiment, FilesData, SyntheticData
-
 
 Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
@@ -112,10 +111,8 @@ def _sections_that_validate(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _fault(detail: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     # A discriminated union puts its tag into the location: data.synthetic.n_in is data.n_in to the user.
     path = [str(part) for part in detail["loc"]]
-    if len(path) > 1 and path[0] == "data" and path[1] in ("synthetic", "files"):
-        tag = path.pop(1)
-    else:
-        tag = None
+    tagged = len(path) > 1 and path[0] == "data" and path[1] in ("synthetic", "files")
+    tag = path.pop(1) if tagged else None
     key = ".".join(path)
     if detail["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], tag)
@@ -126,13 +123,12 @@ def _fault(detail: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
 
 
 def _known_keys(path: list[str], tag: str | None) -> list[str]:
-    model: type[BaseModel] = Experiment
+    """The settings of the section that `path` leads to; `tag` tells which kind of data it is."""
+    sections: dict[str, type[BaseModel]] = {"synthetic": SyntheticData, "files": FilesData}
+    model: Any = Experiment
     if path:
-        annotation = (
-            {"synthetic": SyntheticData, "files": FilesData}[tag] if tag else Experiment.model_fields[path[0]].annotation
-        )
-        model = cast("type[BaseModel]", annotation)
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+        model = sections[tag] if tag else Experiment.model_fields[path[0]].annotation
+    return list(getattr(model, "model_fields", ()))
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -144,6 +140,6 @@ def nearest(word: str, known: list[str]) -> str:
 def check_section(model: type[BaseModel], raw: Mapping[str, Any]) -> BaseModel:
     """`raw` as one settings model, with faults told as `check_experiment` tells them."""
     try:
-        return cast("BaseModel", TypeAdapter(model).validate_python(raw))
+        return model.model_validate(raw)
     except ValidationError as error:
         raise SettingsError("\n".join(_fault(detail) for detail in error.errors())) from error

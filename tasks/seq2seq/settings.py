@@ -45,12 +45,8 @@ class FilesData(Section):
 
     kind: Literal["files"] = "files"
     train: Path = Field(description="Parquet file with the training pairs")
-    validation: Path | None = Field(
-        None, description="Parquet file to validate on; else a split of the training file"
-    )
-    test: Path | None = Field(
-        None, description="Parquet file to evaluate on; else a split of the training file"
-    )
+    validation: Path | None = Field(None, description="Parquet file to validate on; else a split of the training file")
+    test: Path | None = Field(None, description="Parquet file to evaluate on; else a split of the training file")
     source: str = Field("source", min_length=1, description="column of the source sequences")
     target: str = Field("target", min_length=1, description="column of the target sequences")
     source_encoding: Literal["integers"] = Field("integers", description="what a source sequence is made of")
@@ -59,7 +55,10 @@ class FilesData(Section):
         0.1, description="share of sources to validate on, in [0, 1), by a seeded hash of the source"
     )
     test_fraction: float = Field(
-        0.1, gt=0, lt=1, description="share of sources to evaluate on, in (0, 1), by a seeded hash of the source"
+        0.1,
+        gt=0,
+        lt=1,
+        description="share of sources to evaluate on, in (0, 1), by a seeded hash of the source",
     )
     max_reject_rate: float = Field(
         0.0, ge=0, le=1, description="share of rows that may be rejected before the run fails, in [0, 1]"
@@ -71,7 +70,10 @@ class ModelSettings(Section):
 
     units: int = Field(128, ge=1, le=16_384, description="LSTM units of the encoder and of the decoder")
     embedding: int = Field(
-        64, ge=0, le=16_384, description="width of the embeddings; 0 feeds one-hot vectors, as the tutorial does"
+        64,
+        ge=0,
+        le=16_384,
+        description="width of the embeddings; 0 feeds one-hot vectors, as the tutorial does",
     )
 
 
@@ -116,9 +118,7 @@ class Experiment(Section):
         description="under which the model is promoted (the problem's or the training file's name)",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
-    data: Annotated[SyntheticData | FilesData, Field(discriminator="kind")] = Field(
-        default_factory=SyntheticData
-    )
+    data: Annotated[SyntheticData | FilesData, Field(discriminator="kind")] = Field(default_factory=SyntheticData)
     model: ModelSettings = Field(default_factory=ModelSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)

@@ -27,9 +27,7 @@ class Repeats(NamedTuple):
     test_overlap: int
 
 
-def assign_splits(
-    source: Integers, seed: int, validation_fraction: float, test_fraction: float
-) -> NDArray[np.int8]:
+def assign_splits(source: Integers, seed: int, validation_fraction: float, test_fraction: float) -> NDArray[np.int8]:
     """The split of each row, an index into `SPLITS`, `(n,) int8`; equal sources share their split.
 
     Args:

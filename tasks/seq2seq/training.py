@@ -55,7 +55,7 @@ def set_up_threads(units: int) -> None:
         return
 
 
-def fit(  # noqa: PLR0913
+def fit(
     model: keras.Model,
     settings: TrainingSettings,
     *,
@@ -96,9 +96,7 @@ def fit(  # noqa: PLR0913
     model.fit(
         _dataset(lambda: read_train(next(epochs)), n_train, settings.batch_size, start),
         epochs=settings.epochs,
-        validation_data=_dataset(read_validation, n_validation, settings.batch_size, start)
-        if n_validation
-        else None,
+        validation_data=_dataset(read_validation, n_validation, settings.batch_size, start) if n_validation else None,
         callbacks=[watch],
         verbose=0,
         shuffle=False,  # read_train has
@@ -111,9 +109,7 @@ def whole_batches(blocks: Iterable[Pairs], batch_size: int) -> Iterator[Pairs]:
     rest: list[Pairs] = []
     for block in blocks:
         rest.append(block)
-        joined = Pairs(
-            np.concatenate([part.source for part in rest]), np.concatenate([part.target for part in rest])
-        )
+        joined = Pairs(np.concatenate([part.source for part in rest]), np.concatenate([part.target for part in rest]))
         whole = len(joined) - len(joined) % batch_size
         if whole:
             yield Pairs(joined.source[:whole], joined.target[:whole])
@@ -122,9 +118,7 @@ def whole_batches(blocks: Iterable[Pairs], batch_size: int) -> Iterator[Pairs]:
         yield rest[0]
 
 
-def _dataset(
-    read: Callable[[], Iterable[Pairs]], n_pairs: int, batch_size: int, start: int
-) -> tf.data.Dataset:
+def _dataset(read: Callable[[], Iterable[Pairs]], n_pairs: int, batch_size: int, start: int) -> tf.data.Dataset:
     """Blocks become batches inside TensorFlow: Python runs once a block."""
 
     def blocks() -> Iterator[Any]:

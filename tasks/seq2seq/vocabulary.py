@@ -44,9 +44,7 @@ class Vocabulary:
     @classmethod
     def identity(cls, cardinality: int, names: str | None = None) -> Vocabulary:
         """Ids equal to symbols, 1..cardinality, and 0 reserved: the tutorial's own."""
-        return cls(
-            tuple(range(1, cardinality + 1)), reserved=1, start=0, end=None, unknown=None, names=names
-        )
+        return cls(tuple(range(1, cardinality + 1)), reserved=1, start=0, end=None, unknown=None, names=names)
 
     @classmethod
     def learn(cls, values: Integers, side: str) -> Vocabulary:
@@ -82,9 +80,7 @@ class Vocabulary:
         known = self._sorted[place] == values
         if self.unknown is None and not known.all():
             first = int(values[~known][0])
-            raise DataError(
-                f"token {first} is outside the vocabulary ({self.symbols[0]}..{self.symbols[-1]})"
-            )
+            raise DataError(f"token {first} is outside the vocabulary ({self.symbols[0]}..{self.symbols[-1]})")
         return np.where(known, place + self.reserved, self.unknown or 0).astype(np.int32)
 
     def decode(self, ids: Ids) -> list[list[int | None]]:
@@ -104,7 +100,7 @@ class Vocabulary:
         words = [labels[i] for i in ids.tolist()]
         return "".join(words) if self.names else f"[{', '.join(words)}]"
 
-    def to_json(self) -> dict[str, int | str | None | Sequence[int]]:
+    def to_json(self) -> dict[str, int | str | Sequence[int] | None]:
         """A plain dictionary that `from_json` takes back."""
         return {
             "symbols": list(self.symbols),

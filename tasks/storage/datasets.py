@@ -1,12 +1,12 @@
-"""Datasets on disk: training pairs as Parquet in row groups that stream, fresh pairs as npz.
+r"""Datasets on disk: training pairs as Parquet in row groups that stream, fresh pairs as npz.
 
-    train.parquet        columns source and target, lists of int32 ids
-    evaluation.npz       arrays source and target: the fresh set of a synthetic problem
-    validation.parquet   \\
+train.parquet        columns source and target, lists of int32 ids
+evaluation.npz       arrays source and target: the fresh set of a synthetic problem
+validation.parquet   \\
     test.parquet          } splits of the user's files
-    rejects.parquet      /  rows that could not be used, with row number and reason
-    vocabulary.json      symbols and ids of both sides
-    profile.json         lengths and symbol counts of the training pairs
+rejects.parquet      /  rows that could not be used, with row number and reason
+vocabulary.json      symbols and ids of both sides
+profile.json         lengths and symbol counts of the training pairs
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ class DatasetFacts(BaseModel):
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
-        return Architecture(
-            self.source_vocabulary, self.target_vocabulary, settings.units, settings.embedding
-        )
+        return Architecture(self.source_vocabulary, self.target_vocabulary, settings.units, settings.embedding)
 
 
 def write_pairs(path: Path, blocks: Iterable[Pairs], source_length: int, target_length: int) -> int:

@@ -55,9 +55,10 @@ class Manifest(BaseModel):
 
     def sealed(self) -> Self:
         """The same manifest with its checksum."""
-        return self.model_copy(update={"checksum": self._sum()})
+        return self.model_copy(update={"checksum": self.content_digest()})
 
-    def _sum(self) -> str:
+    def content_digest(self) -> str:
+        """The digest of all fields but the checksum."""
         return canonical_digest(self.model_dump(mode="json", exclude={"checksum"}))
 
     @classmethod
@@ -81,7 +82,7 @@ class Manifest(BaseModel):
             raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise ArtifactError(f"{path} cannot be read: {type(error).__name__}") from error
-        if manifest.checksum != manifest._sum():
+        if manifest.checksum != manifest.content_digest():
             raise ArtifactError(f"{path} was altered: its checksum does not fit")
         return manifest
 

@@ -1,6 +1,6 @@
 """Which model serves under a name, and every decision that led there.
 
-    <store>/promotions/<name>.json    {"promoted": DIGEST or null, "decisions": [...]}
+<store>/promotions/<name>.json    {"promoted": DIGEST or null, "decisions": [...]}
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ def _open(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise DataError(f"{path} cannot be read as Parquet, is it cut short or of another format? ({reason})") from error
+        raise DataError(
+            f"{path} cannot be read as Parquet, is it cut short or of another format? ({reason})"
+        ) from error
 
 
 def _check_column(path: Path, schema: pa.Schema, name: str) -> None:
@@ -102,7 +104,8 @@ def read_raw_pairs(path: Path, columns: Columns, lengths: tuple[int, int] | None
 
     Returns:
         The rows whose sequences hold no nulls and are of these lengths, and the others as rejects:
-        their reason is `source_null`, `source_null_inside`, `source_empty`, `source_length`, or the same for the target.
+        their reason is `source_null`, `source_null_inside`, `source_empty`, `source_length`, or the same for
+        the target.
 
     Raises:
         DataError: as `check_pairs_file`; or the file changes or breaks off while it is read.
@@ -181,12 +184,11 @@ def _reasons(lists: pa.LargeListArray, length: int, side: str) -> NDArray[np.str
 
 def _to_numpy(lists: pa.LargeListArray, length: int) -> Integers:
     values = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
-    return values.reshape(-1, length).astype(np.int64)
+    integers: Integers = values.reshape(-1, length).astype(np.int64)
+    return integers
 
 
 def write_rejects(path: Path, rejects: list[Reject]) -> None:
     """Writes the rejects as Parquet; the file is there even if there are none."""
-    schema = pa.schema(
-        [("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())]
-    )
+    schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
     pq.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=schema), path)

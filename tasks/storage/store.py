@@ -67,9 +67,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """The digest of everything that the result depends on, and nothing else."""
-        return canonical_digest(
-            [self.kind, FORMAT_VERSION, self.depends_on, self.made_from, self.versions]
-        )
+        return canonical_digest([self.kind, FORMAT_VERSION, self.depends_on, self.made_from, self.versions])
 
 
 class Store:

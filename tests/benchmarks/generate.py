@@ -29,9 +29,7 @@ def store_dataset(samples: int, folder: Path) -> tuple[float, int]:
     try:
         store = Store(root)
         began = time.perf_counter()
-        made = store.make(
-            dataset_recipe(experiment), lambda path: write_dataset(experiment, path), time.perf_counter
-        )
+        made = store.make(dataset_recipe(experiment), lambda path: write_dataset(experiment, path), time.perf_counter)
         seconds = time.perf_counter() - began
         return seconds, sum(path.stat().st_size for path in made.path.iterdir())
     finally:
@@ -45,9 +43,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     chosen = parser.parse_args()
-    times, sizes = zip(
-        *(store_dataset(chosen.samples, chosen.folder) for _ in range(chosen.repeats)), strict=True
-    )
+    times, sizes = zip(*(store_dataset(chosen.samples, chosen.folder) for _ in range(chosen.repeats)), strict=True)
     seconds = statistics.median(times)
     result = {
         "pairs": chosen.samples,

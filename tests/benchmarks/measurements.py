@@ -89,8 +89,7 @@ def rerun_on_server(place: Place) -> Result:
     """The same against a server that is up, the median of `SHORT_REPEATS`."""
     with prefect_server(place) as url:
         runs = [
-            _cached(_run_job(place, place.store, environment={"PREFECT_API_URL": url}))
-            for _ in range(SHORT_REPEATS)
+            _cached(_run_job(place, place.store, environment={"PREFECT_API_URL": url})) for _ in range(SHORT_REPEATS)
         ]
     return {"seconds": statistics.median(run["seconds"] for run in runs), "runs": runs}
 
@@ -98,9 +97,7 @@ def rerun_on_server(place: Place) -> Result:
 def stream(place: Place) -> Result:
     """100,000,000 pairs streamed to disk, and the memory that 1,000,000 take."""
     few, many = (
-        place.processes.result(
-            "generate.py", "--samples", str(pairs), "--repeats", "1", "--folder", str(place.folder)
-        )
+        place.processes.result("generate.py", "--samples", str(pairs), "--repeats", "1", "--folder", str(place.folder))
         for pairs in (FEW_PAIRS, STREAM_PAIRS)
     )
     return {**many, "few_peak_rss_mib": few["peak_rss_mib"], "few_pairs_per_s": few["pairs_per_s"]}
@@ -109,9 +106,9 @@ def stream(place: Place) -> Result:
 def accuracy(place: Place) -> Result:
     """The default run with 10,000 fresh samples for each seed; `worst` is the lowest accuracy."""
     shares = [
-        _run_job(
-            place, place.folder / f"seed-{seed}", "--seed", str(seed), "--evaluation.n_samples", "10000"
-        )["sequence_accuracy"]
+        _run_job(place, place.folder / f"seed-{seed}", "--seed", str(seed), "--evaluation.n_samples", "10000")[
+            "sequence_accuracy"
+        ]
         for seed in SEEDS
     ]
     return {"worst": min(shares), "by_seed": shares}
@@ -152,9 +149,7 @@ def prefect_server(place: Place) -> Iterator[str]:
 def _run_job(place: Place, store: Path, *flags: str, environment: dict[str, str] | None = None) -> Result:
     summary = place.folder / "summary.json"
     command = [sys.executable, "-m", "flows.train_and_eval", "--store", str(store), "--summary", str(summary)]
-    seconds = place.processes.seconds(
-        [*command, *flags], {"PREFECT_HOME": str(place.home), **(environment or {})}
-    )
+    seconds = place.processes.seconds([*command, *flags], {"PREFECT_HOME": str(place.home), **(environment or {})})
     content = json.loads(summary.read_text(encoding="utf-8"))
     numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
     return {"seconds": seconds, **numbers, "steps": content["steps"]}

@@ -83,9 +83,7 @@ class Processes:
         _, run = self._measured([sys.executable, str(Path(__file__).with_name(script)), *arguments])
         return json.loads(run.output.read_text(encoding="utf-8").splitlines()[-1])
 
-    def _measured(
-        self, command: list[str], environment: dict[str, str] | None = None
-    ) -> tuple[float, Running]:
+    def _measured(self, command: list[str], environment: dict[str, str] | None = None) -> tuple[float, Running]:
         began = time.perf_counter()
         with self.running(command, environment) as run:
             # A wait with a timeout polls, which would be measured too.

@@ -68,9 +68,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (3)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file to write (bench.json)")
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="NAME", help=f"of {', '.join(GROUPS)}")
-    parser.add_argument(
-        "--full", action="store_true", help=f"with {' and '.join(FULL_ONLY)}, which take long"
-    )
+    parser.add_argument("--full", action="store_true", help=f"with {' and '.join(FULL_ONLY)}, which take long")
     chosen = parser.parse_args(argv)
     if chosen.rounds < 1:
         parser.error("--rounds must be at least 1")

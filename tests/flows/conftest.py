@@ -7,6 +7,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
+
 @pytest.fixture(scope="session", autouse=True)
 def server():
     """The URL of the session's server."""

@@ -9,9 +9,7 @@ from tasks.seq2seq.decoding import Predictor, decode_graph, greedy, model_step
 from tasks.seq2seq.models import build_models
 
 # The probability of each next token (column) after each token (row): from 0 the greedy path is 2, 1, 3.
-NEXT = np.array(
-    [[0.1, 0.2, 0.6, 0.1], [0.2, 0.1, 0.2, 0.5], [0.3, 0.4, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]], np.float32
-)
+NEXT = np.array([[0.1, 0.2, 0.6, 0.1], [0.2, 0.1, 0.2, 0.5], [0.3, 0.4, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]], np.float32)
 
 
 def table_step(tokens, state):

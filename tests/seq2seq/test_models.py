@@ -50,9 +50,7 @@ def test_the_tutorials_outputs_are_probabilities():
 
 @pytest.mark.parametrize("embedding", [0, 4])
 def test_over_ids_the_shapes_follow_the_architecture(embedding):
-    models = build_models(
-        Architecture(source_vocabulary=9, target_vocabulary=6, units=8, embedding=embedding)
-    )
+    models = build_models(Architecture(source_vocabulary=9, target_vocabulary=6, units=8, embedding=embedding))
     assert models.train([SOURCE, DECODER_INPUT]).shape == (2, 3, 6)
     assert [state.shape for state in models.encoder(SOURCE)] == [(2, 8), (2, 8)]
 

@@ -64,9 +64,7 @@ def test_drawn_sums_have_their_plus_sign_in_the_middle_and_digits_around_it():
     assert np.unique(np.delete(source, 2, axis=1)).tolist() == list(range(1, 11))
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("copy", Dimensions(2, 2, 3)), ("addition", Dimensions(3, 2, 11))]
-)
+@pytest.mark.parametrize(("name", "size"), [("copy", Dimensions(2, 2, 3)), ("addition", Dimensions(3, 2, 11))])
 def test_the_number_of_different_sources_is_counted_right(name, size):
     """Many draws meet exactly as many different sources as the problem says there are."""
     drawn = PROBLEMS[name].draw(np.random.default_rng(0), 20_000, size)

@@ -93,9 +93,7 @@ def test_a_derived_or_contradicting_size_is_refused_with_its_key(raw, key):
 
 
 def test_too_few_sources_for_a_fresh_set_are_refused_with_their_number():
-    (fault,) = faults(
-        {"data": {"problem": "copy", "n_in": 2, "cardinality": 3}, "evaluation": {"n_samples": 5}}
-    )
+    (fault,) = faults({"data": {"problem": "copy", "n_in": 2, "cardinality": 3}, "evaluation": {"n_samples": 5}})
     assert fault.startswith("evaluation.n_samples")
     assert "only 9" in fault
 

@@ -90,9 +90,7 @@ def test_a_model_is_promoted_under_its_name_or_its_datas(raw, name):
     assert Experiment.model_validate(raw).promotion_name == name
 
 
-@pytest.mark.parametrize(
-    "raw", [{}, {"data": {"train": "a.parquet"}}, {"data": {"problem": "addition", "n_in": 5}}]
-)
+@pytest.mark.parametrize("raw", [{}, {"data": {"train": "a.parquet"}}, {"data": {"problem": "addition", "n_in": 5}}])
 def test_an_experiment_survives_json(raw):
     """Prefect sends parameters as JSON, and manifests keep the experiment as JSON."""
     experiment = Experiment.model_validate(raw)

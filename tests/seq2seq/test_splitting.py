@@ -24,10 +24,7 @@ def test_a_source_is_never_on_both_sides(source, validation, test):
 @given(st.permutations(range(50)))
 def test_a_rows_split_does_not_depend_on_its_place(order):
     source = np.arange(100).reshape(50, 2)
-    assert (
-        assign_splits(source[order], 3, 0.2, 0.2).tolist()
-        == assign_splits(source, 3, 0.2, 0.2)[order].tolist()
-    )
+    assert assign_splits(source[order], 3, 0.2, 0.2).tolist() == assign_splits(source, 3, 0.2, 0.2)[order].tolist()
 
 
 def test_splits_are_as_large_as_asked():

@@ -31,9 +31,7 @@ def random_pairs(n, seed=0):
     return Pairs(source, source[:, :3])
 
 
-def train(
-    pairs, settings, *, seed=0, size=6, units=8, validation=None, blocks=None, progress=None, read=None
-):
+def train(pairs, settings, *, seed=0, size=6, units=8, validation=None, blocks=None, progress=None, read=None):
     keras.utils.set_random_seed(seed)
     models = build_models(Architecture(size, size, units, embedding=8))
     history = fit(
@@ -150,9 +148,7 @@ def test_training_learns_to_copy():
 def test_a_loss_that_is_no_number_ends_training_and_says_what_to_lower():
     """Such a rate is beyond what settings admit; a smaller one may do the same on other data."""
     settings = TrainingSettings(optimizer="sgd", batch_size=8).model_copy(update={"learning_rate": 1e38})
-    with pytest.raises(
-        TrainingError, match=r"batch \d+ of epoch 1.*lower training\.learning_rate \(it is 1e\+38\)"
-    ):
+    with pytest.raises(TrainingError, match=r"batch \d+ of epoch 1.*lower training\.learning_rate \(it is 1e\+38\)"):
         train(random_pairs(24), settings)
 
 

@@ -78,9 +78,7 @@ def test_a_sequence_keeps_clear_of_0_and_reaches_the_largest_symbol():
 def test_a_generator_of_ones_own_repeats_the_draw():
     first, second = (get_dataset(6, 3, 51, 4, np.random.default_rng(1)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    assert generate_sequence(6, 51, np.random.default_rng(1)) == generate_sequence(
-        6, 51, np.random.default_rng(1)
-    )
+    assert generate_sequence(6, 51, np.random.default_rng(1)) == generate_sequence(6, 51, np.random.default_rng(1))
 
 
 def test_decoding_takes_the_largest_of_probabilities():

@@ -25,9 +25,7 @@ from tasks.storage.datasets import (
 def numbered(first, n):
     """Pairs that carry their own number: source (i, i + 1, i + 2), target (-i, 7)."""
     numbers = np.arange(first, first + n, dtype=np.int32)
-    return Pairs(
-        numbers[:, None] + np.arange(3, dtype=np.int32), np.stack([-numbers, np.full_like(numbers, 7)], 1)
-    )
+    return Pairs(numbers[:, None] + np.arange(3, dtype=np.int32), np.stack([-numbers, np.full_like(numbers, 7)], 1))
 
 
 def joined(blocks):

@@ -108,7 +108,5 @@ def test_decisions_of_processes_at_once_are_all_kept(store, start_python):
         process.stdin.flush()
     assert [process.wait() for process in processes] == [0, 0]
     decisions = read_promotions(store, "g2p").decisions
-    assert {decision.model for decision in decisions} == {
-        f"{letter}{i}" for letter in "ab" for i in range(20)
-    }
+    assert {decision.model for decision in decisions} == {f"{letter}{i}" for letter in "ab" for i in range(20)}
     assert promoted(store) == decisions[-1].model

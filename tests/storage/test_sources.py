@@ -163,9 +163,7 @@ def test_unsigned_integers_beyond_64_bits_with_sign_are_refused_with_their_colum
         read_raw_pairs(path, COLUMNS)
 
 
-@pytest.mark.parametrize(
-    "kind", [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_(pa.int32())], ids=str
-)
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_(pa.int32())], ids=str)
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

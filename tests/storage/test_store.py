@@ -196,7 +196,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(store):
     handle = make(store)
     manifest = Manifest.read(handle.path)
     (handle.path.parent / "outside.txt").write_text("content")
-    files = {"../outside.txt": manifest.files["a.txt"]}
+    files = {**manifest.files, "../outside.txt": manifest.files["a.txt"]}
     forged = manifest.model_copy(update={"files": files}).sealed()
     (handle.path / MANIFEST).write_text(forged.model_dump_json())
     with pytest.raises(ArtifactError, match="leads out"):

@@ -1,0 +1,65 @@
+"""The reference of all settings, from the models themselves: `python -m flows._reference > docs/settings.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from flows._settings import ROOT, Options
+from tasks.seq2seq.settings import (
+    EvaluationSettings,
+    Experiment,
+    FilesData,
+    ModelSettings,
+    SyntheticData,
+    TrainingSettings,
+)
+
+HEAD = """# Settings
+
+Made by `make docs` from the models that the program reads. A key is a TOML key (`[data]` `n_in = 8`), a flag
+(`--data.n_in 8`, `-` does as well as `_`) and an environment variable (`SEQ2SEQ_DATA__N_IN=8`). Flags win over the
+environment, which wins over the file. Paths in a file are relative to it, others to the current folder.
+"""
+
+SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "Experiment": ("", "All of it is recorded with every artifact.", Experiment),
+    "Synthetic data": ("data.", '`data.kind = "synthetic"`, the default.', SyntheticData),
+    "Your own files": ("data.", '`data.kind = "files"`, the default where `data.train` is given.', FilesData),
+    "Model": ("model.", "", ModelSettings),
+    "Training": ("training.", "", TrainingSettings),
+    "Evaluation": ("evaluation.", "", EvaluationSettings),
+    "Every command": ("", "Flags and environment variables only.", Options),
+}
+
+
+def settings_reference() -> str:
+    """The page in Markdown."""
+    return "\n".join([HEAD, *(line for title in SECTIONS for line in _section(title))])
+
+
+def _section(title: str) -> Iterator[str]:
+    prefix, note, model = SECTIONS[title]
+    yield from (f"## {title}", "")
+    if note:
+        yield from (note, "")
+    yield from ("| key | default | meaning |", "|---|---|---|")
+    for name, field in model.model_fields.items():
+        if name != "kind" and field.description:
+            yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+    yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None:
+        return ""
+    return f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
+
+
+if __name__ == "__main__":
+    print(settings_reference(), end="")

@@ -1,0 +1,90 @@
+"""Training, export, evaluation, promotion and report as tasks, called without a server."""
+
+import numpy as np
+import pytest
+
+from tasks.evaluate import evaluate_model
+from tasks.export import export_model
+from tasks.generate import generate_dataset
+from tasks.promote import promote_model
+from tasks.report import write_report
+from tasks.seq2seq.rules import check_experiment
+from tasks.storage.bundles import load_bundle
+from tasks.storage.store import Store
+from tasks.train import train_model
+
+EXPERIMENT = check_experiment(
+    {
+        "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 4000},
+        "model": {"units": 16, "embedding": 8},
+        "training": {"batch_size": 32, "epochs": 2, "learning_rate": 0.02},
+        "evaluation": {"n_samples": 20, "n_examples": 2},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The handles of all steps of one small experiment."""
+    store = tmp_path_factory.mktemp("store")
+    dataset = generate_dataset.fn(EXPERIMENT, store)
+    training = train_model.fn(EXPERIMENT, dataset, store)
+    bundle = export_model.fn(EXPERIMENT, dataset, training, store)
+    evaluation = evaluate_model.fn(EXPERIMENT, dataset, bundle, store)
+    return store, dataset, training, bundle, evaluation
+
+
+def test_training_and_export_and_evaluation_are_found_again_with_the_same_facts(made):
+    store, dataset, training, bundle, evaluation = made
+    again = (
+        train_model.fn(EXPERIMENT, dataset, store),
+        export_model.fn(EXPERIMENT, dataset, training, store),
+        evaluate_model.fn(EXPERIMENT, dataset, bundle, store),
+    )
+    for state, handle in zip(again, (training, bundle, evaluation), strict=True):
+        assert state.name == "Cached"
+        assert (state.data.digest, state.data.facts) == (handle.digest, handle.facts)
+
+
+def test_the_evaluation_says_what_the_exported_models_predict(made):
+    store, dataset, _, bundle, evaluation = made
+    with np.load(evaluation.path / "predictions.npz", allow_pickle=False) as arrays:
+        source, target, prediction = arrays["source"], arrays["target"], arrays["prediction"]
+    loaded = load_bundle(bundle, Store(store))
+    state = loaded.encoder(source)
+    token = np.zeros((len(source), 1), np.int32)
+    for position in range(2):
+        logits, *state = loaded.decoder([token, *state])
+        token = np.array(logits)[:, -1].argmax(-1)[:, None].astype(np.int32)
+        assert (token[:, 0] == prediction[:, position]).all()
+    scores = evaluation.facts["scores"]
+    assert scores["sequence_accuracy"] == (target == prediction).all(1).mean() >= 0.5
+    assert scores["n_evaluated"] == dataset.facts["evaluation_rows"] == 20
+
+
+def test_the_saved_model_decodes_as_the_bundle_does(made):
+    import tensorflow as tf
+
+    _, _, _, bundle, evaluation = made
+    with np.load(evaluation.path / "predictions.npz", allow_pickle=False) as arrays:
+        served = tf.saved_model.load(str(bundle.path / "saved_model")).signatures["serving_default"](
+            source=tf.constant(arrays["source"])
+        )
+        assert (served["tokens"].numpy() == arrays["prediction"]).all()
+        np.testing.assert_allclose(served["log_probability"].numpy(), arrays["log_probability"], atol=1e-5)
+
+
+def test_promotion_is_decided_once_for_a_model(made):
+    store, _, _, bundle, evaluation = made
+    first = promote_model.fn(EXPERIMENT, bundle, evaluation, store)
+    found = [handle.model_copy(update={"cached": True}) for handle in (bundle, evaluation)]
+    again = promote_model.fn(EXPERIMENT, *found, store)
+    assert (first.decided_now, again.decided_now) == (True, False)
+    assert (first.promoted, first.reason) == (again.promoted, again.reason)
+
+
+def test_the_report_lies_beside_a_copy_of_its_evaluation(made):
+    store, dataset, training, bundle, evaluation = made
+    report = write_report.fn(EXPERIMENT, dataset, training, bundle, evaluation, store)
+    assert (report.path / "evaluation.json").read_text() == (evaluation.path / "evaluation.json").read_text()
+    assert bundle.digest in (report.path / "report.html").read_text()
