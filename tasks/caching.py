@@ -43,6 +43,7 @@ MODEL_CODE = (
     "export.py",
     "evaluate.py",
     "train.py",
+    "seq2seq/architecture.py",
     "seq2seq/decoding.py",
     "seq2seq/metrics.py",
     "seq2seq/models.py",

@@ -29,14 +29,15 @@ KIND = "dataset"
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
 def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
-    return finished(
-        make_once(
-            dataset_recipe(experiment),
-            Store(store),
-            lambda folder: write_dataset(experiment, folder),
-            refresh=refresh,
-        )
-    )
+    step = dataset_recipe(experiment)
+
+    def write(folder: Path) -> Made:
+        made = write_dataset(experiment, folder)
+        if dataset_recipe(experiment).key != step.key:
+            raise DataError("the input files changed while they were read; run again when their writer has finished")
+        return made
+
+    return finished(make_once(step, Store(store), write, refresh=refresh))
 
 
 def dataset_recipe(experiment: Experiment) -> Recipe:
@@ -100,9 +101,10 @@ def _input_files(data: FilesData) -> dict[str, Path]:
 
 def write_dataset(experiment: Experiment, folder: Path) -> Made:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes."""
-    if isinstance(experiment.data, SyntheticData):
-        return _write_synthetic(experiment, experiment.data, folder)
-    return _write_files(experiment, experiment.data, folder)
+    data = experiment.data
+    if isinstance(data, SyntheticData):
+        return _write_synthetic(experiment, data, folder)
+    return _write_files(experiment, data, folder)
 
 
 def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path) -> Made:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.problems import Ids
@@ -120,9 +122,24 @@ class Vocabulary:
             DataError: keys are missing or of the wrong kind.
         """
         try:
-            return cls(**{**content, "symbols": tuple(content["symbols"])})  # type: ignore[arg-type]
-        except (KeyError, TypeError) as error:
+            stored = _Stored.model_validate(content)
+        except ValidationError as error:
             raise DataError(f"a vocabulary's JSON does not hold what it should: {error}") from error
+        return cls(**dict(stored))
+
+
+class _Stored(BaseModel):
+    """What `to_json` writes, all of it required."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    symbols: Annotated[tuple[int, ...], Field(strict=False)]
+    reserved: int
+    padding: int
+    start: int
+    end: int | None
+    unknown: int | None
+    names: str | None
 
 
 @dataclass(frozen=True)

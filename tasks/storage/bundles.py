@@ -136,6 +136,6 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
             keras.saving.load_model(folder / name, compile=False, safe_mode=True)
             for name in ("encoder.keras", "decoder.keras")
         ]
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error
     return Bundle(models[0], models[1], read_vocabularies(folder), BundleFacts.model_validate(handle.facts))

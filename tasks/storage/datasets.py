@@ -70,8 +70,12 @@ def write_pairs(path: Path, blocks: Iterable[Pairs], source_length: int, target_
     rows = 0
     with pq.ParquetWriter(path, schema) as writer:
         for block in blocks:
-            columns = [_lists(block.source, schema.field(0).type), _lists(block.target, schema.field(1).type)]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP_ROWS)
+            for first in range(0, len(block), ROW_GROUP_ROWS):
+                part = slice(first, first + ROW_GROUP_ROWS)
+                columns = [
+                    _lists(ids[part], schema.field(i).type) for i, ids in enumerate((block.source, block.target))
+                ]
+                writer.write_table(pa.table(columns, schema=schema))
             rows += len(block)
     return rows
 

@@ -66,11 +66,15 @@ def check_pairs_file(path: Path, columns: Columns) -> None:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    if not path.exists():
-        raise DataError(f"{path} does not exist; expected a Parquet file of pairs")
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; expected a Parquet file of pairs") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; expected a Parquet file of pairs") from error
     if path.is_dir():
         raise DataError(f"{path} is a folder, expected one Parquet file; {COMING}")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise DataError(f"{path} is empty (0 bytes), expected a Parquet file of pairs")
     try:
         return pq.ParquetFile(path)
@@ -177,7 +181,8 @@ def _reasons(lists: pa.LargeListArray, length: int, side: str) -> NDArray[np.str
     reasons[lengths != length] = f"{side}_length"
     reasons[lengths == 0] = f"{side}_empty"
     null_values = pc.list_flatten(lists).is_null().to_numpy(zero_copy_only=False)
-    reasons[pc.list_parent_indices(lists).to_numpy()[null_values]] = f"{side}_null_inside"
+    rows = np.repeat(np.arange(len(lists)), np.maximum(lengths, 0))  # of each value that list_flatten gives
+    reasons[rows[null_values]] = f"{side}_null_inside"
     reasons[lengths == -1] = f"{side}_null"
     return reasons
 

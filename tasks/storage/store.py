@@ -205,6 +205,9 @@ def check_artifact(folder: Path) -> Manifest:
     """
     manifest = Manifest.read(folder)
     inside = folder.resolve()
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if added := present - {MANIFEST, *manifest.files}:
+        raise ArtifactError(f"{folder} was altered: it holds {min(added)}, which its manifest does not name")
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.resolve().is_relative_to(inside):

@@ -51,11 +51,11 @@ def test_the_evaluation_says_what_the_exported_models_predict(made):
     with np.load(evaluation.path / "predictions.npz", allow_pickle=False) as arrays:
         source, target, prediction = arrays["source"], arrays["target"], arrays["prediction"]
     loaded = load_bundle(bundle, Store(store))
-    state = loaded.encoder(source)
+    state = loaded.encoder.predict(source, verbose=0)
     token = np.zeros((len(source), 1), np.int32)
     for position in range(2):
-        logits, *state = loaded.decoder([token, *state])
-        token = np.array(logits)[:, -1].argmax(-1)[:, None].astype(np.int32)
+        logits, *state = loaded.decoder.predict([token, *state], verbose=0)
+        token = logits[:, -1].argmax(-1)[:, None].astype(np.int32)
         assert (token[:, 0] == prediction[:, position]).all()
     scores = evaluation.facts["scores"]
     assert scores["sequence_accuracy"] == (target == prediction).all(1).mean() >= 0.5
