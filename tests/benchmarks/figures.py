@@ -142,6 +142,7 @@ FIGURES = (
 )
 GROUPS = tuple(dict.fromkeys(figure.group for figure in FIGURES))
 FULL_ONLY = ("stream", "accuracy")
+QUIET_CORES = 0.1  # other programs may use so many before a measurement counts as disturbed
 DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "share": 4}
 
 
@@ -162,12 +163,18 @@ def evaluate(figure: Figure, results: Results) -> dict[str, Any]:
         "ratios": ratios,
         "goal": figure.said_goal or None,
         "met": _is_met(figure, value if ratio is None else ratio),
+        "disturbed": any(is_disturbed(run) for name in figure.needs for run in results[name]),
     }
+
+
+def is_disturbed(run: dict[str, Any]) -> bool:
+    """Whether other programs were at work during a measurement."""
+    return run["cores_used_elsewhere"] > QUIET_CORES
 
 
 def format_table(evaluated: Sequence[dict[str, Any]]) -> str:
     """The figures as text, one line each."""
-    rows = [("figure", "ours", "anchor", "unit", "ratio", "rounds", "goal", "met")]
+    rows = [("figure", "ours", "anchor", "unit", "ratio", "rounds", "goal", "met", "")]
     rows += [_row(figure) for figure in evaluated]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(_line(row, widths) for row in rows)
@@ -196,6 +203,7 @@ def _row(figure: dict[str, Any]) -> tuple[str, ...]:
         f"{min(ratios):.4f}..{max(ratios):.4f}" if len(ratios) > 1 else "",
         figure["goal"] or "",
         {True: "yes", False: "NO", None: ""}[figure["met"]],
+        "disturbed" if figure["disturbed"] else "",
     )
 
 

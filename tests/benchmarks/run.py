@@ -17,19 +17,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-from figures import FIGURES, FULL_ONLY, GROUPS, Figure, Results, evaluate, format_table
+from figures import FIGURES, FULL_ONLY, GROUPS, QUIET_CORES, Figure, Results, evaluate, format_table, is_disturbed
 from measurements import IN_EACH_ROUND, MADE_BEFORE, ONCE, Place
 from processes import MeasurementError, Processes
 
 EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 PEERS = {"torch": "torch", "tutorial": "tensorflow", "gemm": "numpy"}
 STREAM_BYTES = 2_000_000_000
-QUIET_CORES = 0.1
 
 
 class RefusedError(Exception):
@@ -122,7 +121,7 @@ def measure(wanted: set[str], rounds: int) -> Results:
 
 
 @contextlib.contextmanager
-def new_place(processes: Processes, folder: Path):
+def new_place(processes: Processes, folder: Path) -> Iterator[Place]:
     """A folder for one round, removed after it."""
     folder.mkdir()
     yield Place(processes, folder)
@@ -151,7 +150,7 @@ def cpu_seconds_elsewhere() -> float:
 
 def judge_quiet(results: Results) -> str:
     """Whether other programs were at work meanwhile, in which case the figures say little."""
-    disturbed = sum(run["cores_used_elsewhere"] > QUIET_CORES for runs in results.values() for run in runs)
+    disturbed = sum(is_disturbed(run) for runs in results.values() for run in runs)
     total = sum(map(len, results.values()))
     if not disturbed:
         return f"the machine was quiet in all {total} measurements"
