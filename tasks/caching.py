@@ -44,6 +44,7 @@ MODEL_CODE = (
     "evaluate.py",
     "train.py",
     "seq2seq/architecture.py",
+    "seq2seq/cores.py",
     "seq2seq/decoding.py",
     "seq2seq/metrics.py",
     "seq2seq/models.py",

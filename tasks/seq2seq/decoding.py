@@ -7,6 +7,7 @@ A step function maps `(tokens, state) -> (logits, state)`: tokens `(batch,) int3
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import keras
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
+from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.models import Tensor
 from tasks.seq2seq.problems import Ids
 
@@ -77,7 +79,7 @@ class Predictor:
     graph is not compiled again for every size.
     """
 
-    batch_sizes = (1, 32, 256, 1024)
+    batch_sizes = (1, 32, 256, 512)
 
     def __init__(
         self, encoder: keras.Model, decoder: keras.Model, start: int, n_steps: int, *, xla: bool = True
@@ -86,13 +88,18 @@ class Predictor:
         self._decode = tf.function(decode_graph(encoder, decoder, start, n_steps), jit_compile=xla)
 
     def predict(self, source: Ids) -> tuple[Ids, NDArray[np.float32]]:
-        """Tokens `(n, n_steps) int32` and log-probabilities `(n,) float32` of sources `(n, length) int32`."""
-        tokens, scores = [], []
-        for start in range(0, len(source), self.batch_sizes[-1]):
-            batch = source[start : start + self.batch_sizes[-1]]
-            size = next(size for size in self.batch_sizes if size >= len(batch))
-            filler = np.repeat(batch[:1], size - len(batch), axis=0)
-            result = self._decode(tf.constant(np.concatenate([batch, filler]), tf.int32))
-            tokens.append(result.tokens.numpy()[: len(batch)])
-            scores.append(result.log_probability.numpy()[: len(batch)])
-        return np.concatenate(tokens), np.concatenate(scores)
+        """Tokens `(n, n_steps) int32` and log-probabilities `(n,) float32` of sources `(n, length) int32`.
+
+        Batches are decoded side by side, one a core: the products of a narrow model are too small to share.
+        """
+        largest = self.batch_sizes[-1]
+        batches = [source[first : first + largest] for first in range(0, len(source), largest)]
+        with ThreadPoolExecutor(max_workers=available_cores()) as pool:
+            decoded = list(pool.map(self._predict_batch, batches))
+        return np.concatenate([tokens for tokens, _ in decoded]), np.concatenate([scores for _, scores in decoded])
+
+    def _predict_batch(self, batch: Ids) -> tuple[Ids, NDArray[np.float32]]:
+        size = next(size for size in self.batch_sizes if size >= len(batch))
+        filler = np.repeat(batch[:1], size - len(batch), axis=0)
+        result = self._decode(tf.constant(np.concatenate([batch, filler]), tf.int32))
+        return result.tokens.numpy()[: len(batch)], result.log_probability.numpy()[: len(batch)]

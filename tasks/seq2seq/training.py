@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.problems import Ids
 from tasks.seq2seq.sampling import Pairs
@@ -48,10 +48,9 @@ def set_up_threads(units: int) -> None:
     """Tells TensorFlow how to share the cores; it obeys once, before its first operation."""
     if units > SIDE_BY_SIDE_UNITS:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(cores)
+        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
     except RuntimeError:  # TensorFlow is at work already, as in a notebook: it keeps its threads
         return
 

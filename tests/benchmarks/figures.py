@@ -104,6 +104,14 @@ FIGURES = (
         at_most=False,
     ),
     Figure(
+        "decode-predictor",
+        "decode",
+        "the predictor, arrays in and out / PyTorch's",
+        "sequences/s",
+        "decode.predict_sequences_per_s",
+        "torch.best_decode_sequences_per_s",
+    ),
+    Figure(
         "decode-of-limit",
         "decode",
         "greedy decoding / machine's limit",
