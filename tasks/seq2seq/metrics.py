@@ -67,7 +67,7 @@ def score(references: Ids, predictions: Ids) -> Scores:
         accuracy_by_position=[float(share) for share in right.mean(axis=0)],
         distinct_predictions=len(np.unique(predictions, axis=0)),
         distinct_references=len(different),
-        majority_baseline=float(counts.max() / n),
+        majority_baseline=float(np.max(counts) / n),
     )
 
 

@@ -171,7 +171,7 @@ def _commonest_length(groups: list[tuple[pa.LargeListArray, pa.LargeListArray]],
     if not lengths.size:
         raise DataError(f"{path}: the {('source', 'target')[side]} column holds no sequence that is not empty")
     values, counts = np.unique(lengths, return_counts=True)
-    return int(values[counts.argmax()])
+    return int(values[np.argmax(counts)])
 
 
 def _reasons(lists: pa.LargeListArray, length: int, side: str) -> NDArray[np.str_]:
