@@ -108,7 +108,7 @@ def _path_fields(model: type[BaseModel]) -> set[str]:
 
 
 def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
-    words = [_with_underscores(word) for word in argv]
+    words = _switched([_with_underscores(word) for word in argv])
     known = list(_flags(arguments))
     for word in words:
         name = word.removeprefix("--").split("=")[0]
@@ -123,6 +123,17 @@ def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) ->
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
         hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
         raise SettingsError(f"{message}{hints}; --help lists all flags") from error
+
+
+def _switched(words: list[str]) -> list[str]:
+    """`--data.header false` as the parser takes it: `--no-data.header`."""
+    result: list[str] = []
+    for word in words:
+        if word in ("true", "false") and result and result[-1].startswith("--") and "=" not in result[-1]:
+            name = result.pop().removeprefix("--")
+            word = f"--{name}" if word == "true" else f"--no-{name}"  # noqa: PLW2901
+        result.append(word)
+    return result
 
 
 def _with_underscores(word: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -38,11 +38,14 @@ def describe_dataset(dataset: Handle) -> Summary:
         "rows": facts["train_rows"],
         **{name: facts[name] for name in ("validation_rows", "evaluation_rows", "rejected_rows")},
         "shapes": {
-            "source": [facts["train_rows"], facts["source_length"]],
-            "decoder_input": [facts["train_rows"], facts["target_length"]],
-            "target": [facts["train_rows"], facts["target_length"]],
+            name: [facts["train_rows"], *_step_shape(facts[side])]
+            for name, side in (("source", "source"), ("decoder_input", "target"), ("target", "target"))
         },
     }
+
+
+def _step_shape(side: Summary) -> list[int]:
+    return [side["length"], *([side["features"]] if side["features"] else [])]
 
 
 def describe_evaluation(evaluation: Handle) -> Summary:
@@ -72,16 +75,48 @@ def show_dataset(summary: Summary) -> None:
 
 
 def show_evaluation(summary: Summary) -> None:
-    """Prints the accuracy with its interval, and the examples."""
-    low, high = summary["sequence_accuracy_interval"]
+    """Prints the scores and the examples."""
     for example in summary["examples"]:
         text = example["text"]
-        mark = "" if example["correct"] else "   wrong"
+        mark = "   wrong" if example["correct"] is False else ""
         print(f"source {text['source']}  expected {text['expected']}  predicted {text['predicted']}{mark}")
-    print(
+    print("\n".join(_scored_vectors(summary) if "mae" in summary else _scored_tokens(summary)))
+
+
+def _scored_tokens(summary: Summary) -> Iterator[str]:
+    low, high = summary["sequence_accuracy_interval"]
+    yield (
         f"accuracy: {100 * summary['sequence_accuracy']:.2f} %, {summary['n_correct']} of {summary['n_evaluated']} "
         f"held-out sequences right (95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
     )
+    rate, forced = summary["token_error_rate"], summary["teacher_forced_token_accuracy"]
+    yield (
+        f"  tokens: error rate {_number(rate)}, accuracy {_number(summary['token_accuracy'])} "
+        f"(teacher-forced {_number(forced)}); {summary['distinct_predictions']} distinct predictions of "
+        f"{summary['distinct_references']}, always the commonest target: {_number(summary['majority_baseline'])}"
+    )
+    for name in ("bleu", "chrf"):
+        if name in summary:
+            yield f"  {name}: {summary[name]:.2f}"
+
+
+def _scored_vectors(summary: Summary) -> Iterator[str]:
+    yield (
+        f"mean absolute error {_number(summary['mae'])} over {summary['n_evaluated']} held-out sequences, RMSE "
+        f"{_number(summary['rmse'])}, sMAPE {_number(summary['smape'])} %, MASE {_number(summary['mase'])}"
+    )
+    baselines = {"naive": "naive", "seasonal_naive": "seasonal naive", "mean": "mean"}
+    ratios = [f"{said} {_number(summary[f'relative_mae_{name}'])}" for name, said in baselines.items()]
+    yield f"  error over that of a forecast by: {', '.join(ratios)}"
+    if "nearest_neighbour_accuracy" in summary:
+        yield (
+            f"  nearest neighbour right: {_number(summary['nearest_neighbour_accuracy'])}, cosine similarity "
+            f"{_number(summary['mean_cosine_similarity'])}"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
 
 
 def show_steps(summary: Summary) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.metrics import score
-from tasks.seq2seq.problems import Ids
-from tasks.seq2seq.sampling import Pairs
+from tasks.progress import progress
+from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.settings import Experiment
-from tasks.seq2seq.vocabulary import Vocabularies
-from tasks.storage.atomic import write_json
-from tasks.storage.bundles import load_bundle
-from tasks.storage.datasets import read_evaluation
+from tasks.seq2seq.vocabulary import Vocabulary
+from tasks.storage.atomic import read_json, write_json
+from tasks.storage.bundles import Bundle, load_bundle
+from tasks.storage.datasets import SERIES, Block, DatasetFacts, read_evaluation
+from tasks.storage.lists import from_lists
 from tasks.storage.manifest import Handle
+from tasks.storage.predictions import PredictionWriter, to_values
 from tasks.storage.store import Made, Recipe, Store
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.evaluation import Evaluated
 
 KIND = "evaluation"
 XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
@@ -28,7 +33,7 @@ XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseco
 def evaluate_model(
     experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
 ) -> Handle:
-    """Scores a bundle on the dataset's fresh set or test split; its facts are the scores."""
+    """Scores a bundle on the dataset's fresh set or test split; its facts are the scores and the examples."""
     return finished(
         make_once(
             evaluation_recipe(experiment, dataset.digest, bundle.digest),
@@ -40,67 +45,102 @@ def evaluate_model(
 
 
 def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest: str) -> Recipe:
-    """What an evaluation depends on: the bundle, the held-out pairs, and how many examples are kept."""
+    """What an evaluation depends on: the bundle, the held-out pairs, and what is scored and shown."""
     return recipe(
         KIND,
         experiment,
-        settings={"n_examples": experiment.evaluation.n_examples},
+        settings={
+            **experiment.evaluation.model_dump(mode="json", include={"n_examples", "bleu", "chrf"}),
+            "loss": experiment.training.loss,
+        },
         made_from={"dataset": dataset_digest, "bundle": bundle_digest},
         code=MODEL_CODE,
-        libraries=("keras", "numpy", "tensorflow"),
+        libraries=("keras", "numpy", "rapidfuzz", "sacrebleu", "tensorflow"),
     )
 
 
 def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, store: Store, folder: Path) -> Made:
-    """Fills `folder` with `evaluation.json` and `predictions.npz`."""
-    from tasks.seq2seq.decoding import Predictor  # noqa: PLC0415 - a cached run never loads it
-
+    """Fills `folder` with `evaluation.json` and `predictions.parquet`."""
     model = load_bundle(bundle, store)
-    blocks = list(read_evaluation(dataset.path))
-    pairs = Pairs(
-        np.concatenate([block.source for block in blocks]), np.concatenate([block.target for block in blocks])
-    )
-    predictor = Predictor(
-        model.encoder,
-        model.decoder,
-        model.facts.start,
-        model.facts.target_length,
-        xla=len(pairs) >= XLA_PAYS_FROM,
-    )
-    predictions, log_probability = predictor.predict(pairs.source)
-    scores = score(pairs.target, predictions)
-    np.savez(
-        folder / "predictions.npz",
-        source=pairs.source,
-        target=pairs.target,
-        prediction=predictions,
-        log_probability=log_probability,
-    )
-    examples = list_examples(pairs, predictions, model.vocabularies, experiment.evaluation.n_examples)
+    facts = DatasetFacts.model_validate(dataset.facts)
+    judge = _judge(experiment, model, facts, dataset.path)
+    writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
+    examples: list[dict[str, Any]] = []
+    n_unknown = n_outside = 0
+    with writer, progress("evaluate") as update:
+        for block in read_evaluation(dataset.path):
+            evaluated = judge.add(block.pairs, _recent(block))
+            writer.write(block, evaluated)
+            if len(examples) < experiment.evaluation.n_examples:
+                examples += list_examples(
+                    block, evaluated, model.codecs, experiment.evaluation.n_examples - len(examples)
+                )
+            n_unknown += 0 if evaluated.n_unknown is None else int((evaluated.n_unknown > 0).sum())
+            n_outside += 0 if evaluated.outside_range is None else int(evaluated.outside_range.sum())
+            update(writer.rows, facts.evaluation_rows, {})
+    scores = {**judge.scores(), "rows_with_unknown": n_unknown, "rows_outside_range": n_outside}
     write_json(
         folder / "evaluation.json",
         {
             "bundle": bundle.digest,
             "dataset": dataset.digest,
-            "scores": scores._asdict(),
+            "scores": scores,
             "examples": examples,
+            "mistakes": judge.mistakes(),
         },
     )
-    return Made({"scores": scores._asdict(), "examples": examples})
+    return Made({"scores": scores, "examples": examples})
 
 
-def list_examples(pairs: Pairs, predictions: Ids, vocabularies: Vocabularies, n_examples: int) -> list[dict[str, Any]]:
-    """The first pairs with their predictions, as symbols and as a person would write them."""
+def _judge(experiment: Experiment, model: Bundle, facts: DatasetFacts, dataset: Path) -> Any:  # noqa: ANN401
+    """What scores the model: a `TokenEvaluation`, or a `VectorEvaluation`, whose module loads Keras."""
+    from tasks.seq2seq.evaluation import Inference, TokenEvaluation, VectorEvaluation  # noqa: PLC0415
+
+    compile_it = facts.evaluation_rows >= XLA_PAYS_FROM and not facts.masked
+    inference = Inference(model.encoder, model.decoder, model.codecs, model.n_steps, xla=compile_it)
+    target = model.codecs.target
+    if isinstance(target, Vocabulary):
+        return TokenEvaluation(inference, target, bleu=experiment.evaluation.bleu, chrf=experiment.evaluation.chrf)
+    series = dataset / SERIES
+    return VectorEvaluation(
+        inference,
+        target,
+        np.array(read_json(series)["scale"], np.float64) if series.exists() else None,
+        getattr(experiment.data, "season", 1),
+        relative=facts.relative,
+        cosine=experiment.training.loss == "cosine_similarity",
+    )
+
+
+def _recent(block: Block) -> NDArray[np.float64] | None:
+    column = block.beside.get("recent")
+    return None if column is None else from_lists(column).padded()
+
+
+def list_examples(block: Block, evaluated: Evaluated, codecs: Codecs, n_examples: int) -> list[dict[str, Any]]:
+    """The first pairs with their predictions, as values and as a person would write them."""
     sides = {
-        "source": (vocabularies.source, pairs.source),
-        "expected": (vocabularies.target, pairs.target),
-        "predicted": (vocabularies.target, predictions),
+        "source": (codecs.source, block.pairs.source),
+        "expected": (codecs.target, evaluated.reference),
+        "predicted": (codecs.target, evaluated.prediction),
+    }
+    rows = range(min(n_examples, len(block.pairs)))
+    values = {
+        name: to_values(sequences.part(0, len(rows)), codec).to_pylist() for name, (codec, sequences) in sides.items()
     }
     return [
         {
-            **{name: vocabulary.decode(ids[i : i + 1])[0] for name, (vocabulary, ids) in sides.items()},
-            "correct": bool(np.array_equal(pairs.target[i], predictions[i])),
-            "text": {name: vocabulary.write(ids[i]) for name, (vocabulary, ids) in sides.items()},
+            **{name: values[name][i] for name in sides},
+            "correct": None if evaluated.correct is None else bool(evaluated.correct[i]),
+            "text": {name: write_sequence(sequences[i], codec) for name, (codec, sequences) in sides.items()},
         }
-        for i in range(min(n_examples, len(predictions)))
+        for i in rows
     ]
+
+
+def write_sequence(steps: NDArray[Any], codec: Codec) -> str:
+    """A sequence in a line: tokens as their vocabulary writes them, numbers to 4 significant digits."""
+    if isinstance(codec, Vocabulary):
+        return codec.write(steps)
+    numbers = [" ".join(f"{value:.4g}" for value in step) for step in steps.tolist()]
+    return f"[{', '.join(numbers)}]"

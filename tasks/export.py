@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.settings import Experiment, SyntheticData
+from tasks.seq2seq.settings import Experiment
 from tasks.storage.bundles import (
     KIND,
     BundleFacts,
@@ -16,7 +16,7 @@ from tasks.storage.bundles import (
     save_decode,
     weights_digest,
 )
-from tasks.storage.datasets import DatasetFacts
+from tasks.storage.datasets import DatasetFacts, read_codecs
 from tasks.storage.manifest import Handle, canonical_digest
 from tasks.storage.store import Made, Recipe, Store
 
@@ -55,23 +55,18 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     shape = DatasetFacts.model_validate(dataset.facts)
     models = build_models(shape.architecture(experiment.model))
     load_weights(models.train, training.path)
-    data = experiment.data
-    encodings = (
-        ("integers", "integers") if isinstance(data, SyntheticData) else (data.source_encoding, data.target_encoding)
-    )
+    codecs = read_codecs(dataset.path)
     facts = BundleFacts(
         units=experiment.model.units,
         parameters=models.train.count_params(),
-        source_encoding=encodings[0],
-        target_encoding=encodings[1],
-        source_length=shape.source_length,
-        target_length=shape.target_length,
-        start=shape.start,
+        source=shape.source,
+        target=shape.target,
+        masked=shape.masked,
+        relative=shape.relative,
     )
     save_bundle(folder, models.encoder, models.decoder, facts, dataset.path, experiment.model_dump(mode="json"))
-    save_decode(folder, models.encoder, models.decoder, facts)
-    vocabulary = (folder / "vocabulary.json").read_text(encoding="utf-8")
+    save_decode(folder, models.encoder, models.decoder, codecs, facts)
     return Made(
         facts.model_dump(),
-        identity=canonical_digest([weights_digest(models.train), vocabulary, facts.model_dump()]),
+        identity=canonical_digest([weights_digest(models.train), codecs.to_json(), facts.model_dump()]),
     )

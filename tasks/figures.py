@@ -15,21 +15,40 @@ INK, GRID = "#1f4e79", "#d9dee4"
 MAX_LABELS = 25  # more tick labels than this cannot be read
 
 
-def learning_curve(curve: list[dict[str, float]], epochs: list[dict[str, float]]) -> bytes:
-    """Loss and teacher-forced accuracy over the pairs seen, and of the validation split by epoch."""
+LABELS = {
+    "loss": "loss",
+    "accuracy": "teacher-forced token accuracy",
+    "mae": "mean absolute error (deviations)",
+}
+
+
+def learning_curve(curve: list[dict[str, float]], epochs: list[dict[str, float]], metric: str) -> bytes:
+    """Loss and metric (teacher-forced) over the pairs seen, and of the validation split by epoch."""
     figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-    for axes, name, label in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats a token)", "token accuracy"), strict=True
-    ):
+    for axes, name in zip(figure.subplots(1, 2), ("loss", metric), strict=True):
         axes.plot([point["pairs"] for point in curve], [point[name] for point in curve], color=INK, label="training")
         validation = [epoch[f"val_{name}"] for epoch in epochs if f"val_{name}" in epoch]
         if validation:
             ends = np.linspace(0, curve[-1]["pairs"], len(epochs) + 1)[1:]
             axes.plot(ends, validation, "o", color="#c0504d", label="validation")
             axes.legend(frameon=False)
-        axes.set(xlabel="training pairs seen", ylabel=label)
-        axes.set_ylim(bottom=0)
+        axes.set(xlabel="training pairs seen", ylabel=LABELS[name])
+        if min(point[name] for point in curve) >= 0:
+            axes.set_ylim(bottom=0)
         _clean(axes)
+    return _png(figure)
+
+
+def error_by_step(errors: dict[str, list[float]]) -> bytes:
+    """Mean absolute errors at each step ahead, the model's and those of simple forecasts, by name."""
+    figure = Figure(figsize=(5.4, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for (name, by_step), color in zip(errors.items(), (INK, "#c0504d", "#6a8d3b"), strict=False):
+        axes.plot(np.arange(1, len(by_step) + 1), by_step, "o-", color=color, label=name)
+    axes.set(xlabel="steps ahead", ylabel="mean absolute error")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    _clean(axes)
     return _png(figure)
 
 

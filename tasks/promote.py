@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.caching import TASK_OPTIONS
 from tasks.seq2seq.gate import judge
-from tasks.seq2seq.metrics import Scores
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.manifest import Handle
 from tasks.storage.promotions import decide, read_promotions
@@ -35,7 +34,7 @@ class Promotion(BaseModel):
 def promote_model(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Path) -> Promotion:
     """Asks the gate about a model that was made in this run, or never decided upon."""
     name = experiment.promotion_name
-    verdict = judge(Scores(**evaluation.facts["scores"]), experiment.evaluation)
+    verdict = judge(evaluation.facts["scores"], experiment.evaluation)
     decision, decided_now = decide(
         Store(store),
         name,

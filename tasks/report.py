@@ -9,7 +9,6 @@ from typing import Any
 import jinja2
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
@@ -24,17 +23,15 @@ from tasks.caching import (
     recipe,
 )
 from tasks.seq2seq.gate import Verdict, judge
-from tasks.seq2seq.metrics import Scores, confusion_matrix
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.atomic import read_json, write_json
-from tasks.storage.datasets import read_vocabularies
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.store import Made, Store
 
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
-MAX_TOKENS = 60  # rows of the confusion matrix; the commonest are shown
 MAX_REJECTS = 20
+_MARKS = {True: "right", False: "wrong", None: ""}
 
 
 @task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
@@ -90,23 +87,17 @@ def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], folder: Pa
 
 
 def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: dict[str, Any]) -> dict[str, Any]:
-    from tasks import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
-
-    scores = Scores(**evaluation["scores"])
     history = read_json(inputs["training"].path / "history.json")
-    labels, matrix, note = _confusion(inputs["evaluation"].path, inputs["dataset"].path)
+    scores = evaluation["scores"]
     rejects, n_rejects = _rejects(inputs["dataset"].path)
     return {
         "name": experiment.promotion_name,
-        "scores": scores,
+        "headline": _headline(scores),
+        "scores": dict(_score_rows(scores)),
         "verdict": judge(scores, experiment.evaluation),
         "examples": evaluation["examples"],
-        "pictures": {
-            "learning_curve": figures.data_uri(figures.learning_curve(history["curve"], history["epochs"])),
-            "accuracy_by_position": figures.data_uri(figures.accuracy_by_position(scores.accuracy_by_position)),
-            "confusion": figures.data_uri(figures.confusion(matrix, labels)),
-        },
-        "confusion_note": note,
+        "pictures": _pictures(evaluation, history),
+        "mistakes": evaluation["mistakes"],
         "data": dict(_data_rows(inputs["dataset"])),
         "rejects": rejects,
         "n_rejects": n_rejects,
@@ -117,25 +108,50 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
     }
 
 
-def _confusion(evaluation: Path, dataset: Path) -> tuple[list[str], NDArray[np.int64], str]:
-    """The matrix of the commonest expected tokens, their labels, and what was left out."""
-    vocabulary = read_vocabularies(dataset).target
-    with np.load(evaluation / "predictions.npz", allow_pickle=False) as arrays:
-        target, prediction = arrays["target"], arrays["prediction"]
-    used, counts = np.unique(target, return_counts=True)
-    shown = np.sort(used[np.argsort(-counts, kind="stable")[:MAX_TOKENS]])
-    # Tokens that are not shown share one last column, so that every prediction is in the picture.
-    place = np.full(vocabulary.size, len(shown), np.int32)
-    place[shown] = np.arange(len(shown))
-    is_shown = place[target] < len(shown)
-    matrix = confusion_matrix(place[target[is_shown]], place[prediction[is_shown]], len(shown) + 1)
-    labels = [vocabulary.labels()[i] for i in shown]
-    if matrix[:, -1].any():
-        labels.append("other")
+def _headline(scores: Mapping[str, Any]) -> tuple[str, str]:
+    """The number that matters most, and what it is."""
+    n = scores["n_evaluated"]
+    if "mae" not in scores:
+        low, high = scores["sequence_accuracy_interval"]
+        return (
+            f"{100 * scores['sequence_accuracy']:.2f} %",
+            f"of {n} held-out sequences right as a whole (95 % interval {100 * low:.2f} to {100 * high:.2f} %)",
+        )
+    if "nearest_neighbour_accuracy" in scores:
+        share = 100 * scores["nearest_neighbour_accuracy"]
+        return f"{share:.2f} %", f"of {n} held-out vectors nearest to the right one"
+    name = "naive" if scores["relative_mae_naive"] is not None else "mean"
+    ratio = scores[f"relative_mae_{name}"]
+    said = "none" if ratio is None else f"{ratio:.3f}"
+    return said, f"times the error of the {name} forecast, over {n} held-out sequences"
+
+
+def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every single score; those by step and by position are in the pictures."""
+    for name, value in scores.items():
+        if isinstance(value, int):
+            yield name.replace("_", " "), f"{value:,}"
+        elif isinstance(value, float):
+            yield name.replace("_", " "), f"{value:.4g}"
+
+
+def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str, str]:
+    """The pictures there are, by what they show."""
+    from tasks import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
+
+    scores = evaluation["scores"]
+    pictures = {"learning curve": figures.learning_curve(history["curve"], history["epochs"], history["metric"])}
+    if "mae" in scores:
+        errors = {"model": scores["mae_by_step"]}
+        if relative := scores["relative_mae_naive_by_step"]:
+            pairs = zip(scores["mae_by_step"], relative, strict=True)
+            errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
+        pictures["error by step ahead"] = figures.error_by_step(errors)
     else:
-        matrix = matrix[:-1, :-1]
-    left_out = len(used) - len(shown)
-    return labels, matrix, f"The {len(shown)} commonest of {len(used)} tokens are shown." if left_out else ""
+        pictures["accuracy by position"] = figures.accuracy_by_position(scores["accuracy_by_position"])
+        matrix = evaluation["mistakes"]["matrix"]
+        pictures["confusion matrix of tokens"] = figures.confusion(np.array(matrix["counts"]), matrix["labels"])
+    return {name: figures.data_uri(png) for name, png in pictures.items()}
 
 
 def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
@@ -147,8 +163,8 @@ def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _data_rows(dataset: Handle) -> Iterator[tuple[str, Any]]:
-    for name, value in dataset.facts.items():
-        yield name.replace("_", " "), value
+    for name, value in _flatten(dataset.facts):
+        yield name.replace("_", " ").replace(".", ": "), value
     account = dataset.path / "account.json"
     if account.exists():
         for name, value in _flatten(read_json(account)):
@@ -170,6 +186,8 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
     rate = history["sequences_per_s"]
     return {
         "parameters": f"{inputs['bundle'].facts['parameters']:,}",
+        "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
+        "padding in training batches": f"{100 * history['padding_share']:.2f} %",
         "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
         "training rate with tracing": f"{history['sequences_per_s_with_tracing']:,.0f} sequences/s",
     }
@@ -198,27 +216,23 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _markdown(context: dict[str, Any]) -> str:
-    scores, verdict = context["scores"], context["verdict"]
-    low, high = scores.sequence_accuracy_interval
+    number, what = context["headline"]
     examples = [
         f"| `{example['text']['source']}` | `{example['text']['expected']}` | `{example['text']['predicted']}` "
-        f"| {'right' if example['correct'] else 'wrong'} |"
+        f"| {_MARKS[example['correct']]} |"
         for example in context["examples"]
     ]
     steps = [f"| {step['kind']} | {step['seconds']:.2f} s | `{step['path']}` |" for step in context["steps"]]
     return "\n".join(
         [
             f"# {context['name']}",
-            (
-                f"**{100 * scores.sequence_accuracy:.2f} %** of {scores.n_evaluated} held-out sequences right as a "
-                f"whole (95 % interval {100 * low:.2f} to {100 * high:.2f} %). {_said(verdict)}"
-            ),
+            f"**{number}** {what}. {_said(context['verdict'])}",
             "",
             "| source | expected | predicted | |",
             "|---|---|---|---|",
             *examples,
             "",
-            f"![learning curve]({context['pictures']['learning_curve']})",
+            f"![learning curve]({context['pictures']['learning curve']})",
             "",
             "| step | made in | where |",
             "|---|---|---|",

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.progress import progress
-from tasks.seq2seq.sampling import Pairs
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings import Experiment, ModelSettings
 from tasks.storage.atomic import write_json
 from tasks.storage.bundles import save_weights, weights_digest
-from tasks.storage.datasets import DatasetFacts, read_pairs
+from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Made, Recipe, Store
 
 KIND = "training"
 LIBRARIES = ("keras", "numpy", "tensorflow")
-_SHUFFLE_STREAM = 2
+MAX_ONE_HOT = 10_000
 
 
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
@@ -64,16 +62,18 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(experiment.model.units)
     keras.utils.set_random_seed(experiment.seed)
+    check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
     with progress("train") as update:
         history = fit(
             model,
             experiment.training,
+            read_codecs(dataset.path),
             n_train=facts.train_rows,
-            read_train=partial(_shuffled, dataset.path, experiment.seed),
+            read_train=partial(read_pairs, dataset.path / "train.parquet"),
             n_validation=facts.validation_rows,
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
-            start=facts.start,
+            seed=experiment.seed,
             progress=update,
         )
     save_weights(model, folder)
@@ -83,11 +83,23 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
             "parameters": model.count_params(),
             "sequences_per_s": history.sequences_per_s,
             "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
-            **history.epochs[-1],
+            "best_epoch": history.best_epoch,
+            "padding_share": history.padding_share,
+            **history.epochs[history.best_epoch - 1],
         },
         identity=weights_digest(model),
     )
 
 
-def _shuffled(dataset: Path, seed: int, epoch: int) -> Iterator[Pairs]:
-    yield from read_pairs(dataset / "train.parquet", np.random.default_rng([seed, _SHUFFLE_STREAM, epoch]))
+def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
+    """Refuses one-hot vectors as wide as a large vocabulary.
+
+    Raises:
+        SettingsError: with what to set.
+    """
+    largest = max(facts.source.vocabulary, facts.target.vocabulary)
+    if settings.embedding == 0 and largest > MAX_ONE_HOT:
+        raise SettingsError(
+            f"model.embedding is 0, which feeds one-hot vectors, and a vocabulary has {largest} ids: their "
+            f"matrix would take {4 * largest**2 / 1e9:.1f} GB; set model.embedding (64, say), or data.max_vocabulary"
+        )

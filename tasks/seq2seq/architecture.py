@@ -6,13 +6,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """Sizes of the model; vocabularies include the reserved ids.
+class Side:
+    """What a time step of one side is: a token of `vocabulary` ids, or a vector of `features` numbers.
 
-    `embedding` is the width of the embeddings, or 0 for one-hot vectors made inside the graph.
+    The vocabulary includes the reserved ids. One of the two is 0.
     """
 
-    source_vocabulary: int
-    target_vocabulary: int
+    vocabulary: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the model.
+
+    `embedding` is the width of the embeddings, or 0 for one-hot vectors made inside the graph. `masked`:
+    sources are padded, and padding leaves the encoder's state as it is.
+    """
+
+    source: Side
+    target: Side
     units: int
     embedding: int
+    masked: bool

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from tasks.seq2seq.metrics import Scores
 from tasks.seq2seq.settings import EvaluationSettings
 
 # A model that answers most sources alike has collapsed, however often that answer is right.
@@ -18,17 +18,46 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def judge(scores: Scores, settings: EvaluationSettings) -> Verdict:
-    """Passes a model that is right often enough and has not collapsed onto few answers."""
-    accuracy = f"sequence accuracy {scores.sequence_accuracy:.4g} of {scores.n_evaluated}"
-    if scores.sequence_accuracy < settings.min_sequence_accuracy:
-        return Verdict(False, f"{accuracy} is below {settings.min_sequence_accuracy:g}")
-    if scores.distinct_references > 1:
-        share = scores.distinct_predictions / scores.distinct_references
-        if scores.distinct_predictions == 1 or share < MIN_DISTINCT_SHARE:
+def judge(scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
+    """Passes a model that is right often enough, or near enough, and has not collapsed onto few answers.
+
+    Args:
+        scores: what an evaluation gives: `TokenScores` or `VectorScores` by name.
+        settings: the thresholds.
+    """
+    if not scores["n_evaluated"]:
+        return Verdict(False, "nothing was evaluated")
+    verdict = _judge_vectors(scores, settings) if "mae" in scores else _judge_tokens(scores, settings)
+    if verdict.passed and scores["distinct_references"] > 1:
+        share = scores["distinct_predictions"] / scores["distinct_references"]
+        if scores["distinct_predictions"] == 1 or share < MIN_DISTINCT_SHARE:
             return Verdict(
                 False,
-                f"collapsed: {scores.distinct_predictions} distinct prediction(s) where "
-                f"{scores.distinct_references} were expected",
+                f"collapsed: {scores['distinct_predictions']} distinct prediction(s) where "
+                f"{scores['distinct_references']} were expected",
             )
-    return Verdict(True, f"{accuracy} is at least {settings.min_sequence_accuracy:g}")
+    return verdict
+
+
+def _judge_tokens(scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
+    return _at_least("sequence accuracy", scores["sequence_accuracy"], scores, settings)
+
+
+def _judge_vectors(scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
+    if "nearest_neighbour_accuracy" in scores:
+        return _at_least("nearest neighbour accuracy", scores["nearest_neighbour_accuracy"], scores, settings)
+    name = "relative_mae_naive" if scores["relative_mae_naive"] is not None else "relative_mae_mean"
+    ratio = scores[name]
+    if ratio is None:
+        return Verdict(False, "no forecast to compare with: all targets are the same")
+    limit = settings.max_relative_mae
+    passed = ratio < limit
+    said = "is below" if passed else "is not below"
+    return Verdict(passed, f"{name} {ratio:.4g} of {scores['n_evaluated']} {said} {limit:g}")
+
+
+def _at_least(what: str, share: float, scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
+    limit = settings.min_sequence_accuracy
+    passed = share >= limit
+    said = "is at least" if passed else "is below"
+    return Verdict(passed, f"{what} {share:.4g} of {scores['n_evaluated']} {said} {limit:g}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks.seq2seq.sequences import Rows
 
 Hashes = NDArray[np.uint64]
 
@@ -18,17 +22,47 @@ def row_hashes(rows: NDArray[np.integer[Any]], seed: int = 0) -> Hashes:
     Source: the finalizer of SplitMix64, G. L. Steele et al., "Fast splittable pseudorandom number
     generators" (2014), applied after each value.
     """
-    result = np.full(len(rows), _mix(np.array([seed], np.uint64))[0])
+    result = np.full(len(rows), mix(np.array([seed], np.uint64))[0])
     for column in rows.T:
-        result = _mix(result ^ column.astype(np.uint64))
+        result = mix(result ^ column.astype(np.uint64))
     return result
 
 
-def _mix(values: Hashes) -> Hashes:
+def mix(values: Hashes) -> Hashes:
+    """Each value scattered over all 64 bits, one to one."""
     values = values + _STEP
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def text_hashes(texts: Iterable[str]) -> Hashes:
+    """One 64-bit hash a text, the same on every machine."""
+    digests = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def sequence_hashes(step_hashes: Hashes, offsets: Rows, seed: int = 0) -> Hashes:
+    """One 64-bit hash a sequence of any length, `(n,) uint64`; equal sequences agree.
+
+    Args:
+        step_hashes: a hash of each time step, `(total,)`, end to end.
+        offsets: where each sequence begins, `(n + 1,)`.
+        seed: another seed gives other hashes.
+
+    Source: multilinear hashing, D. Lemire and O. Kaser, "Strongly universal string hashing is fast",
+    The Computer Journal 57 (2014); the length goes in as a step of its own.
+    """
+    lengths = np.diff(offsets)
+    longest = int(lengths.max()) if len(lengths) else 0
+    keys = mix(np.arange(longest + 1, dtype=np.uint64) ^ mix(np.array([seed], np.uint64))) | np.uint64(1)
+    position = np.arange(offsets[0], offsets[-1]) - np.repeat(offsets[:-1], lengths) + 1
+    weighted = step_hashes[offsets[0] : offsets[-1]] * keys[position]
+    result = lengths.astype(np.uint64) * keys[0]
+    filled = np.flatnonzero(lengths)
+    if filled.size:
+        result[filled] += np.add.reduceat(weighted, offsets[filled] - offsets[0])
+    return mix(result)
 
 
 def unit_interval(hashes: Hashes) -> NDArray[np.float64]:

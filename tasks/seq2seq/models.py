@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from tasks.seq2seq.architecture import Architecture
+from tasks.seq2seq.architecture import Architecture, Side
 
 Tensor = Any  # a symbolic or eager Keras tensor: Keras ships no types
 
@@ -50,28 +50,44 @@ def define_models(n_input: int, n_output: int, n_units: int) -> Models:
 
 
 def build_models(architecture: Architecture) -> Models:
-    """The pipeline's three models, over ids.
+    """The pipeline's three models, over ids or real vectors.
 
-    Sources and decoder inputs are `(batch, length) int32`; outputs are logits,
-    `(batch, target_length, target_vocabulary) float32`.
+    Sources and decoder inputs are as `feeding.Batch` describes them; outputs are logits `(batch,
+    target_length, target_vocabulary) float32`, or standardised vectors `(batch, target_length, features)
+    float32`.
     """
-    source = keras.Input((None,), dtype="int32", name="source")
-    decoder_input = keras.Input((None,), dtype="int32", name="decoder_input")
+    source = _input(architecture.source, "source", marked=architecture.masked)
+    decoder_input = _input(architecture.target, "decoder_input", marked=False)
     return _connect(
         source,
-        _features(architecture.source_vocabulary, architecture.embedding, "source_features")(source),
+        _features(architecture.source, architecture.embedding, "source_features", masked=architecture.masked)(source),
         decoder_input,
-        _features(architecture.target_vocabulary, architecture.embedding, "target_features")(decoder_input),
-        layers.Dense(architecture.target_vocabulary, name="output"),
+        _features(architecture.target, architecture.embedding, "target_features", masked=False)(decoder_input),
+        layers.Dense(architecture.target.vocabulary or architecture.target.features, name="output"),
         architecture.units,
     )
 
 
-def _features(vocabulary: int, embedding: int, name: str) -> layers.Layer:
-    """Vectors of ids: learned ones, or one-hot vectors as the frozen identity matrix."""
+def _input(side: Side, name: str, *, marked: bool) -> Tensor:
+    if side.vocabulary:
+        return keras.Input((None,), dtype="int32", name=name)
+    return keras.Input((None, side.features + marked), name=name)  # the last one marks steps that are there
+
+
+def _features(side: Side, embedding: int, name: str, *, masked: bool) -> layers.Layer:
+    """Vectors of ids, learned or one-hot (the frozen identity matrix); real vectors as they are."""
+    if side.features:
+        return layers.Masking(name=name) if masked else layers.Identity(name=name)
     if embedding:
-        return layers.Embedding(vocabulary, embedding, name=name)
-    return layers.Embedding(vocabulary, vocabulary, embeddings_initializer="identity", trainable=False, name=name)
+        return layers.Embedding(side.vocabulary, embedding, mask_zero=masked, name=name)
+    return layers.Embedding(
+        side.vocabulary,
+        side.vocabulary,
+        embeddings_initializer="identity",
+        trainable=False,
+        mask_zero=masked,
+        name=name,
+    )
 
 
 def _connect(

@@ -6,21 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from tasks.seq2seq.problems import Ids
-from tasks.seq2seq.sampling import Pairs
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.sequences import Pairs, Sequences
+from tasks.seq2seq.vocabulary import Vocabulary
 
 
 class Profile:
-    """Counts the lengths and ids of the pairs that pass by."""
+    """Counts the lengths of the pairs that pass by, and the ids of their tokens; a scaling knows its own ranges."""
 
-    def __init__(self, source_vocabulary: int, target_vocabulary: int) -> None:
-        """Takes the number of ids of each side."""
-        self._counts = {
-            "source": np.zeros(source_vocabulary, np.int64),
-            "target": np.zeros(target_vocabulary, np.int64),
-        }
-        self._lengths: dict[str, dict[int, int]] = {"source": {}, "target": {}}
+    def __init__(self, codecs: Codecs) -> None:
+        """Takes what the pairs are encoded with."""
         self.rows = 0
+        self._counts = {
+            side: np.zeros(codec.size, np.int64)
+            for side, codec in (("source", codecs.source), ("target", codecs.target))
+            if isinstance(codec, Vocabulary)
+        }
+        self._lengths = {"source": np.zeros(0, np.int64), "target": np.zeros(0, np.int64)}
 
     def add(self, pairs: Pairs) -> None:
         """Counts a block of pairs."""
@@ -28,20 +30,19 @@ class Profile:
         self._add("source", pairs.source)
         self._add("target", pairs.target)
 
-    def _add(self, side: str, ids: Ids) -> None:
-        self._counts[side] += np.bincount(ids.ravel(), minlength=len(self._counts[side]))
-        lengths = self._lengths[side]
-        lengths[ids.shape[1]] = lengths.get(ids.shape[1], 0) + len(ids)
+    def _add(self, side: str, sequences: Sequences) -> None:
+        lengths = np.bincount(sequences.lengths, minlength=len(self._lengths[side]))
+        lengths[: len(self._lengths[side])] += self._lengths[side]
+        self._lengths[side] = lengths
+        if side in self._counts:
+            steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
+            self._counts[side] += np.bincount(steps, minlength=len(self._counts[side]))
 
     def to_json(self) -> dict[str, Any]:
-        """Rows, and for each side how often each length and each id occurs."""
-        return {
-            "rows": self.rows,
-            **{
-                side: {
-                    "lengths": {str(length): n for length, n in self._lengths[side].items()},
-                    "id_counts": self._counts[side].tolist(),
-                }
-                for side in self._counts
-            },
+        """Rows, and for each side how often each length occurs, and each id where it has any."""
+        sides = {
+            side: {"lengths": {str(length): int(lengths[length]) for length in np.flatnonzero(lengths)}}
+            for side, lengths in self._lengths.items()
         }
+        counts = {side: {"id_counts": ids.tolist()} for side, ids in self._counts.items()}
+        return {"rows": self.rows, **{side: {**sides[side], **counts.get(side, {})} for side in sides}}

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.sampling import check_fresh_sources
-from tasks.seq2seq.settings import EvaluationSettings, Experiment, FilesData, SyntheticData
+from tasks.seq2seq.settings import EvaluationSettings, Experiment, FilesData, SyntheticData, TrainingSettings
 
 Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
@@ -57,18 +57,87 @@ def splits_leave_training_data(sections: Sections) -> Iterator[str]:
             )
 
 
-def columns_differ(sections: Sections) -> Iterator[str]:
-    """Source and target are two columns."""
+def columns_fit(sections: Sections) -> Iterator[str]:
+    """Columns are positions where there is no header; a pair has one a side, and two different ones."""
     data = sections.get("data")
-    if isinstance(data, FilesData) and data.source == data.target:
+    if not isinstance(data, FilesData):
+        return
+    for side, columns in (("source", data.source_columns), ("target", data.target_columns)):
+        if not data.header and any(isinstance(name, str) for name in columns):
+            yield f"data.{side} is {columns}; with data.header = false give the column's position, counted from 0"
+        if not data.is_series and len(columns) > 1:
+            yield (
+                f"data.{side} names {len(columns)} columns {columns}; a pair has one source and one target column, "
+                f"several are for a series with data.history and data.horizon"
+            )
+        if len(set(columns)) < len(columns):
+            yield f"data.{side} names a column twice: {columns}"
+    if not data.is_series and data.source_columns == data.target_columns:
         yield f"data.target is {data.target!r}, the source column too; name two different columns"
 
+
+def series_fits(sections: Sections) -> Iterator[str]:
+    """A series has a history and a horizon, and values that can be cut into windows."""
+    data = sections.get("data")
+    if not isinstance(data, FilesData):
+        return
+    if (data.history is None) is not (data.horizon is None):
+        given, missing = ("history", "horizon") if data.horizon is None else ("horizon", "history")
+        yield f"data.{given} is set and data.{missing} is not; a series needs both"
+    if not data.is_series:
+        yield from (
+            f"data.{name} is {getattr(data, name)}; it is for a series with data.history and data.horizon"
+            for name in ("stride", "season", "relative_to_last")
+            if getattr(data, name) not in (1, False)
+        )
+        return
+    if data.relative_to_last and {data.source_encoding, data.target_encoding} != {"vectors"}:
+        yield "data.relative_to_last is set, but source and target are not both vectors"
+    for side, columns in (("source", data.source_columns), ("target", data.target_columns)):
+        encoding = getattr(data, f"{side}_encoding")
+        if encoding not in ("integers", "vectors"):
+            yield f"data.{side}_encoding is {encoding!r}; the time steps of a series are integers or vectors"
+        if encoding == "integers" and len(columns) > 1:
+            yield f"data.{side} names {len(columns)} columns; a series of integers has one, vectors may have several"
+
+
+def encodings_fit(sections: Sections) -> Iterator[str]:
+    """Settings for text are for text, and the loss and the scores fit what is predicted."""
+    data, training, evaluation = (sections.get(name) for name in ("data", "training", "evaluation"))
+    files = isinstance(data, FilesData)
+    if files:
+        for side in ("source", "target"):
+            encoding = getattr(data, f"{side}_encoding")
+            if getattr(data, f"{side}_lowercase") and encoding not in ("characters", "words"):
+                yield f"data.{side}_lowercase is set, but data.{side}_encoding is {encoding!r}, which has no case"
+            if getattr(data, f"empty_{side}") == "keep" and encoding == "vectors":
+                yield f'data.empty_{side} is "keep", but data.{side}_encoding is "vectors", which needs a step'
+    vectors = files and data.target_encoding == "vectors"  # type: ignore[union-attr]
+    if isinstance(training, TrainingSettings) and data is not None and training.loss is not None:
+        fitting = VECTOR_LOSSES if vectors else TOKEN_LOSSES
+        if training.loss not in fitting:
+            yield (
+                f"training.loss is {training.loss!r}, which does not fit a target of "
+                f"{'vectors' if vectors else 'tokens'}; choose {' or '.join(fitting)}"
+            )
+    if isinstance(evaluation, EvaluationSettings) and vectors:
+        yield from (
+            f"evaluation.{name} is set, but the target is made of vectors; it is for words, characters and integers"
+            for name in ("bleu", "chrf")
+            if getattr(evaluation, name)
+        )
+
+
+TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
+VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")
 
 RULES: tuple[Rule, ...] = (
     dimensions_agree,
     fresh_sources_suffice,
     splits_leave_training_data,
-    columns_differ,
+    columns_fit,
+    series_fits,
+    encodings_fit,
 )
 
 

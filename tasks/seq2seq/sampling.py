@@ -7,27 +7,16 @@ of its own, so that a chunk is the same whatever is drawn before it, and memory 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.hashing import is_among, row_hashes
 from tasks.seq2seq.problems import PROBLEMS, Dimensions, Ids, make_targets
+from tasks.seq2seq.sequences import Pairs
 
 CHUNK_ROWS = 65_536
 _EVALUATION_STREAM, _TRAINING_STREAM = 0, 1
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Source and target sequences: `(n, source_length) int32` and `(n, target_length) int32`."""
-
-    source: Ids
-    target: Ids
-
-    def __len__(self) -> int:
-        return len(self.source)
 
 
 def check_fresh_sources(name: str, size: Dimensions, n_fresh: int) -> None:
@@ -60,7 +49,7 @@ def draw_fresh(name: str, size: Dimensions, n: int, seed: int) -> Pairs:
         _, first = np.unique(sources, axis=0, return_index=True)
         sources = sources[np.sort(first)]  # in the order drawn
     sources = sources[:n]
-    return Pairs(sources, make_targets(name, sources, size))
+    return Pairs.of_rows(sources, make_targets(name, sources, size))
 
 
 def draw_training(name: str, size: Dimensions, n: int, seed: int, fresh: Ids) -> Iterator[Pairs]:
@@ -74,4 +63,4 @@ def draw_training(name: str, size: Dimensions, n: int, seed: int, fresh: Ids) ->
         source = PROBLEMS[name].draw(rng, min(CHUNK_ROWS, n - start), size)
         while (seen := np.flatnonzero(is_among(row_hashes(source), taken))).size:
             source[seen] = PROBLEMS[name].draw(rng, seen.size, size)
-        yield Pairs(source, make_targets(name, source, size))
+        yield Pairs.of_rows(source, make_targets(name, source, size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,29 +41,117 @@ class SyntheticData(Section):
         return resolve_dimensions(self.problem, self.n_in, self.n_out, self.cardinality)
 
 
+Encoding = Literal["integers", "characters", "words", "vectors"]
+ColumnNames = str | int | tuple[str | int, ...]
+
+ENCODINGS = (
+    "integers (each a symbol, 0 and negatives too), characters (Unicode code points, NFC), words (split on white "
+    "space, or a list of strings), vectors (real values)"
+)
+
+
 class FilesData(Section):
-    """The user's own pairs, from Parquet files of integer lists."""
+    """The user's own pairs, or a series that is cut into windows."""
 
     kind: Literal["files"] = "files"
-    train: Path = Field(description="Parquet file with the training pairs")
-    validation: Path | None = Field(None, description="Parquet file to validate on; else a split of the training file")
-    test: Path | None = Field(None, description="Parquet file to evaluate on; else a split of the training file")
-    source: str = Field("source", min_length=1, description="column of the source sequences")
-    target: str = Field("target", min_length=1, description="column of the target sequences")
-    source_encoding: Literal["integers"] = Field("integers", description="what a source sequence is made of")
-    target_encoding: Literal["integers"] = Field("integers", description="what a target sequence is made of")
+    train: Path = Field(
+        description="training pairs: .parquet, .arrow, .feather, .csv, .tsv, .jsonl (the last three also .gz, .zst) "
+        "or .npz; a file, a folder or a glob"
+    )
+    validation: Path | None = Field(None, description="pairs to validate on, likewise; else a split of the training")
+    test: Path | None = Field(None, description="pairs to evaluate on, likewise; else a split of the training")
+    header: bool = Field(True, description="whether the first line of a .csv or .tsv names the columns")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="between the fields of a line (a comma in .csv, a tab in .tsv)"
+    )
+    quote: str | None = Field(
+        None, max_length=1, description='around fields that hold a delimiter (`"` in .csv, none in .tsv); empty: none'
+    )
+    source: ColumnNames | None = Field(
+        None,
+        description="column of the source sequences: its name, or its position from 0 with header = false (`source`, "
+        "or 0); of a series, one or several, as a list or with commas between",
+    )
+    target: ColumnNames | None = Field(
+        None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
+    )
+    source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
+    target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
+    source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
+    target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
+    min_count: int = Field(1, ge=1, description="times that a symbol occurs in training to be in the vocabulary")
+    max_vocabulary: int | None = Field(
+        None, ge=2, description="symbols of each side's vocabulary, the commonest; the others become unknown (all)"
+    )
+    unknown: Literal["keep", "reject"] = Field(
+        "keep",
+        description="validation and test rows with source symbols that training has not seen: keep them, with the "
+        "unknown token, or reject them",
+    )
+    max_source_length: int | None = Field(
+        None, ge=1, le=1_000_000, description="longer sources are rejected, time steps (the longest; at most 10,000)"
+    )
+    max_target_length: int | None = Field(
+        None, ge=1, le=1_000_000, description="longer targets are rejected, time steps (the longest; at most 10,000)"
+    )
+    empty_source: Literal["reject", "keep"] = Field("reject", description="what to do with sources without a step")
+    empty_target: Literal["reject", "keep"] = Field("reject", description="what to do with targets without a step")
     validation_fraction: Fraction = Field(
-        0.1, description="share of sources to validate on, in [0, 1), by a seeded hash of the source"
+        0.1,
+        description="share of sources to validate on, in [0, 1), by a seeded hash of the source; of a series, the "
+        "share of its time, before the test's",
     )
     test_fraction: float = Field(
         0.1,
         gt=0,
         lt=1,
-        description="share of sources to evaluate on, in (0, 1), by a seeded hash of the source",
+        description="share of sources to evaluate on, in (0, 1), likewise; of a series, its last share",
     )
     max_reject_rate: float = Field(
         0.0, ge=0, le=1, description="share of rows that may be rejected before the run fails, in [0, 1]"
     )
+    history: int | None = Field(
+        None,
+        ge=1,
+        description="cuts a series, one row a time step, into windows: time steps of each source",
+    )
+    horizon: int | None = Field(None, ge=1, description="time steps of each target, those after the source's")
+    stride: int = Field(1, ge=1, description="time steps from one window to the next")
+    season: int = Field(1, ge=1, description="time steps of a season, for the seasonal naive forecast and MASE")
+    relative_to_last: bool = Field(
+        False,
+        description="learn a series of vectors as differences from the last step of each window's source, so that a "
+        "trend may lead beyond the range of training",
+    )
+
+    @property
+    def source_columns(self) -> tuple[str | int, ...]:
+        """Names of the source columns, or positions from 0."""
+        return self._columns(self.source, 0)
+
+    @property
+    def target_columns(self) -> tuple[str | int, ...]:
+        """Names of the target columns, or positions from 0."""
+        if self.target is None and self.is_series:
+            return self.source_columns
+        return self._columns(self.target, 1)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether a row is a time step of a series, not a pair."""
+        return self.history is not None
+
+    def _columns(self, names: ColumnNames | None, side: int) -> tuple[str | int, ...]:
+        if names is None:
+            names = side if not self.header else ("source", "target")[side]
+        if isinstance(names, str) and self.is_series:
+            names = tuple(name.strip() for name in names.split(","))
+        columns = names if isinstance(names, tuple) else (names,)
+        return columns if self.header else tuple(_position(name) for name in columns)
+
+
+def _position(name: str | int) -> str | int:
+    return int(name) if isinstance(name, str) and name.isdecimal() else name
 
 
 class ModelSettings(Section):
@@ -73,8 +162,13 @@ class ModelSettings(Section):
         64,
         ge=0,
         le=16_384,
-        description="width of the embeddings; 0 feeds one-hot vectors, as the tutorial does",
+        description="width of the embeddings of tokens; 0 feeds one-hot vectors, as the tutorial does",
     )
+
+
+Loss = Literal[
+    "sparse_categorical_crossentropy", "mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity"
+]
 
 
 class TrainingSettings(Section):
@@ -88,6 +182,17 @@ class TrainingSettings(Section):
     learning_rate: float = Field(
         0.005, gt=0, le=10, allow_inf_nan=False, description="step size (the tutorial's: 0.001)"
     )
+    loss: Loss | None = Field(
+        None,
+        description="Keras' name of the loss (sparse_categorical_crossentropy for tokens, mean_squared_error for "
+        "vectors; cosine_similarity for embeddings)",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="epochs without a lower validation loss after which training ends (all epochs are run); the "
+        "weights of the best epoch are kept in any case",
+    )
 
 
 class EvaluationSettings(Section):
@@ -98,8 +203,21 @@ class EvaluationSettings(Section):
     )
     n_examples: int = Field(10, ge=0, description="samples shown as source, expected and predicted")
     min_sequence_accuracy: float = Field(
-        0.95, ge=0, le=1, description="the gate: share of sequences that must be right, in [0, 1]"
+        0.95,
+        ge=0,
+        le=1,
+        description="the gate for tokens: share of sequences that must be right, in [0, 1]; for embeddings, of those "
+        "whose nearest neighbour must be",
     )
+    max_relative_mae: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
+        "target does not go on with the source) that must not be reached",
+    )
+    bleu: bool = Field(False, description="report BLEU by sacrebleu")
+    chrf: bool = Field(False, description="report chrF by sacrebleu")
 
 
 def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
@@ -135,4 +253,6 @@ class Experiment(Section):
         """`name`, or what the data is called where none was given."""
         if self.name:
             return self.name
-        return self.data.problem if isinstance(self.data, SyntheticData) else self.data.train.stem
+        if isinstance(self.data, SyntheticData):
+            return self.data.problem
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.data.train.name.split(".")[0]).strip("-._") or "files"

@@ -1,4 +1,4 @@
-"""Training: pairs in blocks, one gradient step a batch, and what was learned on the way."""
+"""Training: pairs in batches of like lengths, one gradient step a batch, and what was learned on the way."""
 
 from __future__ import annotations
 
@@ -7,38 +7,48 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from tasks.seq2seq.batching import Padding, batches_of
 from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.errors import TrainingError
-from tasks.seq2seq.problems import Ids
-from tasks.seq2seq.sampling import Pairs
+from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.sequences import Pairs
 from tasks.seq2seq.settings import TrainingSettings
-from tasks.seq2seq.vocabulary import shift_right
 
 # Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.
 STEPS_PER_CALL = 16
 # Below this width a matrix product is too small to share between threads: one thread an operation, and
 # operations side by side, trains 1.1 to 1.3 times as fast; above it, the opposite.
 SIDE_BY_SIDE_UNITS = 256
+_SHUFFLE_STREAM = 2
 
 Progress = Callable[[int, int, dict[str, float]], None]  # batches done, batches in all, metrics
+Read = Callable[[np.random.Generator | None], Iterable[Pairs]]  # blocks of pairs, shuffled by the generator
 
 
 @dataclass
 class History:
-    """What training saw; losses in nats a token, accuracies teacher-forced, in [0, 1].
+    """What training saw; losses are means over time steps, in nats for tokens; accuracies are teacher-forced.
 
-    `curve` holds a point for every call into the graph: pairs seen, and the mean loss and accuracy
-    since the point before. `epochs` holds Keras' own metrics of each epoch.
+    `curve` holds a point for every call into the graph: pairs seen, and the mean loss and metric since the
+    point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`
+    for tokens, in [0, 1], and `mae` for vectors, in standard deviations. `best_epoch` counts from 1: the
+    weights that were kept. `padding_share` is the padding among all time steps of training batches.
     """
 
+    metric: str
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    padding_share: float = 0.0
     seconds: float = 0.0
     sequences_per_s: float | None = None  # without the first call, which traces; None where it is the only
     sequences_per_s_with_tracing: float = 0.0
@@ -58,85 +68,101 @@ def set_up_threads(units: int) -> None:
 def fit(
     model: keras.Model,
     settings: TrainingSettings,
+    codecs: Codecs,
     *,
     n_train: int,
-    read_train: Callable[[int], Iterable[Pairs]],
+    read_train: Read,
     n_validation: int,
-    read_validation: Callable[[], Iterable[Pairs]],
-    start: int,
+    read_validation: Read,
+    seed: int,
     progress: Progress,
 ) -> History:
-    """Trains `model` in place with teacher forcing.
+    """Trains `model` in place with teacher forcing; where there is validation, the best epoch's weights stay.
 
     Args:
-        model: `[source, decoder_input] -> logits`, as `build_models` makes it.
-        settings: epochs, batch size, optimizer, learning rate.
+        model: `[source, decoder_input] -> output`, as `build_models` makes it.
+        settings: epochs, batch size, optimizer, learning rate, loss, patience.
+        codecs: of source and target.
         n_train: training pairs of an epoch.
-        read_train: gives the blocks of epoch 0, 1, ..., shuffled.
+        read_train: gives the blocks of an epoch.
         n_validation: pairs to validate on after each epoch; 0 for none.
         read_validation: gives their blocks.
-        start: the target's start id.
+        seed: of the order of pairs.
         progress: called after every call into the graph.
 
     Raises:
         TrainingError: the loss is no longer a number.
     """
     batches = math.ceil(n_train / settings.batch_size)
+    padding, epochs = Padding(), itertools.count()
+    _compile(model, settings, batches, codecs)
+    watch = _Watch(batches, settings, n_train, progress)
+    best = keras.callbacks.EarlyStopping(
+        monitor="val_loss", mode="min", patience=settings.patience or settings.epochs, restore_best_weights=True
+    )
+
+    def read_epoch() -> Iterator[Pairs]:
+        rng = np.random.default_rng([seed, _SHUFFLE_STREAM, next(epochs)])
+        return batches_of(read_train(rng), settings.batch_size, rng, padding)
+
+    def read_held_out() -> Iterator[Pairs]:
+        return batches_of(read_validation(None), settings.batch_size, None)
+
+    model.fit(
+        _dataset(read_epoch, batches, codecs),
+        epochs=settings.epochs,
+        validation_data=(
+            _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
+        ),
+        callbacks=[watch, *([best] if n_validation else [])],
+        verbose=0,
+        shuffle=False,  # the batches are
+    )
+    history = watch.finish()
+    history.padding_share = padding.share
+    history.best_epoch = best.best_epoch + 1 if n_validation else len(history.epochs)
+    return history
+
+
+def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs) -> None:
     optimizer = keras.optimizers.get(settings.optimizer)
     optimizer.learning_rate = settings.learning_rate
+    # Over the steps that are there: a mean over padding too would say that long batches are easy.
+    mean = "mean_with_sample_weight"
+    if isinstance(codecs.target, Scaling):
+        loss = keras.losses.get({"class_name": settings.loss or "mean_squared_error", "config": {"reduction": mean}})
+        metric = keras.metrics.MeanAbsoluteError(name="mae")
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=mean)
+        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
         jit_compile=False,  # slower on a CPU
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=loss,
+        weighted_metrics=[metric],
         steps_per_execution=min(STEPS_PER_CALL, batches),
     )
-    epochs = itertools.count()
-    watch = _Watch(batches, settings, n_train, progress)
-    model.fit(
-        _dataset(lambda: read_train(next(epochs)), n_train, settings.batch_size, start),
-        epochs=settings.epochs,
-        validation_data=_dataset(read_validation, n_validation, settings.batch_size, start) if n_validation else None,
-        callbacks=[watch],
-        verbose=0,
-        shuffle=False,  # read_train has
-    )
-    return watch.finish()
 
 
-def whole_batches(blocks: Iterable[Pairs], batch_size: int) -> Iterator[Pairs]:
-    """The same pairs in the same order, in blocks that hold whole batches, the last one excepted."""
-    rest: list[Pairs] = []
-    for block in blocks:
-        rest.append(block)
-        joined = Pairs(np.concatenate([part.source for part in rest]), np.concatenate([part.target for part in rest]))
-        whole = len(joined) - len(joined) % batch_size
-        if whole:
-            yield Pairs(joined.source[:whole], joined.target[:whole])
-        rest = [Pairs(joined.source[whole:], joined.target[whole:])]
-    if rest and len(rest[0]):
-        yield rest[0]
-
-
-def _dataset(read: Callable[[], Iterable[Pairs]], n_pairs: int, batch_size: int, start: int) -> tf.data.Dataset:
-    """Blocks become batches inside TensorFlow: Python runs once a block, and reads anew in each epoch.
+def _dataset(read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs) -> tf.data.Dataset:
+    """Batches for Keras, read anew in each epoch.
 
     `Dataset.from_generator` does the same and costs a fifth of the training rate.
     """
-    nothing = np.empty((0, 0), np.int32)
-    blocks: Iterator[Pairs] = iter(())
+    kinds = _specs(codecs)
+    nothing = tuple(np.zeros([size or 0 for size in spec.shape], spec.dtype.as_numpy_dtype) for spec in kinds)
+    batches: Iterator[Pairs] = iter(())
 
-    def next_block(index: np.int64) -> tuple[Ids, Ids, Ids]:
-        nonlocal blocks
+    def next_batch(index: np.int64) -> tuple[NDArray[Any], ...]:
+        nonlocal batches
         if index == 0:
-            blocks = whole_batches(read(), batch_size)
-        block = next(blocks, Pairs(nothing, nothing))
-        decoder_input = shift_right(block.target, start) if len(block) else nothing
-        return block.source, decoder_input, block.target
+            batches = read()
+        pairs = next(batches, None)
+        return training_batch(pairs, codecs) if pairs else nothing
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(next_block, [index], [tf.int32] * 3)
-        return tuple(tf.ensure_shape(ids, (None, None)) for ids in arrays)
+        arrays = tf.numpy_function(next_batch, [index], [spec.dtype for spec in kinds])
+        return tuple(tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, kinds, strict=True))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing to tune, and its thread holds up the end of training
@@ -144,12 +170,20 @@ def _dataset(read: Callable[[], Iterable[Pairs]], n_pairs: int, batch_size: int,
         tf.data.Dataset.counter()
         .map(load)
         .take_while(lambda source, *_: tf.shape(source)[0] > 0)
-        .flat_map(lambda *block: tf.data.Dataset.from_tensor_slices(block).batch(batch_size))
-        .map(lambda source, decoder_input, target: ((source, decoder_input), target))
+        .map(lambda source, decoder_input, target, weights: ((source, decoder_input), target, weights))
         .prefetch(STEPS_PER_CALL)
-        .apply(tf.data.experimental.assert_cardinality(math.ceil(n_pairs / batch_size)))
+        .apply(tf.data.experimental.assert_cardinality(n_batches))
         .with_options(options)
     )
+
+
+def _specs(codecs: Codecs) -> tuple[tf.TensorSpec, ...]:
+    """Shapes and types of a `Batch`."""
+    tokens = tf.TensorSpec((None, None), tf.int32)
+    vectors = partial(tf.TensorSpec, dtype=tf.float32)
+    source = vectors((None, None, codecs.source.features + 1)) if isinstance(codecs.source, Scaling) else tokens
+    target = vectors((None, None, codecs.target.features)) if isinstance(codecs.target, Scaling) else tokens
+    return source, target, target, vectors((None, None))
 
 
 class _Watch(keras.callbacks.Callback):
@@ -158,33 +192,33 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, batches: int, settings: TrainingSettings, n_train: int, progress: Progress) -> None:
         super().__init__()
         self._batches, self._settings, self._n_train, self._progress = batches, settings, n_train, progress
-        self._history = History()
+        self._history = History("")
         self._began = time.perf_counter()
         self._traced: tuple[float, int] | None = None  # when the first call ended, and pairs seen by then
         self._epoch = 0
         self._seen = 0
         self._validating = 0.0
-        self._last = (0, {"loss": 0.0, "accuracy": 0.0})
+        self._sums: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        self._epoch, self._last = epoch, (0, {"loss": 0.0, "accuracy": 0.0})
+        self._epoch, self._sums = epoch, {}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ANN401
-        metrics = {name: float(logs[name]) for name in ("loss", "accuracy")}
+        metrics = {name: float(value) for name, value in logs.items()}
+        self.model.reset_metrics()  # so that they are of one call each
         done = min(batch + 1, self._batches)  # the last call counts as a full one
         if not math.isfinite(metrics["loss"]):
             raise TrainingError(
                 f"the loss is {metrics['loss']} after batch {done} of epoch {self._epoch + 1}, expected a "
                 f"number; lower training.learning_rate (it is {self._settings.learning_rate:g})"
             )
-        pairs = min(done * self._settings.batch_size, self._n_train)
-        self._seen = self._epoch * self._n_train + pairs
-        before, then = self._last
-        point = {name: (metrics[name] * pairs - then[name] * before) / (pairs - before) for name in metrics}
-        self._history.curve.append({"pairs": self._seen, **point})
-        self._last = (pairs, metrics)
+        seen = self._epoch * self._n_train + min(done * self._settings.batch_size, self._n_train)
+        for name, value in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value * (seen - self._seen)
+        self._seen = seen
+        self._history.curve.append({"pairs": seen, **metrics})
         if self._traced is None:
-            self._traced = (time.perf_counter(), self._seen)
+            self._traced = (time.perf_counter(), seen)
         self._progress(self._epoch * self._batches + done, self._settings.epochs * self._batches, metrics)
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ANN401, ARG002
@@ -194,10 +228,12 @@ class _Watch(keras.callbacks.Callback):
         self._validating += time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        self._history.epochs.append({name: float(value) for name, value in logs.items()})
+        validation = {name: float(value) for name, value in logs.items() if name.startswith("val_")}
+        self._history.epochs.append({**{name: sum_ / self._n_train for name, sum_ in self._sums.items()}, **validation})
 
     def finish(self) -> History:
         now, history = time.perf_counter(), self._history
+        history.metric = next(name for name in history.epochs[0] if name in ("accuracy", "mae"))
         history.seconds = now - self._began
         history.sequences_per_s_with_tracing = self._seen / (history.seconds - self._validating)
         if self._traced and self._seen > self._traced[1]:

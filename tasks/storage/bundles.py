@@ -3,9 +3,9 @@
 A bundle holds everything that prediction needs and nothing that comes after:
 
     encoder.keras        inference encoder: source -> [state_h, state_c]
-    decoder.keras        inference decoder: [decoder_input, state_h, state_c] -> [logits, state_h, state_c]
-    bundle.json          lengths, encodings, the decoder's start, the experiment
-    vocabulary.json      symbols and ids of both sides
+    decoder.keras        inference decoder: [decoder_input, state_h, state_c] -> [output, state_h, state_c]
+    bundle.json          lengths, encodings, the experiment
+    codecs.json          symbols and ids, or means and deviations, of both sides
     profile.json         lengths and symbol counts of the training pairs
     saved_model/         the whole greedy decode, for others: our predictor never executes it
 
@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.vocabulary import Vocabularies
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json
-from tasks.storage.datasets import read_vocabularies
+from tasks.storage.datasets import CODECS, SideFacts, read_codecs
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Store
 
@@ -42,11 +43,10 @@ class BundleFacts(BaseModel):
 
     units: int
     parameters: int
-    source_encoding: str
-    target_encoding: str
-    source_length: int
-    target_length: int
-    start: int
+    source: SideFacts
+    target: SideFacts
+    masked: bool
+    relative: bool
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,19 @@ class Bundle:
 
     encoder: keras.Model
     decoder: keras.Model
-    vocabularies: Vocabularies
+    codecs: Codecs
     facts: BundleFacts
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps to decode at most."""
+        return n_steps(self.facts, self.codecs)
+
+
+def n_steps(facts: BundleFacts, codecs: Codecs) -> int:
+    """Time steps that the longest target takes to decode, the end included where there is one."""
+    has_end = isinstance(codecs.target, Vocabulary) and codecs.target.end is not None
+    return facts.target.length + has_end
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -94,29 +105,36 @@ def save_bundle(
     dataset: Path,
     experiment: dict[str, Any],
 ) -> None:
-    """Fills `folder` with a bundle; vocabulary and profile are the training dataset's."""
+    """Fills `folder` with a bundle; codecs and profile are the training dataset's."""
     encoder.save(folder / "encoder.keras")
     decoder.save(folder / "decoder.keras")
     write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment})
-    for name in ("vocabulary.json", "profile.json"):
+    for name in (CODECS, "profile.json"):
         (folder / name).write_bytes((dataset / name).read_bytes())
 
 
-def save_decode(folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts) -> None:
-    """Exports the greedy decode as a SavedModel.
+def save_decode(folder: Path, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, facts: BundleFacts) -> None:
+    """Exports the whole decode as a SavedModel.
 
-    Its signature `serving_default` takes `source` `(batch, source_length) int32` and gives `tokens`
-    `(batch, target_length) int32` and `log_probability` `(batch,) float32`.
+    Its signature `serving_default` takes `source` as `feeding.Batch` describes it, and gives `tokens`
+    `(batch, target_length) int32` and `log_probability` `(batch,) float32`, or standardised `vectors`
+    `(batch, target_length, features) float32`.
     """
     import tensorflow as tf  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
 
-    from tasks.seq2seq.decoding import decode_graph  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.decoding import decode_graph, forecast_graph  # noqa: PLC0415 - likewise
 
-    decode = decode_graph(encoder, decoder, facts.start, facts.target_length)
-    signature = tf.TensorSpec((None, None), tf.int32, name="source")
+    steps = n_steps(facts, codecs)
+    if isinstance(codecs.target, Vocabulary):
+        decode = decode_graph(encoder, decoder, codecs.target.start, steps, codecs.target.end)
+        serve = lambda source: decode(source)._asdict()  # noqa: E731 - its parameter's name is the signature's
+    else:
+        forecast = forecast_graph(encoder, decoder, steps)
+        serve = lambda source: {"vectors": forecast(source)}  # noqa: E731 - likewise
+    source = encoder.inputs[0]
     module = tf.Module()
     module.models = [encoder, decoder]  # so that the weights are saved
-    module.serve = tf.function(lambda source: decode(source)._asdict(), input_signature=[signature])
+    module.serve = tf.function(serve, input_signature=[tf.TensorSpec(source.shape, source.dtype, name="source")])
     tf.saved_model.save(module, str(folder / "saved_model"), signatures=module.serve)
 
 
@@ -138,4 +156,4 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
         ]
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error
-    return Bundle(models[0], models[1], read_vocabularies(folder), BundleFacts.model_validate(handle.facts))
+    return Bundle(models[0], models[1], read_codecs(folder), BundleFacts.model_validate(handle.facts))

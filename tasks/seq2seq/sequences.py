@@ -1,0 +1,125 @@
+"""Sequences of any length: held end to end, padded only when a batch of them is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """`n` sequences, one after the other.
+
+    Args:
+        values: time steps of all sequences: tokens `(total,)`, or vectors `(total, features)`.
+        offsets: where each sequence begins in `values`, and where the last one ends, `(n + 1,) int64`.
+    """
+
+    values: Values
+    offsets: Rows
+
+    @classmethod
+    def of_rows(cls, rows: Values) -> Sequences:
+        """Sequences of one length: `(n, length)` tokens, or `(n, length, features)` vectors."""
+        n, length = rows.shape[:2]
+        return cls(rows.reshape(n * length, *rows.shape[2:]), np.arange(n + 1, dtype=np.int64) * length)
+
+    @classmethod
+    def of_lengths(cls, values: Values, lengths: NDArray[np.integer[Any]]) -> Sequences:
+        """Sequences whose lengths `(n,)` add up to those of `values`."""
+        return cls(values, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Sequences]) -> Sequences:
+        """All sequences of all parts, in order; at least one part."""
+        parts = list(parts)
+        values = np.concatenate([part.values[part.offsets[0] : part.offsets[-1]] for part in parts])
+        return cls.of_lengths(values, np.concatenate([part.lengths for part in parts]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Values:
+        """The time steps of one sequence."""
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @cached_property
+    def lengths(self) -> Rows:
+        """Time steps of each sequence, `(n,) int64`."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps of all sequences together."""
+        return int(self.offsets[-1] - self.offsets[0])
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether all sequences are of one length."""
+        return not len(self) or bool((self.lengths == self.lengths[0]).all())
+
+    def part(self, first: int, last: int) -> Sequences:
+        """Sequences `first` up to, but not including, `last`; nothing is copied."""
+        return Sequences(self.values, self.offsets[first : last + 1])
+
+    def take(self, rows: NDArray[Any]) -> Sequences:
+        """The sequences at `rows` (numbers or a mask), in that order."""
+        starts, lengths = self.offsets[:-1][rows], self.lengths[rows]
+        result = Sequences.of_lengths(self.values, lengths)
+        steps = np.arange(result.n_steps) + np.repeat(starts - result.offsets[:-1], lengths)
+        return Sequences(self.values[steps], result.offsets)
+
+    def padded(self, width: int | None = None) -> Values:
+        """All sequences in one array `(n, width[, features])`, filled up with zeros on the right.
+
+        Args:
+            width: time steps; None means the longest sequence's.
+        """
+        longest = int(self.lengths.max()) if len(self) else 0
+        width = longest if width is None else width
+        values = self.values[self.offsets[0] : self.offsets[-1]]
+        if self.is_uniform and longest == width:
+            return values.reshape(len(self), width, *values.shape[1:])
+        result = np.zeros((len(self), width, *values.shape[1:]), values.dtype)
+        result[np.arange(width) < self.lengths[:, None]] = values
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Source sequences and the target sequences that belong to them."""
+
+    source: Sequences
+    target: Sequences
+
+    @classmethod
+    def of_rows(cls, source: Values, target: Values) -> Pairs:
+        """Pairs of one source length and one target length, `(n, length)` each."""
+        return cls(Sequences.of_rows(source), Sequences.of_rows(target))
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Pairs]) -> Pairs:
+        """All pairs of all parts, in order; at least one part."""
+        parts = list(parts)
+        return cls(
+            Sequences.concatenate(part.source for part in parts), Sequences.concatenate(part.target for part in parts)
+        )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def part(self, first: int, last: int) -> Pairs:
+        """Pairs `first` up to, but not including, `last`; nothing is copied."""
+        return Pairs(self.source.part(first, last), self.target.part(first, last))
+
+    def take(self, rows: NDArray[Any]) -> Pairs:
+        """The pairs at `rows` (numbers or a mask), in that order."""
+        return Pairs(self.source.take(rows), self.target.take(rows))

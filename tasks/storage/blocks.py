@@ -1,0 +1,110 @@
+"""What all readers speak: which columns are wanted, the blocks that they come in, the rows that no format can give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.errors import DataError
+
+Kind = Literal["integers", "characters", "words", "vectors"]
+BLOCK_ROWS = 65_536
+BLOCK_BYTES = 32 * 2**20
+_SHOWN_COLUMNS = 30
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the values of a row stand, and what they are.
+
+    Attributes:
+        columns: names; or 0-based positions in a CSV or TSV without a header.
+        kinds: what each column holds.
+        header: whether the first record of a CSV or TSV names the columns.
+        delimiter: between fields; None means a comma for CSV, a tab for TSV.
+        quote: around fields; None means `"` for CSV and none for TSV; empty means none.
+        sides: what each column is called in reasons.
+    """
+
+    columns: tuple[str | int, ...]
+    kinds: tuple[Kind, ...]
+    header: bool = True
+    delimiter: str | None = None
+    quote: str | None = None
+    sides: tuple[str, ...] = ("source", "target")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns in the tables of blocks."""
+        return [str(column) for column in self.columns]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that cannot be used: where it stands (1-based, the header not counted), why, and the row itself."""
+
+    file: str
+    row: int
+    reason: str
+    content: str
+
+
+class Block(NamedTuple):
+    """Some rows of a file, in its order.
+
+    Attributes:
+        rows: `(n,) int64`, the 1-based record number of each row of the table.
+        table: n rows, one column for each of the layout's, in that order.
+        rejects: rows in between that the format itself makes unusable.
+    """
+
+    rows: NDArray[np.int64]
+    table: pa.Table
+    rejects: list[Reject]
+
+
+def to_table(columns: Sequence[pa.Array], layout: Layout) -> pa.Table:
+    """A table of the layout's columns, which may name one column twice."""
+    return pa.Table.from_arrays(list(columns), names=layout.names)
+
+
+def split_block(block: Block) -> Iterator[Block]:
+    """The same rows in blocks of at most `BLOCK_ROWS` and, as far as rows are alike, `BLOCK_BYTES`."""
+    n = len(block.rows)
+    if not n:
+        if block.rejects:
+            yield block
+        return
+    step = max(1, min(BLOCK_ROWS, n * BLOCK_BYTES // max(block.table.nbytes, 1)))
+    numbers = np.array([reject.row for reject in block.rejects], dtype=np.int64)
+    first_reject = 0
+    for first in range(0, n, step):
+        rows = block.rows[first : first + step]
+        is_last = first + step >= n
+        end = len(numbers) if is_last else int(np.searchsorted(numbers, rows[-1]))
+        yield Block(rows, block.table.slice(first, step), block.rejects[first_reject:end])
+        first_reject = end
+
+
+def check_names(path: str, there: Sequence[str], layout: Layout) -> None:
+    """Refuses columns that are not there, or there twice."""
+    for name in layout.names:
+        if there.count(name) != 1:
+            found = "twice" if name in there else "not"
+            raise DataError(
+                f"{path}: column {name!r} is {found} there, expected once; the columns are {listed(there)}; "
+                "name yours with data.source and data.target"
+            )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a message shows them: not more, and no longer, than can be read."""
+    shown = [name if len(name) <= _SHOWN_CHARACTERS else name[:_SHOWN_CHARACTERS] + "..." for name in names]
+    more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
+    return ", ".join(map(repr, shown[:_SHOWN_COLUMNS])) + more

@@ -1,0 +1,328 @@
+"""The user's files of pairs, made into a dataset in two passes, of which neither holds them in memory.
+
+The first pass reads the files once: it checks each row, splits by a hash of its source, learns from the
+training split, and sets the rows aside. The second encodes what was set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.hashing import Hashes, mix, sequence_hashes
+from tasks.seq2seq.intake import INTAKES, Intake, VectorIntake
+from tasks.seq2seq.profile import Profile
+from tasks.seq2seq.sequences import Pairs, Sequences
+from tasks.seq2seq.settings import FilesData
+from tasks.seq2seq.splitting import SPLITS, assign_splits
+from tasks.seq2seq.vocabulary import Vocabulary
+from tasks.storage.atomic import write_json
+from tasks.storage.blocks import Block as RawBlock
+from tasks.storage.blocks import Layout, Reject
+from tasks.storage.columns import EMPTY, FINE, LENGTH, REASONS, TOO_LONG, Reasons, to_column
+from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
+from tasks.storage.inputs import InputFile, list_inputs
+from tasks.storage.lists import from_lists, list_type, to_lists
+from tasks.storage.readers import read_blocks
+from tasks.storage.rejects import Rejects, row_as_json, write_rejects
+from tasks.storage.repeats import RepeatCounter
+
+# Where no maximum length is set, rows beyond this one are mistakes more often than sequences.
+LONGEST = 10_000
+BESIDE = {"file": pa.string(), "row": pa.int64()}
+_PAIR_SEED = 1
+
+
+def pair_layout(data: FilesData) -> Layout:
+    """The columns of a file of pairs."""
+    return Layout(
+        columns=(*data.source_columns, *data.target_columns),
+        kinds=(data.source_encoding, data.target_encoding),
+        header=data.header,
+        delimiter=data.delimiter,
+        quote=data.quote,
+    )
+
+
+@dataclass
+class _Side:
+    """One side of the pairs while they are read."""
+
+    name: str
+    encoding: str
+    lowercase: bool
+    keep_empty: bool
+    max_length: int
+    has_one_length: bool  # a target of vectors: the horizon
+    intake: Intake = field(init=False)
+    length: int | None = None  # the one length, once it is known
+    longest: int = 0
+
+    def __post_init__(self) -> None:
+        self.intake = INTAKES[self.encoding]()
+
+    @classmethod
+    def of(cls, data: FilesData, name: str) -> _Side:
+        encoding = getattr(data, f"{name}_encoding")
+        return cls(
+            name=name,
+            encoding=encoding,
+            lowercase=getattr(data, f"{name}_lowercase"),
+            keep_empty=getattr(data, f"empty_{name}") == "keep",
+            max_length=getattr(data, f"max_{name}_length") or LONGEST,
+            has_one_length=name == "target" and encoding == "vectors",
+        )
+
+    def read(self, array: pa.ChunkedArray) -> tuple[Sequences, Reasons]:
+        """Staged time steps of all rows, and why some cannot be used."""
+        features = self.intake.features if isinstance(self.intake, VectorIntake) else None
+        column = to_column(array, self.encoding, lowercase=self.lowercase, features=features)
+        lengths, reasons = column.steps.lengths, column.reasons
+        if not self.keep_empty:
+            reasons[(lengths == 0) & (reasons == FINE)] = EMPTY
+        reasons[(lengths > self.max_length) & (reasons == FINE)] = TOO_LONG
+        if self.has_one_length:
+            self.length = self.length or _commonest(lengths[reasons == FINE])
+            reasons[(lengths != self.length) & (reasons == FINE)] = LENGTH
+        staged = self.intake.stage(column.steps.values, column.words)
+        return Sequences(staged, column.steps.offsets), reasons
+
+    def hashes(self, steps: Sequences, seed: int = 0) -> Hashes:
+        return sequence_hashes(self.intake.hashes(steps.values), steps.offsets, seed)
+
+
+def _commonest(lengths: NDArray[np.int64]) -> int | None:
+    return int(np.bincount(lengths).argmax()) if lengths.size else None
+
+
+@dataclass
+class _Counts:
+    """What was read and where it went; each by the split's settings key or the split."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SPLITS), np.int64))
+
+
+def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
+    """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
+
+    Raises:
+        DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
+            nothing to learn.
+    """
+    sides = (_Side.of(data, "source"), _Side.of(data, "target"))
+    with write_rejects(folder / "rejects.parquet") as rejects:
+        staging = _Staging(folder)
+        repeats = RepeatCounter(folder / "repeats")
+        counts = _Counts()
+        for key, where in _inputs(data).items():
+            rejects.start()
+            counts.read[key] = 0
+            for file in list_inputs(where):
+                counts.files.append(file.path)
+                for block in read_blocks(file, pair_layout(data)):
+                    counts.read[key] += len(block.rows) + len(block.rejects)
+                    pairs, rows = _usable(block, file, sides, data, rejects)
+                    assigned, source = _assign(pairs, key, sides[0], data, seed)
+                    repeats.add(source, mix(source) ^ sides[1].hashes(pairs.target, _PAIR_SEED), assigned)
+                    counts.rows += np.bincount(assigned, minlength=len(SPLITS))
+                    _learn(pairs.take(assigned == 0), sides)
+                    staging.add(pairs, rows, len(counts.files) - 1, assigned)
+            counts.rejected[key] = rejects.n_since_start
+            rejects.check_rate(where, counts.read[key], data.max_reject_rate)
+        _check_splits(data, counts)
+        codecs = Codecs(
+            *(side.intake.finish(_column(data, side), data.min_count, data.max_vocabulary) for side in sides)
+        )
+        written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder)
+    account = {
+        "read": counts.read,
+        "rejected": counts.rejected,
+        "reasons": dict(rejects.reasons),
+        "splits": {name: n for name, n in written.items() if n or name != "validation"},
+        "repeats": repeats.finish()._asdict(),
+        "unknown": unknown,
+        "files": counts.files,
+    }
+    write_json(folder / "account.json", account)
+    write_codecs(folder, codecs)
+    return DatasetFacts(
+        kind=data.kind,
+        train_rows=written["train"],
+        validation_rows=written["validation"],
+        evaluation_rows=written["test"],
+        rejected_rows=sum(rejects.reasons.values()),
+        source=SideFacts.of(sides[0].encoding, codecs.source, data.max_source_length or sides[0].longest),
+        target=SideFacts.of(sides[1].encoding, codecs.target, data.max_target_length or sides[1].longest),
+        masked=True,
+    )
+
+
+def _inputs(data: FilesData) -> dict[str, Path]:
+    files = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: path for name, path in files.items() if path is not None}
+
+
+def _column(data: FilesData, side: _Side) -> str:
+    return str(getattr(data, f"{side.name}_columns")[0])
+
+
+def _usable(
+    block: RawBlock, file: InputFile, sides: tuple[_Side, _Side], data: FilesData, rejects: Rejects
+) -> tuple[Pairs, NDArray[np.int64]]:
+    """The pairs of a block and their row numbers, without the rows that cannot be used."""
+    (source, reasons), (target, target_reasons) = (side.read(block.table.column(i)) for i, side in enumerate(sides))
+    is_source = reasons != FINE
+    reasons = np.where(is_source, reasons, target_reasons)
+    names = [_column(data, side) for side in sides]
+    faults = [
+        Reject(
+            file.name,
+            int(block.rows[i]),
+            f"{'source' if is_source[i] else 'target'}_{REASONS[reasons[i]]}",
+            row_as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(names)}),
+        )
+        for i in np.flatnonzero(reasons).tolist()
+    ]
+    rejects.add(sorted([*block.rejects, *faults], key=lambda reject: reject.row))
+    if not faults:
+        return Pairs(source, target), block.rows
+    fine = reasons == FINE
+    return Pairs(source.take(fine), target.take(fine)), block.rows[fine]
+
+
+def _assign(pairs: Pairs, key: str, source: _Side, data: FilesData, seed: int) -> tuple[NDArray[np.int8], Hashes]:
+    """The split of each pair, and the hashes of the sources."""
+    hashes = source.hashes(pairs.source)
+    if key != "train":
+        return np.full(len(pairs), SPLITS.index(key), np.int8), hashes
+    validation = 0.0 if data.validation else data.validation_fraction
+    return assign_splits(hashes, seed, validation, 0.0 if data.test else data.test_fraction), hashes
+
+
+def _learn(pairs: Pairs, sides: tuple[_Side, _Side]) -> None:
+    for side, sequences in zip(sides, (pairs.source, pairs.target), strict=True):
+        side.intake.learn(sequences.values)
+
+
+class _Staging:
+    """Rows set aside, a file of Arrow batches a split; gone once they are read again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = [folder / f"staged-{name}.arrow" for name in SPLITS]
+        self._writers: list[Any] = [None] * len(SPLITS)
+
+    def add(self, pairs: Pairs, rows: NDArray[np.int64], file: int, assigned: NDArray[np.int8]) -> None:
+        for split in np.unique(assigned).tolist():
+            chosen = assigned == split
+            part = pairs if chosen.all() else pairs.take(chosen)
+            columns = [to_lists(steps, _staged_type(steps)) for steps in (part.source, part.target)]
+            columns += [pa.array(rows[chosen]), pa.array(np.full(len(part), file, np.int32))]
+            batch = pa.record_batch(columns, names=["source", "target", "row", "file"])
+            if self._writers[split] is None:
+                self._writers[split] = pa.ipc.new_file(self._paths[split], batch.schema)
+            self._writers[split].write_batch(batch)
+
+    def read(self, split: int) -> Iterator[pa.RecordBatch]:
+        if self._writers[split] is None:
+            return
+        self._writers[split].close()
+        with pa.OSFile(str(self._paths[split])) as source:
+            reader = pa.ipc.open_file(source)
+            for i in range(reader.num_record_batches):
+                yield reader.get_batch(i)
+        self._paths[split].unlink()
+
+
+def _staged_type(steps: Sequences) -> pa.DataType:
+    features = steps.values.shape[1] if steps.values.ndim > 1 else 0
+    return list_type(pa.from_numpy_dtype(steps.values.dtype), features)
+
+
+def _check_splits(data: FilesData, counts: _Counts) -> None:
+    for i, name in enumerate(SPLITS):
+        wanted = name != "validation" or data.validation or data.validation_fraction
+        if wanted and not counts.rows[i]:
+            raise DataError(
+                f"{data.train}: the {name} split is empty, {int(counts.rows.sum())} usable row(s) are too few to split "
+                f"by source; give more rows, another fraction, or files of their own with data.validation and data.test"
+            )
+
+
+def _encode(
+    staging: _Staging,
+    counts: _Counts,
+    sides: tuple[_Side, _Side],
+    codecs: Codecs,
+    data: FilesData,
+    rejects: Rejects,
+    folder: Path,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Writes the splits; gives their rows, and those with unknown source symbols."""
+    profile, unknown, written = Profile(codecs), {}, {}
+
+    def encoded(split: str) -> Iterator[Block]:
+        for batch in staging.read(SPLITS.index(split)):
+            steps = [from_lists(batch.column(i)) for i in range(2)]
+            pairs = Pairs(
+                *(
+                    Sequences(side.intake.encode(staged.values), staged.offsets)
+                    for side, staged in zip(sides, steps, strict=True)
+                )
+            )
+            rows, files = batch.column("row"), batch.column("file").to_numpy()
+            names = pa.array([Path(counts.files[i]).name for i in files])
+            block = Block(pairs, {"file": names, "row": rows})
+            if split == "train":
+                profile.add(pairs)
+            else:
+                block = _without_unknown(block, codecs, data, split, unknown, rejects)
+            for side, sequences in zip(sides, (block.pairs.source, block.pairs.target), strict=True):
+                side.longest = max(side.longest, int(sequences.lengths.max(initial=0)))
+            yield block
+
+    for i, split in enumerate(SPLITS):
+        if counts.rows[i]:
+            written[split] = write_pairs(
+                folder / f"{split}.parquet", encoded(split), BESIDE if split == "test" else None
+            )
+    if not written["test"]:
+        raise DataError(
+            f"{data.test or data.train}: all test rows hold source symbols that training has not seen; give more rows, "
+            f'or set data.unknown = "keep"'
+        )
+    write_json(folder / "profile.json", profile.to_json())
+    return {"validation": 0, **written}, unknown
+
+
+def _without_unknown(
+    block: Block, codecs: Codecs, data: FilesData, split: str, counted: dict[str, int], rejects: Rejects
+) -> Block:
+    """Counts the rows with unknown source symbols, and rejects them where that is set."""
+    vocabulary, pairs = codecs.source, block.pairs
+    if not isinstance(vocabulary, Vocabulary):
+        return block
+    steps = pairs.source
+    in_rows = np.repeat(np.arange(len(pairs)), steps.lengths)[steps.values == vocabulary.unknown]
+    has_unknown = np.zeros(len(pairs), np.bool_)
+    has_unknown[in_rows] = True
+    counted[split] = counted.get(split, 0) + int(has_unknown.sum())
+    if data.unknown == "keep" or not has_unknown.any():
+        return block
+    file, row = block.beside["file"], block.beside["row"]
+    rejects.add(
+        Reject(file[i].as_py(), row[i].as_py(), "source_unknown", vocabulary.write(steps[i]))
+        for i in np.flatnonzero(has_unknown).tolist()
+    )
+    kept = ~has_unknown
+    return Block(pairs.take(kept), {name: column.filter(pa.array(kept)) for name, column in block.beside.items()})

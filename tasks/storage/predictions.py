@@ -1,0 +1,94 @@
+"""Predictions on disk, in the user's own values: integers, text, lists of words, numbers in original units."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.seq2seq.feeding import Codec, Codecs
+from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.vocabulary import Vocabulary
+from tasks.storage.datasets import Block
+from tasks.storage.lists import list_type, to_lists
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.evaluation import Evaluated
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+def value_type(codec: Codec) -> pa.DataType:
+    """The type of a column of such values."""
+    if isinstance(codec, Scaling):
+        return list_type(pa.float64(), codec.features)
+    return {"integers": pa.list_(pa.int64()), "words": pa.list_(pa.string()), "characters": pa.string()}[codec.kind]
+
+
+def to_values(sequences: Sequences, codec: Codec) -> pa.Array:
+    """A column of sequences as the user writes them.
+
+    An unknown symbol, or another reserved one that a model may predict, is null among integers and words,
+    and the replacement character among characters. Vectors are taken as they are.
+    """
+    if isinstance(codec, Scaling):
+        return to_lists(sequences, value_type(codec))
+    if codec.kind == "characters":
+        return pa.array(_texts(sequences, codec), pa.string())
+    lengths = np.concatenate([[0], np.cumsum(sequences.lengths)]).astype(np.int32)
+    ids = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
+    indices = pa.array(ids - codec.reserved, mask=ids < codec.reserved)
+    kind = value_type(codec)
+    symbols = pa.array(codec.symbols, kind.value_type)
+    return pa.ListArray.from_arrays(pa.array(lengths), symbols.take(indices), type=kind)
+
+
+def _texts(sequences: Sequences, vocabulary: Vocabulary) -> list[str]:
+    table = np.array([ord(UNKNOWN)] * vocabulary.reserved + [ord(str(symbol)) for symbol in vocabulary.symbols], "<u4")
+    text = table[sequences.values].tobytes().decode("utf-32-le")
+    bounds = sequences.offsets.tolist()
+    return [text[first:last] for first, last in itertools.pairwise(bounds)]
+
+
+class PredictionWriter:
+    """Streams evaluated pairs into a Parquet file.
+
+    Columns: `file` and `row` where the pairs came from, `source`, `target` and `prediction` as the user
+    writes them, and what there is of `log_probability`, `correct`, `n_unknown` and `outside_range`.
+    """
+
+    def __init__(self, path: Path, codecs: Codecs) -> None:
+        """Takes the file and the codecs of both sides."""
+        self._path, self._codecs = path, codecs
+        self._writer: Any = None
+        self.rows = 0
+
+    def write(self, block: Block, evaluated: Evaluated) -> None:
+        """Adds a block."""
+        columns = {name: block.beside[name] for name in ("file", "row") if name in block.beside}
+        columns["source"] = to_values(block.pairs.source, self._codecs.source)
+        columns["target"] = to_values(evaluated.reference, self._codecs.target)
+        columns["prediction"] = to_values(evaluated.prediction, self._codecs.target)
+        for name in ("log_probability", "correct", "n_unknown", "outside_range"):
+            values = getattr(evaluated, name)
+            if values is not None:
+                columns[name] = pa.array(values)
+        table = pa.table(columns)
+        self._writer = self._writer or pq.ParquetWriter(self._path, table.schema)
+        self._writer.write_table(table)
+        self.rows += len(block.pairs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer:
+            self._writer.close()

@@ -1,0 +1,302 @@
+"""The user's series, a row a time step and a file a series, cut into windows and split by time.
+
+A series is held in memory, its windows are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.forecasting import NaiveScale
+from tasks.seq2seq.intake import INTAKES, Intake
+from tasks.seq2seq.profile import Profile
+from tasks.seq2seq.sequences import Pairs, Rows, Sequences
+from tasks.seq2seq.settings import FilesData
+from tasks.seq2seq.splitting import SPLITS
+from tasks.seq2seq.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
+from tasks.storage.atomic import write_json
+from tasks.storage.blocks import Block as RawBlock
+from tasks.storage.blocks import Layout, Reject
+from tasks.storage.columns import EMPTY, FINE, LENGTH, REASONS, to_column
+from tasks.storage.datasets import (
+    ROW_GROUP_STEPS,
+    SERIES,
+    Block,
+    DatasetFacts,
+    SideFacts,
+    write_codecs,
+    write_pairs,
+)
+from tasks.storage.inputs import InputFile, list_inputs
+from tasks.storage.lists import list_type, to_lists
+from tasks.storage.pair_files import BESIDE
+from tasks.storage.readers import read_blocks
+from tasks.storage.rejects import Rejects, row_as_json, write_rejects
+
+
+def series_layout(data: FilesData) -> Layout:
+    """The columns of a series, each named once, sources first."""
+    sides = {**dict.fromkeys(data.target_columns, "target"), **dict.fromkeys(data.source_columns, "source")}
+    columns = tuple(dict.fromkeys((*data.source_columns, *data.target_columns)))
+    return Layout(
+        columns=columns,
+        kinds=tuple(getattr(data, f"{sides[column]}_encoding") for column in columns),
+        header=data.header,
+        delimiter=data.delimiter,
+        quote=data.quote,
+        sides=tuple(sides[column] for column in columns),
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One file: its series, where its splits begin, and the origins of its windows."""
+
+    name: str
+    series: Series
+    origins: dict[str, Rows]  # by split
+    n_training: int  # time steps before the first cut
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """Where each row of the file went: origin of a window, history alone, or rejected."""
+        windows = {split: len(origins) for split, origins in self.origins.items()}
+        rejected = int((~self.series.usable).sum())
+        return {
+            "file": self.name,
+            "read": len(self.series),
+            "windows": sum(windows.values()),
+            "history_only": len(self.series) - sum(windows.values()) - rejected,
+            "rejected": rejected,
+            "windows_by_split": windows,
+        }
+
+
+def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
+    """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
+
+    Raises:
+        DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
+            nothing to learn.
+    """
+    with write_rejects(folder / "rejects.parquet") as rejects:
+        read = list(_read_all(data, rejects))
+    _check_splits(data, read)
+    intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
+    for one in read:
+        _learn(one, intakes, data)
+    sides = ("source", "target")
+    names = [", ".join(map(str, getattr(data, f"{side}_columns"))) for side in sides]
+    codecs = Codecs(
+        *(intake.finish(name, data.min_count, data.max_vocabulary) for intake, name in zip(intakes, names, strict=True))
+    )
+    profile, written = Profile(codecs), {"validation": 0}
+    for split in SPLITS:
+        if any(len(one.origins[split]) for one in read):
+            blocks = _windows(read, split, intakes, data)
+            if split == "train":
+                blocks = _profiled(blocks, profile)
+            written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
+    write_json(folder / "profile.json", profile.to_json())
+    write_json(folder / "account.json", _account(read, rejects, written, data))
+    write_json(folder / SERIES, {"scale": _scale(read, data)})
+    write_codecs(folder, codecs)
+    return DatasetFacts(
+        kind=data.kind,
+        train_rows=written["train"],
+        validation_rows=written["validation"],
+        evaluation_rows=written["test"],
+        rejected_rows=sum(rejects.reasons.values()),
+        source=SideFacts.of(data.source_encoding, codecs.source, data.history or 0),
+        target=SideFacts.of(data.target_encoding, codecs.target, data.horizon or 0),
+        masked=True,
+        relative=data.relative_to_last,
+    )
+
+
+def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
+    for key, where in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if where is None:
+            continue
+        rejects.start()
+        n_read = 0
+        for file in list_inputs(where):
+            series = _read_series(file, data, rejects)
+            n_read += len(series)
+            yield _split(file.name, series, key, data)
+        rejects.check_rate(where, n_read, data.max_reject_rate)
+
+
+def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
+    layout = series_layout(data)
+    blocks = [_steps(block, file, layout, rejects) for block in read_blocks(file, layout)]
+    n = max((int(rows[-1]) for rows, _, _ in blocks if len(rows)), default=0)
+    n = max(n, rejects.last_row(file.name))
+    usable = np.zeros(n, np.bool_)
+    columns = {
+        name: np.zeros(n, np.int64 if kind == "integers" else np.float64)
+        for name, kind in zip(layout.columns, layout.kinds, strict=True)
+    }
+    for rows, values, fine in blocks:
+        usable[rows - 1] = fine
+        for name, steps in zip(layout.columns, values, strict=True):
+            columns[name][rows - 1] = steps
+    source, target = (
+        np.stack([columns[name] for name in getattr(data, f"{side}_columns")], axis=1) for side in ("source", "target")
+    )
+    return Series(
+        source[:, 0] if data.source_encoding == "integers" else source,
+        target[:, 0] if data.target_encoding == "integers" else target,
+        usable,
+    )
+
+
+def _steps(
+    block: RawBlock, file: InputFile, layout: Layout, rejects: Rejects
+) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
+    """Row numbers of a block, the values of each column, and which rows can be used."""
+    reasons, blamed, values = np.zeros(len(block.rows), np.int8), np.zeros(len(block.rows), np.int64), []
+    for i, kind in enumerate(layout.kinds):
+        column = to_column(block.table.column(i), kind, features=1)
+        faults, lengths = column.reasons, column.steps.lengths
+        faults[(lengths == 0) & (faults == FINE)] = EMPTY
+        faults[(lengths > 1) & (faults == FINE)] = LENGTH
+        first = (reasons == FINE) & (faults != FINE)
+        reasons[first], blamed[first] = faults[first], i
+        steps = np.zeros(len(block.rows), column.steps.values.dtype)
+        single = lengths == 1
+        steps[single] = column.steps.values[column.steps.offsets[:-1][single]].reshape(-1)
+        values.append(np.where(faults == FINE, steps, 0))
+    faults_found = [
+        Reject(
+            file.name,
+            int(block.rows[i]),
+            f"{layout.sides[blamed[i]]}_{REASONS[reasons[i]]}",
+            row_as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(layout.names)}),
+        )
+        for i in np.flatnonzero(reasons).tolist()
+    ]
+    rejects.add(sorted([*block.rejects, *faults_found], key=lambda reject: reject.row))
+    return block.rows, values, reasons == FINE
+
+
+def _split(name: str, series: Series, key: str, data: FilesData) -> _Read:
+    assert data.history is not None
+    assert data.horizon is not None
+    n = len(series)
+    if key == "train":
+        validation, test = cuts_in_time(
+            n, 0.0 if data.validation else data.validation_fraction, 0.0 if data.test else data.test_fraction
+        )
+        bounds = {"train": (0, validation), "validation": (validation, test), "test": (test, n)}
+    else:
+        bounds = {split: (0, n) if split == key else (0, 0) for split in SPLITS}
+    origins = find_origins(series.usable, data.history, data.horizon, data.stride)
+    within = {split: origins_within(origins, data.horizon, *bounds[split]) for split in SPLITS}
+    return _Read(name, series, within, bounds["train"][1])
+
+
+def _check_splits(data: FilesData, read: list[_Read]) -> None:
+    for split in SPLITS:
+        wanted = split != "validation" or data.validation or data.validation_fraction
+        if wanted and not any(len(one.origins[split]) for one in read):
+            steps = sum(len(one.series) for one in read)
+            raise DataError(
+                f"{data.train}: no window falls into the {split} split; {steps} time step(s) are too few for a history "
+                f"of {data.history} and a horizon of {data.horizon}; shorten them, give a longer series, another "
+                f"fraction, or files of their own with data.validation and data.test"
+            )
+
+
+def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None:
+    """Learns from the time steps of training, or from its windows where they are relative."""
+    if data.relative_to_last:
+        for pairs in _pairs(read, "train", data):
+            for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True):
+                intake.learn(intake.stage(side.values, None))
+        return
+    usable = read.series.usable[: read.n_training]
+    for intake, steps in zip(intakes, (read.series.source, read.series.target), strict=True):
+        intake.learn(intake.stage(steps[: read.n_training][usable], None))
+
+
+def _pairs(read: _Read, split: str, data: FilesData) -> Iterator[Pairs]:
+    for origins in _chunks(read.origins[split], data):
+        yield _cut(read, origins, data)
+
+
+def _cut(read: _Read, origins: Rows, data: FilesData) -> Pairs:
+    assert data.history is not None
+    assert data.horizon is not None
+    return cut_windows(read.series, origins, data.history, data.horizon, relative=data.relative_to_last)
+
+
+def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
+    size = max(1, ROW_GROUP_STEPS // ((data.history or 0) + (data.horizon or 0)))
+    for first in range(0, len(origins), size):
+        yield origins[first : first + size]
+
+
+def _windows(read: list[_Read], split: str, intakes: tuple[Intake, Intake], data: FilesData) -> Iterator[Block]:
+    for one in read:
+        for origins in _chunks(one.origins[split], data):
+            pairs = _cut(one, origins, data)
+            encoded = Pairs(
+                *(
+                    Sequences(intake.encode(side.values), side.offsets)
+                    for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
+                )
+            )
+            # The last step of the history is the row that a window's forecast is made from.
+            beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
+            if split == "test" and data.target_encoding == "vectors":
+                recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
+                beside["recent"] = to_lists(recent, _beside(data)["recent"])
+            yield Block(encoded, beside)
+
+
+def _beside(data: FilesData) -> dict[str, pa.DataType]:
+    if data.target_encoding != "vectors":
+        return dict(BESIDE)
+    return {**BESIDE, "recent": list_type(pa.float64(), len(data.target_columns))}
+
+
+def _profiled(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
+    for block in blocks:
+        profile.add(block.pairs)
+        yield block
+
+
+def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
+    """The in-sample error of the naive forecast at lag `season`, by feature; None where it has none."""
+    if data.target_encoding != "vectors":
+        return None
+    naive = NaiveScale(data.season)
+    for one in read:
+        usable = one.series.usable[: one.n_training]
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], usable.astype(np.int8), [0]])))
+        for first, last in starts.reshape(-1, 2):
+            naive.add(Sequences.of_rows(one.series.target[None, first:last]))
+    return [float(value) if np.isfinite(value) else None for value in naive.scale()]
+
+
+def _account(read: list[_Read], rejects: Rejects, written: dict[str, int], data: FilesData) -> dict[str, Any]:
+    series = [one.account for one in read]
+    return {
+        **{name: sum(one[name] for one in series) for name in ("read", "windows", "history_only", "rejected")},
+        "reasons": dict(rejects.reasons),
+        "splits": {name: n for name, n in written.items() if n or name != "validation"},
+        "history": data.history,
+        "horizon": data.horizon,
+        "stride": data.stride,
+        "series": series,
+    }
