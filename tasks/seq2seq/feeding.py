@@ -70,10 +70,10 @@ def training_batch(pairs: Pairs, codecs: Codecs) -> Batch:
     """Pairs as the training model takes them, for teacher forcing."""
     source = source_array(pairs.source, codecs.source)
     if isinstance(codecs.target, Scaling):
-        target = codecs.target.standardise(pairs.target.padded())
-        first = np.zeros((len(target), 1, target.shape[2]), np.float32)
-        weights = np.ones(target.shape[:2], np.float32)
-        return Batch(source, np.concatenate([first, target[:, :-1]], axis=1), target, weights)
+        vectors = codecs.target.standardise(pairs.target.padded())
+        first = np.zeros((len(vectors), 1, vectors.shape[2]), np.float32)
+        weights = np.ones(vectors.shape[:2], np.float32)
+        return Batch(source, np.concatenate([first, vectors[:, :-1]], axis=1), vectors, weights)
     target = _ended(pairs.target, codecs.target, None)
     lengths = pairs.target.lengths + (codecs.target.end is not None)
     weights = (np.arange(target.shape[1]) < lengths[:, None]).astype(np.float32)

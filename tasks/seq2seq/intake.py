@@ -56,7 +56,8 @@ class CharacterIntake:
         return steps
 
     def hashes(self, staged: NDArray[Any]) -> Hashes:
-        return self._hash_table[staged]
+        hashes: Hashes = self._hash_table[staged]
+        return hashes
 
     def learn(self, staged: NDArray[Any]) -> None:
         counts = np.bincount(staged)
@@ -123,10 +124,12 @@ class WordIntake:
         numbers = [self._numbers.setdefault(word, len(self._numbers)) for word in words or []]
         if len(self._numbers) > known:
             self._hashes = np.concatenate([self._hashes, text_hashes(list(self._numbers)[known:])])
-        return np.array(numbers, np.int32)[steps]
+        staged: NDArray[np.int32] = np.array(numbers, np.int32)[steps]
+        return staged
 
     def hashes(self, staged: NDArray[Any]) -> Hashes:
-        return self._hashes[staged]
+        hashes: Hashes = self._hashes[staged]
+        return hashes
 
     def learn(self, staged: NDArray[Any]) -> None:
         counts = np.bincount(staged, minlength=len(self._numbers))
@@ -142,7 +145,8 @@ class WordIntake:
 
     def encode(self, staged: NDArray[Any]) -> NDArray[Any]:
         assert self._ids is not None
-        return self._ids[staged]
+        ids: NDArray[np.int32] = self._ids[staged]
+        return ids
 
 
 class VectorIntake:

@@ -108,7 +108,8 @@ class Vocabulary:
             DataError: a value is no symbol and the vocabulary has no unknown id.
         """
         if self.kind == "characters":
-            return self._by_code_point[values]
+            ids: Ids = self._by_code_point[values]
+            return ids
         place = np.minimum(np.searchsorted(self._sorted, values), len(self.symbols) - 1)
         known = self._sorted[place] == values
         if self.unknown is None and not known.all():

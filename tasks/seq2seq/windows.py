@@ -44,7 +44,8 @@ def find_origins(usable: NDArray[np.bool_], history: int, horizon: int, stride: 
     """Origins of windows without an unusable time step, `(n,) int64`, ascending."""
     origins = np.arange(history, len(usable) - horizon + 1, stride)
     faults = np.concatenate([[0], np.cumsum(~usable)])
-    return origins[faults[origins + horizon] == faults[origins - history]]
+    fine: Rows = origins[faults[origins + horizon] == faults[origins - history]]
+    return fine
 
 
 def origins_within(origins: Rows, horizon: int, first: int, last: int) -> Rows:

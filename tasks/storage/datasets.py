@@ -81,8 +81,8 @@ class DatasetFacts(BaseModel):
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
-        sides = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(*sides, settings.units, settings.embedding, self.masked)
+        source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
+        return Architecture(source, target, settings.units, settings.embedding, self.masked)
 
 
 @dataclass(frozen=True)

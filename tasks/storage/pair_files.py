@@ -269,7 +269,10 @@ def _encode(
     folder: Path,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Writes the splits; gives their rows, and those with unknown source symbols."""
-    profile, unknown, written = Profile(codecs), {}, {}
+    profile = Profile(codecs)
+    names = pa.array([Path(path).name for path in counts.files])
+    unknown: dict[str, int] = {}
+    written: dict[str, int] = {}
 
     def encoded(split: str) -> Iterator[Block]:
         for batch in staging.read(SPLITS.index(split)):
@@ -280,9 +283,7 @@ def _encode(
                     for side, staged in zip(sides, steps, strict=True)
                 )
             )
-            rows, files = batch.column("row"), batch.column("file").to_numpy()
-            names = pa.array([Path(counts.files[i]).name for i in files])
-            block = Block(pairs, {"file": names, "row": rows})
+            block = Block(pairs, {"file": names.take(batch.column("file")), "row": batch.column("row")})
             if split == "train":
                 profile.add(pairs)
             else:

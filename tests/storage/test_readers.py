@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.seq2seq.errors import DataError
+from tasks.storage import columnar
 from tasks.storage.inputs import list_inputs
 from tasks.storage.readers import Layout, check_input, read_blocks
 
@@ -239,6 +240,18 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, write):
             opened.write(b"1,2\n")
         with pytest.raises(DataError, match="changed while it was read; run again when its writer has finished"):
             list(found)
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_told_to_have_changed(write):
+    raw = gzip.compress("".join(f'{{"source":"{i * 7919}","target":"x"}}\n' for i in range(400_000)).encode(), 1)
+    path = write("a.jsonl.gz", raw)
+    (file,) = list_inputs(path)
+    found = read_blocks(file, TEXT)
+    next(found)
+    with path.open("r+b") as opened:
+        opened.truncate(len(raw) - 100)
+    with pytest.raises(DataError, match="changed while it was read"):
+        list(found)
 
 
 # Parquet and Arrow
@@ -681,6 +694,15 @@ def test_a_damaged_npz_is_refused(tmp_path, write):
     assert "CRC" in message
 
 
+def test_the_checksum_of_a_compressed_array_is_compared(tmp_path, write):
+    np.savez_compressed(tmp_path / "a.npz", source=np.zeros((1000, 5)), target=np.ones((1000, 5)))
+    raw = (tmp_path / "a.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        checksum = archive.getinfo("source.npy").CRC.to_bytes(4, "little")
+    assert checksum in raw
+    assert "CRC" in refusal(write("b.npz", raw.replace(checksum, b"\1\2\3\4")), VECTORS, early=False)
+
+
 def test_an_npz_whose_member_is_shorter_than_its_header_says_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((10, 2)))
     whole = (tmp_path / "a.npy").read_bytes()
@@ -737,6 +759,12 @@ def test_blocks_of_large_rows_are_bounded_in_bytes(tmp_path, write, name):
     sizes = [block.table.nbytes for block in read_blocks(file, VECTORS if name == "a.npz" else TEXT)]
     assert len(sizes) > 2
     assert max(sizes) <= 40_000_000
+
+
+def test_rows_that_a_dictionary_makes_small_on_disk_are_read_few_at_a_time(tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", ["x" * 1_000_000] * 1000)
+    assert path.stat().st_size < 1_000_000
+    assert columnar._batch_rows(pq.ParquetFile(path), ["source", "target"]) < 20
 
 
 def test_an_early_check_reads_no_more_than_the_beginning(write):
