@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 
 Kind = Literal["integers", "characters", "words", "vectors"]
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 32_768
 BLOCK_BYTES = 32 * 2**20
 _SHOWN_COLUMNS = 30
 _SHOWN_CHARACTERS = 60

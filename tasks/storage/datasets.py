@@ -105,7 +105,9 @@ def write_pairs(path: Path, blocks: Iterable[Block], beside: Mapping[str, pa.Dat
     try:
         for block in _row_groups(blocks):
             if writer is None:
-                writer = pq.ParquetWriter(path, _schema(block.pairs, beside or {}))
+                # zstd is as fast here as none, and statistics of ids are of no use to anyone.
+                schema = _schema(block.pairs, beside or {})
+                writer = pq.ParquetWriter(path, schema, compression="zstd", write_statistics=False)
             kinds = writer.schema
             columns = [to_lists(side, kinds.field(i).type) for i, side in enumerate(_sides(block.pairs))]
             writer.write_table(

@@ -136,8 +136,12 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
                     assigned, source = _assign(pairs, key, sides[0], data, seed)
                     repeats.add(source, mix(source) ^ sides[1].hashes(pairs.target, _PAIR_SEED), assigned)
                     counts.rows += np.bincount(assigned, minlength=len(SPLITS))
-                    _learn(pairs.take(assigned == 0), sides)
-                    staging.add(pairs, rows, len(counts.files) - 1, assigned)
+                    for split in np.unique(assigned).tolist():
+                        chosen = np.flatnonzero(assigned == split)
+                        part = pairs if len(chosen) == len(pairs) else pairs.take(chosen)
+                        staging.add(split, part, rows[chosen], len(counts.files) - 1)
+                        if split == 0:
+                            _learn(part, sides)
             counts.rejected[key] = rejects.n_since_start
             rejects.check_rate(where, counts.read[key], data.max_reject_rate)
         _check_splits(data, counts)
@@ -222,16 +226,13 @@ class _Staging:
         self._paths = [folder / f"staged-{name}.arrow" for name in SPLITS]
         self._writers: list[Any] = [None] * len(SPLITS)
 
-    def add(self, pairs: Pairs, rows: NDArray[np.int64], file: int, assigned: NDArray[np.int8]) -> None:
-        for split in np.unique(assigned).tolist():
-            chosen = assigned == split
-            part = pairs if chosen.all() else pairs.take(chosen)
-            columns = [to_lists(steps, _staged_type(steps)) for steps in (part.source, part.target)]
-            columns += [pa.array(rows[chosen]), pa.array(np.full(len(part), file, np.int32))]
-            batch = pa.record_batch(columns, names=["source", "target", "row", "file"])
-            if self._writers[split] is None:
-                self._writers[split] = pa.ipc.new_file(self._paths[split], batch.schema)
-            self._writers[split].write_batch(batch)
+    def add(self, split: int, pairs: Pairs, rows: NDArray[np.int64], file: int) -> None:
+        columns = [to_lists(steps, _staged_type(steps)) for steps in (pairs.source, pairs.target)]
+        columns += [pa.array(rows), pa.array(np.full(len(pairs), file, np.int32))]
+        batch = pa.record_batch(columns, names=["source", "target", "row", "file"])
+        if self._writers[split] is None:
+            self._writers[split] = pa.ipc.new_file(self._paths[split], batch.schema)
+        self._writers[split].write_batch(batch)
 
     def read(self, split: int) -> Iterator[pa.RecordBatch]:
         if self._writers[split] is None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.hashing import Hashes
+from tasks.seq2seq.hashing import Hashes, is_among
 
 PARTITIONS = 64
 BUFFERED_ROWS = 4_096  # of a partition, before they are written
@@ -76,8 +76,11 @@ class RepeatCounter:
 
 
 def _count(rows: NDArray[np.void]) -> tuple[int, int, int, int]:
-    pairs, first = np.unique(rows["pair"], return_index=True)
-    _, targets = np.unique(rows["source"][first], return_counts=True)
-    trained = np.unique(rows["source"][rows["split"] == 0])
-    overlaps = [int(np.isin(rows["source"][rows["split"] == split], trained).sum()) for split in (1, 2)]
-    return len(rows) - len(pairs), int((targets > 1).sum()), overlaps[0], overlaps[1]
+    trained = np.sort(rows["source"][rows["split"] == 0])
+    overlaps = [int(is_among(rows["source"][rows["split"] == split], trained).sum()) for split in (1, 2)]
+    rows = rows[np.argsort(rows["pair"])]
+    is_first = np.append(True, rows["pair"][1:] != rows["pair"][:-1])[: len(rows)]
+    sources = np.sort(rows["source"][is_first])  # once a target
+    again = sources[1:] == sources[:-1]
+    conflicts = again & ~np.append(False, again[:-1])[: len(again)]  # counted once a source
+    return len(rows) - len(sources), int(conflicts.sum()), overlaps[0], overlaps[1]
