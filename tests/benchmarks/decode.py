@@ -16,9 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 import tensorflow as tf
 
-from tasks.seq2seq.architecture import Architecture
+from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import Predictor
+from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.models import build_models
+from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.vocabulary import Vocabulary
 
 SOURCE_STEPS, TARGET_STEPS = 6, 3
 TOKENS, EMBEDDING, UNITS = 51, 64, 128
@@ -28,8 +31,9 @@ ROWS = 20_000  # what the predictor cuts into batches of its own
 
 def make_predictor() -> Predictor:
     """The predictor of the default experiment."""
-    models = build_models(Architecture(TOKENS, TOKENS, UNITS, EMBEDDING))
-    return Predictor(models.encoder, models.decoder, 0, TARGET_STEPS)
+    models = build_models(Architecture(Side(TOKENS), Side(TOKENS), UNITS, EMBEDDING, masked=False))
+    vocabulary = Vocabulary.identity(TOKENS - 1)
+    return Predictor(models.encoder, models.decoder, Codecs(vocabulary, vocabulary), TARGET_STEPS)
 
 
 def rate(decode: Callable[[], object], batch: int) -> float:
@@ -51,7 +55,7 @@ def main() -> None:
         source = rng.integers(1, TOKENS, (batch, SOURCE_STEPS), dtype=np.int32)
         tensor = tf.constant(source)
         graph[batch] = rate(lambda tensor=tensor: predictor._decode(tensor).tokens.numpy(), batch)
-    rows = rng.integers(1, TOKENS, (ROWS, SOURCE_STEPS), dtype=np.int32)
+    rows = Sequences.of_rows(rng.integers(1, TOKENS, (ROWS, SOURCE_STEPS), dtype=np.int32))
     predict = rate(lambda: predictor.predict(rows), ROWS)
     print(json.dumps({"decode_sequences_per_s": graph, "predict_sequences_per_s": predict}))
 

@@ -128,6 +128,34 @@ FIGURES = (
         "tutorial.generate_s",
         0.02,
     ),
+    Figure(
+        "own-data",
+        "own-data",
+        "1,000,000 text pairs read and encoded, one core",
+        "pairs/s",
+        "own_data.pairs_per_s",
+        goal=500_000,
+        at_most=False,
+    ),
+    Figure(
+        "large-memory",
+        "large",
+        "training on 10,000,000 text pairs, peak memory / that on 1,000,000",
+        "MiB",
+        "large.peak_rss_mib",
+        "large.few_peak_rss_mib",
+        1.1,
+    ),
+    Figure(
+        "large-rate",
+        "large",
+        "its rate / that on 100,000",
+        "sequences/s",
+        "large.train_sequences_per_s",
+        "large.small_train_sequences_per_s",
+        0.95,
+        at_most=False,
+    ),
     Figure("stream", "stream", "100,000,000 pairs streamed", "pairs/s", "stream.pairs_per_s"),
     Figure(
         "stream-memory",
@@ -149,7 +177,7 @@ FIGURES = (
     ),
 )
 GROUPS = tuple(dict.fromkeys(figure.group for figure in FIGURES))
-FULL_ONLY = ("stream", "accuracy")
+FULL_ONLY = ("stream", "large", "accuracy")
 QUIET_CORES = 0.1  # other programs may use so many before a measurement counts as disturbed
 DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "share": 4}
 

@@ -25,6 +25,7 @@ SEEDS = range(5)
 SHORT_REPEATS = 3
 SERVER_START_SECONDS = 180.0
 STREAM_PAIRS, FEW_PAIRS = 100_000_000, 1_000_000
+SMALL_FILE, LARGE_FILE, HUGE_FILE = 100_000, 1_000_000, 10_000_000  # pairs
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,26 @@ def stream(place: Place) -> Result:
     return {**many, "few_peak_rss_mib": few["peak_rss_mib"], "few_pairs_per_s": few["pairs_per_s"]}
 
 
+def own_data(place: Place) -> Result:
+    """1,000,000 text pairs of 20 characters a side, read and encoded on one core."""
+    return place.processes.result("own_data.py", "--pairs", str(LARGE_FILE), "--folder", str(place.folder))
+
+
+def large(place: Place) -> Result:
+    """10,000,000 text pairs read and trained on, and the memory and rate of fewer."""
+    small, few, many = (
+        place.processes.result(
+            "own_data.py", "--pairs", str(pairs), "--characters", "8", "--train", "--folder", str(place.folder)
+        )
+        for pairs in (SMALL_FILE, LARGE_FILE, HUGE_FILE)
+    )
+    return {
+        **many,
+        "few_peak_rss_mib": few["peak_rss_mib"],
+        "small_train_sequences_per_s": small["train_sequences_per_s"],
+    }
+
+
 def accuracy(place: Place) -> Result:
     """The default run with 10,000 fresh samples for each seed; `worst` is the lowest accuracy."""
     shares = [
@@ -123,10 +144,11 @@ IN_EACH_ROUND: dict[str, Callable[[Place], Result]] = {
     "main": main,
     "tutorial": tutorial,
     "generate": generate,
+    "own_data": own_data,
     "rerun": rerun,
     "rerun_on_server": rerun_on_server,
 }
-ONCE: dict[str, Callable[[Place], Result]] = {"stream": stream, "accuracy": accuracy}
+ONCE: dict[str, Callable[[Place], Result]] = {"stream": stream, "large": large, "accuracy": accuracy}
 MADE_BEFORE = {"main": "virgin", "rerun": "main", "rerun_on_server": "main"}
 
 
