@@ -5,16 +5,25 @@ import tomllib
 
 import pytest
 
-from flows._reference import settings_reference
-from flows._settings import ROOT, Options, read_settings
+from flows._reference import SECTIONS, settings_reference
+from flows._settings import ROOT, Options, read_settings, read_toml
 from flows.generate_datasets import GenerateDatasetsOptions
 from flows.train_and_eval import TrainAndEvalOptions
+from tasks.generate import check_inputs
+from tasks.seq2seq.forecasting import VectorScores
+from tasks.seq2seq.rules import check_experiment
+from tasks.seq2seq.scoring import TokenScores
+from tasks.storage.columns import REASONS
 
 README = (ROOT / "README.md").read_text()
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
+EXAMPLES = ROOT / "data" / "examples"
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, *pages):
+    return [
+        block for page in pages or PAGES for block in re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
+    ]
 
 
 def test_the_reference_of_settings_is_what_the_models_say():
@@ -29,7 +38,7 @@ def test_every_flow_option_is_in_the_docs():
 
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if " -m flows" in line])
-def test_each_command_of_the_readme_is_accepted(line, tmp_path, monkeypatch):
+def test_each_command_of_the_docs_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     flags = line.split(" -m flows.train_and_eval")[1].split()
     experiment, _ = read_settings(Options, flags, "train_and_eval", "")
@@ -65,3 +74,43 @@ def test_the_lock_names_what_the_project_names():
     for requirement in project["dependencies"]:
         assert re.match(r"[\w-]+", requirement)[0] in locked
         assert ">=" in requirement
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
+    path = tmp_path / "experiment.toml"
+    path.write_text(block)
+    assert check_experiment(read_toml(path)).data.kind == "files"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
+def test_each_example_is_accepted_and_listed_with_its_data(path):
+    experiment = check_experiment(read_toml(path))
+    page = (EXAMPLES / "README.md").read_text()
+    assert path.name in page
+    if experiment.data.kind == "files":
+        check_inputs(experiment)
+        assert f"`{experiment.data.train.name}`" in page
+
+
+def test_each_reason_of_a_reject_is_in_the_docs():
+    page = PAGES["docs/own-data.md"]
+    for reason in REASONS[1:]:
+        side = "target" if reason == "length" else "source"
+        assert f"`{side}_{reason}`" in page
+
+
+@pytest.mark.parametrize("scores", [TokenScores, VectorScores])
+def test_each_score_is_in_the_docs(scores):
+    page = PAGES["docs/own-data.md"] + PAGES["docs/workflow.md"]
+    for name in scores._fields:
+        stem = re.sub(r"_(interval|by_step|by_feature)$", "", name)
+        assert f"`{name}`" in page or f"`{stem}`" in page or name.startswith("mean_"), name
+
+
+def test_every_setting_that_the_pages_name_exists():
+    known = {f"{prefix}{name}" for prefix, _, model in SECTIONS.values() for name in model.model_fields}
+    for page in PAGES.values():
+        for name in re.findall(r"`((?:data|model|training|evaluation)\.\w+)", page):
+            if not name.endswith((".toml", ".md", ".json")):
+                assert name in known, name
