@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.seq2seq.evaluation import Evaluated
 
 KIND = "evaluation"
+SHOWN_VECTORS = 12
 XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
 
 
@@ -139,8 +140,13 @@ def list_examples(block: Block, evaluated: Evaluated, codecs: Codecs, n_examples
 
 
 def write_sequence(steps: NDArray[Any], codec: Codec) -> str:
-    """A sequence in a line: tokens as their vocabulary writes them, numbers to 4 significant digits."""
+    """A sequence in a line: tokens as their vocabulary writes them, numbers to 4 significant digits.
+
+    Of many vectors the first and the last are written; the values themselves are kept whole.
+    """
     if isinstance(codec, Vocabulary):
         return codec.write(steps)
     numbers = [" ".join(f"{value:.4g}" for value in step) for step in steps.tolist()]
+    if len(numbers) > SHOWN_VECTORS:
+        numbers = [*numbers[:2], f"... {len(numbers) - 4} more ...", *numbers[-2:]]
     return f"[{', '.join(numbers)}]"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 INK, GRID = "#1f4e79", "#d9dee4"
+MAX_FORECASTS = 4
 MAX_LABELS = 25  # more tick labels than this cannot be read
 
 
@@ -49,6 +50,20 @@ def error_by_step(errors: dict[str, list[float]]) -> bytes:
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     _clean(axes)
+    return _png(figure)
+
+
+def forecasts(examples: list[dict[str, Any]]) -> bytes:
+    """What came (full lines) and what was predicted (dashed) of some examples, a color a feature."""
+    shown = examples[:MAX_FORECASTS]
+    figure = Figure(figsize=(7.2, 2.2), layout="constrained")
+    for axes, example in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
+        for name, style in (("expected", "-"), ("predicted", "--")):
+            values = np.array(example[name])  # steps x features
+            for feature, color in zip(values.T, (INK, "#c0504d", "#6a8d3b", "#8064a2") * len(values.T), strict=False):
+                axes.plot(np.arange(1, len(feature) + 1), feature, style, color=color)
+        axes.set(xlabel="steps ahead")
+        _clean(axes)
     return _png(figure)
 
 

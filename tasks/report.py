@@ -147,6 +147,10 @@ def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any]) -> dict
             pairs = zip(scores["mae_by_step"], relative, strict=True)
             errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
         pictures["error by step ahead"] = figures.error_by_step(errors)
+        if evaluation["examples"]:
+            pictures["the first examples: what came, and dashed what was predicted"] = figures.forecasts(
+                evaluation["examples"]
+            )
     else:
         pictures["accuracy by position"] = figures.accuracy_by_position(scores["accuracy_by_position"])
         matrix = evaluation["mistakes"]["matrix"]

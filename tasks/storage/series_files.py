@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import NaiveScale
+from tasks.seq2seq.hashing import mix, sequence_hashes
 from tasks.seq2seq.intake import INTAKES, Intake
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
@@ -41,6 +42,7 @@ from tasks.storage.lists import list_type, to_lists
 from tasks.storage.pair_files import BESIDE
 from tasks.storage.readers import read_blocks
 from tasks.storage.rejects import Rejects, row_as_json, write_rejects
+from tasks.storage.repeats import RepeatCounter
 
 
 def series_layout(data: FilesData) -> Layout:
@@ -100,14 +102,15 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
         *(intake.finish(name, data.min_count, data.max_vocabulary) for intake, name in zip(intakes, names, strict=True))
     )
     profile, written = Profile(codecs), {"validation": 0}
+    repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
         if any(len(one.origins[split]) for one in read):
-            blocks = _windows(read, split, intakes, data)
+            blocks = _windows(read, split, intakes, data, repeats)
             if split == "train":
                 blocks = _profiled(blocks, profile)
             written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
     write_json(folder / "profile.json", profile.to_json())
-    write_json(folder / "account.json", _account(read, rejects, written, data))
+    write_json(folder / "account.json", _account(read, rejects, written, data, repeats))
     write_json(folder / SERIES, {"scale": _scale(read, data)})
     write_codecs(folder, codecs)
     return DatasetFacts(
@@ -246,10 +249,17 @@ def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
         yield origins[first : first + size]
 
 
-def _windows(read: list[_Read], split: str, intakes: tuple[Intake, Intake], data: FilesData) -> Iterator[Block]:
+def _windows(
+    read: list[_Read], split: str, intakes: tuple[Intake, Intake], data: FilesData, repeats: RepeatCounter
+) -> Iterator[Block]:
     for one in read:
         for origins in _chunks(one.origins[split], data):
             pairs = _cut(one, origins, data)
+            source, target = (
+                sequence_hashes(intake.hashes(side.values), side.offsets)
+                for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
+            )
+            repeats.add(source, mix(source) ^ target, np.full(len(pairs), SPLITS.index(split), np.int8))
             encoded = Pairs(
                 *(
                     Sequences(intake.encode(side.values), side.offsets)
@@ -289,12 +299,15 @@ def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
     return [float(value) if np.isfinite(value) else None for value in naive.scale()]
 
 
-def _account(read: list[_Read], rejects: Rejects, written: dict[str, int], data: FilesData) -> dict[str, Any]:
+def _account(
+    read: list[_Read], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
+) -> dict[str, Any]:
     series = [one.account for one in read]
     return {
         **{name: sum(one[name] for one in series) for name in ("read", "windows", "history_only", "rejected")},
         "reasons": dict(rejects.reasons),
         "splits": {name: n for name, n in written.items() if n or name != "validation"},
+        "repeats": repeats.finish()._asdict(),
         "history": data.history,
         "horizon": data.horizon,
         "stride": data.stride,

@@ -7,34 +7,46 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.seq2seq.architecture import Architecture
+from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import Predictor
 from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.feeding import Codecs, source_array, until_end
 from tasks.seq2seq.models import build_models
-from tasks.seq2seq.vocabulary import Vocabularies, Vocabulary
+from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
     BundleFacts,
     load_bundle,
     load_weights,
+    n_steps,
     save_bundle,
     save_decode,
     save_weights,
     weights_digest,
 )
-from tasks.storage.datasets import write_vocabularies
+from tasks.storage.datasets import SideFacts, write_codecs
 from tasks.storage.store import Made, Recipe, Store
 
 RECIPE = Recipe("bundle", {}, {}, {}, {})
-ARCHITECTURE = Architecture(source_vocabulary=8, target_vocabulary=6, units=8, embedding=4)
+ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), units=8, embedding=4, masked=True)
 FACTS = BundleFacts(
-    units=8, parameters=1, source_encoding="integers", target_encoding="integers", source_length=4,
-    target_length=3, start=1,
+    units=8, parameters=1, source=SideFacts(encoding="integers", vocabulary=8, length=4),
+    target=SideFacts(encoding="words", vocabulary=6, length=3), masked=True, relative=False,
 )  # fmt: skip
-SOURCES = np.random.default_rng(0).integers(1, 8, (20, 4), dtype=np.int32)
-VOCABULARIES = Vocabularies(
-    Vocabulary.learn(np.array([-1, 0, 5, 9]), "source"), Vocabulary.learn(np.array([3, 4]), "target")
+CODECS = Codecs(
+    Vocabulary.learn("integers", {-1: 1, 0: 1, 5: 1, 9: 1}, "source"),
+    Vocabulary.learn("words", {"a": 1, "b": 1}, "target"),
 )
+SOURCES = Sequences.of_lengths(
+    np.random.default_rng(0).integers(4, 8, 50, dtype=np.int32), np.array([4, 0, 3, 1, 2] * 5)
+)
+VECTORS = Codecs(Scaling((5.0,), (2.0,), (0.0,), (9.0,)), Scaling((-1.0, 3.0), (1.0, 0.5), (-2.0, 0.0), (0.0, 4.0)))
+VECTOR_FACTS = BundleFacts(
+    units=8, parameters=1, source=SideFacts(encoding="vectors", features=1, length=4),
+    target=SideFacts(encoding="vectors", features=2, length=3), masked=True, relative=True,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +59,7 @@ def models():
 def dataset(tmp_path):
     folder = tmp_path / "dataset"
     folder.mkdir()
-    write_vocabularies(folder, VOCABULARIES)
+    write_codecs(folder, CODECS)
     write_json(folder / "profile.json", {"rows": 20})
     return folder
 
@@ -74,21 +86,21 @@ def make_bundle(store, models, dataset):
 
 
 def predict(encoder, decoder):
-    return Predictor(encoder, decoder, FACTS.start, FACTS.target_length).predict(SOURCES)
+    return Predictor(encoder, decoder, CODECS, n_steps(FACTS, CODECS)).predict(SOURCES)
 
 
 def test_a_loaded_bundle_predicts_what_the_models_in_memory_do(models, make_bundle, store):
     bundle = load_bundle(make_bundle(), store)
-    tokens, log_probability = predict(bundle.encoder, bundle.decoder)
-    same_tokens, same_log_probability = predict(models.encoder, models.decoder)
-    assert np.array_equal(tokens, same_tokens)
-    assert np.array_equal(log_probability, same_log_probability)
+    predicted, same = predict(bundle.encoder, bundle.decoder), predict(models.encoder, models.decoder)
+    assert np.array_equal(predicted.sequences.values, same.sequences.values)
+    assert np.array_equal(predicted.sequences.offsets, same.sequences.offsets)
+    assert np.array_equal(predicted.log_probability, same.log_probability)
 
 
 def test_a_bundle_holds_all_that_prediction_needs(make_bundle, store):
     handle = make_bundle()
     bundle = load_bundle(handle, store)
-    assert bundle.vocabularies == VOCABULARIES
+    assert bundle.codecs == CODECS
     assert bundle.facts == FACTS
     assert read_json(handle.path / "bundle.json") == {**FACTS.model_dump(), "experiment": {"seed": 3}}
     assert read_json(handle.path / "profile.json") == {"rows": 20}
@@ -140,13 +152,36 @@ def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store,
         load_bundle(handle, store)
 
 
+def served(folder, source):
+    serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    return {name: value.numpy() for name, value in serve(source=tf.constant(source)).items()}
+
+
 def test_the_exported_decode_answers_like_our_predictor(models, tmp_path):
-    save_decode(tmp_path, models.encoder, models.decoder, FACTS)
-    serve = tf.saved_model.load(str(tmp_path / "saved_model")).signatures["serving_default"]
-    answer = serve(source=tf.constant(SOURCES))
-    tokens, log_probability = predict(models.encoder, models.decoder)
-    assert np.array_equal(answer["tokens"], tokens)
-    assert answer["log_probability"].numpy() == pytest.approx(log_probability, abs=1e-6)
+    save_decode(tmp_path, models.encoder, models.decoder, CODECS, FACTS)
+    answer = served(tmp_path, source_array(SOURCES, CODECS.source))
+    predicted = predict(models.encoder, models.decoder)
+    ended = until_end(answer["tokens"], CODECS.target)
+    assert np.array_equal(ended.values, predicted.sequences.values)
+    assert np.array_equal(ended.offsets, predicted.sequences.offsets)
+    assert answer["log_probability"] == pytest.approx(predicted.log_probability, abs=1e-6)
+
+
+def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values(tmp_path):
+    keras.utils.set_random_seed(0)
+    models = build_models(Architecture(Side(features=1), Side(features=2), units=8, embedding=0, masked=True))
+    save_decode(tmp_path, models.encoder, models.decoder, VECTORS, VECTOR_FACTS)
+    sources = Sequences.of_rows(np.random.default_rng(0).normal(5, 2, (6, 4, 1)))
+    answer = served(tmp_path, source_array(sources, VECTORS.source))["vectors"]
+    predicted = Predictor(models.encoder, models.decoder, VECTORS, n_steps(VECTOR_FACTS, VECTORS)).predict(sources)
+    assert answer.shape == (6, 3, 2)
+    assert VECTORS.target.restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
+
+
+def test_a_target_with_an_end_takes_a_step_more_to_decode():
+    assert n_steps(FACTS, CODECS) == 4
+    assert n_steps(FACTS, Codecs(CODECS.source, Vocabulary.identity(5))) == 3
+    assert n_steps(VECTOR_FACTS, VECTORS) == 3
 
 
 def test_weights_are_read_as_they_were_written(models, tmp_path):
@@ -166,7 +201,7 @@ def test_a_model_is_identified_by_its_weights_whatever_was_built_before_it(model
     assert weights_digest(other) == weights_digest(models.train)
 
 
-@pytest.mark.parametrize("change", [{"units": 16}, {"embedding": 0}, {"target_vocabulary": 7}])
+@pytest.mark.parametrize("change", [{"units": 16}, {"embedding": 0}, {"target": Side(vocabulary=7)}])
 def test_weights_of_another_architecture_are_refused(models, tmp_path, change):
     save_weights(models.train, tmp_path)
     other = build_models(dataclasses.replace(ARCHITECTURE, **change)).train
