@@ -1,9 +1,14 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run test test-slow check bench docs lock
+.PHONY: run examples test test-slow check bench docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
+
+# All of data/examples in full, a few minutes each at most; a model that its gate refuses fails.
+examples: .venv/run
+	set -e; for example in data/examples/*.toml; do \
+		.venv/bin/python -m flows.train_and_eval --config $$example --require-promotion; done
 
 test: .venv/test
 	.venv/bin/python -m pytest

@@ -56,6 +56,7 @@ DATA_CODE = (
     "storage/rejects.py",
     "storage/repeats.py",
     "storage/series_files.py",
+    "storage/utf8.py",
 )
 MODEL_CODE = (
     "export.py",

@@ -217,18 +217,19 @@ def imported(name, seen):
         return seen
     seen.add(name)
     for node in ast.walk(ast.parse((TASKS_FOLDER / name).read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("tasks."):
-            imported(node.module.removeprefix("tasks.").replace(".", "/") + ".py", seen)
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "tasks":
+            place = node.module.replace(".", "/").removeprefix("tasks").lstrip("/")
+            is_module = (TASKS_FOLDER / f"{place}.py").exists()
+            for module in [place] if is_module else [f"{place}/{alias.name}".lstrip("/") for alias in node.names]:
+                imported(f"{module}.py", seen)
     return seen
 
 
 @pytest.mark.parametrize(
     ("steps", "keyed"),
     [
-        (
-            ["generate.py"],
-            (*DATA_CODE, "seq2seq/architecture.py"),
-        ),  # of the models, named beside the data's facts
+        # Of models and scores is what stands beside the data's facts and beside the naive forecast, in one file each.
+        (["generate.py"], (*DATA_CODE, "seq2seq/architecture.py", "seq2seq/metrics.py", "seq2seq/scoring.py")),
         (["train.py", "export.py", "evaluate.py"], MODEL_CODE + DATA_CODE),
     ],
 )
@@ -261,6 +262,9 @@ def keys(raw):
         ({"data": {"n_samples": 10}}, {"dataset"}),
         ({"seed": 1}, {"dataset", "training"}),
         ({"training": {"epochs": 2}}, {"training"}),
+        ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "evaluation"}),
+        ({"training": {"patience": 3}}, {"training"}),
+        ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
     ],
 )
@@ -277,6 +281,38 @@ def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
 
     assert key("a.parquet", b"1") == key("b.parquet", b"1")
     assert key("a.parquet", b"1") != key("a.parquet", b"2")
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [
+        ({"source": "source", "target": ["target"]}, set()),
+        ({"kind": "files"}, set()),
+        ({"source": "question"}, {"dataset"}),
+        ({"source_encoding": "characters"}, {"dataset"}),
+        ({"unknown": "reject"}, {"dataset"}),
+        ({"max_source_length": 5}, {"dataset"}),
+        ({"quote": ""}, {"dataset"}),
+        ({"history": 3, "horizon": 2, "season": 12}, {"dataset"}),
+    ],
+)
+def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_new(tmp_path, change, made_again):
+    (tmp_path / "a.csv").write_text("source,target\n1,2\n")
+    before, after = keys({"data": {"train": tmp_path / "a.csv"}}), keys({"data": {"train": tmp_path / "a.csv", **change}})
+    assert {step for step in before if before[step] != after[step]} == made_again
+
+
+def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
+    def key(**data):
+        return dataset_recipe(Experiment.model_validate({"data": data})).key
+
+    for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    x, y, z = (tmp_path / name for name in "xyz")
+    assert key(train=x) == key(train=y) != key(train=z)
+    assert key(train=x, test=z) != key(train=z, test=x)
+    assert key(train=x, test=z) != key(train=x, validation=z)
 
 
 def test_the_version_of_a_library_is_in_the_key():

@@ -103,8 +103,10 @@ def _greedy_loop(step: StepFunction, state: Any, start: Tensor, n_steps: int, en
         state,
     )
     taken, _, _, log_probability, decoded, _ = tf.while_loop(is_going_on, advance, first)
+    if end is None:  # all steps were taken, which XLA needs to be told
+        return Hypotheses(tf.transpose(decoded.stack()), log_probability)
     tokens = decoded.gather(tf.range(taken))  # steps x batch
-    filler = tf.fill((size, n_steps - taken), end or 0)
+    filler = tf.fill((size, n_steps - taken), end)
     return Hypotheses(tf.concat([tf.transpose(tokens), filler], axis=1), log_probability)
 
 

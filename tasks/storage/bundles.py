@@ -15,6 +15,7 @@ Nothing here is ever unpickled: models load with `safe_mode=True` and without cu
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,12 +73,27 @@ def n_steps(facts: BundleFacts, codecs: Codecs) -> int:
 
 def weights_digest(model: keras.Model) -> str:
     """What identifies a model: its layers and weights, not the bytes of a save."""
-    digest = hashlib.sha256(model.to_json().encode())
+    digest = hashlib.sha256(_architecture(model).encode())
     for variable in model.weights:  # without the state of random generators, which is none of the model
         value = variable.numpy()
         digest.update(f"{variable.path}\0{value.dtype}\0{value.shape}\0".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+def _architecture(model: keras.Model) -> str:
+    """The layers as JSON, each called by its place: the names that Keras makes up count what was built before."""
+    content = json.loads(model.to_json())
+    names = {layer["name"]: str(i) for i, layer in enumerate(content["config"]["layers"])}
+
+    def named(value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, dict):
+            return {key: named(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [named(inner) for inner in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return json.dumps(named(content))
 
 
 def save_weights(model: keras.Model, folder: Path) -> None:

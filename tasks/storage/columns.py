@@ -151,7 +151,7 @@ def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Colu
         flat, lengths = _split(text, BETWEEN_NUMBERS)
         sound = pc.match_substring_regex(flat, INTEGER if pa.types.is_integer(number) else NUMBER)
         _blame(reasons, lengths, np.where(sound.to_numpy(zero_copy_only=False), FINE, TYPE).astype(np.int8))
-        flat = pc.if_else(sound, flat, "0")
+        flat = pc.utf8_ltrim(pc.if_else(sound, flat, "0"), "+")  # Arrow reads no integer with a plus
     else:
         flat, lengths, reasons = _flatten(array)
     nested = _is_list(flat.type)
@@ -191,7 +191,7 @@ def _nested(steps: pa.Array, lengths: NDArray[np.int64], reasons: Reasons, featu
 
 def _cast(flat: pa.Array, number: pa.DataType) -> pa.Array:
     try:
-        return flat.cast(number)
+        return flat.cast(number, safe=not pa.types.is_floating(number))  # real values are rounded as such are
     except pa.ArrowInvalid as error:
         raise DataError(f"numbers of type {flat.type} do not fit {number}: {error}") from error
 

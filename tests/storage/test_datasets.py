@@ -125,8 +125,8 @@ def test_small_blocks_are_joined_to_row_groups(tmp_path):
     blocks = [Block(numbered(i, 1_000), {"row": pa.array(range(i, i + 1_000))}) for i in range(0, 70_000, 1_000)]
     write_pairs(tmp_path / "a.parquet", blocks, {"row": pa.int64()})
     sizes = group_sizes(tmp_path / "a.parquet")
-    assert len(sizes) == 2
-    assert sizes[0] >= ROW_GROUP_ROWS
+    assert len(sizes) <= 3
+    assert max(sizes) == ROW_GROUP_ROWS
     table = pq.read_table(tmp_path / "a.parquet")
     assert table["row"].to_pylist() == list(range(70_000))
     assert [row[0] for row in table["source"].to_pylist()] == list(range(70_000))
@@ -140,8 +140,7 @@ def test_row_groups_of_long_sequences_hold_fewer_rows(tmp_path):
     for name in ("whole", "parts"):
         sizes = group_sizes(tmp_path / f"{name}.parquet")
         assert sum(sizes) == n // 3 * 3
-        assert 3 <= len(sizes) <= 4
-        assert max(sizes) * 10_000 <= ROW_GROUP_STEPS + 30_000
+        assert max(sizes) * 10_000 <= 2 * ROW_GROUP_STEPS
 
 
 def test_a_row_longer_than_a_row_group_should_be_is_one_of_its_own(tmp_path):

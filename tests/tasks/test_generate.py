@@ -26,7 +26,7 @@ def test_a_miss_gives_the_handle_and_a_hit_gives_it_in_a_state_named_cached(tmp_
 def test_the_dataset_is_recorded_with_all_that_made_it(tmp_path):
     handle = generate_dataset.fn(check_experiment(SMALL), tmp_path)
     manifest = Manifest.read(handle.path)
-    assert set(manifest.files) == {"train.parquet", "evaluation.npz", "vocabulary.json", "profile.json"}
+    assert set(manifest.files) == {"train.parquet", "evaluation.npz", "codecs.json", "profile.json"}
     assert manifest.experiment["data"]["n_samples"] == 500
     assert manifest.experiment["seed"] == 0
     assert set(manifest.versions) == {"numpy", "pyarrow"}

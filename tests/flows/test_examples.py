@@ -1,0 +1,43 @@
+"""The examples: each in a small version here, in full by `make examples`, and the quick ones in full when slow tests run."""
+
+import math
+
+import pytest
+
+from flows._settings import ROOT
+from flows.train_and_eval import main
+
+EXAMPLES = ROOT / "data" / "examples"
+FILES = ("co2", "dates", "dice", "g2p", "integers", "numbers", "reversal", "weather")
+SMALL = ("--training.epochs", "1", "--training.batch_size", "256", "--model.units", "8", "--model.embedding", "4")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_example_runs_from_its_file_to_its_report(run, name):
+    code, summary, _ = run(main, "--config", str(EXAMPLES / f"{name}.toml"), *SMALL)
+    assert code == 0
+    assert summary["name"] == f"{name}-example"
+    assert summary["n_evaluated"] == summary["dataset"]["evaluation_rows"] > 0
+    assert summary["dataset"]["rejected_rows"] == 0
+    score = summary["relative_mae_naive"] if "mae" in summary else summary["sequence_accuracy"]
+    assert math.isfinite(score)
+    with open(summary["report"]) as page:  # noqa: PTH123
+        assert f"{summary['n_evaluated']} held-out" in page.read()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("name", "score", "at_least", "at_most"),
+    [
+        ("integers", "sequence_accuracy", 0.99, 1.0),
+        ("numbers", "sequence_accuracy", 0.97, 1.0),
+        ("dice", "sequence_accuracy", 0.83, 0.9),
+        ("weather", "relative_mae_naive", 0.75, 0.95),
+        ("co2", "relative_mae_naive", 0.1, 0.35),
+    ],
+)
+def test_an_example_gets_the_figures_that_its_page_promises(run, name, score, at_least, at_most):
+    code, summary, _ = run(main, "--config", str(EXAMPLES / f"{name}.toml"), "--require-promotion")
+    assert code == 0
+    assert at_least <= summary[score] <= at_most
