@@ -29,7 +29,7 @@ from tasks.storage.blocks import Block as RawBlock
 from tasks.storage.blocks import Layout, Reject
 from tasks.storage.columns import EMPTY, FINE, LENGTH, REASONS, TOO_LONG, Reasons, to_column
 from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
-from tasks.storage.inputs import InputFile, list_inputs
+from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import from_lists, list_type, to_lists
 from tasks.storage.readers import read_blocks
 from tasks.storage.rejects import Rejects, row_as_json, write_rejects
@@ -157,6 +157,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
         "repeats": repeats.finish()._asdict(),
         "unknown": unknown,
         "files": counts.files,
+        "files_of_other_formats": [path for where in _inputs(data).values() for path in ignored_files(where)],
     }
     write_json(folder / "account.json", account)
     write_codecs(folder, codecs)

@@ -37,7 +37,7 @@ from tasks.storage.datasets import (
     write_codecs,
     write_pairs,
 )
-from tasks.storage.inputs import InputFile, list_inputs
+from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import list_type, to_lists
 from tasks.storage.pair_files import BESIDE
 from tasks.storage.readers import read_blocks
@@ -312,4 +312,7 @@ def _account(
         "horizon": data.horizon,
         "stride": data.stride,
         "series": series,
+        "files_of_other_formats": [
+            path for where in (data.train, data.validation, data.test) if where for path in ignored_files(where)
+        ],
     }
