@@ -185,6 +185,8 @@ class Store:
         """Renames the folder into place; gives None where the same artifact stands there already."""
         folder = self.folder(manifest.kind, manifest.digest)
         with locked(self.root / "locks" / f"{manifest.kind}-publish"):
+            if folder.is_symlink():  # an artifact is never a link, and a folder cannot take its place
+                folder.unlink()
             if folder.exists():
                 try:
                     check_artifact(folder)
