@@ -108,8 +108,10 @@ def _path_fields(model: type[BaseModel]) -> set[str]:
 
 
 def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
-    words = _switched([_with_underscores(word) for word in argv])
-    known = list(_flags(arguments))
+    flags = dict(_flags(arguments))
+    known = list(flags)
+    switches = {name for name, kind in flags.items() if kind is bool}
+    words = _switched([_with_underscores(word) for word in argv], switches)
     for word in words:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
@@ -125,13 +127,18 @@ def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) ->
         raise SettingsError(f"{message}{hints}; --help lists all flags") from error
 
 
-def _switched(words: list[str]) -> list[str]:
-    """`--data.header false` as the parser takes it: `--no-data.header`."""
+def _switched(words: list[str], switches: set[str]) -> list[str]:
+    """`--data.header false` and `--data.header=false` as the parser takes them: `--no-data.header`."""
     result: list[str] = []
     for word in words:
-        if word in ("true", "false") and result and result[-1].startswith("--") and "=" not in result[-1]:
-            name = result.pop().removeprefix("--")
-            word = f"--{name}" if word == "true" else f"--no-{name}"  # noqa: PLW2901
+        name, equals, value = word.partition("=")
+        if not equals and result:
+            name, value = result[-1], word
+        chosen = value.lower()
+        if name.startswith("--") and name.removeprefix("--") in switches and chosen in ("true", "false"):
+            if not equals:
+                result.pop()
+            word = name if chosen == "true" else f"--no-{name.removeprefix('--')}"  # noqa: PLW2901
         result.append(word)
     return result
 
@@ -144,7 +151,8 @@ def _with_underscores(word: str) -> str:
     return f"{prefix}{name.replace('-', '_')}{equals}{value}"
 
 
-def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every flag without its dashes, and the type of its value."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
@@ -152,7 +160,7 @@ def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             for part in nested:
                 yield from _flags(part, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}"
+            yield f"{prefix}{name}", field.annotation
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

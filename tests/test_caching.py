@@ -298,7 +298,10 @@ def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
 )
 def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_new(tmp_path, change, made_again):
     (tmp_path / "a.csv").write_text("source,target\n1,2\n")
-    before, after = keys({"data": {"train": tmp_path / "a.csv"}}), keys({"data": {"train": tmp_path / "a.csv", **change}})
+    before, after = (
+        keys({"data": {"train": tmp_path / "a.csv"}}),
+        keys({"data": {"train": tmp_path / "a.csv", **change}}),
+    )
     assert {step for step in before if before[step] != after[step]} == made_again
 
 

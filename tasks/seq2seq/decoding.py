@@ -99,15 +99,12 @@ def _greedy_loop(step: StepFunction, state: Any, start: Tensor, n_steps: int, en
         start,
         tf.zeros((size,), tf.bool),
         tf.zeros((size,)),
-        tf.TensorArray(tf.int32, size=n_steps, element_shape=(None,)),
+        # Filled up beforehand: XLA wants shapes that do not depend on the steps taken.
+        tf.TensorArray(tf.int32, size=n_steps, element_shape=(None,)).unstack(tf.fill((n_steps, size), end or 0)),
         state,
     )
-    taken, _, _, log_probability, decoded, _ = tf.while_loop(is_going_on, advance, first)
-    if end is None:  # all steps were taken, which XLA needs to be told
-        return Hypotheses(tf.transpose(decoded.stack()), log_probability)
-    tokens = decoded.gather(tf.range(taken))  # steps x batch
-    filler = tf.fill((size, n_steps - taken), end)
-    return Hypotheses(tf.concat([tf.transpose(tokens), filler], axis=1), log_probability)
+    _, _, _, log_probability, decoded, _ = tf.while_loop(is_going_on, advance, first)
+    return Hypotheses(tf.transpose(decoded.stack()), log_probability)  # batch x steps
 
 
 def model_step(decoder: keras.Model) -> StepFunction:

@@ -20,7 +20,7 @@ from tasks.seq2seq.forecasting import (
 )
 from tasks.seq2seq.scaling import Floats, Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
-from tasks.seq2seq.sequences import Pairs, Sequences
+from tasks.seq2seq.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.vocabulary import Vocabulary
 
 MATRIX_TOKENS = 60
@@ -204,15 +204,21 @@ class VectorEvaluation:
 
 def _have(sequences: Sequences, token: int) -> NDArray[np.bool_]:
     found = np.zeros(len(sequences), np.bool_)
-    found[np.repeat(np.arange(len(sequences)), sequences.lengths)[sequences.values == token]] = True
+    found[_rows_with(sequences, token)] = True
     return found
 
 
 def _count_unknown(source: Sequences, codecs: Codecs) -> NDArray[np.int64] | None:
     if not isinstance(codecs.source, Vocabulary) or codecs.source.unknown is None:
         return None
-    rows = np.repeat(np.arange(len(source)), source.lengths)[source.values == codecs.source.unknown]
-    return np.bincount(rows, minlength=len(source))
+    return np.bincount(_rows_with(source, codecs.source.unknown), minlength=len(source))
+
+
+def _rows_with(sequences: Sequences, token: int) -> Rows:
+    """The row of each step that is `token`."""
+    steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
+    rows: Rows = np.repeat(np.arange(len(sequences)), sequences.lengths)[steps == token]
+    return rows
 
 
 def _are_outside(source: Sequences, codecs: Codecs) -> NDArray[np.bool_] | None:

@@ -88,7 +88,7 @@ def series_fits(sections: Sections) -> Iterator[str]:
         yield from (
             f"data.{name} is {getattr(data, name)}; it is for a series with data.history and data.horizon"
             for name in ("stride", "season", "relative_to_last")
-            if getattr(data, name) not in (1, False)
+            if getattr(data, name) != FilesData.model_fields[name].default
         )
         return
     if data.relative_to_last and {data.source_encoding, data.target_encoding} != {"vectors"}:

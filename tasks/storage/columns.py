@@ -158,7 +158,12 @@ def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Colu
     if nested:
         return _nested(flat, lengths, reasons, features)
     faults = np.where(flat.is_null().to_numpy(zero_copy_only=False), NULL_INSIDE, FINE).astype(np.int8)
-    values = _cast(flat.fill_null("0" if _is_text(flat.type) else 0), number).to_numpy(zero_copy_only=False)
+    flat = flat.fill_null("0" if _is_text(flat.type) else 0)
+    if pa.types.is_uint64(flat.type) and pa.types.is_integer(number):
+        is_large = pc.greater(flat, pa.scalar(2**63 - 1, pa.uint64()))
+        faults[is_large.to_numpy(zero_copy_only=False)] = TYPE
+        flat = pc.if_else(is_large, pa.scalar(0, pa.uint64()), flat)
+    values = _cast(flat, number).to_numpy(zero_copy_only=False)
     if pa.types.is_floating(number):
         faults[~np.isfinite(values) & (faults == FINE)] = NOT_FINITE
         values = values[:, None]

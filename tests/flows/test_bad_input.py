@@ -1,5 +1,6 @@
 """What is refused: one clear message, the right exit code, no traceback, and a store that stays whole."""
 
+import gzip
 import os
 
 import pyarrow as pa
@@ -73,9 +74,9 @@ def truncated(path):
 
 BAD_FILES = {
     "is empty (0 bytes)": lambda path: path.write_bytes(b""),
-    "cannot be read as Parquet": lambda path: path.write_text("source,target\n1 2,3 4\n"),
+    "is not Parquet, as its suffix says": lambda path: path.write_text("source,target\n1 2,3 4\n"),
     "is it cut short": truncated,
-    "is a folder": lambda path: path.mkdir(),
+    "holds no file": lambda path: path.mkdir(),
     "has no rows": lambda path: parquet(
         path, source=pa.array([], pa.list_(pa.int64())), target=pa.array([], pa.list_(pa.int64()))
     ),
@@ -93,6 +94,95 @@ def test_a_file_that_cannot_hold_pairs_is_refused_before_any_work(expected, tmp_
     said = capsys.readouterr().err
     assert expected in said
     assert "Traceback" not in said
+
+
+BAD_TEXTS = {
+    "is empty (0 bytes)": b"",
+    "only a header": b"source,target\n",
+    "column 'target' is not there": b"source,answer\n1,2\n",
+    "are its fields delimited by ','": b"source;target\n1;2\n",
+    "convert it with: iconv": "source,target\n1,2\n".encode("utf-16"),
+    "begins like Parquet": b"PAR1\x15source,target\n1,2\n",
+}
+
+
+@pytest.mark.parametrize("expected", BAD_TEXTS)
+def test_a_file_of_text_that_cannot_hold_pairs_is_refused_before_any_work(expected, tmp_path, capsys):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(BAD_TEXTS[expected])
+    assert main(["--data.train", str(path), "--store", str(tmp_path / "store")]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert str(path) in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("store/*/*"))
+
+
+@pytest.mark.parametrize("key", ["validation", "test"])
+def test_each_file_is_looked_at_before_any_work(key, tmp_path, capsys):
+    parquet(tmp_path / "pairs.parquet", source=[[1, 2]], target=[[1]])
+    flags = ["--data.train", str(tmp_path / "pairs.parquet"), f"--data.{key}", str(tmp_path / "none.parquet")]
+    assert main([*flags, "--store", str(tmp_path / "store")]) == 2
+    assert "none.parquet does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--data.history", "3"], "data.history is set and data.horizon is not"),
+        (["--data.season", "12"], "data.season is 12; it is for a series"),
+        (["--data.history", "3", "--data.horizon", "1", "--data.source_encoding", "words"], "are integers or vectors"),
+        (["--data.source", "a,b", "--data.history", "3", "--data.horizon", "1"], "a series of integers has one"),
+        (["--data.header", "false", "--data.source", "name"], "give the column's position"),
+        (
+            ["--data.target_encoding", "vectors", "--evaluation.bleu"],
+            "evaluation.bleu is set, but the target is made of",
+        ),
+        (["--training.loss", "cosine_similarity"], "does not fit a target of tokens"),
+        (
+            ["--data.target_encoding", "vectors", "--training.loss", "sparse_categorical_crossentropy"],
+            "target of vectors",
+        ),
+        (["--data.source_lowercase"], "which has no case"),
+        (["--data.source_encoding", "vectors", "--data.empty_source", "keep"], "needs a step"),
+        (["--data.source_encoding", "letters"], "data.source_encoding"),
+        (["--data.validation_fraction", "0.5", "--data.test_fraction", "0.5"], "leave nothing to train on"),
+        (["--data.max_reject_rate", "2"], "data.max_reject_rate"),
+        (["--data.delimiter", "::"], "data.delimiter"),
+    ],
+)
+def test_settings_of_files_that_do_not_fit_are_refused_before_any_work(flags, expected, tmp_path, capsys):
+    path = tmp_path / "pairs.csv"
+    path.write_text("source,target\n1,2\n")
+    assert main(["--data.train", str(path), *flags, "--store", str(tmp_path / "store")]) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("store/*/*"))
+
+
+LINES = "".join(f"{i} {i % 7},{i % 3}\n" for i in range(300))
+MANY = "".join(f"{i * i},{i % 3}\n" for i in range(100_000))  # more than the first look takes in
+BROKEN_LATER = {
+    "a quote is opened in row 301 and never closed": ("a.csv", f'source,target\n{LINES}"1,2\n3,4\n'.encode()),
+    "breaks off or is damaged after row": ("a.csv.gz", gzip.compress(b"source,target\n" + MANY.encode())[:-20]),
+    "row 301 of a.csv (source_type": ("a.csv", f"source,target\n{LINES}x,1\n".encode()),
+    "row 301 of a.csv (columns": ("a.csv", f"source,target\n{LINES}1,2,3\n".encode()),
+    "row 2 of a.jsonl (json": ("a.jsonl", b'{"source": [1], "target": [2]}\n{"source":\n'),
+    "row 1 of a.csv (source_empty": ("a.csv", b"source,target\n,1\n"),
+}
+
+
+@pytest.mark.parametrize("expected", BROKEN_LATER)
+def test_what_is_found_only_on_reading_ends_the_run_with_file_row_and_what_to_do(expected, tmp_path, run):
+    name, content = BROKEN_LATER[expected]
+    (tmp_path / name).write_bytes(content)
+    code, summary, said = run(main, "--data.train", str(tmp_path / name))
+    assert (code, summary) == (1, None)
+    assert expected in said
+    assert str(tmp_path / name) in said
+    assert any(advice in said for advice in ("close it", "make or copy it again", "data.max_reject_rate"))
+    assert not list(tmp_path.glob("store/dataset/*"))
 
 
 def test_too_few_rows_to_split_end_the_run_and_say_so(tmp_path, run):

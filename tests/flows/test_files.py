@@ -74,7 +74,8 @@ def test_own_columns_and_own_files_for_validation_and_test(run, tmp_path, pairs)
     assert summary["dataset"]["rows"] == 300
     assert summary["dataset"]["validation_rows"] == 20
     assert summary["n_evaluated"] == 30
-    account = json.loads((tmp_path / "store" / "dataset").glob("*/account.json").__next__().read_text())
+    account = json.loads(next((tmp_path / "store" / "dataset").glob("*/account.json")).read_text())
+    assert account["read"] == {"train": 300, "validation": 20, "test": 30}
     assert account["repeats"]["test_overlap"] == 30
     assert (train.exists(), dev.exists(), test.exists()) == (True, True, True)
 
@@ -101,11 +102,11 @@ def test_a_source_with_two_targets_is_counted_reported_and_kept(run, tmp_path, p
 
 
 def test_faulty_rows_end_the_run_unless_a_share_of_them_is_allowed(run, tmp_path, pairs):
-    pairs[0][10], pairs[1][20], pairs[0][30] = None, [1, None], [1, 2, 3, 4]
+    pairs[0][10], pairs[1][20], pairs[0][30] = None, [1, None], []
     path = write_pairs(tmp_path / "mine.parquet", *pairs)
     code, summary, said = run(main, "--data.train", str(path), *QUICK)
     assert (code, summary) == (1, None)
-    assert "3 of 300 rows cannot be used, the first is row 11 (source_null" in said
+    assert "3 of 300 rows cannot be used, the first is row 11 of mine.parquet (source_null" in said
     assert "data.max_reject_rate" in said
     assert not list((tmp_path / "store").glob("dataset/*"))
 
@@ -116,7 +117,7 @@ def test_faulty_rows_end_the_run_unless_a_share_of_them_is_allowed(run, tmp_path
     assert [(reject["row"], reject["reason"]) for reject in rejects] == [
         (11, "source_null"),
         (21, "target_null_inside"),
-        (31, "source_length"),
+        (31, "source_empty"),
     ]
     page = open(summary["report"]).read()  # noqa: PTH123, SIM115
     assert "target_null_inside" in page

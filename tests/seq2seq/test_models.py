@@ -2,12 +2,16 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.seq2seq.architecture import Architecture
+from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.models import build_models, define_models
 
 SOURCE = np.array([[1, 2, 3, 4], [4, 4, 2, 1]], np.int32)
 DECODER_INPUT = np.array([[0, 2, 3], [0, 1, 2]], np.int32)
 TARGET = np.array([[2, 3, 1], [1, 2, 4]], np.int32)
+
+
+def tokens(source, target, embedding, *, masked=False):
+    return build_models(Architecture(Side(source), Side(target), units=8, embedding=embedding, masked=masked))
 
 
 def vectors(ids, size):
@@ -50,21 +54,21 @@ def test_the_tutorials_outputs_are_probabilities():
 
 @pytest.mark.parametrize("embedding", [0, 4])
 def test_over_ids_the_shapes_follow_the_architecture(embedding):
-    models = build_models(Architecture(source_vocabulary=9, target_vocabulary=6, units=8, embedding=embedding))
+    models = tokens(9, 6, embedding)
     assert models.train([SOURCE, DECODER_INPUT]).shape == (2, 3, 6)
     assert [state.shape for state in models.encoder(SOURCE)] == [(2, 8), (2, 8)]
 
 
 @pytest.mark.parametrize("embedding", [0, 4])
 def test_the_inference_models_take_the_same_steps_as_the_training_model(embedding):
-    models = build_models(Architecture(5, 5, 8, embedding))
+    models = tokens(5, 5, embedding)
     taught = np.asarray(models.train([SOURCE, DECODER_INPUT]))
     assert decode_by_steps(models, SOURCE, DECODER_INPUT) == pytest.approx(taught, abs=1e-6)
 
 
 def test_the_three_models_share_their_weights():
     """One training step changes the inference models, in the very same way."""
-    models = build_models(Architecture(5, 5, 8, 4))
+    models = tokens(5, 5, embedding=4)
     state, steps = np.asarray(models.encoder(SOURCE)[0]), decode_by_steps(models, SOURCE, DECODER_INPUT)
     models.train.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     models.train.train_on_batch([SOURCE, DECODER_INPUT], TARGET)
@@ -76,7 +80,7 @@ def test_the_three_models_share_their_weights():
 
 def test_without_an_embedding_ids_become_one_hot_vectors():
     """The same weights over ids, and over one-hot vectors as the tutorial makes them, predict the same."""
-    over_ids = build_models(Architecture(6, 6, 8, embedding=0)).train
+    over_ids = tokens(6, 6, embedding=0).train
     over_vectors = define_models(6, 6, 8).train
     for name in ("encoder", "decoder", "output"):
         over_vectors.get_layer(name).set_weights(over_ids.get_layer(name).get_weights())
@@ -86,7 +90,7 @@ def test_without_an_embedding_ids_become_one_hot_vectors():
 
 
 def test_one_hot_vectors_are_not_trained():
-    train = build_models(Architecture(6, 6, 8, embedding=0)).train
+    train = tokens(6, 6, embedding=0).train
     train.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     train.train_on_batch([SOURCE, DECODER_INPUT], TARGET)
     for name in ("source_features", "target_features"):
@@ -94,7 +98,33 @@ def test_one_hot_vectors_are_not_trained():
 
 
 def test_an_embedding_is_trained():
-    train = build_models(Architecture(6, 6, 8, embedding=4)).train
+    train = tokens(6, 6, embedding=4).train
     assert {variable.path.split("/")[0] for variable in train.trainable_variables} == {
         "source_features", "target_features", "encoder", "decoder", "output",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_over_vectors_the_source_has_a_feature_more_that_marks_padding_if_there_can_be_any(masked):
+    """Fixed windows need none."""
+    models = build_models(Architecture(Side(features=3), Side(features=2), units=8, embedding=4, masked=masked))
+    features = 3 + masked
+    assert [tuple(tensor.shape) for tensor in models.train.inputs] == [(None, None, features), (None, None, 2)]
+    assert models.train([np.ones((2, 5, features)), np.ones((2, 4, 2))]).shape == (2, 4, 2)
+    assert [tuple(tensor.shape) for tensor in models.decoder.inputs] == [(None, None, 2), (None, 8), (None, 8)]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_side_of_tokens_and_a_side_of_vectors_fit_together(masked):
+    to_vectors = build_models(Architecture(Side(5), Side(features=2), units=8, embedding=4, masked=masked))
+    assert to_vectors.train([SOURCE, np.ones((2, 3, 2))]).shape == (2, 3, 2)
+    to_tokens = build_models(Architecture(Side(features=2), Side(5), units=8, embedding=4, masked=masked))
+    assert to_tokens.train([np.ones((2, 6, 2 + masked)), DECODER_INPUT]).shape == (2, 3, 5)
+
+
+def test_only_where_sources_are_masked_does_padding_leave_the_state():
+    """Without a mask, 0 is a step like any other: synthetic problems have no padding."""
+    padded = np.pad(SOURCE, [(0, 0), (0, 2)])
+    for masked in (False, True):
+        encoder = tokens(5, 5, embedding=4, masked=masked).encoder
+        assert np.allclose(encoder(SOURCE)[0], encoder(padded)[0], atol=1e-6) is masked

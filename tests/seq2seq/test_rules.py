@@ -116,6 +116,135 @@ def test_source_and_target_must_be_two_columns():
     assert fault.startswith("data.target is 'x'")
 
 
+PAIRS = {"train": "a.csv"}
+SERIES = {**PAIRS, "history": 3, "horizon": 2, "source_encoding": "vectors", "target_encoding": "vectors"}
+
+
+def keys(raw):
+    return [fault.split()[0] for fault in faults(raw)]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({**PAIRS, "header": False, "source": "x"}, ["data.source"]),
+        ({**PAIRS, "header": False, "source": "x", "target": "y"}, ["data.source", "data.target"]),
+        ({**PAIRS, "header": False, "source": 1}, ["data.target"]),  # the target's position is 1 too
+        ({**PAIRS, "source": ["x", "y"]}, ["data.source"]),
+        ({**PAIRS, "target": ["x", "y"]}, ["data.target"]),
+        ({**SERIES, "source": "x,y,x"}, ["data.source", "data.target"]),  # the target is the source's columns
+        ({**SERIES, "source": "x", "target": ["y", "y"]}, ["data.target"]),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused_with_their_key(data, expected):
+    assert keys({"data": data}) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {**PAIRS, "header": False},
+        {**PAIRS, "header": False, "source": "1", "target": "0"},
+        {**SERIES, "source": "x,y"},
+        {**SERIES, "source": ["x", "y"], "target": "x"},
+    ],
+)
+def test_columns_that_fit_pass(data):
+    assert check_experiment({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({**PAIRS, "history": 3}, ["data.history"]),
+        ({**PAIRS, "horizon": 3}, ["data.horizon"]),
+        ({**PAIRS, "stride": 2, "season": 12}, ["data.stride", "data.season"]),
+        ({**PAIRS, "relative_to_last": True}, ["data.relative_to_last"]),
+        ({**SERIES, "source_encoding": "words"}, ["data.source_encoding"]),
+        ({**SERIES, "target_encoding": "characters"}, ["data.target_encoding"]),
+        ({**SERIES, "source_encoding": "integers", "source": "x,y", "target": "z"}, ["data.source"]),
+        ({**SERIES, "source_encoding": "integers", "relative_to_last": True}, ["data.relative_to_last"]),
+    ],
+)
+def test_a_series_that_does_not_fit_is_refused_with_its_key(data, expected):
+    assert keys({"data": data}) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {**SERIES, "relative_to_last": True, "stride": 2, "season": 12},
+        {**PAIRS, "history": 3, "horizon": 2},  # of integers
+    ],
+)
+def test_a_series_that_fits_passes(data):
+    assert check_experiment({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"data": {**PAIRS, "source_lowercase": True}}, ["data.source_lowercase"]),
+        (
+            {"data": {**PAIRS, "target_lowercase": True, "target_encoding": "vectors"}},
+            ["data.target_lowercase"],
+        ),
+        ({"data": {**PAIRS, "source_encoding": "vectors", "empty_source": "keep"}}, ["data.empty_source"]),
+        ({"data": {**PAIRS, "target_encoding": "vectors", "empty_target": "keep"}}, ["data.empty_target"]),
+        ({"data": PAIRS, "training": {"loss": "huber"}}, ["training.loss"]),
+        ({"training": {"loss": "mean_squared_error"}}, ["training.loss"]),
+        (
+            {
+                "data": {**PAIRS, "target_encoding": "vectors"},
+                "training": {"loss": "sparse_categorical_crossentropy"},
+            },
+            ["training.loss"],
+        ),
+        (
+            {"data": {**PAIRS, "target_encoding": "vectors"}, "evaluation": {"bleu": True, "chrf": True}},
+            ["evaluation.bleu", "evaluation.chrf"],
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_encoding_are_refused_with_their_key(raw, expected):
+    assert keys(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"data": {**PAIRS, "source_encoding": "words", "source_lowercase": True, "empty_source": "keep"}},
+        {"data": {**PAIRS, "source_encoding": "vectors"}, "evaluation": {"bleu": True, "chrf": True}},
+        {"data": {**PAIRS, "target_encoding": "vectors"}, "training": {"loss": "cosine_similarity"}},
+        {"training": {"loss": "sparse_categorical_crossentropy"}},
+    ],
+)
+def test_settings_that_fit_the_encoding_pass(raw):
+    assert check_experiment(raw)
+
+
+def test_faults_of_all_rules_and_all_sections_are_told_together():
+    """Also beside a fault in a single section, which here is that of a number."""
+    data = {
+        **PAIRS,
+        "source": "x",
+        "target": "x",
+        "source_lowercase": True,
+        "stride": 2,
+        "validation_fraction": 0.6,
+        "test_fraction": 0.6,
+    }
+    found = faults({"data": data, "training": {"loss": "huber"}, "model": {"units": 0}})
+    assert [fault.split()[0] for fault in found] == [
+        "model.units:",
+        "data.validation_fraction",
+        "data.target",
+        "data.stride",
+        "data.source_lowercase",
+        "training.loss",
+    ]
+
+
 def test_a_rule_that_lacks_a_sound_section_keeps_still():
     """The number of fresh samples is wrong in itself, so nothing is said of the sources."""
     (fault,) = faults({"data": {"n_in": 1, "cardinality": 2}, "evaluation": {"n_samples": 0}})

@@ -176,6 +176,15 @@ def test_the_confusion_matrix_has_expected_ids_in_rows_and_predicted_in_columns(
     assert result.confusion_matrix([]).shape == (0, 0)
 
 
+def test_the_commonest_references_come_in_ascending_order_with_the_number_of_all():
+    """Of equally common ids the smaller is taken; predictions count for nothing."""
+    result = scorer([[9, 4, 9], [6, 4, 9], [5]], [[8], [8], [8]])
+    assert result.commonest_references(1) == [9]
+    assert result.commonest_references(3) == [4, 5, 9]
+    assert result.commonest_references(60) == [4, 5, 6, 9]
+    assert result.n_reference_ids == 4
+
+
 def test_the_commonest_mistakes_outlive_the_rare_ones_beyond_the_limit(monkeypatch):
     monkeypatch.setattr(scoring, "MAX_PAIRS", 8)
     rare = [[left, right] for left in range(4, 9) for right in range(4, 9)]
@@ -252,14 +261,6 @@ def test_distinct_counts_are_those_of_a_set(rows):
     assert result.distinct_references == len(set(map(tuple, references)))
     assert result.distinct_predictions == len(set(map(tuple, predictions)))
     assert result.majority_baseline == max(map(references.count, references)) / len(references)
-
-
-def test_a_hash_is_of_the_sequence_and_not_of_its_batch():
-    rows = [[1, 2], [], [2, 1], [1, 2, 0]]
-    alone = [int(sequence_hashes(sequences([row]))[0]) for row in rows]
-    assert sequence_hashes(sequences(rows)).tolist() == alone
-    assert sequence_hashes(sequences(rows).part(2, 4)).tolist() == alone[2:]
-    assert len(set(alone)) == 4
 
 
 def test_hash_counts_grow_over_merges():

@@ -54,12 +54,29 @@ def test_an_explicit_kind_is_obeyed():
         (TrainingSettings, {"learning_rate": 0}),
         (TrainingSettings, {"learning_rate": float("nan")}),
         (TrainingSettings, {"optimizer": "guess"}),
+        (TrainingSettings, {"loss": "guess"}),
+        (TrainingSettings, {"patience": 0}),
         (EvaluationSettings, {"n_samples": 0}),
         (EvaluationSettings, {"min_sequence_accuracy": 1.01}),
         (EvaluationSettings, {"min_sequence_accuracy": float("nan")}),
+        (EvaluationSettings, {"max_relative_mae": 0}),
+        (EvaluationSettings, {"max_relative_mae": float("inf")}),
         (FilesData, {"train": "a", "validation_fraction": 1}),
         (FilesData, {"train": "a", "test_fraction": 0}),
+        (FilesData, {"train": "a", "test_fraction": 1}),
         (FilesData, {"train": "a", "max_reject_rate": -0.1}),
+        (FilesData, {"train": "a", "source_encoding": "bytes"}),
+        (FilesData, {"train": "a", "delimiter": ""}),
+        (FilesData, {"train": "a", "quote": "''"}),
+        (FilesData, {"train": "a", "min_count": 0}),
+        (FilesData, {"train": "a", "max_vocabulary": 1}),
+        (FilesData, {"train": "a", "unknown": "drop"}),
+        (FilesData, {"train": "a", "empty_source": "drop"}),
+        (FilesData, {"train": "a", "max_source_length": 0}),
+        (FilesData, {"train": "a", "history": 0}),
+        (FilesData, {"train": "a", "horizon": 0}),
+        (FilesData, {"train": "a", "stride": 0}),
+        (FilesData, {"train": "a", "season": 0}),
         (Experiment, {"seed": -1}),
         (Experiment, {"name": "../elsewhere"}),
         (Experiment, {"name": ""}),
@@ -73,6 +90,27 @@ def test_a_value_out_of_range_or_an_unknown_key_is_refused(section, wrong):
     assert error.value.error_count() == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "source", "target"),
+    [
+        ({}, ("source",), ("target",)),
+        ({"source": "a,b", "target": "c"}, ("a,b",), ("c",)),  # a pair has one column a side, commas and all
+        ({"header": False}, (0,), (1,)),
+        ({"header": False, "source": "2", "target": 0}, (2,), (0,)),
+        ({"header": False, "source": "word"}, ("word",), (1,)),
+        ({"source": "2"}, ("2",), ("target",)),
+        ({"history": 3, "source": "a, b"}, ("a", "b"), ("a", "b")),
+        ({"history": 3, "source": ["a", "b"], "target": "b"}, ("a", "b"), ("b",)),
+        ({"history": 3, "header": False, "source": "0,2"}, (0, 2), (0, 2)),
+    ],
+)
+def test_columns_are_names_with_a_header_and_positions_without(given, source, target):
+    """A series predicts its own columns where no target is named."""
+    data = FilesData.model_validate({"train": "a.csv", **given})
+    assert (data.source_columns, data.target_columns) == (source, target)
+    assert data.is_series is ("history" in given)
+
+
 def test_an_experiment_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Experiment().seed = 3
@@ -84,13 +122,24 @@ def test_an_experiment_cannot_be_changed():
         ({"name": "g2p", "data": {"problem": "sort"}}, "g2p"),
         ({"data": {"problem": "sort"}}, "sort"),
         ({"data": {"train": "folder/words.parquet"}}, "words"),
+        ({"data": {"train": "folder/my words (new).csv.gz"}}, "my-words-new"),
+        ({"data": {"train": "folder/*"}}, "files"),
     ],
 )
 def test_a_model_is_promoted_under_its_name_or_its_datas(raw, name):
     assert Experiment.model_validate(raw).promotion_name == name
 
 
-@pytest.mark.parametrize("raw", [{}, {"data": {"train": "a.parquet"}}, {"data": {"problem": "addition", "n_in": 5}}])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"data": {"train": "a.parquet"}},
+        {"data": {"train": "a.csv", "history": 3, "horizon": 1, "source": ["a", 2], "target": "b"}},
+        {"data": {"problem": "addition", "n_in": 5}},
+        {"training": {"patience": 3, "loss": "huber"}},
+    ],
+)
 def test_an_experiment_survives_json(raw):
     """Prefect sends parameters as JSON, and manifests keep the experiment as JSON."""
     experiment = Experiment.model_validate(raw)

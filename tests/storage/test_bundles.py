@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import Predictor
+from tasks.seq2seq.decoding import UNROLLED_STEPS, Predictor
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs, source_array, until_end
 from tasks.seq2seq.models import build_models
@@ -176,6 +176,19 @@ def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values
     predicted = Predictor(models.encoder, models.decoder, VECTORS, n_steps(VECTOR_FACTS, VECTORS)).predict(sources)
     assert answer.shape == (6, 3, 2)
     assert VECTORS.target.restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
+
+
+def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
+    """Beyond the steps that are written out, it is a loop."""
+    vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4
+    models = build_models(Architecture(Side(vocabulary=8), Side(vocabulary=8), units=8, embedding=4, masked=False))
+    sources = Sequences.of_rows(np.random.default_rng(0).integers(1, 8, (5, steps), dtype=np.int32))
+    codecs = Codecs(vocabulary, vocabulary)
+    plain, compiled = (
+        Predictor(models.encoder, models.decoder, codecs, steps, xla=xla).predict(sources) for xla in (False, True)
+    )
+    assert np.array_equal(plain.sequences.padded(), compiled.sequences.padded())
+    assert plain.log_probability == pytest.approx(compiled.log_probability, rel=1e-4)
 
 
 def test_a_target_with_an_end_takes_a_step_more_to_decode():

@@ -22,14 +22,11 @@ def rows(array, kind, **options):
         "integers": lambda steps: steps.tolist(),
         "vectors": lambda steps: steps.tolist(),
     }[kind]
-    return [
-        REASONS[reason] if reason else write(column.steps[i]) for i, reason in enumerate(column.reasons.tolist())
-    ]
+    return [REASONS[reason] if reason else write(column.steps[i]) for i, reason in enumerate(column.reasons.tolist())]
 
 
 def dtype(array, kind):
     return to_column(array, kind).steps.values.dtype
-
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
@@ -58,6 +55,12 @@ def test_integers_are_read_from_text_however_they_are_parted(kind):
 def test_text_that_is_no_integer_is_a_fault_of_its_row_alone(text):
     """Numbers too long for 64 bits, too."""
     assert rows(pa.array(["1", text, "3"]), "integers") == [[1], "type", [3]]
+
+
+def test_unsigned_integers_beyond_64_bits_with_a_sign_are_faults_of_their_row_alone():
+    large = pa.array([[1], [2, 2**63], [None, 2**63 - 1], [2**63 - 1]], pa.list_(pa.uint64()))
+    assert rows(large, "integers") == [[1], "type", "null_inside", [2**63 - 1]]
+    assert rows(pa.array([2**64 - 1, 3], pa.uint64()), "integers") == ["type", [3]]
 
 
 def test_nulls_of_integers_are_told_from_nulls_among_them():
@@ -92,7 +95,7 @@ def test_text_is_lower_cased_where_that_is_asked_for():
     assert rows(pa.array([["Ab", "c D"]]), "words", lowercase=True) == [["ab", "c d"]]
 
 
-def broken(*values, kind=pa.string()):
+def broken(*values, kind):
     """Text some of which is no UTF-8, as a damaged file would give it."""
     raw = pa.array(values, pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
     return pa.Array.from_buffers(kind, len(raw), raw.buffers())
@@ -108,7 +111,7 @@ def test_text_that_is_no_utf8_is_a_fault_of_its_row_alone(kind, encoding):
 
 
 def test_text_that_is_no_utf8_among_words_is_a_fault_of_its_row_alone():
-    words = broken(b"a", b"\xff", b"c")
+    words = broken(b"a", b"\xff", b"c", kind=pa.string())
     array = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), words)
     assert rows(array, "words") == [["a"], "utf8", ["c"]]
 
@@ -141,7 +144,6 @@ def test_words_of_a_list_are_taken_as_they_are(kind):
 
 def test_words_are_held_once_a_block():
     assert to_column(pa.array(["a b a", "b a"]), "words").words == ["a", "b"]
-
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
@@ -214,6 +216,8 @@ def test_text_that_is_no_number_is_a_fault_of_its_row_alone(text):
 
 def test_a_row_keeps_the_first_of_its_faults():
     assert rows(pa.array([[float("nan"), None], [None, float("nan")]]), "vectors") == ["not_finite", "null_inside"]
+    assert rows(pa.array(["x nan", "nan 1"]), "vectors") == ["type", "not_finite"]
+    assert rows(pa.array([[[1.0, 2.0]], [[float("nan")]]]), "vectors", features=2) == [[[1.0, 2.0]], "features"]
 
 
 @pytest.mark.parametrize(

@@ -207,9 +207,9 @@ def test_evaluation_reads_the_test_split_else_and_what_stands_beside_it(tmp_path
     ]  # fmt: skip
     write_pairs(tmp_path / "test.parquet", blocks, {"file": pa.string(), "row": pa.int64()})
     read = list(read_evaluation(tmp_path))
-    assert sum((firsts(block.pairs) for block in read), [])[:3] == [8, 9, 1]
-    assert sum((block.beside["file"].to_pylist() for block in read), [])[:3] == ["a.csv", "b.csv", "c.csv"]
-    assert sum((block.beside["row"].to_pylist() for block in read), [])[:4] == [4, 1, 0, 1]
+    assert [value for block in read for value in firsts(block.pairs)][:3] == [8, 9, 1]
+    assert [value for block in read for value in block.beside["file"].to_pylist()][:3] == ["a.csv", "b.csv", "c.csv"]
+    assert [value for block in read for value in block.beside["row"].to_pylist()][:4] == [4, 1, 0, 1]
 
 
 def test_a_fresh_set_is_never_unpickled(tmp_path):
