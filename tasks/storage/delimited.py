@@ -1,6 +1,7 @@
 r"""CSV and TSV, by pyarrow's streaming reader, which alone does not say when an open quote swallowed the rest.
 
-A line ends at `\n`, `\r\n` or `\r`; within quotes these are content. Blank lines are no records.
+A line ends at `\n`, `\r\n` or `\r`; within quotes these are content. Blank lines are no records; in a
+file of one column they are missing values, but for those at its end.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def read(file: InputFile, layout: Layout) -> Iterator[Block]:
             batches = csv.open_csv(
                 text,
                 read_options=_read_options(layout, [str(i) for i in range(len(fields))]),
-                parse_options=_parse_options(file, layout, reject),
+                parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
                 convert_options=_convert_options(layout),
             )
             yield from _blocks(file, layout, batches, rejects, text)
@@ -143,8 +144,17 @@ def _blocks(
             'if quotes are content here, data.quote = "" turns quoting off'
         )
     block, _ = _numbered(previous, rejects, first)
-    last = Block(block.rows[:-1], block.table.slice(0, len(block.rows) - 1), block.rejects)
+    n = len(block.rows) - 1 - _blank_at_end(block.table)
+    last = Block(block.rows[:n], block.table.slice(0, n), block.rejects)
     yield from split_block(_checked(file, layout, last, text))
+
+
+def _blank_at_end(table: pa.Table) -> int:
+    """Blank lines before our own record, which are the end of a file of one column and not missing values."""
+    if table.num_columns > 1:
+        return 0
+    filled = pc.not_equal(table.column(0), "").to_numpy(zero_copy_only=False)[:-1]
+    return len(filled) - 1 - int(np.flatnonzero(filled)[-1]) if filled.any() else len(filled)
 
 
 def _numbered(batch: pa.RecordBatch, rejects: list[Reject], first: int) -> tuple[Block, int]:
@@ -187,7 +197,13 @@ def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
     return csv.ReadOptions(use_threads=False, block_size=RECORD_BYTES, column_names=None if layout.header else numbers)
 
 
-def _parse_options(file: InputFile, layout: Layout, reject: Any) -> csv.ParseOptions:  # noqa: ANN401 - as above
+def _parse_options(
+    file: InputFile,
+    layout: Layout,
+    reject: Any,  # noqa: ANN401 - as above
+    *,
+    blank_is_record: bool = False,
+) -> csv.ParseOptions:
     delimiter, quote = _delimiter(file, layout), _quote(file, layout)
     for name, value in (("data.delimiter", delimiter), ("data.quote", quote or '"')):
         if len(value) != 1 or not value.isascii():
@@ -197,7 +213,7 @@ def _parse_options(file: InputFile, layout: Layout, reject: Any) -> csv.ParseOpt
         quote_char=quote or False,
         double_quote=bool(quote),
         newlines_in_values=bool(quote),
-        ignore_empty_lines=True,
+        ignore_empty_lines=not blank_is_record,
         invalid_row_handler=reject,
     )
 

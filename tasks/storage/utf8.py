@@ -25,7 +25,8 @@ class Utf8Stream:
 
     def __init__(self, opened: Any, last: str) -> None:  # noqa: ANN401 - pyarrow ships no types
         self._opened = opened
-        self._last = f"\n{last}\n".encode()
+        self._last = f"{last}\n".encode()
+        self._is_line_open = False
         self._held = b""  # of the last piece, to be decoded with the next
         self._ready = b""
         self.has_stand_ins = False
@@ -43,10 +44,12 @@ class Utf8Stream:
         data = self._held + piece
         body, used, stands_in = valid_utf8(data, at_end=not piece)
         self._ready += body
+        if body:
+            self._is_line_open = not body.endswith((b"\n", b"\r"))
         self._held = data[used:]
         self.has_stand_ins |= stands_in
         if not piece:
-            self._ready += self._last
+            self._ready += b"\n" * self._is_line_open + self._last
             self._last = b""
 
     def readable(self) -> bool:

@@ -88,11 +88,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         path = Path(folder, "pairs.parquet")
-        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--write", str(path)], check=True)  # noqa: S603
+        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--write", str(path)], check=True)
         seconds, dataset = read(path, Store(Path(folder, "store")))
         result = {"pairs": chosen.pairs, "seconds": seconds, "pairs_per_s": chosen.pairs / seconds}
         if chosen.train:
-            from tasks.train import write_training  # noqa: PLC0415 - loads TensorFlow
+            from tasks.train import write_training
 
             training = Path(folder, "training")
             training.mkdir()

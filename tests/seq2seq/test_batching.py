@@ -110,9 +110,8 @@ def test_one_seed_gives_one_plan_and_another_seed_another():
 
 def test_batches_do_not_come_from_short_to_long():
     """Training would else end each epoch on long pairs alone."""
-    longest = [batch.source.lengths.max() for batch in batches_of([numbered(skewed_lengths(2000))], 50, rng())]
-    assert longest != sorted(longest)
-    assert longest != sorted(longest, reverse=True)
+    steps = [batch.source.n_steps for batch in batches_of([numbered(skewed_lengths(5000))], 50, rng())]
+    assert abs(np.corrcoef(steps, np.arange(100))[0, 1]) < 0.3
 
 
 def test_no_pairs_give_no_batch():

@@ -373,6 +373,17 @@ def test_teacher_forcing_counts_right_tokens_and_ends_and_no_padding(masked, rag
     assert forced.count(pairs) == (right, total)
 
 
+def test_padding_that_a_model_says_is_never_right(ragged):
+    """Not even where there is padding."""
+    models = build(LEARNED, masked=True)
+    kernel, bias = models.train.get_layer("output").get_weights()
+    bias[LEARNED.target.padding] = 50
+    models.train.get_layer("output").set_weights([kernel, bias])
+    source = ragged.part(0, 40)
+    pairs = Pairs(source, Sequences(source.values % 5 + 4, source.offsets))
+    assert TeacherForced(models.encoder, models.decoder, LEARNED).count(pairs) == (0, source.n_steps + 40)
+
+
 def test_teacher_forcing_without_ends_counts_every_step(models, sources):
     pairs = Pairs(sources.part(0, 20), Sequences.of_rows(sources.padded()[:20, :3] % 8 + 1))
     right, total = forced_by_hand(models, pairs, IDENTITY)

@@ -773,3 +773,14 @@ def test_an_early_check_reads_no_more_than_the_beginning(write):
     check_input(file, TEXT)
     with pytest.raises(DataError, match="breaks off"):
         list(read_blocks(file, TEXT))
+
+
+def test_a_blank_line_of_a_file_of_one_column_is_a_missing_value_but_for_those_at_its_end(tmp_path):
+    for content in ("x\n1\n\n3\n\n\n", "x\r\n1\r\n\r\n3", "x\n1\n\n3\n"):
+        path = tmp_path / "series.csv"
+        path.write_bytes(content.encode())
+        layout = Layout(("x",), ("integers",), sides=("source",))
+        blocks = list(read_blocks(list_inputs(path)[0], layout))
+        values = [value for block in blocks for value in block.table["x"].to_pylist()]
+        assert values == ["1", "", "3"]
+        assert [row for block in blocks for row in block.rows.tolist()] == [1, 2, 3]
