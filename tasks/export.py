@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from prefect import task
@@ -16,7 +17,7 @@ from tasks.storage.bundles import (
     save_decode,
     weights_digest,
 )
-from tasks.storage.datasets import DatasetFacts, read_codecs
+from tasks.storage.datasets import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.manifest import Handle, canonical_digest
 from tasks.storage.store import Made, Recipe, Store
 
@@ -41,7 +42,7 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
     return recipe(
         KIND,
         experiment,
-        settings={"model": experiment.model.model_dump(mode="json")},
+        settings={"model": experiment.model.model_dump(mode="json"), "loss": experiment.training.loss},
         made_from={"dataset": dataset_digest, "training": training_digest},
         code=MODEL_CODE,
         libraries=("keras", "tensorflow"),
@@ -55,7 +56,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     shape = DatasetFacts.model_validate(dataset.facts)
     models = build_models(shape.architecture(experiment.model))
     load_weights(models.train, training.path)
-    codecs = read_codecs(dataset.path)
+    codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     facts = BundleFacts(
         units=experiment.model.units,
         parameters=models.train.count_params(),
@@ -64,7 +65,9 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         masked=shape.masked,
         relative=shape.relative,
     )
-    save_bundle(folder, models.encoder, models.decoder, facts, dataset.path, experiment.model_dump(mode="json"))
+    save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
+    write_codecs(folder, codecs)
+    shutil.copyfile(dataset.path / "profile.json", folder / "profile.json")
     save_decode(folder, models.encoder, models.decoder, codecs, facts)
     return Made(
         facts.model_dump(),

@@ -68,7 +68,7 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
         history = fit(
             model,
             experiment.training,
-            read_codecs(dataset.path),
+            read_codecs(dataset.path).for_loss(experiment.training.loss),
             n_train=facts.train_rows,
             read_train=partial(read_pairs, dataset.path / "train.parquet"),
             n_validation=facts.validation_rows,

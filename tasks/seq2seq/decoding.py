@@ -219,9 +219,12 @@ class TeacherForced:
 
         def count(source: Tensor, decoder_input: Tensor, target: Tensor, weights: Tensor) -> Tensor:
             logits, *_ = decoder([decoder_input, *encoder(source)])
-            right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(target, "int64")), "float32")
-            return ops.sum(right * weights)
+            right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), target)
+            if unknown is not None:  # the user's symbol was not produced
+                right = ops.logical_and(right, ops.not_equal(target, unknown))
+            return ops.sum(ops.cast(right, "float32") * weights)
 
+        unknown = getattr(codecs.target, "unknown", None)
         self._codecs, self._vocabulary = codecs, decoder.outputs[0].shape[-1]
         self._count = tf.function(count, reduce_retracing=True)
 

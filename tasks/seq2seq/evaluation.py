@@ -159,9 +159,11 @@ class VectorEvaluation:
             recent: of a series, the last season of target values before each target, `(n, season, features)`.
         """
         reference, prediction = pairs.target.padded(), self._predictor.predict(pairs.source).sequences.padded()
-        mean = np.broadcast_to(np.array(self._scaling.mean), reference.shape)
+        mean = None if self._cosine else np.broadcast_to(np.array(self._scaling.mean), reference.shape)
         if self._relative and recent is not None:
-            reference, prediction, mean = (values + recent[:, -1:] for values in (reference, prediction, mean))
+            origin = recent[:, -1:]
+            reference, prediction = reference + origin, prediction + origin
+            mean = None if mean is None else mean + origin
         self._scorer.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
         if self._cosine:
             for kept, values in zip(self._vectors, (reference, prediction), strict=True):

@@ -29,6 +29,12 @@ class Codecs:
     source: Codec
     target: Codec
 
+    def for_loss(self, loss: str | None) -> Codecs:
+        """The codecs that a model with this loss is trained with: directions are not to be shifted."""
+        if loss != "cosine_similarity" or not isinstance(self.target, Scaling):
+            return self
+        return Codecs(self.source, self.target.directional())
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` takes back."""
         return {"source": self.source.to_json(), "target": self.target.to_json()}

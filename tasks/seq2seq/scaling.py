@@ -46,6 +46,11 @@ class Scaling:
         result: Floats = values.astype(np.float64) * self._scale + np.array(self.mean)
         return result
 
+    def directional(self) -> Scaling:
+        """The scaling that keeps directions, for losses that compare these: one divisor for all, no shift."""
+        size = float(np.sqrt(np.mean(np.square(self.mean) + np.square(self.deviation))))
+        return Scaling((0.0,) * self.features, (size,) * self.features, self.low, self.high)
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` takes back."""
         return {"kind": "vectors", **{name: list(getattr(self, name)) for name in ("mean", "deviation", "low", "high")}}

@@ -36,7 +36,9 @@ Read = Callable[[np.random.Generator | None], Iterable[Pairs]]  # blocks of pair
 
 @dataclass
 class History:
-    """What training saw; losses are means over time steps, in nats for tokens; accuracies are teacher-forced.
+    """What training saw; losses and metrics are means over batches of means over time steps.
+
+    Losses are in nats for tokens; accuracies are teacher-forced.
 
     `curve` holds a point for every call into the graph: pairs seen, and the mean loss and metric since the
     point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`

@@ -26,7 +26,7 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json
-from tasks.storage.datasets import CODECS, SideFacts, read_codecs
+from tasks.storage.datasets import SideFacts, read_codecs
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Store
 
@@ -118,15 +118,12 @@ def save_bundle(
     encoder: keras.Model,
     decoder: keras.Model,
     facts: BundleFacts,
-    dataset: Path,
     experiment: dict[str, Any],
 ) -> None:
-    """Fills `folder` with a bundle; codecs and profile are the training dataset's."""
+    """Writes the models of a bundle, its facts and the experiment."""
     encoder.save(folder / "encoder.keras")
     decoder.save(folder / "decoder.keras")
     write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment})
-    for name in (CODECS, "profile.json"):
-        (folder / name).write_bytes((dataset / name).read_bytes())
 
 
 def save_decode(folder: Path, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, facts: BundleFacts) -> None:

@@ -384,6 +384,16 @@ def test_padding_that_a_model_says_is_never_right(ragged):
     assert TeacherForced(models.encoder, models.decoder, LEARNED).count(pairs) == (0, source.n_steps + 40)
 
 
+def test_an_unknown_token_of_a_reference_is_never_right(ragged):
+    """Not even where the model says that it is unknown."""
+    models = build(LEARNED, masked=True)
+    kernel, bias = models.train.get_layer("output").get_weights()
+    bias[LEARNED.target.unknown] = 50
+    models.train.get_layer("output").set_weights([kernel, bias])
+    pairs = Pairs(ragged.part(0, 5), Sequences.of_rows(np.full((5, 2), LEARNED.target.unknown, np.int32)))
+    assert TeacherForced(models.encoder, models.decoder, LEARNED).count(pairs) == (0, 15)
+
+
 def test_teacher_forcing_without_ends_counts_every_step(models, sources):
     pairs = Pairs(sources.part(0, 20), Sequences.of_rows(sources.padded()[:20, :3] % 8 + 1))
     right, total = forced_by_hand(models, pairs, IDENTITY)

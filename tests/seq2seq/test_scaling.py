@@ -93,3 +93,14 @@ def test_json_that_lacks_a_key_is_refused(key):
 def test_json_of_another_kind_is_refused(wrong):
     with pytest.raises(DataError):
         Scaling.from_json({**SCALING.to_json(), **wrong})
+
+
+def test_a_directional_scaling_keeps_every_direction_both_ways():
+    scaling = Scaling((5.0, -3.0), (2.0, 0.5), (0.0, -4.0), (9.0, -2.0)).directional()
+    values = np.array([[4.0, -3.0], [6.0, -2.5]])
+    scaled = scaling.standardise(values).astype(np.float64)
+    ratio = scaled / values
+    assert np.allclose(ratio, ratio[0, 0])
+    assert np.abs(scaled).max() < 2
+    np.testing.assert_allclose(scaling.restore(scaled), values, rtol=1e-6)
+    assert (scaling.low, scaling.high) == ((0.0, -4.0), (9.0, -2.0))

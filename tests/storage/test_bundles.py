@@ -15,7 +15,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import read_json, write_json
+from tasks.storage.atomic import read_json
 from tasks.storage.bundles import (
     BundleFacts,
     load_bundle,
@@ -56,26 +56,18 @@ def models():
 
 
 @pytest.fixture
-def dataset(tmp_path):
-    folder = tmp_path / "dataset"
-    folder.mkdir()
-    write_codecs(folder, CODECS)
-    write_json(folder / "profile.json", {"rows": 20})
-    return folder
-
-
-@pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store")
 
 
 @pytest.fixture
-def make_bundle(store, models, dataset):
+def make_bundle(store, models):
     """Makes a bundle, with its files changed by `change` before they are recorded."""
 
     def make(change=lambda _folder: None):
         def write(folder):
-            save_bundle(folder, models.encoder, models.decoder, FACTS, dataset, {"seed": 3})
+            save_bundle(folder, models.encoder, models.decoder, FACTS, {"seed": 3})
+            write_codecs(folder, CODECS)
             change(folder)
             return Made(FACTS.model_dump())
 
@@ -103,7 +95,6 @@ def test_a_bundle_holds_all_that_prediction_needs(make_bundle, store):
     assert bundle.codecs == CODECS
     assert bundle.facts == FACTS
     assert read_json(handle.path / "bundle.json") == {**FACTS.model_dump(), "experiment": {"seed": 3}}
-    assert read_json(handle.path / "profile.json") == {"rows": 20}
 
 
 def test_a_bundle_that_was_altered_is_not_loaded(make_bundle, store):
