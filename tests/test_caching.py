@@ -262,7 +262,7 @@ def keys(raw):
         ({"data": {"n_samples": 10}}, {"dataset"}),
         ({"seed": 1}, {"dataset", "training"}),
         ({"training": {"epochs": 2}}, {"training"}),
-        ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "evaluation"}),
+        ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "bundle", "evaluation"}),
         ({"training": {"patience": 3}}, {"training"}),
         ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
