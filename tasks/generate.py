@@ -105,8 +105,7 @@ def copy_pairs(dataset: Handle, path: Path) -> None:
 
 
 def _input_files(data: FilesData) -> dict[str, list[InputFile]]:
-    places = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {name: list_inputs(where) for name, where in places.items() if where is not None}
+    return {name: list_inputs(where) for name, where in data.places.items()}
 
 
 def write_dataset(experiment: Experiment, folder: Path) -> Made:

@@ -125,6 +125,12 @@ class FilesData(Section):
     )
 
     @property
+    def places(self) -> dict[str, Path]:
+        """Where the files lie, by the split that they are given for; training first."""
+        places = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: where for name, where in places.items() if where is not None}
+
+    @property
     def source_columns(self) -> tuple[str | int, ...]:
         """Names of the source columns, or positions from 0."""
         return self._columns(self.source, 0)

@@ -27,12 +27,12 @@ from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json
 from tasks.storage.blocks import Block as RawBlock
 from tasks.storage.blocks import Layout, Reject
-from tasks.storage.columns import EMPTY, FINE, LENGTH, REASONS, TOO_LONG, Reasons, to_column
+from tasks.storage.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column
 from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
 from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import from_lists, list_type, to_lists
 from tasks.storage.readers import read_blocks
-from tasks.storage.rejects import Rejects, row_as_json, write_rejects
+from tasks.storage.rejects import Rejects, write_rejects
 from tasks.storage.repeats import RepeatCounter
 
 # Where no maximum length is set, rows beyond this one are mistakes more often than sequences.
@@ -125,14 +125,14 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
         staging = _Staging(folder)
         repeats = RepeatCounter(folder / "repeats")
         counts = _Counts()
-        for key, where in _inputs(data).items():
+        for key, where in data.places.items():
             rejects.start()
             counts.read[key] = 0
             for file in list_inputs(where):
                 counts.files.append(file.path)
                 for block in read_blocks(file, pair_layout(data)):
                     counts.read[key] += len(block.rows) + len(block.rejects)
-                    pairs, rows = _usable(block, file, sides, data, rejects)
+                    pairs, rows = _usable(block, file, sides, rejects)
                     assigned, source = _assign(pairs, key, sides[0], data, seed)
                     repeats.add(source, mix(source) ^ sides[1].hashes(pairs.target, _PAIR_SEED), assigned)
                     counts.rows += np.bincount(assigned, minlength=len(SPLITS))
@@ -149,6 +149,9 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
             *(side.intake.finish(_column(data, side), data.min_count, data.max_vocabulary) for side in sides)
         )
         written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder)
+        for i, split in enumerate(SPLITS):
+            # Those with unknown symbols, which only the second pass sees.
+            counts.rejected[split if split in data.places else "train"] += int(counts.rows[i]) - written[split]
     account = {
         "read": counts.read,
         "rejected": counts.rejected,
@@ -157,7 +160,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
         "repeats": repeats.finish()._asdict(),
         "unknown": unknown,
         "files": counts.files,
-        "files_of_other_formats": [path for where in _inputs(data).values() for path in ignored_files(where)],
+        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
     }
     write_json(folder / "account.json", account)
     write_codecs(folder, codecs)
@@ -173,36 +176,21 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
     )
 
 
-def _inputs(data: FilesData) -> dict[str, Path]:
-    files = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {name: path for name, path in files.items() if path is not None}
-
-
 def _column(data: FilesData, side: _Side) -> str:
     return str(getattr(data, f"{side.name}_columns")[0])
 
 
 def _usable(
-    block: RawBlock, file: InputFile, sides: tuple[_Side, _Side], data: FilesData, rejects: Rejects
+    block: RawBlock, file: InputFile, sides: tuple[_Side, _Side], rejects: Rejects
 ) -> tuple[Pairs, NDArray[np.int64]]:
     """The pairs of a block and their row numbers, without the rows that cannot be used."""
     (source, reasons), (target, target_reasons) = (side.read(block.table.column(i)) for i, side in enumerate(sides))
     is_source = reasons != FINE
     reasons = np.where(is_source, reasons, target_reasons)
-    names = [_column(data, side) for side in sides]
-    faults = [
-        Reject(
-            file.name,
-            int(block.rows[i]),
-            f"{'source' if is_source[i] else 'target'}_{REASONS[reasons[i]]}",
-            row_as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(names)}),
-        )
-        for i in np.flatnonzero(reasons).tolist()
-    ]
-    rejects.add(sorted([*block.rejects, *faults], key=lambda reject: reject.row))
-    if not faults:
-        return Pairs(source, target), block.rows
+    rejects.add_block(file.name, block, reasons, lambda i: "source" if is_source[i] else "target")
     fine = reasons == FINE
+    if fine.all():
+        return Pairs(source, target), block.rows
     return Pairs(source.take(fine), target.take(fine)), block.rows[fine]
 
 

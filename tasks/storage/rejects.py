@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.blocks import Reject
+from tasks.storage.blocks import Block, Reject
+from tasks.storage.columns import REASONS, Reasons
 
 _SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
 _SHOWN = 200  # characters of a rejected row in an error
@@ -46,6 +48,26 @@ class Rejects:
             self._last_rows[reject.file] = reject.row
         self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
 
+    def add_block(self, file: str, block: Block, reasons: Reasons, sides: Callable[[int], str]) -> None:
+        """Takes in what cannot be used of a block: what its format could not give, and rows with a reason.
+
+        Args:
+            file: the file's name.
+            block: as a reader gives it.
+            reasons: why each row of its table cannot be used, `(n,)`; 0 where it can.
+            sides: the side that a row of the table is rejected for.
+        """
+        found = [
+            Reject(
+                file,
+                int(block.rows[i]),
+                f"{sides(i)}_{REASONS[reasons[i]]}",
+                _as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(block.table.column_names)}),
+            )
+            for i in np.flatnonzero(reasons).tolist()
+        ]
+        self.add(sorted([*block.rejects, *found], key=lambda reject: reject.row))
+
     def last_row(self, file: str) -> int:
         """The last row of a file that was rejected; 0 if none."""
         return self._last_rows.get(file, 0)
@@ -73,6 +95,5 @@ def write_rejects(path: Path) -> Iterator[Rejects]:
         yield Rejects(writer)
 
 
-def row_as_json(row: dict[str, Any]) -> str:
-    """A row's columns as a reject keeps them."""
+def _as_json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, default=str)

@@ -26,8 +26,8 @@ from tasks.seq2seq.splitting import SPLITS
 from tasks.seq2seq.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
 from tasks.storage.atomic import write_json
 from tasks.storage.blocks import Block as RawBlock
-from tasks.storage.blocks import Layout, Reject
-from tasks.storage.columns import EMPTY, FINE, LENGTH, REASONS, to_column
+from tasks.storage.blocks import Layout
+from tasks.storage.columns import EMPTY, FINE, LENGTH, to_column
 from tasks.storage.datasets import (
     ROW_GROUP_STEPS,
     SERIES,
@@ -41,7 +41,7 @@ from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import list_type, to_lists
 from tasks.storage.pair_files import BESIDE
 from tasks.storage.readers import read_blocks
-from tasks.storage.rejects import Rejects, row_as_json, write_rejects
+from tasks.storage.rejects import Rejects, write_rejects
 from tasks.storage.repeats import RepeatCounter
 
 
@@ -127,9 +127,7 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
 
 
 def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
-    for key, where in (("train", data.train), ("validation", data.validation), ("test", data.test)):
-        if where is None:
-            continue
+    for key, where in data.places.items():
         rejects.start()
         n_read = 0
         for file in list_inputs(where):
@@ -179,16 +177,7 @@ def _steps(
         single = lengths == 1
         steps[single] = column.steps.values[column.steps.offsets[:-1][single]].reshape(-1)
         values.append(np.where(faults == FINE, steps, 0))
-    faults_found = [
-        Reject(
-            file.name,
-            int(block.rows[i]),
-            f"{layout.sides[blamed[i]]}_{REASONS[reasons[i]]}",
-            row_as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(layout.names)}),
-        )
-        for i in np.flatnonzero(reasons).tolist()
-    ]
-    rejects.add(sorted([*block.rejects, *faults_found], key=lambda reject: reject.row))
+    rejects.add_block(file.name, block, reasons, lambda i: layout.sides[blamed[i]])
     return block.rows, values, reasons == FINE
 
 
@@ -312,7 +301,5 @@ def _account(
         "horizon": data.horizon,
         "stride": data.stride,
         "series": series,
-        "files_of_other_formats": [
-            path for where in (data.train, data.validation, data.test) if where for path in ignored_files(where)
-        ],
+        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
     }

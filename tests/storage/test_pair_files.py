@@ -295,6 +295,9 @@ def test_rows_with_unknown_symbols_are_rejected_where_that_is_set(ingest, write,
     dataset = ingest(write(rows), validation=dev, test=test, unknown="reject", **TEXT)
     assert dataset.account["splits"] == {"train": 200, "validation": 1, "test": 2}
     assert dataset.account["reasons"] == {"source_unknown": 2}
+    assert dataset.account["rejected"] == {"train": 0, "validation": 1, "test": 1}
+    splits = dataset.account["splits"]
+    assert dataset.account["read"]["test"] == splits["test"] + 1
     assert [(row["file"], row["row"], row["reason"]) for row in dataset.rejects] == [
         ("dev.csv", 2, "source_unknown"),
         ("test.csv", 2, "source_unknown"),
