@@ -36,8 +36,9 @@ SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 65_536
 # Time steps of both sides in a row group: with long sequences it holds fewer rows.
 ROW_GROUP_STEPS = 2_621_440
-# Row groups that are mixed with one another when pairs are read shuffled; about 1,000,000 pairs.
-SHUFFLED_ROW_GROUPS = 16
+# Row groups that are mixed with one another when pairs are read shuffled; about 260,000 pairs. While one block is
+# used up the next is read, so that memory holds two of them.
+SHUFFLED_ROW_GROUPS = 4
 CODECS = "codecs.json"
 SERIES = "series.json"
 
