@@ -23,7 +23,7 @@ class Padding:
 
     def add(self, lengths: NDArray[np.int64]) -> None:
         """Counts a batch with sequences of these lengths, `(n,)`."""
-        steps = len(lengths) * int(lengths.max())
+        steps = len(lengths) * int(np.max(lengths))
         self.steps += steps
         self.padded += steps - int(lengths.sum())
 
@@ -63,7 +63,7 @@ def _cut(rows: Rows, lengths: NDArray[Any], batch_size: int) -> Iterator[Rows]:
             yield part
         elif wasted.any():
             # Far from the leaves the better side is plain; near them both are tried.
-            sides = (0, 1) if len(part) <= BOTH_SIDES_BELOW else (int(wasted.argmax()),)
+            sides = (0, 1) if len(part) <= BOTH_SIDES_BELOW else (int(np.argmax(wasted)),)
             _, middle, order = max((_best_cut(of_part[:, side], batch_size) for side in sides), key=lambda cut: cut[0])
             parts += [part[order[middle:]], part[order[:middle]]]
         else:

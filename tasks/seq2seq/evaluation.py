@@ -127,7 +127,7 @@ class TokenEvaluation:
 
     def _are_right(self, references: Sequences, predictions: Predictions) -> NDArray[np.bool_]:
         answers = predictions.sequences
-        width = max(int(references.lengths.max(initial=0)), int(answers.lengths.max(initial=0)))
+        width = max(references.longest, answers.longest)
         same: NDArray[np.bool_] = (references.padded(width) == answers.padded(width)).all(axis=1)
         same &= references.lengths == answers.lengths
         unknown = self._vocabulary.unknown

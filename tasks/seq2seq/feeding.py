@@ -91,8 +91,7 @@ def _ended(sequences: Sequences, vocabulary: Vocabulary, width: int | None) -> I
     if vocabulary.end is None:
         ids: Ids = sequences.padded(width)
         return ids
-    longest = int(sequences.lengths.max()) if len(sequences) else 0
-    ids = sequences.padded(longest + 1 if width is None else width)
+    ids = sequences.padded(sequences.longest + 1 if width is None else width)
     ids[np.arange(len(ids)), sequences.lengths] = vocabulary.end
     return ids
 

@@ -90,7 +90,7 @@ class IntegerIntake:
     def learn(self, staged: Integers) -> None:
         if not staged.size:
             return
-        low, high = int(staged.min()), int(staged.max())
+        low, high = int(np.min(staged)), int(np.max(staged))
         if high - low < COUNTED_RANGE:
             counts = np.bincount(staged - low)
             values = np.flatnonzero(counts)

@@ -73,7 +73,7 @@ class HashCounts:
     def highest(self) -> int:
         """How often the commonest hash came; 0 if none did."""
         self._merge()
-        return int(self._counts.max(initial=0))
+        return int(np.max(self._counts, initial=0))
 
     def _merge(self) -> None:
         new, counts = np.unique(np.concatenate([self._hashes[:0], *self._pending]), return_counts=True)
@@ -191,7 +191,7 @@ class TokenScorer:
         part = sequences.part(first, last)
         values = part.values[part.offsets[0] : part.offsets[-1]].astype(np.int32, copy=False)
         size = len(self._reference_ids)
-        if values.size and not 0 <= values.min() <= values.max() < size:
+        if values.size and not 0 <= np.min(values) <= np.max(values) < size:
             outside = values[(values < 0) | (values >= size)][0]
             raise ValueError(f"id {outside} is outside the vocabulary (0..{size - 1})")
         return Sequences.of_lengths(values, part.lengths)
@@ -229,7 +229,7 @@ class TokenScorer:
         self._confusions.update(edits)
         self._confusions = _pruned(self._confusions, MAX_PAIRS)
         self._wrong.update((references[row].tobytes(), predictions[row].tobytes()) for row in range(len(references)))
-        self._longest_pair = max(self._longest_pair, int((references.lengths + predictions.lengths).max(initial=0)))
+        self._longest_pair = max(self._longest_pair, int(np.max(references.lengths + predictions.lengths, initial=0)))
         limit = max(self._n_confusions, MAX_PAIR_TOKENS // self._longest_pair)
         self._wrong = _pruned(self._wrong, min(MAX_PAIRS, limit))
 

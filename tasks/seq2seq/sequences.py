@@ -57,6 +57,11 @@ class Sequences:
         return np.diff(self.offsets)
 
     @property
+    def longest(self) -> int:
+        """Time steps of the longest sequence; 0 of none."""
+        return int(np.max(self.lengths, initial=0))
+
+    @property
     def n_steps(self) -> int:
         """Time steps of all sequences together."""
         return int(self.offsets[-1] - self.offsets[0])
@@ -83,7 +88,7 @@ class Sequences:
         Args:
             width: time steps; None means the longest sequence's.
         """
-        longest = int(self.lengths.max()) if len(self) else 0
+        longest = self.longest
         width = longest if width is None else width
         values = self.values[self.offsets[0] : self.offsets[-1]]
         if self.is_uniform and longest == width:

@@ -180,7 +180,7 @@ def _nested(steps: pa.Array, lengths: NDArray[np.int64], reasons: Reasons, featu
     faults[faults == NULL] = NULL_INSIDE
     if features is None:
         common, counts = np.unique(widths[faults == FINE], return_counts=True)
-        features = int(common[counts.argmax()]) if len(common) else 1
+        features = int(common[np.argmax(counts)]) if len(common) else 1
     faults[(widths != features) & (faults == FINE)] = FEATURES
     numbers = _cast(flat, pa.float64())
     is_null = numbers.is_null().to_numpy(zero_copy_only=False)

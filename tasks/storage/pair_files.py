@@ -100,7 +100,7 @@ class _Side:
 
 
 def _commonest(lengths: NDArray[np.int64]) -> int | None:
-    return int(np.bincount(lengths).argmax()) if lengths.size else None
+    return int(np.argmax(np.bincount(lengths))) if lengths.size else None
 
 
 @dataclass
@@ -279,7 +279,7 @@ def _encode(
             else:
                 block = _without_unknown(block, codecs, data, split, unknown, rejects)
             for side, sequences in zip(sides, (block.pairs.source, block.pairs.target), strict=True):
-                side.longest = max(side.longest, int(sequences.lengths.max(initial=0)))
+                side.longest = max(side.longest, sequences.longest)
             yield block
 
     for i, split in enumerate(SPLITS):
