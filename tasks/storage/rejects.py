@@ -30,7 +30,6 @@ class Rejects:
         self.reasons: Counter[str] = Counter()
         self.first: Reject | None = None
         self.n_since_start = 0
-        self._last_rows: dict[str, int] = {}
 
     def start(self) -> None:
         """Begins to count anew for `check_rate`."""
@@ -44,8 +43,6 @@ class Rejects:
         self.first = self.first or rejects[0]
         self.n_since_start += len(rejects)
         self.reasons.update(reject.reason for reject in rejects)
-        for reject in rejects:
-            self._last_rows[reject.file] = reject.row
         self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
 
     def add_block(self, file: str, block: Block, reasons: Reasons, sides: Callable[[int], str]) -> None:
@@ -67,10 +64,6 @@ class Rejects:
             for i in np.flatnonzero(reasons).tolist()
         ]
         self.add(sorted([*block.rejects, *found], key=lambda reject: reject.row))
-
-    def last_row(self, file: str) -> int:
-        """The last row of a file that was rejected; 0 if none."""
-        return self._last_rows.get(file, 0)
 
     def check_rate(self, where: Path, n_read: int, limit: float) -> None:
         """Refuses files of which too many rows cannot be used.

@@ -139,9 +139,10 @@ def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
 
 def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
     layout = series_layout(data)
-    blocks = [_steps(block, file, layout, rejects) for block in read_blocks(file, layout)]
-    n = max((int(rows[-1]) for rows, _, _ in blocks if len(rows)), default=0)
-    n = max(n, rejects.last_row(file.name))
+    blocks, n = [], 0
+    for block in read_blocks(file, layout):
+        blocks.append(_steps(block, file, layout, rejects))
+        n = max([n, *block.rows[-1:].tolist(), *(reject.row for reject in block.rejects[-1:])])
     usable = np.zeros(n, np.bool_)
     columns = {
         name: np.zeros(n, np.int64 if kind == "integers" else np.float64)

@@ -343,3 +343,15 @@ def test_many_windows_of_a_long_history_are_written_in_blocks(ingest, write, mon
     parts = ingest(write(y=COUNT))
     for name in SPLITS:
         assert parts.raw(name) == whole.raw(name)
+
+
+def test_files_of_one_name_in_two_folders_are_counted_each_by_its_own_rows(ingest, tmp_path):
+    """The first is longer, and its last row is rejected."""
+    for folder, n in (("a", 90), ("b", 60)):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        rows = [str(i % 7) for i in range(n - 1)] + ["none" if folder == "a" else "1"]
+        (tmp_path / "in" / folder / "x.csv").write_text("\n".join(["value", *rows]) + "\n")
+    columns = {"source": "value", "target": "value"}
+    dataset = ingest(tmp_path / "in", max_reject_rate=0.1, **columns)
+    assert [one["read"] for one in dataset.account["series"]] == [90, 60]
+    assert [one["rejected"] for one in dataset.account["series"]] == [1, 0]
