@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from flows._settings import ROOT, Options
 from tasks.seq2seq.settings import (
+    DecodingSettings,
     EvaluationSettings,
     Experiment,
     FilesData,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Your own files": ("data.", '`data.kind = "files"`, the default where `data.train` is given.', FilesData),
     "Model": ("model.", "", ModelSettings),
     "Training": ("training.", "", TrainingSettings),
+    "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
     "Evaluation": ("evaluation.", "", EvaluationSettings),
     "Every command": ("", "Flags and environment variables only.", Options),
 }

@@ -42,7 +42,11 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
     return recipe(
         KIND,
         experiment,
-        settings={"model": experiment.model.model_dump(mode="json"), "loss": experiment.training.loss},
+        settings={
+            "model": experiment.model.model_dump(mode="json"),
+            "loss": experiment.training.loss,
+            "decoding": experiment.decoding.model_dump(mode="json"),
+        },
         made_from={"dataset": dataset_digest, "training": training_digest},
         code=MODEL_CODE,
         libraries=("keras", "tensorflow"),
@@ -71,5 +75,12 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     save_decode(folder, models.encoder, models.decoder, codecs, facts)
     return Made(
         facts.model_dump(),
-        identity=canonical_digest([weights_digest(models.train), codecs.to_json(), facts.model_dump()]),
+        identity=canonical_digest(
+            [
+                weights_digest(models.train),
+                codecs.to_json(),
+                facts.model_dump(),
+                experiment.decoding.model_dump(mode="json"),
+            ]
+        ),
     )

@@ -14,7 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.sampling import check_fresh_sources
-from tasks.seq2seq.settings import EvaluationSettings, Experiment, FilesData, SyntheticData, TrainingSettings
+from tasks.seq2seq.settings import (
+    DecodingSettings,
+    EvaluationSettings,
+    Experiment,
+    FilesData,
+    SyntheticData,
+    TrainingSettings,
+)
 
 Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
@@ -128,6 +135,46 @@ def encodings_fit(sections: Sections) -> Iterator[str]:
         )
 
 
+def decoding_fits(sections: Sections) -> Iterator[str]:
+    """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
+    data, decoding = sections.get("data"), sections.get("decoding")
+    if not isinstance(decoding, DecodingSettings):
+        return
+    yield from decoding_faults(
+        decoding,
+        has_end=None if data is None else isinstance(data, FilesData) and data.target_encoding != "vectors",
+        is_tokens=not isinstance(data, FilesData) or data.target_encoding != "vectors",
+    )
+
+
+_METHOD_OF = {"beam_width": "beam", "length_penalty": "beam", "n_best": "beam"} | dict.fromkeys(
+    ("temperature", "top_k", "seed"), "sample"
+)
+
+
+def decoding_faults(decoding: DecodingSettings, *, has_end: bool | None, is_tokens: bool) -> Iterator[str]:
+    """What keeps these settings from being used.
+
+    Args:
+        decoding: the settings.
+        has_end: whether predictions of the model end by themselves; None is not known yet.
+        is_tokens: whether the model predicts tokens, not vectors.
+    """
+    for name, method in _METHOD_OF.items():
+        value = getattr(decoding, name)
+        if decoding.method != method and value != DecodingSettings.model_fields[name].default:
+            yield f'decoding.{name} is {value}, but decoding.method is "{decoding.method}"; it is for "{method}"'
+    if decoding.method == "beam" and decoding.n_best > decoding.beam_width:
+        yield f"decoding.n_best is {decoding.n_best}, more than decoding.beam_width, {decoding.beam_width}"
+    if not is_tokens and decoding.method != "greedy":
+        yield f'decoding.method is "{decoding.method}", but the target is made of vectors, which are not chosen among'
+    if has_end is False and decoding.max_length is not None:
+        yield (
+            f"decoding.max_length is {decoding.max_length}, but predictions of this data are of one length; it is for "
+            f"tokens of files, which end by themselves"
+        )
+
+
 TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
 VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")
 
@@ -138,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     columns_fit,
     series_fits,
     encodings_fit,
+    decoding_fits,
 )
 
 
