@@ -19,10 +19,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 
 from flows import _server
 from flows._memory import Peak, watch_memory
-from flows._settings import SomeOptions, read_settings
+from flows._settings import SomeOptions, SomeSettings, Tree, read_settings
 from flows._start import native_messages_aside
 from tasks.seq2seq.errors import Seq2SeqError
-from tasks.seq2seq.settings import Experiment
 from tasks.storage.atomic import check_writable, write_atomically
 from tasks.storage.store import Store
 
@@ -33,31 +32,35 @@ Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Command(Generic[SomeOptions]):
+class Command(Generic[SomeSettings, SomeOptions]):
     """A command around one flow.
 
     Args:
         name: of the module in flows/.
         description: the first lines of `--help`.
-        options: what it takes beside the experiment.
+        tree: its settings.
+        options: what it takes beside them.
         check: refuses input that cannot be worked on, before any work starts.
         needs_tensorflow: whether a step of the run will; it is then loaded while the server starts.
         run: runs the flow and gives its summary.
         show: prints the summary.
         verdict: the exit code of a run that did not fail.
+        plan: says what a run would do, where that is all that was asked for, and gives the exit code.
     """
 
     name: str
     description: str
+    tree: Tree[SomeSettings]
     options: type[SomeOptions]
-    check: Callable[[Experiment, SomeOptions], None]
-    needs_tensorflow: Callable[[Experiment, SomeOptions], bool]
-    run: Callable[[Experiment, SomeOptions], Summary]
+    check: Callable[[SomeSettings, SomeOptions], None]
+    needs_tensorflow: Callable[[SomeSettings, SomeOptions], bool]
+    run: Callable[[SomeSettings, SomeOptions], Summary]
     show: Callable[[Summary], None]
-    verdict: Callable[[Summary, SomeOptions], int] = lambda _summary, _options: EXIT_SUCCESS
+    verdict: Callable[[Summary, SomeSettings, SomeOptions], int] = lambda _summary, _settings, _options: EXIT_SUCCESS
+    plan: Callable[[SomeSettings, SomeOptions], int | None] = lambda _settings, _options: None
 
 
-def run_command(command: Command[SomeOptions], argv: list[str] | None) -> int:
+def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | None) -> int:
     """Runs a command and gives its exit code: 0 success, 1 failed, 2 refused before any work started."""
     began = time.perf_counter()
     begun = _server.take_begun()
@@ -65,13 +68,16 @@ def run_command(command: Command[SomeOptions], argv: list[str] | None) -> int:
         if begun:
             stack.callback(begun.end)
         try:
-            experiment, options = read_settings(
+            settings, options = read_settings(
+                command.tree,
                 command.options,
                 sys.argv[1:] if argv is None else argv,
                 f"python -m flows.{command.name}",
                 command.description,
             )
-            command.check(experiment, options)
+            command.check(settings, options)
+            if (planned := command.plan(settings, options)) is not None:
+                return planned
             Store(options.store).prepare()
             check_writable(options.summary, "--summary")
             local = begun or _local_server(stack)
@@ -80,32 +86,44 @@ def run_command(command: Command[SomeOptions], argv: list[str] | None) -> int:
         except Seq2SeqError as error:
             _say(f"refused: {error}")
             return EXIT_REFUSED
-        try:
-            peak = stack.enter_context(watch_memory(local.process.pid if local else None))
-            if local:
-                local.go()
-                if command.needs_tensorflow(experiment, options):
-                    _load_tensorflow_meanwhile()
-                local.wait_until_up()
-                stack.callback(_drain)
-                stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
-            with _short_errors():
-                summary = command.run(experiment, options)
-        except Seq2SeqError as error:
-            _say(f"failed: {error}")
-            return EXIT_FAILED
-        except KeyboardInterrupt:
-            _say("interrupted; finished steps are kept, run the same command again to go on")
-            return EXIT_INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
-            _say(f"failed: {type(error).__name__}: {error}")
-            return EXIT_FAILED
-        summary |= _cost(peak, time.perf_counter() - began)
+        ended = _run(command, settings, options, local, stack)
+        if isinstance(ended, int):
+            return ended
+        summary = {**ended, "total_seconds": round(time.perf_counter() - began, 3)}
         command.show(summary)
         if options.summary:
             _write_summary(options.summary, summary)
         _say(_where_to_browse(local is not None))
-        return command.verdict(summary, options)
+        return command.verdict(summary, settings, options)
+
+
+def _run(
+    command: Command[SomeSettings, SomeOptions],
+    settings: SomeSettings,
+    options: SomeOptions,
+    local: _server.LocalServer | None,
+    stack: contextlib.ExitStack,
+) -> Summary | int:
+    """The summary of the run with its peak memory, or the exit code where it did not come to an end."""
+    try:
+        peak = stack.enter_context(watch_memory(local.process.pid if local else None))
+        if local:
+            local.go()
+            if command.needs_tensorflow(settings, options):
+                _load_tensorflow_meanwhile()
+            local.wait_until_up()
+            stack.callback(_drain)
+            stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        with _short_errors():
+            return {**command.run(settings, options), **_memory(peak)}
+    except Seq2SeqError as error:
+        _say(f"failed: {error}")
+    except KeyboardInterrupt:
+        _say("interrupted; finished steps are kept, run the same command again to go on")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
+        _say(f"failed: {type(error).__name__}: {error}")
+    return EXIT_FAILED
 
 
 def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
@@ -157,12 +175,11 @@ def _write_summary(path: Path, summary: Summary) -> None:
     write_atomically(path, json.dumps(summary, indent=1, default=str))
 
 
-def _cost(peak: Peak, seconds: float) -> Summary:
+def _memory(peak: Peak) -> Summary:
     return {
         "peak_rss_mib": round(peak.all_mib, 1),
         "peak_rss_without_server_mib": round(peak.without_server_mib, 1),
         "peak_rss_server_mib": round(peak.server_mib, 1),
-        "total_seconds": round(seconds, 3),
     }
 
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows._settings import ROOT, Options
+from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.settings import (
     DecodingSettings,
     EvaluationSettings,
@@ -34,6 +35,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Training": ("training.", "", TrainingSettings),
     "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
     "Evaluation": ("evaluation.", "", EvaluationSettings),
+    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*`.", BatchSettings),
     "Every command": ("", "Flags and environment variables only.", Options),
 }
 
@@ -50,7 +52,7 @@ def _section(title: str) -> Iterator[str]:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
     for name, field in model.model_fields.items():
-        if name != "kind" and field.description:
+        if name not in ("kind", "decoding") and field.description:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
 

@@ -71,7 +71,7 @@ def begin() -> None:
     Call it before Prefect is imported: its settings are read from the environment then.
     """
     global _begun  # noqa: PLW0603 - one command, one server
-    if configured_url() or {"-h", "--help"} & set(sys.argv):
+    if configured_url() or {"-h", "--help", "--plan"} & set(sys.argv):
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url

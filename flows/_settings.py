@@ -1,4 +1,4 @@
-"""Settings from a TOML file, the environment and flags, as one experiment and the command's own options.
+"""Settings from a TOML file, the environment and flags: a flow's tree of settings, and its command's own options.
 
 Flags win over the environment (`SEQ2SEQ_`, `__` between levels), which wins over the file. Paths in the
 file are relative to it, others to the current folder; all become absolute, since schedules run elsewhere.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData
@@ -24,34 +26,45 @@ ROOT = Path(__file__).parent.parent
 
 
 class Options(Section):
-    """What every command takes beside the experiment."""
+    """What every command takes beside its settings."""
 
-    config: Path | None = Field(None, description="TOML file with the experiment")
+    config: Path | None = Field(None, description="TOML file with the settings")
     store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     refresh: bool = Field(False, description="make everything again, whatever is cached")
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
+SomeSettings = TypeVar("SomeSettings", bound=Section)
+
+
+@dataclass(frozen=True)
+class Tree(Generic[SomeSettings]):
+    """A tree of settings.
+
+    Args:
+        model: what it is made of; a field named `inputs` takes the words of the command line that are no flags.
+        check: makes it of nested dictionaries, or raises a `SettingsError` that names all faults.
+    """
+
+    model: type[SomeSettings]
+    check: Callable[[Mapping[str, Any]], SomeSettings]
+
+
+EXPERIMENT = Tree(Experiment, check_experiment)
+BATCH = Tree(BatchSettings, check_batch_settings)
 
 
 def read_settings(
-    options: type[SomeOptions], argv: list[str], program: str, description: str
-) -> tuple[Experiment, SomeOptions]:
-    """The experiment and the options that file, environment and flags describe.
+    tree: Tree[SomeSettings], options: type[SomeOptions], argv: list[str], program: str, description: str
+) -> tuple[SomeSettings, SomeOptions]:
+    """The settings and the options that file, environment and flags describe.
 
     Raises:
         SettingsError: naming every fault with its key; unknown flags with the nearest known one.
         SystemExit: for `--help`, which it prints.
     """
-    arguments = cast(
-        "type[BaseSettings]",
-        type(
-            "Arguments",
-            (BaseSettings, Experiment, options),
-            {"__doc__": description, "model_config": _CONFIG},
-        ),
-    )
+    arguments = _arguments(tree.model, options, description)
     flags = _read_flags(arguments, argv, program)
     environment = EnvSettingsSource(arguments)()
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
@@ -59,9 +72,18 @@ def read_settings(
     chosen = cast("SomeOptions", check_section(options, own))
     if chosen.config:
         given = _merge(read_toml(chosen.config), given)
-    return check_experiment(given), chosen
+    return tree.check(given), chosen
 
 
+def _arguments(model: type[Section], options: type[Options], description: str) -> type[BaseSettings]:
+    body: dict[str, Any] = {"__doc__": description, "model_config": _CONFIG}
+    if _INPUTS in model.model_fields:
+        body["__annotations__"] = {_INPUTS: CliPositionalArg[list[str]]}
+        body[_INPUTS] = Field([], description=model.model_fields[_INPUTS].description)
+    return cast("type[BaseSettings]", type("Arguments", (BaseSettings, model, options), body))
+
+
+_INPUTS = "inputs"
 _CONFIG = SettingsConfigDict(
     extra="forbid",
     env_prefix="SEQ2SEQ_",
@@ -74,7 +96,7 @@ _CONFIG = SettingsConfigDict(
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The experiment in a TOML file, its paths made absolute.
+    """The settings in a TOML file, their paths made absolute.
 
     Raises:
         SettingsError: the file is missing or no TOML.
@@ -98,6 +120,10 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         }
 
     result = resolve(raw, {"config", "store", "summary", "output"})
+    if isinstance(result.get(_INPUTS), list):
+        result[_INPUTS] = [str(base / Path(where).expanduser()) for where in result[_INPUTS]]
+    if "/" in str(result.get("model")) and isinstance(result["model"], str):  # a bundle's folder
+        result = resolve(result, {"model"})
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     return result
@@ -110,8 +136,10 @@ def _path_fields(model: type[BaseModel]) -> set[str]:
 def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
     flags = dict(_flags(arguments))
     known = list(flags)
-    switches = {name for name, kind in flags.items() if kind is bool}
+    switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
     words = _switched([_with_underscores(word) for word in argv], switches)
+    if _INPUTS in arguments.model_fields:
+        words = _words_first(words, switches)
     for word in words:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
@@ -143,6 +171,23 @@ def _switched(words: list[str], switches: set[str]) -> list[str]:
     return result
 
 
+def _words_first(words: list[str], switches: set[str]) -> list[str]:
+    """Words that are no flags and no flag's value before all others: the parser takes them only together."""
+    plain, flags = [], []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":  # all others are words, whatever they begin with
+            plain += [f"./{other}" if other.startswith("-") else other for other in rest]
+        elif not word.startswith("-"):
+            plain.append(word)
+        else:
+            flags.append(word)
+            name = word.removeprefix("--").removeprefix("no-")
+            if "=" not in word and name not in {*switches, "help"} and word != "-h":
+                flags += [value for value in [next(rest, None)] if value is not None]
+    return [*plain, *flags]
+
+
 def _with_underscores(word: str) -> str:
     if not word.startswith("--"):
         return word
@@ -155,6 +200,8 @@ def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every flag without its dashes, and the type of its value."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
+        if name == _INPUTS:
+            continue
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
         if nested:
             for part in nested:

@@ -14,7 +14,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import Command, Summary, run_command
-from flows._settings import ROOT, Options
+from flows._settings import EXPERIMENT, ROOT, Options
 from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
 from tasks.caching import run_step
 from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
@@ -66,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
                 "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
                 "Example: python -m flows.generate_datasets --data.problem sort --data.n_samples 1000000"
             ),
+            tree=EXPERIMENT,
             options=GenerateDatasetsOptions,
             check=check,
             needs_tensorflow=lambda _experiment, _options: False,

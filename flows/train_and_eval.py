@@ -14,12 +14,13 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._settings import ROOT, Options
+from flows._settings import EXPERIMENT, ROOT, Options
 from flows._summary import (
     describe_dataset,
     describe_evaluation,
     describe_promotion,
     describe_steps,
+    seconds_since_start,
     show_dataset,
     show_evaluation,
     show_promotion,
@@ -66,6 +67,7 @@ def train_and_eval(
         "report": str(report.path / report.facts["page"]),
         "train_sequences_per_s": training.facts["sequences_per_s"],
         "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
+        "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
         "steps": describe_steps([dataset, training, bundle, evaluation, report]),
     }
 
@@ -98,12 +100,13 @@ def main(argv: list[str] | None = None) -> int:
                 "Train an encoder-decoder LSTM, prove it on held-out pairs, and promote it. Without settings: the "
                 "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n_in 8 --seed 1"
             ),
+            tree=EXPERIMENT,
             options=TrainAndEvalOptions,
             check=lambda experiment, _options: check_inputs(experiment),
             needs_tensorflow=needs_tensorflow,
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,
-            verdict=lambda summary, options: (
+            verdict=lambda summary, _experiment, options: (
                 EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
             ),
         ),

@@ -53,6 +53,7 @@ def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest
         settings={
             **experiment.evaluation.model_dump(mode="json", include={"n_examples", "bleu", "chrf"}),
             "loss": experiment.training.loss,
+            "decoding": experiment.decoding.model_dump(mode="json"),
         },
         made_from={"dataset": dataset_digest, "bundle": bundle_digest},
         code=MODEL_CODE,
@@ -98,7 +99,9 @@ def _judge(experiment: Experiment, model: Bundle, facts: DatasetFacts, dataset: 
     from tasks.seq2seq.evaluation import Inference, TokenEvaluation, VectorEvaluation  # noqa: PLC0415
 
     compile_it = facts.evaluation_rows >= XLA_PAYS_FROM and not facts.masked
-    inference = Inference(model.encoder, model.decoder, model.codecs, model.n_steps, xla=compile_it)
+    inference = Inference(
+        model.encoder, model.decoder, model.codecs, model.n_steps, experiment.decoding, xla=compile_it
+    )
     target = model.codecs.target
     if isinstance(target, Vocabulary):
         return TokenEvaluation(inference, target, bleu=experiment.evaluation.bleu, chrf=experiment.evaluation.chrf)

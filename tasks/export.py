@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.seq2seq.settings import Experiment
+from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
     KIND,
     BundleFacts,
@@ -71,7 +71,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
     write_codecs(folder, codecs)
-    shutil.copyfile(dataset.path / "profile.json", folder / "profile.json")
+    write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
     save_decode(folder, models.encoder, models.decoder, codecs, facts)
     return Made(
         facts.model_dump(),
@@ -84,3 +84,11 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
             ]
         ),
     )
+
+
+def _rejects(experiment: Experiment, shape: DatasetFacts) -> dict[str, int]:
+    """Rows read and rejected for the dataset; those of a series are time steps, not pairs, and are left out."""
+    if getattr(experiment.data, "is_series", False):
+        return {}
+    rows = shape.train_rows + shape.validation_rows + shape.evaluation_rows + shape.rejected_rows
+    return {"read": rows, "rejected": shape.rejected_rows}

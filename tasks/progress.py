@@ -54,4 +54,8 @@ def _lines(what: str) -> Iterator[Update]:
 
 
 def _format(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    return "  ".join(f"{name} {_number(value)}" for name, value in metrics.items())
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4f}"  # noqa: PLR2004 - rates, and losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from functools import partial
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
+    first_at: list[float] = []
+
+    def watch(done: int, total: int, metrics: dict[str, float]) -> None:
+        first_at[:] = first_at or [time.time()]
+        update(done, total, metrics)
+
     with progress("train") as update:
         history = fit(
             model,
@@ -74,7 +81,7 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
             n_validation=facts.validation_rows,
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
-            progress=update,
+            progress=watch,
         )
     save_weights(model, folder)
     write_json(folder / "history.json", dataclasses.asdict(history))
@@ -85,6 +92,7 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
             "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
             "best_epoch": history.best_epoch,
             "padding_share": history.padding_share,
+            "first_steps_at": first_at[0],  # seconds since the epoch
             **history.epochs[history.best_epoch - 1],
         },
         identity=weights_digest(model),

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from flows._reference import SECTIONS, settings_reference
-from flows._settings import ROOT, Options, read_settings, read_toml
+from flows._settings import EXPERIMENT, ROOT, Options, read_settings, read_toml
 from flows.generate_datasets import GenerateDatasetsOptions
 from flows.train_and_eval import TrainAndEvalOptions
 from tasks.generate import check_inputs
@@ -41,7 +41,7 @@ def test_every_flow_option_is_in_the_docs():
 def test_each_command_of_the_docs_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     flags = line.split(" -m flows.train_and_eval")[1].split()
-    experiment, _ = read_settings(Options, flags, "train_and_eval", "")
+    experiment, _ = read_settings(EXPERIMENT, Options, flags, "train_and_eval", "")
     assert experiment.data
 
 

@@ -1,33 +1,209 @@
-"""Decoding of a whole batch, over a step function: greedy for tokens, step by step for vectors.
+"""Decoding over a step function, one token at a time: the likeliest, or one drawn; vectors step by step.
 
-A step function maps `(tokens, state) -> (logits, state)`: tokens `(batch,) int32`, logits
-`(batch, vocabulary) float32`, and a state of any structure. Keras supplies one; a test supplies a table.
+A step function maps `(tokens, state) -> (logits, state)`: tokens `(rows,) int32`, logits
+`(rows, vocabulary) float32`, and a state of tensors `(rows, ...)`. Keras supplies one; a test supplies a table.
+
+A batch is decoded in segments, some steps at a call, so that between them sequences that have ended can be
+dropped. A search begins from the encoder's state and goes on from what its last segment carries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
-from numpy.typing import NDArray
 
-from tasks.seq2seq.cores import available_cores
-from tasks.seq2seq.feeding import Codecs, source_array, training_batch, until_end
 from tasks.seq2seq.models import Tensor
-from tasks.seq2seq.scaling import Scaling
-from tasks.seq2seq.sequences import Pairs, Sequences
 
 StepFunction = Callable[[Tensor, Any], tuple[Tensor, Any]]
+# Logits `(rows, vocabulary)` and numbers in [0, 1) `(rows,) float64`, or None where nothing is drawn, to tokens
+# `(rows,) int32` and their log-probability `(rows,) float32`.
+Choice = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
+# Steps between two looks at which sequences have ended.
+SEGMENT_STEPS = 16
 # Short decodes without an end are written out step by step, which runs a third faster than a loop.
 UNROLLED_STEPS = 16
 # Logits of one batch are kept below this many numbers (256 MB) where they are all needed at once.
 MAX_LOGITS = 64_000_000
+
+
+class Segment(NamedTuple):
+    """Some steps of a decode: of each source, `width` hypotheses, which is 1 but for beam search.
+
+    tokens: `(sources, width, steps) int32`; after an end, the end again.
+    scores: `(sources, width, steps) float32`, the log-probability of each token: 0 after an end, and -inf in a
+        hypothesis that does not exist, as there are fewer sequences than hypotheses.
+    carry: what the next segment goes on from, tensors `(sources, ...)`; none where all is decoded in one.
+    taken: `() int32`; steps of `tokens` and `scores` beyond so many mean nothing. None: all were taken.
+    done: `(sources,) bool`, whether more steps would change nothing. None: there are no more.
+    origin: `(sources, width) int32`, the hypothesis before this segment that each one goes on from. None: itself.
+    """
+
+    # Nothing is told that the caller knows: with XLA, one output more may keep batches from running side by side.
+    tokens: Tensor
+    scores: Tensor
+    carry: list[Tensor]
+    taken: Tensor | None = None
+    done: Tensor | None = None
+    origin: Tensor | None = None
+
+
+class Search(Protocol):
+    """A way to decode a batch; both methods give at most `segment_steps(n_steps)` steps.
+
+    width: hypotheses of each source. n_steps: time steps to decode at most. end: the token that ends a sequence.
+    """
+
+    width: int
+    n_steps: int
+    end: int | None
+
+    def begin(self, state: Any, start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
+        """The first segment.
+
+        Args:
+            state: the decoder's first state, tensors `(sources, ...)`.
+            start: the token that each sequence starts from, `(sources,) int32`.
+            uniform: numbers in [0, 1) to draw by, `(sources, steps) float64`.
+        """
+
+    def go_on(self, carry: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
+        """The next segment, after `taken` `() int32` steps."""
+
+
+def segment_steps(n_steps: int) -> int:
+    """Time steps of a segment, of a decode of so many at most."""
+    return min(n_steps, SEGMENT_STEPS)
+
+
+def likeliest(logits: Tensor, _uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The choice of greedy decoding; of equally likely tokens the first."""
+    # The chosen logit is the largest, so its log-softmax needs no gather.
+    score = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
+    return ops.cast(ops.argmax(logits, axis=-1), "int32"), score
+
+
+def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
+    """The choice that draws a token by its probability, softmax(logits / temperature).
+
+    Args:
+        temperature: below 1 likely tokens become likelier, above 1 less so.
+        top_k: tokens to draw among, the likeliest; None means all.
+
+    Returns:
+        A choice by inverse cumulative distribution. The log-probability that it gives is the model's own,
+        whatever the temperature and `top_k`.
+    """
+
+    def draw(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        among, ids = logits, None
+        if top_k is not None:
+            among, ids = tf.math.top_k(logits, min(top_k, logits.shape[-1]))
+        distance = tf.cast(among, tf.float64) - tf.cast(tf.reduce_max(among, axis=1, keepdims=True), tf.float64)
+        weights = tf.exp(distance / temperature)
+        # A token of no weight has no reach. The largest reach times a number below 1 is below it also when
+        # rounded, so that some token reaches further than what was drawn.
+        reach = tf.where(weights > 0, tf.cumsum(weights, axis=1), -1.0)
+        drawn = uniform[:, None] * tf.reduce_max(reach, axis=1, keepdims=True)
+        place = tf.argmax(reach > drawn, axis=1, output_type=tf.int32)
+        score = tf.gather(among, place, batch_dims=1) - tf.reduce_logsumexp(logits, axis=1)
+        return place if ids is None else tf.gather(ids, place, batch_dims=1), score
+
+    return draw
+
+
+def _unrolled(
+    step: StepFunction,
+    choose: Choice,
+    state: Any,  # noqa: ANN401
+    last: Tensor,
+    size: int,
+    uniform: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Tokens and scores `(rows, size)`."""
+    tokens, scores = [], []
+    for i in range(size):
+        logits, state = step(last, state)
+        last, score = choose(logits, None if uniform is None else uniform[:, i])
+        tokens.append(last)
+        scores.append(score)
+    return ops.stack(tokens, axis=1), ops.stack(scores, axis=1)
+
+
+class _Loop(NamedTuple):
+    """What a loop leaves: `tokens` and `scores` `(rows, size)`, steps taken, which rows ended, the last tokens."""
+
+    tokens: Tensor
+    scores: Tensor
+    taken: Tensor
+    ended: Tensor
+    last: Tensor
+    state: Any
+
+
+def _looped(
+    step: StepFunction,
+    choose: Choice,
+    state: Any,  # noqa: ANN401
+    last: Tensor,
+    size: int,
+    limit: Tensor,
+    end: int | None,
+    uniform: Tensor | None,
+) -> _Loop:
+    """As many steps as `limit`, `size` at most, and none once all rows have ended."""
+
+    def is_going_on(taken: Tensor, _last: Tensor, ended: Tensor, *_: Any) -> Tensor:  # noqa: ANN401
+        return tf.logical_and(taken < limit, tf.logical_not(tf.reduce_all(ended)))
+
+    def advance(taken: Tensor, last: Tensor, ended: Tensor, tokens: Any, scores: Any, state: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        logits, state = step(last, state)
+        last, score = choose(logits, None if uniform is None else uniform[:, taken])
+        if end is not None:
+            last, score = tf.where(ended, end, last), tf.where(ended, 0.0, score)
+        tokens, scores = tokens.write(taken, last), scores.write(taken, score)
+        return taken + 1, last, ended if end is None else tf.equal(last, end), tokens, scores, state
+
+    rows = tf.shape(last)[0]
+    # Filled up beforehand: XLA wants shapes that do not depend on the steps taken.
+    tokens, scores = (
+        tf.TensorArray(kind, size=size, element_shape=(None,)).unstack(tf.fill((size, rows), tf.constant(filler, kind)))
+        for kind, filler in ((tf.int32, end or 0), (tf.float32, 0.0))
+    )
+    first = (tf.constant(0), last, tf.zeros((rows,), tf.bool), tokens, scores, state)
+    taken, last, ended, tokens, scores, state = tf.while_loop(is_going_on, advance, first)
+    return _Loop(tf.transpose(tokens.stack()), tf.transpose(scores.stack()), taken, ended, last, state)
+
+
+class StepByStep:
+    """Greedy decoding and sampling: one hypothesis a source, one choice a step."""
+
+    width = 1
+
+    def __init__(self, step: StepFunction, choose: Choice, n_steps: int, end: int | None) -> None:
+        """Takes the step function, the choice, the steps to decode at most, and the token that ends a sequence."""
+        self.n_steps, self.end = n_steps, end
+        self._step, self._choose = step, choose
+
+    def begin(self, state: Any, start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
+        """The first segment; see `Search`."""
+        if self.end is None and self.n_steps <= UNROLLED_STEPS:
+            tokens, scores = _unrolled(self._step, self._choose, state, start, self.n_steps, uniform)
+            return Segment(tokens[:, None], scores[:, None], [])
+        return self.go_on([start, *state], tf.constant(0), uniform)
+
+    def go_on(self, carry: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
+        """The next segment; see `Search`."""
+        last, *state = carry
+        size = segment_steps(self.n_steps)
+        limit = tf.minimum(size, self.n_steps - taken)
+        loop = _looped(self._step, self._choose, state, last, size, limit, self.end, uniform)
+        carry = [loop.last, *loop.state]
+        return Segment(loop.tokens[:, None], loop.scores[:, None], carry, loop.taken, loop.ended)
 
 
 class Hypotheses(NamedTuple):
@@ -44,10 +220,10 @@ def greedy(
     n_steps: int,
     end: int | None = None,
 ) -> Hypotheses:
-    """Takes the likeliest token at each time step.
+    """Takes the likeliest token at each time step, all steps in one graph.
 
     Args:
-        step: the step function.
+        step: the step function; the state may have any structure.
         state: the decoder's first state.
         start: the token that each sequence starts from, `(batch,) int32`.
         n_steps: time steps to decode at most.
@@ -58,53 +234,10 @@ def greedy(
         Tokens without the start, and the sum of their log-probabilities, the end's included.
     """
     if end is None and n_steps <= UNROLLED_STEPS:
-        tokens, decoded, log_probability = start, [], 0.0
-        for _ in range(n_steps):
-            tokens, score, state = _likeliest(step, tokens, state)
-            log_probability += score
-            decoded.append(tokens)
-        return Hypotheses(ops.stack(decoded, axis=1), log_probability)
-    return _greedy_loop(step, state, start, n_steps, end)
-
-
-def _likeliest(step: StepFunction, tokens: Tensor, state: Any) -> tuple[Tensor, Tensor, Any]:  # noqa: ANN401
-    logits, state = step(tokens, state)
-    # The chosen logit is the largest, so its log-softmax needs no gather.
-    score = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
-    return ops.cast(ops.argmax(logits, axis=-1), "int32"), score, state
-
-
-def _greedy_loop(step: StepFunction, state: Any, start: Tensor, n_steps: int, end: int | None) -> Hypotheses:  # noqa: ANN401
-    def is_going_on(taken: Tensor, _tokens: Tensor, ended: Tensor, *_: Any) -> Tensor:  # noqa: ANN401
-        return tf.logical_and(taken < n_steps, tf.logical_not(tf.reduce_all(ended)))
-
-    def advance(
-        taken: Tensor,
-        tokens: Tensor,
-        ended: Tensor,
-        total: Tensor,
-        decoded: tf.TensorArray,
-        state: Any,  # noqa: ANN401
-    ) -> tuple[Any, ...]:
-        tokens, score, state = _likeliest(step, tokens, state)
-        if end is not None:
-            tokens = tf.where(ended, end, tokens)
-        total += tf.where(ended, 0.0, score)
-        decoded = decoded.write(taken, tokens)
-        return taken + 1, tokens, ended if end is None else tf.equal(tokens, end), total, decoded, state
-
-    size = tf.shape(start)[0]
-    first = (
-        tf.constant(0),
-        start,
-        tf.zeros((size,), tf.bool),
-        tf.zeros((size,)),
-        # Filled up beforehand: XLA wants shapes that do not depend on the steps taken.
-        tf.TensorArray(tf.int32, size=n_steps, element_shape=(None,)).unstack(tf.fill((n_steps, size), end or 0)),
-        state,
-    )
-    _, _, _, log_probability, decoded, _ = tf.while_loop(is_going_on, advance, first)
-    return Hypotheses(tf.transpose(decoded.stack()), log_probability)  # batch x steps
+        tokens, scores = _unrolled(step, likeliest, state, start, n_steps, None)
+    else:
+        tokens, scores, *_ = _looped(step, likeliest, state, start, n_steps, tf.constant(n_steps), end, None)
+    return Hypotheses(tokens, tf.reduce_sum(scores, axis=1))
 
 
 def model_step(decoder: keras.Model) -> StepFunction:
@@ -129,119 +262,19 @@ def decode_graph(
     return decode
 
 
-def forecast_graph(encoder: keras.Model, decoder: keras.Model, n_steps: int) -> Callable[..., Tensor]:
-    """The whole decode of real vectors as one function of sources; gives `(batch, n_steps, features) float32`.
+def forecast(decoder: keras.Model, state: list[Tensor], n_steps: int) -> Tensor:
+    """Real vectors `(batch, n_steps, features) float32` from the encoder's state.
 
     Each step is given the vector predicted before, the first one zeros, as in training.
     """
-    features = decoder.inputs[0].shape[-1]
-
-    def forecast(source: Tensor) -> Tensor:
-        state = encoder(source)
-        vector = ops.zeros((ops.shape(source)[0], 1, features))
-        decoded = []
-        for _ in range(n_steps):
-            vector, *state = decoder([vector, *state])  # batch x 1 x features
-            decoded.append(vector)
-        return ops.concatenate(decoded, axis=1)
-
-    return forecast
+    vector = ops.zeros((ops.shape(state[0])[0], 1, decoder.inputs[0].shape[-1]))
+    decoded = []
+    for _ in range(n_steps):
+        vector, *state = decoder([vector, *state])  # batch x 1 x features
+        decoded.append(vector)
+    return ops.concatenate(decoded, axis=1)
 
 
-class Predictions(NamedTuple):
-    """Decoded sequences, in the order of their sources.
-
-    sequences: tokens without start and end, or vectors in original units.
-    log_probability: `(n,) float32`, natural; None for vectors, which have none.
-    """
-
-    sequences: Sequences
-    log_probability: NDArray[np.float32] | None
-
-
-class Predictor:
-    """Decodes any number of sources, in batches of like lengths and of few sizes.
-
-    A short batch is filled up with copies of its first row, whose answers are dropped, so that the
-    graph is not compiled again for every size.
-    """
-
-    batch_sizes = (1, 32, 256, 512)
-
-    def __init__(
-        self, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int, *, xla: bool = True
-    ) -> None:
-        """Takes the inference models, the codecs of both sides, and the time steps to decode at most.
-
-        Without `xla`, the graph starts sooner, runs slower, and is the same for sources of any length.
-        """
-        self._codecs, self._n_steps = codecs, n_steps
-        if isinstance(codecs.target, Scaling):
-            graph: Callable[..., Any] = forecast_graph(encoder, decoder, n_steps)
-        else:
-            graph = decode_graph(encoder, decoder, codecs.target.start, n_steps, codecs.target.end)
-        self._decode = tf.function(graph, jit_compile=xla, reduce_retracing=True)
-
-    def predict(self, source: Sequences) -> Predictions:
-        """Predictions of sources.
-
-        Batches are decoded side by side, one a core: the products of a narrow model are too small to share.
-        """
-        target = self._codecs.target
-        order = np.argsort(source.lengths, kind="stable")
-        back = np.argsort(order, kind="stable")
-        largest = self.batch_sizes[-1]
-        batches = [order[first : first + largest] for first in range(0, len(source), largest)]
-        with ThreadPoolExecutor(max_workers=available_cores()) as pool:
-            decoded = list(pool.map(lambda rows: self._predict_batch(source.take(rows)), batches))
-        if isinstance(target, Scaling):
-            values = np.concatenate([vectors for vectors, _ in decoded] or [np.zeros((0, 1, target.features))])
-            return Predictions(Sequences.of_rows(target.restore(values[back])), None)
-        tokens = np.concatenate([tokens for tokens, _ in decoded] or [np.zeros((0, self._n_steps), np.int32)])
-        scores = np.concatenate([scores for _, scores in decoded] or [np.zeros(0, np.float32)])
-        return Predictions(until_end(tokens[back], target), scores[back])
-
-    def _predict_batch(self, batch: Sequences) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        size = next(size for size in self.batch_sizes if size >= len(batch))
-        array = source_array(batch, self._codecs.source)
-        filler = np.repeat(array[:1], size - len(batch), axis=0)
-        result = self._decode(tf.constant(np.concatenate([array, filler])))
-        if isinstance(result, Hypotheses):
-            return result.tokens.numpy()[: len(batch)], result.log_probability.numpy()[: len(batch)]
-        return result.numpy()[: len(batch)], None
-
-
-class TeacherForced:
-    """How many target tokens are right where the decoder is given the true ones before."""
-
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, codecs: Codecs) -> None:
-        """Takes the inference models, whose target is tokens, and the codecs of both sides."""
-
-        def count(source: Tensor, decoder_input: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-            logits, *_ = decoder([decoder_input, *encoder(source)])
-            right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), target)
-            if unknown is not None:  # the user's symbol was not produced
-                right = ops.logical_and(right, ops.not_equal(target, unknown))
-            return ops.sum(ops.cast(right, "float32") * weights)
-
-        unknown = getattr(codecs.target, "unknown", None)
-        self._codecs, self._vocabulary = codecs, decoder.outputs[0].shape[-1]
-        self._count = tf.function(count, reduce_retracing=True)
-
-    def count(self, pairs: Pairs) -> tuple[int, int]:
-        """Right tokens and all tokens of some pairs, ends included."""
-        right = total = 0.0
-        for part in self._parts(pairs):
-            batch = training_batch(part, self._codecs)
-            right += float(self._count(*(tf.constant(array) for array in batch)))
-            total += float(batch.weights.sum())
-        return int(right), int(total)
-
-    def _parts(self, pairs: Pairs) -> Iterator[Pairs]:
-        order = np.argsort(pairs.target.lengths, kind="stable")
-        first = 0
-        while first < len(order):
-            longest = int(pairs.target.lengths[order[min(first + 511, len(order) - 1)]]) + 1
-            size = max(1, min(512, MAX_LOGITS // (longest * self._vocabulary)))
-            yield pairs.take(order[first : first + size])
-            first += size
+def forecast_graph(encoder: keras.Model, decoder: keras.Model, n_steps: int) -> Callable[..., Tensor]:
+    """The whole decode of real vectors as one function of sources."""
+    return lambda source: forecast(decoder, encoder(source), n_steps)

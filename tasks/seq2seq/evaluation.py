@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.decoding import Predictions, Predictor, TeacherForced
+from tasks.seq2seq.counts import count_tokens
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import (
     VectorScorer,
@@ -18,9 +18,12 @@ from tasks.seq2seq.forecasting import (
     outside_range,
     seasonal_naive_forecast,
 )
+from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Floats, Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
+from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 
 MATRIX_TOKENS = 60
@@ -44,17 +47,18 @@ class Evaluated(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """The inference models and what they need around them."""
+    """The inference models, what they need around them, and how they are decoded."""
 
     encoder: keras.Model
     decoder: keras.Model
     codecs: Codecs
     n_steps: int
+    decoding: DecodingSettings = DecodingSettings()
     xla: bool = False
 
     def predictor(self) -> Predictor:
         """Decodes sources."""
-        return Predictor(self.encoder, self.decoder, self.codecs, self.n_steps, xla=self.xla)
+        return Predictor(self.encoder, self.decoder, self.codecs, self.n_steps, self.decoding, xla=self.xla)
 
 
 class TokenEvaluation:
@@ -79,7 +83,7 @@ class TokenEvaluation:
             pairs.target,
             predictions.sequences,
             predictions.log_probability,
-            self._are_right(pairs.target, predictions),
+            count_tokens(pairs.target, predictions.sequences, self._vocabulary.unknown)[1],
             _count_unknown(pairs.source, self._codecs),
             _are_outside(pairs.source, self._codecs),
         )
@@ -124,14 +128,6 @@ class TokenEvaluation:
         if self._vocabulary.kind != "integers" or self._vocabulary.names:
             return text
         return text.strip("[]").replace(",", "")
-
-    def _are_right(self, references: Sequences, predictions: Predictions) -> NDArray[np.bool_]:
-        answers = predictions.sequences
-        width = max(references.longest, answers.longest)
-        same: NDArray[np.bool_] = (references.padded(width) == answers.padded(width)).all(axis=1)
-        same &= references.lengths == answers.lengths
-        unknown = self._vocabulary.unknown
-        return same if unknown is None else same & ~_have(references, unknown)
 
 
 class VectorEvaluation:
@@ -202,12 +198,6 @@ class VectorEvaluation:
     def mistakes(self) -> dict[str, Any]:
         """Nothing: a vector is not right or wrong."""
         return {}
-
-
-def _have(sequences: Sequences, token: int) -> NDArray[np.bool_]:
-    found = np.zeros(len(sequences), np.bool_)
-    found[_rows_with(sequences, token)] = True
-    return found
 
 
 def _count_unknown(source: Sequences, codecs: Codecs) -> NDArray[np.int64] | None:

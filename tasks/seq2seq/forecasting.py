@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.errors import DataError, Seq2SeqError, TrainingError
+from tasks.seq2seq.counts import Reals, VectorCounts, error_sums, finite
+from tasks.seq2seq.errors import DataError, TrainingError
 from tasks.seq2seq.hashing import Hashes, row_hashes
 from tasks.seq2seq.scoring import HashCounts
 from tasks.seq2seq.sequences import Sequences
-
-Reals = NDArray[np.float64]
 
 SIGNIFICANT_DIGITS = 6
 _NEIGHBOUR_ROWS, _NEIGHBOUR_CANDIDATES = 1024, 4096
@@ -58,7 +57,7 @@ class VectorScorer:
         self._scale = scale
         self._n = 0
         # Sums over rows of absolute, squared and symmetric percentage errors, horizon x features each.
-        self._absolute = self._squared = self._percentage = np.zeros((0, 0))
+        self._sums = np.zeros((3, 0, 0))
         # Of each baseline, the sums of absolute errors over the rows that have it: the model's, the baseline's.
         self._against: dict[str, tuple[Reals, Reals]] = {}
         self._references, self._predictions = HashCounts(), HashCounts()
@@ -80,12 +79,12 @@ class VectorScorer:
             DataError: if a reference or a baseline is not finite.
             ValueError: if shapes differ.
         """
-        shape = (len(references), *(self._absolute.shape if self._n else references.shape[1:]))
-        truth = self._finite("reference", references, shape, DataError)
-        forecast = self._finite("prediction", predictions, shape, TrainingError)
+        shape = (len(references), *(self._sums.shape[1:] if self._n else references.shape[1:]))
+        truth = finite("reference", references, shape, DataError, self._n)
+        forecast = finite("prediction", predictions, shape, TrainingError, self._n)
         baselines = {"naive": naive, "seasonal_naive": seasonal_naive, "mean": mean}
         given = {
-            name: self._finite(f"{name} baseline", values, shape, DataError)
+            name: finite(f"{name} baseline", values, shape, DataError, self._n)
             for name, values in baselines.items()
             if values is not None
         }
@@ -93,16 +92,11 @@ class VectorScorer:
             self._add(truth, forecast, given)
 
     def _add(self, truth: Reals, forecast: Reals, baselines: dict[str, Reals]) -> None:
-        error = np.abs(truth - forecast)
-        if not self._n:
-            self._absolute, self._squared, self._percentage = np.zeros((3, *truth.shape[1:]))
-        self._absolute += error.sum(axis=0)
-        self._squared += np.square(error).sum(axis=0)
-        self._percentage += _symmetric_percentage(truth, forecast).sum(axis=0)
+        sums = error_sums(truth, forecast)
+        self._sums = self._sums + sums if self._n else sums
         for name, baseline in baselines.items():
             model_sum, baseline_sum = self._against.get(name, (0.0, 0.0))
-            added = np.abs(truth - baseline).sum(axis=0)
-            self._against[name] = model_sum + error.sum(axis=0), baseline_sum + added
+            self._against[name] = model_sum + sums[0], baseline_sum + np.abs(truth - baseline).sum(axis=0)
         self._references.add(_vector_hashes(truth))
         self._predictions.add(_vector_hashes(forecast))
         self._n += len(truth)
@@ -110,23 +104,21 @@ class VectorScorer:
     def scores(self) -> VectorScores:
         """The scores of all that was added."""
         n = max(self._n, 1)
+        absolute, squared, percentage = self._sums
         naive = self._against.get("naive")
         return VectorScores(
-            n_evaluated=self._n,
-            mae=_mean(self._absolute) / n,
-            rmse=float(np.sqrt(_mean(self._squared) / n)),
-            smape=_mean(self._percentage) / n,
+            **VectorCounts.of_sums(self._n, self._sums).rates(),
             mase=self._mase(),
             relative_mae_naive=_relative(naive),
             relative_mae_seasonal_naive=_relative(self._against.get("seasonal_naive")),
             relative_mae_mean=_relative(self._against.get("mean")),
-            mae_by_step=(self._absolute.mean(axis=1) / n).tolist() if self._n else [],
-            rmse_by_step=np.sqrt(self._squared.mean(axis=1) / n).tolist() if self._n else [],
-            smape_by_step=(self._percentage.mean(axis=1) / n).tolist() if self._n else [],
+            mae_by_step=(absolute.mean(axis=1) / n).tolist() if self._n else [],
+            rmse_by_step=np.sqrt(squared.mean(axis=1) / n).tolist() if self._n else [],
+            smape_by_step=(percentage.mean(axis=1) / n).tolist() if self._n else [],
             relative_mae_naive_by_step=None
             if naive is None
             else [_relative(sums) for sums in zip(*naive, strict=True)],
-            mae_by_feature=(self._absolute.mean(axis=0) / n).tolist() if self._n else [],
+            mae_by_feature=(absolute.mean(axis=0) / n).tolist() if self._n else [],
             distinct_predictions=self._predictions.n_distinct,
             distinct_references=self._references.n_distinct,
             majority_baseline=self._references.highest / n,
@@ -135,19 +127,7 @@ class VectorScorer:
     def _mase(self) -> float | None:
         if not self._n or self._scale is None or not (self._scale > 0).all():
             return None
-        return float((self._absolute.mean(axis=0) / self._n / self._scale).mean())
-
-    def _finite(self, name: str, values: NDArray[Any], shape: tuple[int, ...], error: type[Seq2SeqError]) -> Reals:
-        if values.ndim != 3 or values.shape != shape:  # noqa: PLR2004 - rows, horizon, features
-            raise ValueError(f"a {name} of shape {values.shape}, expected (n, horizon, features) = {shape}")
-        result = values.astype(np.float64)
-        bad = ~np.isfinite(result).all(axis=(1, 2))
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            value = result[row][~np.isfinite(result[row])][0]
-            advice = "; lower training.learning_rate" if error is TrainingError else ""
-            raise error(f"the {name} of row {self._n + row} holds {value}, expected finite numbers only{advice}")
-        return result
+        return float((self._sums[0].mean(axis=0) / self._n / self._scale).mean())
 
 
 class NaiveScale:
@@ -174,13 +154,6 @@ class NaiveScale:
     def scale(self) -> Reals:
         """The mean so far, `(features,)`; 0 where no series is longer than the season, `(0,)` before any came."""
         return np.zeros(0) if self._sum is None else self._sum / max(self._count, 1)
-
-
-def in_sample_naive_mae(series: NDArray[Any], season: int = 1) -> Reals:
-    """The scale of one series `(time, features)`, `(features,)`; 0 if it is no longer than the season."""
-    scale = NaiveScale(season)
-    scale.add(Sequences.of_rows(series[None]))
-    return scale.scale()
 
 
 def naive_forecast(history: NDArray[Any], horizon: int) -> NDArray[Any]:
@@ -273,11 +246,6 @@ def _unit(vectors: NDArray[Any]) -> Reals:
     return np.where(directed, vectors, 0.0) / np.where(directed, length, 1.0)
 
 
-def _symmetric_percentage(truth: Reals, forecast: Reals) -> Reals:
-    size = np.abs(truth) + np.abs(forecast)
-    return 200.0 * np.abs(truth - forecast) / np.where(size > 0, size, 1.0)
-
-
 def _vector_hashes(rows: Reals) -> Hashes:
     """Hashes of rows `(n, horizon, features)` that agree to 6 significant digits, `(n,) uint64`."""
     with np.errstate(divide="ignore"):
@@ -293,7 +261,3 @@ def _relative(sums: tuple[Any, Any] | None) -> float | None:
     if sums is None or not np.sum(sums[1]):
         return None
     return float(np.sum(sums[0]) / np.sum(sums[1]))
-
-
-def _mean(sums: Reals) -> float:
-    return float(sums.mean()) if sums.size else 0.0

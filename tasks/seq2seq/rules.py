@@ -205,7 +205,7 @@ def check_experiment(raw: Mapping[str, Any]) -> Experiment:
         sections = {name: getattr(experiment, name) for name in Experiment.model_fields}
     except ValidationError as error:
         experiment = None
-        faults += [_fault(detail) for detail in error.errors()]
+        faults += section_faults(error, Experiment)
         sections = _sections_that_validate(raw)
     for rule in RULES:
         faults += rule(sections)
@@ -225,26 +225,31 @@ def _sections_that_validate(raw: Mapping[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def _fault(detail: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def section_faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """What pydantic found in raw settings of `model`, each a sentence with the key."""
+    return [_fault(detail, model) for detail in error.errors()]
+
+
+def _fault(detail: Any, root: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     # A discriminated union puts its tag into the location: data.synthetic.n_in is data.n_in to the user.
     path = [str(part) for part in detail["loc"]]
     tagged = len(path) > 1 and path[0] == "data" and path[1] in ("synthetic", "files")
     tag = path.pop(1) if tagged else None
     key = ".".join(path)
     if detail["type"] == "extra_forbidden":
-        known = _known_keys(path[:-1], tag)
+        known = _known_keys(root, path[:-1], tag)
         return f"{key} is no setting{nearest(path[-1], known)}; known here are {', '.join(known)}"
     if detail["type"] == "missing":
         return f"{key} is required"
     return f"{key}: {detail['msg']} (got {detail['input']!r})"
 
 
-def _known_keys(path: list[str], tag: str | None) -> list[str]:
+def _known_keys(root: type[BaseModel], path: list[str], tag: str | None) -> list[str]:
     """The settings of the section that `path` leads to; `tag` tells which kind of data it is."""
     sections: dict[str, type[BaseModel]] = {"synthetic": SyntheticData, "files": FilesData}
-    model: Any = Experiment
+    model: Any = root
     if path:
-        model = sections[tag] if tag else Experiment.model_fields[path[0]].annotation
+        model = sections[tag] if tag else root.model_fields[path[0]].annotation
     return list(getattr(model, "model_fields", ()))
 
 
@@ -259,4 +264,4 @@ def check_section(model: type[BaseModel], raw: Mapping[str, Any]) -> BaseModel:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError("\n".join(_fault(detail) for detail in error.errors())) from error
+        raise SettingsError("\n".join(section_faults(error, model))) from error

@@ -9,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from tasks.seq2seq.counts import TokenCounts, compare_tokens, in_blocks, share
 from tasks.seq2seq.hashing import Hashes, mix, sequence_hashes
-from tasks.seq2seq.metrics import Interval, wilson_interval
-from tasks.seq2seq.sequences import Rows, Sequences
+from tasks.seq2seq.metrics import Interval
+from tasks.seq2seq.sequences import Sequences
 
 N_POSITIONS = 200
 # Beyond these, the rarest half is forgotten: commonest pairs stay right, their counts become lower bounds.
 MAX_PAIRS = 100_000
 MAX_PAIR_TOKENS = 1 << 24
-# Rows scored at once: keeps the temporary arrays small, whatever a caller adds.
-BLOCK_ROWS = 8192
-# No content id is negative: what the vocabulary does not know equals no prediction.
-_NEVER_RIGHT = -1
 _NO_TOKEN = -1
 
 Confusion = tuple[int | None, int | None]
@@ -95,8 +92,7 @@ class TokenScorer:
 
     def __init__(self, unknown: int | None = None, n_confusions: int = 20, *, vocabulary_size: int) -> None:
         self._unknown, self._n_confusions = unknown, n_confusions
-        self._n = self._n_correct = self._n_edits = self._n_positions = self._n_right = 0
-        self._n_reference_tokens = self._n_predicted_tokens = 0
+        self._counts = TokenCounts()
         self._having_position, self._right_at_position = np.zeros((2, N_POSITIONS), np.int64)
         self._teacher_forced: tuple[int, int] | None = None  # right, of how many
         self._references, self._predictions = HashCounts(), HashCounts()
@@ -116,34 +112,27 @@ class TokenScorer:
         Raises:
             ValueError: if the two differ in number, or an id is outside the vocabulary.
         """
-        if len(references) != len(predictions):
-            raise ValueError(f"expected one prediction a reference: {len(references)} and {len(predictions)} came")
-        for first in range(0, len(references), BLOCK_ROWS):
-            last = min(first + BLOCK_ROWS, len(references))
-            self._add_block(self._of_vocabulary(references, first, last), self._of_vocabulary(predictions, first, last))
+        for asked, given in in_blocks(references, predictions):
+            self._check(asked)
+            self._check(given)
+            self._add_block(asked, given)
         if teacher_forced is not None:
             right, total = self._teacher_forced or (0, 0)
             self._teacher_forced = right + teacher_forced[0], total + teacher_forced[1]
 
     def scores(self) -> TokenScores:
         """The scores of all that was added."""
-        reached = self._having_position > 0
+        counts, reached = self._counts, self._having_position > 0
         return TokenScores(
-            n_evaluated=self._n,
-            n_correct=self._n_correct,
-            sequence_accuracy=_share(self._n_correct, self._n),
-            sequence_accuracy_interval=wilson_interval(self._n_correct, self._n),
-            # Empty predictions of empty references are all right, without a position to show it.
-            token_accuracy=_share(self._n_right, self._n_positions) if self._n_positions else float(self._n > 0),
+            **counts.rates(),
             accuracy_by_position=(self._right_at_position[reached] / self._having_position[reached]).tolist(),
-            edit_distance=_share(self._n_edits, self._n),
-            token_error_rate=self._n_edits / self._n_reference_tokens if self._n_reference_tokens else None,
+            edit_distance=share(counts.n_edits, counts.n),
             distinct_predictions=self._predictions.n_distinct,
             distinct_references=self._references.n_distinct,
-            majority_baseline=_share(self._references.highest, self._n),
-            teacher_forced_token_accuracy=None if self._teacher_forced is None else _share(*self._teacher_forced),
-            mean_reference_length=_share(self._n_reference_tokens, self._n),
-            mean_predicted_length=_share(self._n_predicted_tokens, self._n),
+            majority_baseline=share(self._references.highest, counts.n),
+            teacher_forced_token_accuracy=None if self._teacher_forced is None else share(*self._teacher_forced),
+            mean_reference_length=share(counts.n_reference_tokens, counts.n),
+            mean_predicted_length=share(counts.n_predicted_tokens, counts.n),
         )
 
     def wrong_predictions(self) -> list[tuple[Tokens, Tokens, int]]:
@@ -187,29 +176,15 @@ class TokenScorer:
         cells = [counts.get((expected, predicted), 0) for expected in ids for predicted in ids]
         return np.array(cells, np.int64).reshape(len(ids), len(ids))
 
-    def _of_vocabulary(self, sequences: Sequences, first: int, last: int) -> Sequences:
-        part = sequences.part(first, last)
-        values = part.values[part.offsets[0] : part.offsets[-1]].astype(np.int32, copy=False)
-        size = len(self._reference_ids)
+    def _check(self, sequences: Sequences) -> None:
+        values, size = sequences.values, len(self._reference_ids)
         if values.size and not 0 <= np.min(values) <= np.max(values) < size:
             outside = values[(values < 0) | (values >= size)][0]
             raise ValueError(f"id {outside} is outside the vocabulary (0..{size - 1})")
-        return Sequences.of_lengths(values, part.lengths)
 
     def _add_block(self, references: Sequences, predictions: Sequences) -> None:
-        asked = references.values
-        if self._unknown is not None:
-            asked = np.where(asked == self._unknown, np.int32(_NEVER_RIGHT), asked)
-        answers = Sequences(asked, references.offsets)
-        rows, positions = _right_tokens(answers, predictions)
-        longer = np.maximum(references.lengths, predictions.lengths)
-        whole = np.bincount(rows, minlength=len(references)) == longer
-        self._n += len(references)
-        self._n_correct += int(whole.sum())
-        self._n_positions += int(longer.sum())
-        self._n_right += len(rows)
-        self._n_reference_tokens += references.n_steps
-        self._n_predicted_tokens += predictions.n_steps
+        answers, whole, positions, counts = compare_tokens(references, predictions, self._unknown)
+        self._counts += counts
         self._having_position += (references.lengths[:, None] > np.arange(N_POSITIONS)).sum(axis=0)
         self._right_at_position += np.bincount(positions[positions < N_POSITIONS], minlength=N_POSITIONS)
         self._references.add(_hashes(references))
@@ -224,7 +199,7 @@ class TokenScorer:
             for edit in _edits(references[row].tolist(), answers[row].tolist(), predictions[row].tolist())
         ]
         missed = np.array([expected for expected, _ in edits if expected != _NO_TOKEN], np.int64)
-        self._n_edits += len(edits)
+        self._counts += TokenCounts(n_edits=len(edits))
         self._missed_ids += np.bincount(missed, minlength=len(self._missed_ids))
         self._confusions.update(edits)
         self._confusions = _pruned(self._confusions, MAX_PAIRS)
@@ -261,21 +236,6 @@ def corpus_chrf(references: list[str], predictions: list[str]) -> float:
     return min(float(sacrebleu.corpus_chrf(predictions, [references]).score), 100.0) if references else 0.0
 
 
-def _right_tokens(answers: Sequences, predictions: Sequences) -> tuple[Rows, Rows]:
-    """The row and the position of each right token, `(n_right,) int64` each."""
-    common = np.minimum(answers.lengths, predictions.lengths)
-    rows = np.repeat(np.arange(len(answers)), common)
-    positions = _positions(common)
-    expected = answers.values[answers.offsets[rows] + positions]
-    right = expected == predictions.values[predictions.offsets[rows] + positions]
-    return rows[right], positions[right]
-
-
-def _positions(lengths: Rows) -> Rows:
-    """0, 1, ... of each sequence, end to end, `(lengths.sum(),) int64`."""
-    return np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-
-
 def _edits(expected: list[int], answer: list[int], predicted: list[int]) -> list[tuple[int, int]]:
     """Expected and predicted id of each edit of a shortest alignment of `answer`, which is `expected` as it counts."""
     edits: list[Any] = Levenshtein.editops(answer, predicted).as_list()
@@ -293,10 +253,6 @@ def _pruned(counter: Counter[_Key], limit: int) -> Counter[_Key]:
 def _optional(pair: tuple[int, int]) -> Confusion:
     expected, predicted = pair
     return None if expected == _NO_TOKEN else expected, None if predicted == _NO_TOKEN else predicted
-
-
-def _share(part: int, total: int) -> float:
-    return part / total if total else 0.0
 
 
 def _hashes(sequences: Sequences) -> Hashes:

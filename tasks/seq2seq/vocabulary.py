@@ -101,6 +101,12 @@ class Vocabulary:
     def _sorted(self) -> Integers:
         return np.array(self.symbols, np.int64)
 
+    def knows(self, values: Integers) -> NDArray[np.bool_]:
+        """Which integers are symbols, the same shape."""
+        place = np.minimum(np.searchsorted(self._sorted, values), len(self.symbols) - 1)
+        known: NDArray[np.bool_] = self._sorted[place] == values
+        return known
+
     def encode(self, values: NDArray[Any]) -> Ids:
         """Ids of integers or of code points, the same shape, int32; a value that is no symbol becomes `unknown`.
 

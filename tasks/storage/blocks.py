@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -62,16 +63,25 @@ class Block(NamedTuple):
         rows: `(n,) int64`, the 1-based record number of each row of the table.
         table: n rows, one column for each of the layout's, in that order.
         rejects: rows in between that the format itself makes unusable.
+        kept: the same n rows with all columns of the file, where they were asked for.
     """
 
     rows: NDArray[np.int64]
     table: pa.Table
     rejects: list[Reject]
+    kept: pa.Table | None = None
 
 
 def to_table(columns: Sequence[pa.Array], layout: Layout) -> pa.Table:
     """A table of the layout's columns, which may name one column twice."""
     return pa.Table.from_arrays(list(columns), names=layout.names)
+
+
+def to_kept(columns: Sequence[pa.Array | pa.ChunkedArray], schema: pa.Schema, n: int) -> pa.Table:
+    """A table of n rows with exactly this schema, even if it has no column."""
+    if not len(schema):
+        return pa.table({"": pa.nulls(n)}).select([])
+    return pa.Table.from_arrays(list(columns), schema=schema)
 
 
 def split_block(block: Block) -> Iterator[Block]:
@@ -81,14 +91,17 @@ def split_block(block: Block) -> Iterator[Block]:
         if block.rejects:
             yield block
         return
-    step = max(1, min(BLOCK_ROWS, n * BLOCK_BYTES // max(block.table.nbytes, 1)))
+    kept = block.kept
+    size = block.table.nbytes + (0 if kept is None else kept.nbytes)
+    step = max(1, min(BLOCK_ROWS, n * BLOCK_BYTES // max(size, 1)))
     numbers = np.array([reject.row for reject in block.rejects], dtype=np.int64)
     first_reject = 0
     for first in range(0, n, step):
         rows = block.rows[first : first + step]
         is_last = first + step >= n
         end = len(numbers) if is_last else int(np.searchsorted(numbers, rows[-1]))
-        yield Block(rows, block.table.slice(first, step), block.rejects[first_reject:end])
+        part = None if kept is None else kept.slice(first, step)
+        yield Block(rows, block.table.slice(first, step), block.rejects[first_reject:end], part)
         first_reject = end
 
 
@@ -99,8 +112,29 @@ def check_names(path: str, there: Sequence[str], layout: Layout) -> None:
             found = "twice" if name in there else "not"
             raise DataError(
                 f"{path}: column {name!r} is {found} there, expected once; the columns are {listed(there)}; "
-                "name yours with data.source and data.target"
+                f"name yours with {settings_of(layout)}"
             )
+
+
+def check_unique(path: str, names: Sequence[str]) -> None:
+    """Refuses columns of one name, of which an output could keep one only."""
+    for name, n in Counter(names).most_common(1):
+        if n > 1:
+            raise DataError(
+                f"{path}: column {name!r} is there {n} times, expected once, as all columns are kept; rename it; "
+                f"the columns are {listed(names)}"
+            )
+
+
+def settings_of(layout: Layout) -> str:
+    """The settings that name the layout's columns."""
+    sides = dict.fromkeys(layout.sides[: len(layout.columns)])
+    return " and ".join(f"data.{side}" for side in sides)
+
+
+def has_changed(path: str) -> DataError:
+    """The error of a file that is not what it was when its reading began."""
+    return DataError(f"{path} changed while it was read; run again when its writer has finished")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.settings import Experiment
 from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import write_json
+from tasks.storage.atomic import read_json, write_json
 from tasks.storage.datasets import SideFacts, read_codecs
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Store
@@ -149,6 +150,35 @@ def save_decode(folder: Path, encoder: keras.Model, decoder: keras.Model, codecs
     module.models = [encoder, decoder]  # so that the weights are saved
     module.serve = tf.function(serve, input_signature=[tf.TensorSpec(source.shape, source.dtype, name="source")])
     tf.saved_model.save(module, str(folder / "saved_model"), signatures=module.serve)
+
+
+def read_experiment(handle: Handle) -> Experiment:
+    """The experiment that a bundle was made by.
+
+    Raises:
+        ArtifactError: this version of the project does not know its settings.
+    """
+    try:
+        return Experiment.model_validate(read_json(handle.path / "bundle.json")["experiment"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"{handle.path} was made with settings that this version of the project does not know; train it again "
+            f"({error})"
+        ) from error
+
+
+def check_bundle(handle: Handle) -> None:
+    """Proves that this version of the project can read a bundle, without loading its models.
+
+    Raises:
+        ArtifactError: it cannot.
+    """
+    read_experiment(handle)
+    try:
+        BundleFacts.model_validate(handle.facts)
+        read_codecs(handle.path)
+    except (OSError, ValueError, KeyError, DataError) as error:
+        raise ArtifactError(f"{handle.path} holds no bundle that this version of the project knows: {error}") from error
 
 
 def load_bundle(handle: Handle, store: Store) -> Bundle:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import types
 
 from tasks.seq2seq.errors import DataError
+from tasks.storage.arrow_columns import CheckedColumn, can_be_kept, check_column, kept_type, row_content
 from tasks.storage.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -23,7 +22,9 @@ from tasks.storage.blocks import (
     Layout,
     Reject,
     check_names,
+    check_unique,
     split_block,
+    to_kept,
     to_table,
 )
 from tasks.storage.inputs import InputFile
@@ -51,19 +52,55 @@ def check(file: InputFile, layout: Layout) -> None:
                 f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]} for the encoding {kind}"
             )
     if not has_rows:
-        raise DataError(f"{file.path} has no rows, expected pairs of sequences")
+        raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
 
-def read(file: InputFile, layout: Layout) -> Iterator[Block]:
+def count(file: InputFile) -> int | None:
+    """The rows of all row groups or batches, by their metadata; None of an Arrow stream, which has none."""
+    with file.open_file() as opened:
+        if file.format == "parquet":
+            return int(pq.ParquetFile(opened).metadata.num_rows)
+        return None if _is_stream(opened) else _count_arrow(file)
+
+
+def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
+    """Whether the schema has the column."""
+    return str(column) in _schema(file).names
+
+
+def columns(file: InputFile, _layout: Layout) -> pa.Schema:
+    """The schema without metadata, each type as `kept_type` says."""
+    schema = _schema(file)
+    check_unique(file.path, schema.names)
+    return pa.schema(
+        [pa.field(field.name, kept_type(field.type), field.nullable) for field in schema if can_be_kept(field.type)]
+    )
+
+
+def left_out(file: InputFile, _layout: Layout) -> list[str]:
+    """The columns of types that no output can hold."""
+    return [field.name for field in _schema(file) if not can_be_kept(field.type)]
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
     """Streams the rows; those whose text is no UTF-8 are rejects."""
     first = 1
+    names = list(dict.fromkeys(layout.names)) if kept is None else kept.names
+    batches_of = _parquet_batches if file.format == "parquet" else _arrow_batches
     with file.open_file() as opened:
-        batches = _parquet_batches(opened, layout) if file.format == "parquet" else _arrow_batches(opened, layout)
+        batches = batches_of(opened, names)
         for batch in batches:
+            checked = {name: check_column(batch.column(name)) for name in names}
             for start in range(0, batch.num_rows, BLOCK_ROWS):
-                piece = batch.slice(start, BLOCK_ROWS)
-                yield from split_block(_to_block(file, layout, piece, first))
-                first += piece.num_rows
+                piece = {name: column.slice(start, BLOCK_ROWS) for name, column in checked.items()}
+                n = min(BLOCK_ROWS, batch.num_rows - start)
+                yield from split_block(_to_block(file, layout, piece, np.arange(first, first + n), kept))
+                first += n
+
+
+def _schema(file: InputFile) -> pa.Schema:
+    with file.open_file() as opened:
+        return _look(file, opened)[0]
 
 
 def _look(file: InputFile, opened: Any) -> tuple[pa.Schema, bool]:  # noqa: ANN401 - pyarrow ships no types
@@ -75,9 +112,12 @@ def _look(file: InputFile, opened: Any) -> tuple[pa.Schema, bool]:  # noqa: ANN4
         _check_stream_end(file, opened)
         stream = pa.ipc.open_stream(opened)
         return stream.schema, any(batch.num_rows for batch in stream)
-    schema = pa.ipc.open_file(opened).schema
+    return pa.ipc.open_file(opened).schema, _count_arrow(file) > 0
+
+
+def _count_arrow(file: InputFile) -> int:
     # The dataset counts by the batches' metadata, their bodies are not read.
-    return schema, ds.dataset(file.path, format="ipc", filesystem=file.filesystem).count_rows() > 0
+    return int(ds.dataset(file.path, format="ipc", filesystem=file.filesystem).count_rows())
 
 
 def _is_stream(opened: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
@@ -95,10 +135,11 @@ def _check_stream_end(file: InputFile, opened: Any) -> None:  # noqa: ANN401 - p
         raise DataError(f"{file.path} is no Arrow file, or a stream cut short: its end-of-stream marker is not there")
 
 
-def _parquet_batches(opened: Any, layout: Layout) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - as above
+def _parquet_batches(opened: Any, names: list[str]) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - as above
     # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
     parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True)
-    columns = list(dict.fromkeys(layout.names))
+    # A name is a prefix to pyarrow: `a` means `a.b` too, which may be a column of its own.
+    columns = None if names == parquet.schema_arrow.names else names
     n_rows = 0
     for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=columns, use_threads=False):
         n_rows += batch.num_rows
@@ -107,26 +148,33 @@ def _parquet_batches(opened: Any, layout: Layout) -> Iterator[pa.RecordBatch]:  
         raise pa.ArrowInvalid(f"{parquet.metadata.num_rows} rows are announced, {n_rows} are there")
 
 
-def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
+def _batch_rows(parquet: pq.ParquetFile, columns: list[str] | None) -> int:
     """How many rows are some `BLOCK_BYTES`, by the metadata and, as dictionaries hide sizes, by a sample."""
     metadata = parquet.metadata
     row_bytes = 1.0
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
         leaves = [group.column(j) for j in range(group.num_columns)]
-        size = sum(leaf.total_uncompressed_size for leaf in leaves if leaf.path_in_schema.split(".")[0] in columns)
+        if columns is not None:
+            leaves = [leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in columns]
+        size = sum(leaf.total_uncompressed_size for leaf in leaves)
         row_bytes = max(row_bytes, size / max(group.num_rows, 1))
     sample = next(parquet.iter_batches(_SAMPLED_ROWS, columns=columns, use_threads=False), None)
     if sample is not None:
-        row_bytes = max(row_bytes, sample.nbytes / max(sample.num_rows, 1))
+        row_bytes = max(row_bytes, sum(map(_row_bytes, sample.columns)))
     return max(1, min(BLOCK_ROWS, int(BLOCK_BYTES / row_bytes)))
 
 
-def _arrow_batches(opened: Any, layout: Layout) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - as above
+def _row_bytes(column: pa.Array) -> float:
+    """The bytes of a row; of a dictionary, which is as large with a few rows, what its values would take."""
+    return float(_without_dictionary(column).nbytes / max(len(column), 1))
+
+
+def _arrow_batches(opened: Any, names: list[str]) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - as above
     is_stream = _is_stream(opened)
     schema = (pa.ipc.open_stream if is_stream else pa.ipc.open_file)(opened).schema
     opened.seek(0)
-    options = pa.ipc.IpcReadOptions(included_fields=sorted({schema.names.index(name) for name in layout.names}))
+    options = pa.ipc.IpcReadOptions(included_fields=sorted({schema.names.index(name) for name in names}))
     if is_stream:
         yield from pa.ipc.open_stream(opened, options=options)
         return
@@ -135,65 +183,30 @@ def _arrow_batches(opened: Any, layout: Layout) -> Iterator[pa.RecordBatch]:  # 
         yield reader.get_batch(i)
 
 
-def _to_block(file: InputFile, layout: Layout, batch: pa.RecordBatch, first: int) -> Block:
-    stored = [batch.column(name) for name in layout.names]
-    columns = [_without_text(column) for column in stored]
-    is_bad = np.zeros(batch.num_rows, dtype=bool)
-    for column, original in zip(columns, stored, strict=True):
-        # A damaged Arrow file would otherwise be read beyond its buffers.
-        column.validate(full=True)
-        is_bad |= _invalid_utf8(column, _text_type(original.type))
-    rows = np.arange(first, first + batch.num_rows, dtype=np.int64)
+def _to_block(
+    file: InputFile,
+    layout: Layout,
+    piece: dict[str, CheckedColumn],
+    rows: NDArray[np.int64],
+    kept: pa.Schema | None,
+) -> Block:
+    is_bad = np.zeros(len(rows), dtype=bool)
+    for column in piece.values():
+        if column.is_bad is not None:
+            is_bad |= column.is_bad
+    shown = layout.names if kept is None else kept.names
     rejects = [
-        Reject(file.name, int(rows[i]), "invalid_utf8", _content(layout, columns, int(i)))
-        for i in np.flatnonzero(is_bad)
+        Reject(file.name, int(rows[i]), "invalid_utf8", row_content(shown, [piece[name].values for name in shown], i))
+        for i in np.flatnonzero(is_bad).tolist()
     ]
-    good = pa.array(~is_bad)
-    if rejects:
-        columns = [column.filter(good) for column in columns]
-    texts = [column.cast(_text_type(original.type)) for column, original in zip(columns, stored, strict=True)]
-    return Block(rows[~is_bad], to_table(texts, layout), rejects)
+    good = {name: column.take(~is_bad) for name, column in piece.items()}
+    wanted = [_without_dictionary(good[name]) for name in layout.names]
+    block = Block(rows[~is_bad], to_table(wanted, layout), rejects)
+    return block if kept is None else block._replace(kept=to_kept(list(good.values()), kept, len(block.rows)))
 
 
-def _invalid_utf8(column: pa.Array, text_type: pa.DataType) -> NDArray[np.bool_]:
-    """Which rows hold text that is none, `(n,)`; rows are looked at one by one only if there are any."""
-    is_bad = np.zeros(len(column), dtype=bool)
-    try:
-        column.cast(text_type)
-    except pa.ArrowInvalid:
-        is_list = _is_list(column.type)
-        owners = pc.list_parent_indices(column).to_numpy() if is_list else np.arange(len(column))
-        values = pc.list_flatten(column) if is_list else column
-        bad_values = [not _is_utf8(value) for value in values.to_pylist()]
-        is_bad[owners[np.array(bad_values, dtype=bool)]] = True
-    return is_bad
-
-
-def _is_utf8(value: bytes | None) -> bool:
-    try:
-        (value or b"").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _content(layout: Layout, columns: list[pa.Array], i: int) -> str:
-    def readable(value: Any) -> Any:  # noqa: ANN401 - what a cell may hold
-        if isinstance(value, list):
-            return [readable(item) for item in value]
-        return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
-
-    row = {name: readable(column[i].as_py()) for name, column in zip(layout.names, columns, strict=True)}
-    return json.dumps(row, ensure_ascii=False, default=str)
-
-
-def _without_text(column: pa.Array) -> pa.Array:
-    """The same with text as bytes, which no function refuses, and with dictionaries decoded."""
-    if types.is_dictionary(column.type):
-        values = column.dictionary.cast(_bytes_type(_text_type(column.type)))
-        return pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
-    wanted = _bytes_type(_text_type(column.type))
-    return column if column.type == wanted else column.cast(wanted)
+def _without_dictionary(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if types.is_dictionary(column.type) else column
 
 
 def _fits(found: pa.DataType, kind: Kind) -> bool:
@@ -219,27 +232,3 @@ def _is_plain_text(found: pa.DataType) -> bool:
 
 def _is_text(found: pa.DataType) -> bool:
     return _is_plain_text(found.value_type if types.is_dictionary(found) else found)
-
-
-def _text_type(stored: pa.DataType) -> pa.DataType:
-    """What a column is in the table: dictionaries and views of text become text, all else stays."""
-    if types.is_dictionary(stored):
-        return _text_type(stored.value_type)
-    if types.is_string_view(stored):
-        return pa.large_string()
-    return _with_values(stored, _text_type(stored.value_type)) if _is_list(stored) else stored
-
-
-def _bytes_type(text: pa.DataType) -> pa.DataType:
-    if _is_list(text):
-        return _with_values(text, _bytes_type(text.value_type))
-    return {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(text, text)
-
-
-def _with_values(kind: pa.DataType, values: pa.DataType) -> pa.DataType:
-    """A type of list as it is, of other values."""
-    if values == kind.value_type:
-        return kind
-    if types.is_fixed_size_list(kind):
-        return pa.list_(values, kind.list_size)
-    return pa.large_list(values) if types.is_large_list(kind) else pa.list_(values)

@@ -17,8 +17,20 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.sequences import Sequences
 
 # Why a row cannot be used; a reject's reason is the side and one of these.
-FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH = range(10)
-REASONS = ("", "null", "null_inside", "type", "not_finite", "features", "utf8", "empty", "too_long", "length")
+FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN = range(11)
+REASONS = (
+    "",
+    "null",
+    "null_inside",
+    "type",
+    "not_finite",
+    "features",
+    "utf8",
+    "empty",
+    "too_long",
+    "length",
+    "unknown",
+)
 
 INTEGER = r"^[+-]?[0-9]{1,18}$"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?|(?i:nan|inf|infinity))$"
@@ -224,3 +236,35 @@ def _blame(reasons: Reasons, lengths: NDArray[np.int64], faults: Reasons, names:
     blamed = [int(faults[at[i]]) for i in first]
     named: Any = [names[fault] if names else fault for fault in blamed]
     reasons[rows] = np.where(reasons[rows] == FINE, named, reasons[rows])
+
+
+def to_array(sequences: Any, kind: str) -> pa.Array | pa.ChunkedArray:  # noqa: ANN401 - plain Python, numpy or Arrow
+    """Sequences of plain Python values, a numpy array or an Arrow array as a column that `to_column` takes.
+
+    Raises:
+        DataError: they are no sequences of this encoding.
+    """
+    expected = {
+        "integers": "lists of integers",
+        "characters": "strings",
+        "words": "strings, or lists of strings",
+        "vectors": "lists of numbers, or of lists of numbers",
+    }[kind]
+    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__len__"):
+        raise DataError(f"expected a list of {expected}, got {type(sequences).__name__}")
+    if isinstance(sequences, np.ndarray):
+        sequences = sequences.tolist()
+    try:
+        array = sequences if isinstance(sequences, pa.Array | pa.ChunkedArray) else pa.array(sequences)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(f"expected a list of {expected}; {str(error).splitlines()[0]}") from error
+    if pa.types.is_null(array.type):  # no sequence, or none but nulls
+        return pa.nulls(len(array), {"characters": pa.string(), "words": pa.string()}.get(kind, pa.list_(pa.int64())))
+    fits = (
+        _is_text(array.type)
+        if kind == "characters"
+        else _is_list(array.type) or (kind == "words" and _is_text(array.type))
+    )
+    if not fits:
+        raise DataError(f"expected a list of {expected}, got values of type {array.type}")
+    return array

@@ -7,7 +7,6 @@ file of one column they are missing values, but for those at its end.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,19 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.blocks import Block, Layout, Reject, check_names, listed, split_block, to_table
+from tasks.storage.arrow_columns import row_content
+from tasks.storage.blocks import (
+    Block,
+    Layout,
+    Reject,
+    check_names,
+    check_unique,
+    listed,
+    settings_of,
+    split_block,
+    to_kept,
+    to_table,
+)
 from tasks.storage.inputs import InputFile
 from tasks.storage.utf8 import STAND_INS, Utf8Stream, restored, valid_utf8
 
@@ -31,13 +42,30 @@ _END = "\0\x1a\0"
 def check(file: InputFile, layout: Layout) -> None:
     """Reads the first record, and whether there is another."""
     fields, has_more = _first_record(file, layout)
-    _check_fields(file, layout, fields)
+    _check_fields(file, layout, [restored(field) for field in fields])
     if layout.header and not has_more:
-        raise DataError(f"{file.path} has no rows, only a header; expected pairs of sequences")
+        raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
 
 
-def read(file: InputFile, layout: Layout) -> Iterator[Block]:
-    """Streams the wanted columns as large_string, never null; a record of another number of fields is a reject."""
+def has(file: InputFile, layout: Layout, column: str | int) -> bool:
+    """Whether the first record names the column, or has a field at its position."""
+    return str(column) in _names(layout, _first_record(file, layout)[0])
+
+
+def columns(file: InputFile, layout: Layout) -> pa.Schema:
+    """Text under the names of the header, or positions as names."""
+    names = _names(layout, _first_record(file, layout)[0])
+    check_unique(file.path, names)
+    return pa.schema([(name, pa.large_string()) for name in names])
+
+
+def left_out(_file: InputFile, _layout: Layout) -> list[str]:
+    """Nothing."""
+    return []
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    """Streams columns as large_string, never null; a record of another number of fields is a reject."""
     fields, _ = _first_record(file, layout)
     rejects: list[Reject] = []
 
@@ -52,17 +80,22 @@ def read(file: InputFile, layout: Layout) -> Iterator[Block]:
                 text,
                 read_options=_read_options(layout, [str(i) for i in range(len(fields))]),
                 parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
-                convert_options=_convert_options(layout),
+                convert_options=_convert_options(layout, fields, kept),
             )
-            yield from _blocks(file, layout, batches, rejects, text)
+            for block in _blocks(file, batches, rejects, blank_is_record=len(fields) == 1):
+                yield from split_block(_checked(file, layout, block, text, kept))
         except pa.ArrowInvalid as error:
             if "straddl" not in str(error):
                 raise
             raise DataError(_too_long(file, layout)) from error
 
 
+def _names(layout: Layout, fields: list[str]) -> list[str]:
+    return [restored(field) if layout.header else str(i) for i, field in enumerate(fields)]
+
+
 def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
-    """The fields of the first record, and whether there is another."""
+    """The fields of the first record, with stand-ins for what is no UTF-8, and whether there is another."""
     size = _FIRST_LOOK_BYTES
     data = b""
     with file.open_stream() as opened:
@@ -73,14 +106,14 @@ def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
             if n_more or (at_end and fields):
                 return fields, n_more > 0
             if at_end:
-                raise DataError(f"{file.path} has no rows, expected pairs of sequences")
+                raise DataError(f"{file.path} has no rows, expected rows of sequences")
             if size >= RECORD_BYTES:
                 raise DataError(_too_long(file, layout))
             size *= 4
 
 
 def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]:
-    """The first record of the data, of which the last may be cut, and the number of the others."""
+    """The first record of the data, of which the last may be cut, and the number of the others; with stand-ins."""
     rejected = []
 
     def count(row: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
@@ -96,7 +129,7 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
         parse_options=_parse_options(file, layout, count),
         convert_options=csv.ConvertOptions(check_utf8=False),
     )
-    return [restored(name) for name in table.schema.names], table.num_rows + len(rejected)
+    return table.schema.names, table.num_rows + len(rejected)
 
 
 def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
@@ -118,16 +151,16 @@ def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
         if not isinstance(column, int) or not 0 <= column < len(fields):
             raise DataError(
                 f"{file.path}: column {column!r} is not there; without a header columns are numbered, and there are "
-                f"{len(fields)} (0 to {len(fields) - 1}); number yours with data.source and data.target{hint}"
+                f"{len(fields)} (0 to {len(fields) - 1}); number yours with {settings_of(layout)}{hint}"
             )
 
 
 def _blocks(
     file: InputFile,
-    layout: Layout,
     batches: Any,  # noqa: ANN401 - pyarrow ships no types
     rejects: list[Reject],
-    text: Utf8Stream,
+    *,
+    blank_is_record: bool,
 ) -> Iterator[Block]:
     """Numbers the rows, with the rejects between them, and takes our own last record off again."""
     first = 1
@@ -135,7 +168,7 @@ def _blocks(
     for batch in batches:
         if batch.num_rows and previous is not None:
             block, first = _numbered(previous, rejects, first)
-            yield from split_block(_checked(file, layout, block, text))
+            yield block
         previous = batch if batch.num_rows else previous
     if previous is None or any(str(column[-1]) != _END for column in previous.columns):
         n_good = previous.num_rows if previous is not None else 0
@@ -144,15 +177,12 @@ def _blocks(
             'if quotes are content here, data.quote = "" turns quoting off'
         )
     block, _ = _numbered(previous, rejects, first)
-    n = len(block.rows) - 1 - _blank_at_end(block.table)
-    last = Block(block.rows[:n], block.table.slice(0, n), block.rejects)
-    yield from split_block(_checked(file, layout, last, text))
+    n = len(block.rows) - 1 - (_blank_at_end(block.table) if blank_is_record else 0)
+    yield Block(block.rows[:n], block.table.slice(0, n), block.rejects)
 
 
 def _blank_at_end(table: pa.Table) -> int:
     """Blank lines before our own record, which are the end of a file of one column and not missing values."""
-    if table.num_columns > 1:
-        return 0
     filled = pc.not_equal(table.column(0), "").to_numpy(zero_copy_only=False)[:-1]
     return len(filled) - 1 - int(np.flatnonzero(filled)[-1]) if filled.any() else len(filled)
 
@@ -174,22 +204,30 @@ def _good_rows(n: int, rejected: NDArray[np.int64], first: int) -> NDArray[np.in
     return order + first + np.searchsorted(good_before, order, side="right")
 
 
-def _checked(file: InputFile, layout: Layout, block: Block, text: Utf8Stream) -> Block:
-    """The block without the rows whose wanted columns hold bytes that are no UTF-8."""
-    columns = [block.table[name].combine_chunks() for name in layout.names]
-    if not text.has_stand_ins:
-        return Block(block.rows, to_table(columns, layout), block.rejects)
-    is_bad = np.zeros(len(block.rows), dtype=bool)
-    for column in columns:
-        is_bad |= pc.match_substring_regex(column, STAND_INS).to_numpy(zero_copy_only=False)
-    rejects = list(block.rejects)
-    for i in np.flatnonzero(is_bad):
-        row = {name: column[int(i)].as_py() for name, column in zip(layout.names, columns, strict=True)}
-        content = restored(json.dumps(row, ensure_ascii=False))
-        rejects.append(Reject(file.name, int(block.rows[i]), "invalid_utf8", content))
-    good = pa.array(~is_bad)
-    table = to_table([column.filter(good) for column in columns], layout)
-    return Block(block.rows[~is_bad], table, sorted(rejects, key=lambda reject: reject.row))
+def _checked(file: InputFile, layout: Layout, block: Block, text: Utf8Stream, kept: pa.Schema | None) -> Block:
+    """The block without the rows that hold bytes that are no UTF-8."""
+    names = _read_names(layout, kept)
+    table = block.table.rename_columns(names)
+    columns = {name: table[name].combine_chunks() for name in names}
+    rows, rejects = block.rows, block.rejects
+    if text.has_stand_ins:
+        is_bad = np.zeros(len(rows), dtype=bool)
+        for column in columns.values():
+            is_bad |= pc.match_substring_regex(column, STAND_INS).to_numpy(zero_copy_only=False)
+        found = [
+            Reject(file.name, int(rows[i]), "invalid_utf8", restored(row_content(names, [*columns.values()], i)))
+            for i in np.flatnonzero(is_bad).tolist()
+        ]
+        rejects = sorted([*rejects, *found], key=lambda reject: reject.row)
+        rows = rows[~is_bad]
+        columns = {name: column.filter(pa.array(~is_bad)) for name, column in columns.items()}
+    checked = Block(rows, to_table([columns[name] for name in layout.names], layout), rejects)
+    return checked if kept is None else checked._replace(kept=to_kept([*columns.values()], kept, len(rows)))
+
+
+def _read_names(layout: Layout, kept: pa.Schema | None) -> list[str]:
+    """The columns that are read, each once."""
+    return list(dict.fromkeys(layout.names if kept is None else kept.names))
 
 
 def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
@@ -218,13 +256,16 @@ def _parse_options(
     )
 
 
-def _convert_options(layout: Layout) -> csv.ConvertOptions:
+def _convert_options(layout: Layout, fields: list[str], kept: pa.Schema | None) -> csv.ConvertOptions:
+    stored = fields if layout.header else [str(i) for i in range(len(fields))]
+    by_name = dict(zip(_names(layout, fields), stored, strict=True))
+    names = [by_name[name] for name in _read_names(layout, kept)]
     return csv.ConvertOptions(
         check_utf8=False,  # Utf8Stream did
         strings_can_be_null=False,
         quoted_strings_can_be_null=False,
-        include_columns=list(dict.fromkeys(layout.names)),
-        column_types=dict.fromkeys(layout.names, pa.large_string()),
+        include_columns=names,
+        column_types=dict.fromkeys(names, pa.large_string()),
     )
 
 

@@ -95,13 +95,14 @@ class InputFile:
             raise DataError(f"{self.path} cannot be read: {error}; expected a file of pairs") from error
 
 
-def list_inputs(where: Path) -> list[InputFile]:
+def list_inputs(where: Path, *, may_be_none: bool = False) -> list[InputFile]:
     """The files that an input names, sorted by path.
 
     Args:
         where: a file; a folder, of which all files of known suffixes are taken, however deep they lie, but for
             names that begin with `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders.
             What exists by that very name is never taken as a pattern.
+        may_be_none: whether a folder without files, and a pattern that matches none, are an empty list.
 
     Raises:
         DataError: there is no such file, none that can be used, or one of an unknown suffix.
@@ -117,9 +118,20 @@ def list_inputs(where: Path) -> list[InputFile]:
         raise DataError(_missing(str(absolute)))
     paths = _named_paths(local, absolute, info)
     usable = [path for path in paths if _suffixes(path)]
-    if not usable:
+    if not usable and (paths or not may_be_none or not base_folder(where).is_dir()):
         raise DataError(_nothing_usable(absolute, paths, info.type == fs.FileType.Directory))
     return [InputFile(path, local) for path in usable]
+
+
+def base_folder(where: Path) -> Path:
+    """The folder that an input's files are named below: itself, a file's parent, or what stands before a pattern."""
+    absolute = Path(where).absolute()
+    if absolute.is_dir():
+        return absolute
+    if absolute.exists():
+        return absolute.parent
+    parts = absolute.parts
+    return Path(*parts[: next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))])
 
 
 def ignored_files(where: Path) -> list[str]:
@@ -134,12 +146,10 @@ def ignored_files(where: Path) -> list[str]:
 
 def _named_paths(local: fs.LocalFileSystem, absolute: Path, info: fs.FileInfo) -> list[str]:
     """The files below a folder or of a pattern, whatever their suffix."""
-    if info.type == fs.FileType.Directory:
-        folder, patterns = absolute, ["**", "*"]
-    else:
-        parts = absolute.parts
-        fixed = next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
-        folder, patterns = Path(*parts[:fixed]), list(parts[fixed:])
+    folder, patterns = absolute, ["**", "*"]
+    if info.type != fs.FileType.Directory:
+        folder = base_folder(absolute)
+        patterns = list(absolute.parts[len(folder.parts) :])
     try:
         return sorted(set(_expand(local, str(folder), patterns)))
     except OSError as error:

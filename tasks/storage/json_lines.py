@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.blocks import BLOCK_ROWS, Block, Kind, Layout, Reject, listed, split_block, to_table
+from tasks.storage.blocks import (
+    BLOCK_ROWS,
+    Block,
+    Layout,
+    Reject,
+    has_changed,
+    listed,
+    settings_of,
+    split_block,
+    to_kept,
+    to_table,
+)
 from tasks.storage.inputs import InputFile
+from tasks.storage.json_types import KeyTypes, to_columns, to_json
+from tasks.storage.json_values import Value, commoner_depth, row_values, type_of
 
 LINE_BYTES = 256 * 2**20
 BLOCK_LINE_BYTES = 8 * 2**20  # parsed values take several times the room of their text
 _CHUNK_BYTES = 2**20
-_INT64 = (-(2**63), 2**63 - 1)
-_NONE = type(None)
+_BLOCK_CELLS = 4 * 2**20  # of rows that have few of their file's keys
+_ASKED_ROWS = 1000
+_DEEPEST = 200
 _BLANK = b" \t\r"
-
-
-class _Unfit(Exception):  # noqa: N818 - a finding, not an error: caught where it arises
-    """A value that cannot be what its column holds; says the reason, without the side."""
-
-
-class _Value(NamedTuple):
-    """A value as Arrow takes it, and how it is nested: 1 for a sequence, 2 for one of sequences, 0 for either."""
-
-    value: Any
-    depth: int
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def check(file: InputFile, layout: Layout) -> None:
     """Looks at the first line."""
     line = next(_lines(file), None)
     if line is None:
-        raise DataError(f"{file.path} has no rows, expected pairs of sequences")
+        raise DataError(f"{file.path} has no rows, expected rows of sequences")
     text = line.strip()
     if text in (b"[", b"{") or text.startswith(b"[{"):
         raise DataError(f"{file.path} is one JSON value over many lines, or a list; expected one object a line")
@@ -45,29 +51,66 @@ def check(file: InputFile, layout: Layout) -> None:
     if isinstance(row, dict) and row and not set(row) & set(layout.names):
         raise DataError(
             f"{file.path}: none of the columns {listed(layout.names)} is in the first row, expected them as keys; "
-            f"its keys are {listed(list(row))}; name yours with data.source and data.target"
+            f"its keys are {listed(list(row))}; name yours with {settings_of(layout)}"
         )
 
 
-def read(file: InputFile, layout: Layout) -> Iterator[Block]:
+def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
+    """Whether one of the first rows has the key."""
+    lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
+    return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
+
+
+def columns(file: InputFile, _layout: Layout) -> pa.Schema:
+    """Reads the whole file: all keys, as they first appear, and what their values have in common."""
+    keys = KeyTypes(file.path)
+    for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
+        keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
+    return keys.schema()
+
+
+def left_out(_file: InputFile, _layout: Layout) -> list[str]:
+    """Nothing."""
+    return []
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
     """Streams the rows; a key that is missing is a null.
 
     Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
     large_string where the block's rows are strings; vectors as large_list<double>, or large_list<large_list<double>>
     where they are nested. In a block of both, the rarer ones are rejects.
     """
-    lines: list[bytes] = []
-    size = 0
     first = 1
-    for line in _lines(file):
-        lines.append(line)
+    keys = KeyTypes(file.path)
+    n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
+    for lines in _blocks_of_lines(_lines(file), n_rows):
+        rows = list(map(_parse if kept is None else _parse_all, lines))
+        if kept is not None:
+            keys.add([row for row in rows if isinstance(row, dict)])
+        yield from split_block(_to_block(file, layout, lines, rows, first, kept))
+        first += len(lines)
+    if kept is not None and keys.schema() != kept:
+        raise has_changed(file.path)
+
+
+def _n_leaves(fields: Iterable[pa.Field]) -> int:
+    """The values of a row that all have places in memory, be they null."""
+    return sum(_n_leaves(map(field.type.field, range(field.type.num_fields))) or 1 for field in fields)
+
+
+def _blocks_of_lines(lines: Iterator[bytes], n: int) -> Iterator[list[bytes]]:
+    """At most n lines at once, and not many more than `BLOCK_LINE_BYTES`."""
+    block: list[bytes] = []
+    size = 0
+    for line in lines:
+        block.append(line)
         size += len(line)
-        if len(lines) == BLOCK_ROWS or size >= BLOCK_LINE_BYTES:
-            yield from split_block(_to_block(file, layout, lines, first))
-            first += len(lines)
-            lines, size = [], 0
-    if lines:
-        yield from split_block(_to_block(file, layout, lines, first))
+        if len(block) == n or size >= BLOCK_LINE_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def _lines(file: InputFile) -> Iterator[bytes]:
@@ -98,40 +141,51 @@ def _all_lines(file: InputFile, opened: Any) -> Iterator[bytes]:  # noqa: ANN401
     yield b"".join(parts)
 
 
-def _to_block(file: InputFile, layout: Layout, lines: list[bytes], first: int) -> Block:
+def _to_block(
+    file: InputFile,
+    layout: Layout,
+    lines: list[bytes],
+    rows: list[dict[str, Any] | str],
+    first: int,
+    kept: pa.Schema | None,
+) -> Block:
     """The lines' rows, column by column, and those lines that give none."""
     reasons: dict[int, str] = {}
-    kept: list[int] = []
-    values: list[list[_Value]] = []
-    for i, line in enumerate(lines):
-        row = _parse(line)
-        given = row if isinstance(row, str) else _row_values(row, layout)
+    values: dict[int, list[Value]] = {}
+    for i, row in enumerate(rows):
+        given = row if isinstance(row, str) else row_values(row, layout)
         if isinstance(given, str):
             reasons[i] = given
         else:
-            kept.append(i)
-            values.append(given)
-    depths = [_commoner_depth([row[side].depth for row in values]) for side in range(len(layout.names))]
+            values[i] = given
+    depths = [commoner_depth([row[side].depth for row in values.values()]) for side in range(len(layout.names))]
     fitting = []
-    for i, found in zip(kept, values, strict=True):
+    for i, found in values.items():
         odd = next((side for side, depth in enumerate(depths) if found[side].depth not in (0, depth)), None)
         if odd is None:
             fitting.append(i)
         else:
             reasons[i] = f"{layout.sides[odd]}_type"
-    by_line = dict(zip(kept, values, strict=True))
     columns = [
-        pa.array([by_line[i][side].value for i in fitting], _type_of(kind, depths[side]))
+        pa.array([values[i][side].value for i in fitting], type_of(kind, depths[side]))
         for side, kind in enumerate(layout.kinds)
     ]
     rejects = [
         Reject(file.name, first + i, reasons[i], lines[i].decode(errors="backslashreplace")) for i in sorted(reasons)
     ]
-    return Block(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
+    block = Block(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
+    return block if kept is None else block._replace(kept=_kept_table(file, [rows[i] for i in fitting], kept))
 
 
-def _parse(line: bytes) -> dict[str, Any] | str:
-    """The line's object, or why it is none."""
+def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
+    try:
+        return to_kept(to_columns(rows, kept), kept, len(rows))
+    except (ValueError, TypeError, OverflowError) as error:  # Arrow's own are among them
+        raise has_changed(file.path) from error
+
+
+def _parse(line: bytes, *, rounds: bool = True) -> dict[str, Any] | str:
+    """The line's object, or why it is none; `rounds` says whether integers of thousands of digits become floats."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
@@ -144,99 +198,31 @@ def _parse(line: bytes) -> dict[str, Any] | str:
         return "json"
     except ValueError:
         # An integer of more digits than Python reads: as a float it is refused where integers are expected.
-        row = json.loads(text, parse_int=float)
+        row = json.loads(text, parse_int=float) if rounds else None
     return row if isinstance(row, dict) else "json"
 
 
-def _row_values(row: dict[str, Any], layout: Layout) -> list[_Value] | str:
-    """A value for each column, or the first reason why there is none."""
-    values = []
-    for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
-        value = row.get(name)
+def _parse_all(line: bytes) -> dict[str, Any] | str:
+    """The same where all keys are kept: each must be text, and no integer may become another."""
+    row = _parse(line, rounds=False)
+    if isinstance(row, str):
+        return row
+    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(row):
+        return "json"
+    if _HALF_A_PAIR.search(line):
         try:
-            values.append(_Value(None, 0) if value is None else _CONVERTERS[kind](value))
-        except _Unfit as reason:
-            return str(reason) if str(reason) == "invalid_utf8" else f"{side}_type"
-    return values
+            to_json(row).encode()
+        except UnicodeEncodeError:
+            return "invalid_utf8"
+    return row
 
 
-def _integers(value: Any) -> _Value:  # noqa: ANN401 - what JSON may hold
-    """A list of integers or an integer; as types, for a bool is an integer to Python and 1.0 one to Arrow."""
-    values = value if isinstance(value, list) else [value]
-    found = set(map(type, values))
-    if not found <= {int, _NONE}:
-        raise _Unfit
-    there = [item for item in values if item is not None] if _NONE in found else values
-    if there and not (_INT64[0] <= min(there) and max(there) <= _INT64[1]):
-        raise _Unfit
-    return _Value(values, 1)
-
-
-def _characters(value: Any) -> _Value:  # noqa: ANN401 - as above
-    if not isinstance(value, str):
-        raise _Unfit
-    return _Value(_encodable(value), 1)
-
-
-def _words(value: Any) -> _Value:  # noqa: ANN401 - as above
-    if isinstance(value, str):
-        return _Value(_encodable(value), 1)
-    if not isinstance(value, list) or not set(map(type, value)) <= {str, _NONE}:
-        raise _Unfit
-    return _Value([word if word is None else _encodable(word) for word in value], 2)
-
-
-def _encodable(text: str) -> str:
-    """JSON may escape one half of a surrogate pair alone, which is no character in any encoding."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise _Unfit("invalid_utf8") from error
-    return text
-
-
-def _vectors(value: Any) -> _Value:  # noqa: ANN401 - as above
-    values = value if isinstance(value, list) else [value]
-    found = set(map(type, values))
-    if list in found:
-        if not found <= {list, _NONE}:
-            raise _Unfit
-        return _Value([step if step is None else _numbers(step) for step in values], 2)
-    return _Value(_numbers(values), 0 if found <= {_NONE} else 1)
-
-
-def _numbers(values: list[Any]) -> list[float | None]:
-    found = set(map(type, values))
-    if not found <= {int, float, _NONE}:
-        raise _Unfit
-    if int not in found:
-        return values
-    try:
-        # Arrow refuses integers that a float cannot hold exactly.
-        return [item if item is None else float(item) for item in values]
-    except OverflowError as error:
-        raise _Unfit from error
-
-
-_CONVERTERS: dict[Kind, Callable[[Any], _Value]] = {
-    "integers": _integers,
-    "characters": _characters,
-    "words": _words,
-    "vectors": _vectors,
-}
-
-
-def _commoner_depth(depths: list[int]) -> int:
-    """1 or 2, whichever more rows have; 2 if as many; 0 if no row has any."""
-    flat, nested = depths.count(1), depths.count(2)
-    return 0 if not flat + nested else (1 if flat > nested else 2)
-
-
-def _type_of(kind: Kind, depth: int) -> pa.DataType:
-    if kind == "integers":
-        return pa.large_list(pa.int64())
-    if kind == "characters":
-        return pa.large_string()
-    if kind == "words":
-        return pa.large_string() if depth == 1 else pa.large_list(pa.large_string())
-    return pa.large_list(pa.large_list(pa.float64()) if depth == 2 else pa.float64())  # noqa: PLR2004 - see _Value
+def _is_too_deep(row: dict[str, Any]) -> bool:
+    """Whether lists and objects are nested deeper than `_DEEPEST`: Python's own limit depends on who calls."""
+    inside: list[Any] = [row]
+    for _ in range(_DEEPEST):
+        values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in inside)
+        inside = [value for value in values if isinstance(value, list | dict)]
+        if not inside:
+            return False
+    return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.scaling import Scaling
@@ -20,6 +22,7 @@ from tasks.storage.lists import list_type, to_lists
 
 if TYPE_CHECKING:
     from tasks.seq2seq.evaluation import Evaluated
+    from tasks.seq2seq.predictor import Alternatives, Predictions
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
@@ -92,3 +95,80 @@ class PredictionWriter:
     ) -> None:
         if self._writer:
             self._writer.close()
+
+
+ON_REQUEST = ("n_best", "token_log_probabilities", "encoder_state")
+
+
+def prediction_columns(
+    predictions: Predictions, sequences: Sequences, codec: Codec, *, with_token_scores: bool
+) -> dict[str, pa.Array]:
+    """The columns of an output that tell of predictions, in their order.
+
+    Args:
+        predictions: of a chunk.
+        sequences: what was predicted, as it is to be written.
+        codec: the target's.
+        with_token_scores: whether the log-probability of each token is wanted.
+    """
+    columns = {"prediction": to_values(sequences, codec)}
+    if predictions.log_probability is not None:
+        columns["log_probability"] = pa.array(predictions.log_probability)
+    if predictions.alternatives is not None:
+        columns["n_best"] = _alternatives(predictions.alternatives, codec)
+    if with_token_scores and predictions.token_log_probability is not None:
+        scores = predictions.token_log_probability
+        columns["token_log_probabilities"] = to_lists(scores, list_type(pa.float32()))
+    if predictions.states is not None:
+        states = np.ascontiguousarray(predictions.states)
+        columns["encoder_state"] = pa.FixedSizeListArray.from_arrays(pa.array(states.reshape(-1)), states.shape[1])
+    return columns
+
+
+def _alternatives(alternatives: Alternatives, codec: Codec) -> pa.Array:
+    fields = {
+        "prediction": to_values(alternatives.sequences, codec),
+        "log_probability": pa.array(alternatives.log_probability),
+        "score": pa.array(alternatives.score),
+    }
+    offsets = np.concatenate([[0], np.cumsum(alternatives.counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    )
+
+
+class HeldOut(TypedDict):
+    """Of an evaluation's predictions, `(n,)` each; None where there is none."""
+
+    lengths: NDArray[np.int64]
+    n_unknown: NDArray[np.int64] | None
+    outside: NDArray[np.bool_] | None
+    log_probability: NDArray[np.float32] | None
+    n_tokens: NDArray[np.int64] | None
+
+
+def read_held_out(folder: Path, codecs: Codecs) -> HeldOut:
+    """What a day's profile counts, of the predictions that an evaluation holds."""
+    table = pq.read_table(folder / "predictions.parquet", use_threads=False)
+    n_unknown, outside, log_probability = (
+        table[name].to_numpy() if name in table.column_names else None
+        for name in ("n_unknown", "outside_range", "log_probability")
+    )
+    n_tokens = None
+    if isinstance(codecs.target, Vocabulary):
+        n_tokens = _lengths(table["prediction"], codecs.target) + (codecs.target.end is not None)
+    return HeldOut(
+        lengths=_lengths(table["source"], codecs.source),
+        n_unknown=n_unknown,
+        outside=outside,
+        log_probability=log_probability,
+        n_tokens=n_tokens,
+    )
+
+
+def _lengths(column: pa.ChunkedArray, codec: Codec) -> NDArray[np.int64]:
+    is_text = isinstance(codec, Vocabulary) and codec.kind == "characters"
+    lengths: NDArray[np.int64] = (
+        (pc.utf8_length if is_text else pc.list_value_length)(column).to_numpy().astype(np.int64)
+    )
+    return lengths

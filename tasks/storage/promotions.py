@@ -57,6 +57,16 @@ def read_promotions(store: Store, name: str) -> Promotions:
         raise ArtifactError(f"{path} cannot be read as a record of promotions: {error}") from error
 
 
+def promoted_names(store: Store) -> list[str]:
+    """The names under which a model serves, sorted.
+
+    Raises:
+        ArtifactError: a record cannot be read.
+    """
+    paths = sorted((store.root / "promotions").glob("[!.]*.json"))
+    return [path.stem for path in paths if read_promotions(store, path.stem).promoted]
+
+
 def decide(
     store: Store, name: str, model: str, evaluation: str, verdict: Verdict, *, again: bool
 ) -> tuple[Decision, bool]:

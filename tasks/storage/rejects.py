@@ -54,12 +54,13 @@ class Rejects:
             reasons: why each row of its table cannot be used, `(n,)`; 0 where it can.
             sides: the side that a row of the table is rejected for.
         """
+        shown = block.table if block.kept is None else block.kept
         found = [
             Reject(
                 file,
                 int(block.rows[i]),
                 f"{sides(i)}_{REASONS[reasons[i]]}",
-                _as_json({name: block.table.column(j)[i].as_py() for j, name in enumerate(block.table.column_names)}),
+                _as_json({name: shown.column(j)[i].as_py() for j, name in enumerate(shown.column_names)}),
             )
             for i in np.flatnonzero(reasons).tolist()
         ]

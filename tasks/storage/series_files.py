@@ -138,10 +138,28 @@ def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
 
 
 def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
-    layout = series_layout(data)
-    blocks, n = [], 0
-    for block in read_blocks(file, layout):
+    return read_series(file, series_layout(data), data, rejects)[0]
+
+
+def read_series(
+    file: InputFile, layout: Layout, data: FilesData, rejects: Rejects, kept: pa.Schema | None = None
+) -> tuple[Series, Rows, pa.Table | None]:
+    """A whole series, its unusable rows sent to `rejects`.
+
+    Args:
+        file: the file.
+        layout: its columns; where those of the target are not among them, the target has no features.
+        data: the settings that say what they are.
+        rejects: takes the rows that cannot be used.
+        kept: columns that are kept as they are, if any.
+
+    Returns:
+        The series; the numbers of the rows that were kept, from 1; and their columns (None without `kept`).
+    """
+    blocks, tables, n = [], [], 0
+    for block in read_blocks(file, layout, kept):
         blocks.append(_steps(block, file, layout, rejects))
+        tables.append(block.kept)
         n = max([n, *block.rows[-1:].tolist(), *(reject.row for reject in block.rejects[-1:])])
     usable = np.zeros(n, np.bool_)
     columns = {
@@ -152,14 +170,15 @@ def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
         usable[rows - 1] = fine
         for name, steps in zip(layout.columns, values, strict=True):
             columns[name][rows - 1] = steps
-    source, target = (
-        np.stack([columns[name] for name in getattr(data, f"{side}_columns")], axis=1) for side in ("source", "target")
-    )
-    return Series(
-        source[:, 0] if data.source_encoding == "integers" else source,
-        target[:, 0] if data.target_encoding == "integers" else target,
-        usable,
-    )
+    source, target = (_side_steps(columns, n, data, side) for side in ("source", "target"))
+    numbers = np.concatenate([rows for rows, _, _ in blocks])
+    return Series(source, target, usable), numbers, pa.concat_tables(tables) if kept is not None else None
+
+
+def _side_steps(columns: dict[str | int, NDArray[Any]], n: int, data: FilesData, side: str) -> NDArray[Any]:
+    values = [columns[name] for name in getattr(data, f"{side}_columns") if name in columns]
+    steps = np.stack(values, axis=1) if values else np.zeros((n, 0))
+    return steps[:, 0] if values and getattr(data, f"{side}_encoding") == "integers" else steps
 
 
 def _steps(

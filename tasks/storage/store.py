@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,6 +148,29 @@ class Store:
                 remove_tree(making)
         write_atomically(self._index(recipe), json.dumps({"digest": manifest.digest}))
         return self.open(recipe.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
+
+    def adopt(self, folder: Path, kind: str) -> Handle:
+        """Takes a copy of an artifact from elsewhere, after every file of it was checked.
+
+        Raises:
+            ArtifactError: it is of another kind or a newer format, altered, or leads out of its folder.
+        """
+        manifest = check_artifact(folder)
+        if manifest.kind != kind:
+            raise ArtifactError(f"{folder} is an artifact of kind {manifest.kind!r}, expected a {kind}")
+        making = self.root / kind / f".making-{manifest.digest[:DIGEST_CHARACTERS]}"
+        with explain_os_errors(making), locked(self.root / "locks" / f"{kind}-adopt"):
+            remove_tree(making)
+            try:
+                for name in (*manifest.files, MANIFEST):
+                    (making / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / name, making / name)
+                flush_tree(making)
+                check_artifact(making)  # the copy is what counts
+                self._publish(making, manifest)
+            finally:
+                remove_tree(making)
+        return self.open(kind, manifest.digest)
 
     def lock(self, recipe: Recipe) -> Any:  # noqa: ANN401 - a context manager
         """One process at a time makes what this recipe says."""

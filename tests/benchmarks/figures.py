@@ -156,6 +156,72 @@ FIGURES = (
         0.95,
         at_most=False,
     ),
+    Figure(
+        "predict",
+        "predict",
+        "1,000,000 rows, Parquet to Parquet, once warm / decoding in memory",
+        "rows/s",
+        "predict.rows_per_s",
+        "decode.predict_sequences_per_s",
+        0.8,
+        at_most=False,
+    ),
+    Figure(
+        "predict-torch",
+        "predict",
+        "the same / PyTorch's best decoding alone",
+        "rows/s",
+        "predict.rows_per_s",
+        "torch.best_decode_sequences_per_s",
+        0.8,
+        at_most=False,
+    ),
+    Figure(
+        "predict-beam",
+        "predict",
+        "the same by a beam of 5 / greedy",
+        "rows/s",
+        "predict_beam.rows_per_s",
+        "predict.rows_per_s",
+        0.2,
+        at_most=False,
+    ),
+    Figure(
+        "predict-one",
+        "predict",
+        "one at a time, load_predictor / PyTorch",
+        "sequences/s",
+        "predict_one.sequences_per_s",
+        "torch.one_decode_sequences_per_s",
+        0.8,
+        at_most=False,
+    ),
+    Figure(
+        "predict-start",
+        "predict",
+        "start to the first row / to the main job's first training step",
+        "s",
+        "predict.seconds_to_first_row",
+        "main.seconds_to_first_step",
+        1.2,
+    ),
+    Figure(
+        "predict-memory",
+        "predict-large",
+        "10,000,000 rows predicted, peak memory / that of 1,000,000",
+        "MiB",
+        "predict_large.peak_rss_mib",
+        "predict_large.few_peak_rss_mib",
+        1.05,
+    ),
+    Figure(
+        "predict-memory-all",
+        "predict-large",
+        "their peak memory, server included",
+        "MiB",
+        "predict_large.peak_rss_mib",
+        goal=1300,
+    ),
     Figure("stream", "stream", "100,000,000 pairs streamed", "pairs/s", "stream.pairs_per_s"),
     Figure(
         "stream-memory",
@@ -177,9 +243,9 @@ FIGURES = (
     ),
 )
 GROUPS = tuple(dict.fromkeys(figure.group for figure in FIGURES))
-FULL_ONLY = ("stream", "large", "accuracy")
+FULL_ONLY = ("stream", "large", "predict-large", "accuracy")
 QUIET_CORES = 0.1  # other programs may use so many before a measurement counts as disturbed
-DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "share": 4}
+DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "rows/s": 0, "share": 4}
 
 
 def evaluate(figure: Figure, results: Results) -> dict[str, Any]:

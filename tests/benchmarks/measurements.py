@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import statistics
 import sys
@@ -21,11 +22,13 @@ from processes import MeasurementError, Processes, Running
 
 Result = dict[str, Any]
 
+HERE = Path(__file__).parent
 SEEDS = range(5)
 SHORT_REPEATS = 3
 SERVER_START_SECONDS = 180.0
 STREAM_PAIRS, FEW_PAIRS = 100_000_000, 1_000_000
-SMALL_FILE, LARGE_FILE, HUGE_FILE = 100_000, 1_000_000, 10_000_000  # pairs
+SMALL_FILE, LARGE_FILE, HUGE_FILE = 100_000, 1_000_000, 10_000_000  # pairs, or rows to predict
+BEAM_FILE = 400_000
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,28 @@ def large(place: Place) -> Result:
     }
 
 
+def predict(place: Place) -> Result:
+    """1,000,000 rows through `batch_predict`, Parquet to Parquet, greedy, with the model that `main` promoted."""
+    return _run_batch(place, LARGE_FILE)
+
+
+def predict_beam(place: Place) -> Result:
+    """Fewer rows by beam search of width 5."""
+    return _run_batch(place, BEAM_FILE, "--decoding.method", "beam", "--decoding.beam_width", "5")
+
+
+def predict_one(place: Place) -> Result:
+    """One sequence at a time through `load_predictor`."""
+    return place.processes.result("predict_one.py", "--store", str(place.store))
+
+
+def predict_large(place: Place) -> Result:
+    """10,000,000 rows through `batch_predict`, and the memory that 1,000,000 take."""
+    _run_job(place, place.store)
+    few, many = (_run_batch(place, rows) for rows in (LARGE_FILE, HUGE_FILE))
+    return {**many, **{f"few_{name}": value for name, value in few.items()}}
+
+
 def accuracy(place: Place) -> Result:
     """The default run with 10,000 fresh samples for each seed; `worst` is the lowest accuracy."""
     shares = [
@@ -135,6 +160,20 @@ def accuracy(place: Place) -> Result:
     return {"worst": min(shares), "by_seed": shares}
 
 
+def _run_batch(place: Place, rows: int, *flags: str) -> Result:
+    file, output, summary = (place.folder / name for name in ("rows.parquet", "predictions", "summary.json"))
+    place.processes.seconds([sys.executable, str(HERE / "rows.py"), str(file), "--rows", str(rows)], {})
+    command = [sys.executable, "-m", "flows.batch_predict", str(file), "--output", str(output)]
+    command += ["--store", str(place.store), "--summary", str(summary)]
+    seconds = place.processes.seconds([*command, *flags], {"PREFECT_HOME": str(place.home)})
+    content = json.loads(summary.read_text(encoding="utf-8"))
+    shutil.rmtree(output)
+    if content["predicted"] != rows:
+        raise MeasurementError(f"expected {rows} predictions, got {content['predicted']}")
+    numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
+    return {"seconds": seconds, **numbers}
+
+
 # In the order of a round: what is compared stands side by side.
 IN_EACH_ROUND: dict[str, Callable[[Place], Result]] = {
     "virgin": virgin,
@@ -143,13 +182,24 @@ IN_EACH_ROUND: dict[str, Callable[[Place], Result]] = {
     "torch": torch,
     "main": main,
     "tutorial": tutorial,
+    "predict": predict,
+    "predict_beam": predict_beam,
+    "predict_one": predict_one,
     "generate": generate,
     "own_data": own_data,
     "rerun": rerun,
     "rerun_on_server": rerun_on_server,
 }
-ONCE: dict[str, Callable[[Place], Result]] = {"stream": stream, "large": large, "accuracy": accuracy}
-MADE_BEFORE = {"main": "virgin", "rerun": "main", "rerun_on_server": "main"}
+ONCE: dict[str, Callable[[Place], Result]] = {
+    "stream": stream,
+    "large": large,
+    "predict_large": predict_large,
+    "accuracy": accuracy,
+}
+MADE_BEFORE = {
+    "main": "virgin",
+    **dict.fromkeys(("rerun", "rerun_on_server", "predict", "predict_beam", "predict_one"), "main"),
+}
 
 
 @contextlib.contextmanager
@@ -198,7 +248,12 @@ def _with_every_step(result: Result, *, cached: bool) -> Result:
 def _with_best(result: Result) -> Result:
     rates = result["decode_sequences_per_s"]
     best = max(rates, key=rates.get)
-    return {**result, "best_decode_sequences_per_s": rates[best], "best_decode_batch": int(best)}
+    return {
+        **result,
+        "best_decode_sequences_per_s": rates[best],
+        "best_decode_batch": int(best),
+        "one_decode_sequences_per_s": rates["1"],
+    }
 
 
 def _free_port() -> int:

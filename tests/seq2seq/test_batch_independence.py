@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import Predictor, decode_graph, forecast_graph
+from tasks.seq2seq.decoding import decode_graph, forecast_graph
 from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.models import build_models
+from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.settings import TrainingSettings

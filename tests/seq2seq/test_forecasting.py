@@ -11,7 +11,6 @@ from tasks.seq2seq.errors import DataError, TrainingError
 from tasks.seq2seq.forecasting import (
     NaiveScale,
     VectorScorer,
-    in_sample_naive_mae,
     mean_cosine_similarity,
     naive_forecast,
     nearest_neighbour_accuracy,
@@ -191,12 +190,18 @@ def test_a_season_longer_than_the_history_is_refused(season):
         seasonal_naive_forecast(HISTORY, 2, season)
 
 
+def naive_scale(series, season=1):
+    scale = NaiveScale(season)
+    scale.add(Sequences.of_rows(series[None]))
+    return scale.scale()
+
+
 def test_the_in_sample_naive_mae_by_hand():
     """At lag 1 the steps are 1 2 4 and 10 0 30; at lag 2, 3 6 and 10 30; at lag 4 there are none."""
     series = np.array([[0.0, 0.0], [1.0, 10.0], [3.0, 10.0], [7.0, 40.0]])
-    assert in_sample_naive_mae(series, 1).tolist() == pytest.approx([7 / 3, 40 / 3])
-    assert in_sample_naive_mae(series, 2).tolist() == [4.5, 20.0]
-    assert in_sample_naive_mae(series, 4).tolist() == [0.0, 0.0]
+    assert naive_scale(series, 1).tolist() == pytest.approx([7 / 3, 40 / 3])
+    assert naive_scale(series, 2).tolist() == [4.5, 20.0]
+    assert naive_scale(series, 4).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("season", [1, 2])
@@ -214,7 +219,7 @@ def test_the_scale_of_several_series_takes_no_difference_across_two(season):
 def test_a_naive_forecast_of_the_training_split_itself_has_a_mase_of_1():
     """What the scale is for: one-step naive errors, measured by themselves."""
     series = np.random.default_rng(0).normal(size=(50, 3)).cumsum(axis=0)
-    result = scores(series[1:, None], series[:-1, None], in_sample_naive_mae(series))
+    result = scores(series[1:, None], series[:-1, None], naive_scale(series))
     assert result.mase == pytest.approx(1.0)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.seq2seq import scoring
+from tasks.seq2seq import counts, scoring
 from tasks.seq2seq.metrics import Interval, wilson_interval
 from tasks.seq2seq.scoring import HashCounts, TokenScorer, corpus_bleu, corpus_chrf
 from tasks.seq2seq.sequences import Sequences
@@ -75,7 +75,7 @@ def test_batches_change_no_score(batch):
 
 def test_blocks_change_no_score(monkeypatch):
     whole = scores(REFERENCES, PREDICTIONS)
-    monkeypatch.setattr(scoring, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(counts, "BLOCK_ROWS", 3)
     assert scores(REFERENCES, PREDICTIONS) == whole
 
 

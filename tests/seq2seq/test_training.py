@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import Predictor
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.feeding import Codecs, training_batch
 from tasks.seq2seq.models import Models, build_models
+from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.problems import Dimensions
 from tasks.seq2seq.sampling import draw_fresh, draw_training
 from tasks.seq2seq.scaling import Moments

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import UNROLLED_STEPS, Predictor
+from tasks.seq2seq.decoding import UNROLLED_STEPS
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs, source_array, until_end
 from tasks.seq2seq.models import build_models
+from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.vocabulary import Vocabulary

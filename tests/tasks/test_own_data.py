@@ -120,7 +120,7 @@ def test_the_report_shows_wrong_predictions_and_confusions(spelling):
 
 
 def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling):
-    from tasks.seq2seq.decoding import Predictor
+    from tasks.seq2seq.predictor import Predictor
     from tasks.seq2seq.sequences import Sequences
     from tasks.storage.predictions import to_values
 

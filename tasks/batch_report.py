@@ -1,0 +1,146 @@
+"""What a batch prediction did: the accounts, the scores, and how the day's rows differ from the training data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.caching import TASK_OPTIONS
+from tasks.planning import BatchModel, Job, describe_jobs, find_model
+from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.drift import Baseline, DayProfile, Shift, compare
+from tasks.seq2seq.tally import Scored, add_scored
+from tasks.storage.accounts import Account, list_accounts
+from tasks.storage.atomic import read_json, write_atomically
+from tasks.storage.predictions import read_held_out
+from tasks.storage.registry import find_evaluation
+from tasks.storage.store import Store
+from tasks.storage.targets import list_ignored
+
+RUN, PAGE = "_run.json", "_report.html"
+SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
+
+Batch = dict[str, Any]
+
+
+@task(name="write batch report", **TASK_OPTIONS)
+def write_batch(jobs: list[Job], settings: BatchSettings, store: Path) -> Batch:
+    """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
+    batch = describe(jobs, settings, Store(store))
+    write_atomically(settings.output / RUN, json.dumps(batch, indent=1))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("batch_report.html.jinja").render(
+        batch=batch, files=batch["files"][:SHOWN_FILES], n_more=max(0, len(batch["files"]) - SHOWN_FILES), said=SAID
+    )
+    write_atomically(settings.output / PAGE, page)
+    return {**batch, "report": str(settings.output / PAGE)}
+
+
+@task(name="publish batch report", **TASK_OPTIONS)
+def publish_batch(batch: Batch) -> None:
+    """Shows the accounts in Prefect's UI, as a markdown artifact of the run."""
+    create_markdown_artifact(as_markdown(batch), key="batch-predict", description=f"Predictions in {batch['output']}")
+
+
+def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
+    """The output folder as it now is, and what the run did. It holds no times, so that runs can be compared."""
+    model = find_model(settings, store)
+    accounts = {job.name: job.account for job in jobs if job.account}
+    new = [job.account for job in jobs if job.account and job.action == "predict"]
+    shifts = find_shifts(new, model, settings, store)
+    names = {job.name for job in jobs}
+    limit = settings.max_reject_rate
+    return {
+        "model": {"name": model.name, "digest": model.bundle.digest},
+        "dataset": model.dataset,
+        "decoding": model.decoding.model_dump(mode="json"),
+        "output": str(settings.output),
+        "files": describe_jobs(jobs),
+        **{name: sum(job.action == action for job in jobs) for name, action in _STATES.items()},
+        **{name: sum(getattr(account, name) for account in accounts.values()) for name in _COUNTED},
+        "above_reject_rate": [
+            name for name, account in accounts.items() if limit is not None and account.rejected > limit * account.read
+        ],
+        "scored": _scored(accounts.values()),
+        "scored_now": _scored(new),
+        "drift": [shift._asdict() for shift in shifts],
+        "shifted": any(shift.verdict == "shifted" for shift in shifts),
+        "outputs_without_input": sorted(set(list_accounts(settings.output)) - names),
+        "files_of_other_formats": list_ignored(settings),
+    }
+
+
+_STATES = {"predicted_files": "predict", "kept_files": "keep", "waiting_files": "wait", "failed": "fail"}
+_COUNTED = ("read", "predicted", "history_only", "rejected")
+
+
+def _scored(accounts: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any accounts
+    total: Scored = None
+    for account in accounts:
+        total = add_scored(total, account.tally.scored)
+    return total.rates() if total else None
+
+
+def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSettings, store: Store) -> list[Shift]:
+    """How the rows that were predicted now differ from the training data."""
+    if not accounts:
+        return []
+    day = DayProfile()
+    for account in accounts:
+        day += account.tally.day
+    read, rejected = (sum(getattr(account, name) for account in accounts) for name in ("read", "rejected"))
+    return compare(_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
+
+
+def _baseline(model: BatchModel, store: Store) -> Baseline:
+    profile = read_json(model.bundle.path / "profile.json")
+    known = {name: profile[name] for name in ("read", "rejected") if name in profile}
+    baseline = Baseline.of(profile, model.codecs.source, **known)
+    evaluation = find_evaluation(store, model.bundle.digest)
+    if evaluation is None:
+        return baseline
+    return baseline.with_held_out(DayProfile.of(**read_held_out(evaluation.path, model.codecs)))
+
+
+def as_markdown(batch: Batch) -> str:
+    """The run as Prefect's UI shows it."""
+    return "\n".join(_markdown(batch))
+
+
+def _markdown(batch: Batch) -> Iterator[str]:
+    yield f"# {batch['predicted']:,} of {batch['read']:,} rows predicted, {batch['rejected']:,} rejected"
+    yield f"Model {batch['model']['name'] or ''} `{batch['model']['digest'][:16]}`, output in `{batch['output']}`."
+    yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
+    for file in batch["files"][:SHOWN_FILES]:
+        numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
+        yield f"| `{_cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {_cell(file['reason'])} |"
+    if len(batch["files"]) > SHOWN_FILES:
+        yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
+    if batch["scored"]:
+        yield from ("", "## Scores", "", "| score | |", "|---|---|")
+        yield from (f"| {name.replace('_', ' ')} | {value} |" for name, value in batch["scored"].items())
+    if batch["drift"]:
+        yield from (
+            "",
+            "## Drift against the training data",
+            "",
+            "| what | PSI | then | now | |",
+            "|---|---|---|---|---|",
+        )
+        for shift in batch["drift"]:
+            yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+SAID = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}

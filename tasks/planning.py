@@ -1,0 +1,214 @@
+"""What a batch prediction has to do: which model, which files, and for each file why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
+from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.settings import DecodingSettings, Experiment
+from tasks.storage.accounts import Account, Lineage, Target, find_account
+from tasks.storage.blocks import Layout
+from tasks.storage.bundles import BundleFacts, read_experiment
+from tasks.storage.datasets import read_codecs
+from tasks.storage.inputs import InputFile, list_inputs
+from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.readers import check_input, columns_left_out, read_columns
+from tasks.storage.reading import Reading
+from tasks.storage.registry import find_bundle
+from tasks.storage.staging import FileToRead
+from tasks.storage.store import Store
+from tasks.storage.targets import check_output_folder, list_targets
+
+Action = Literal["predict", "keep", "wait", "fail"]
+
+
+class Job(BaseModel):
+    """What is to be done about one file, and why; once it is done, what came of it.
+
+    `predict`: its output is to be made, or was. `keep`: the output is there and valid. `wait`: the file may be half
+    written. `fail`: it cannot be read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    path: str
+    action: Action
+    reason: str
+    digest: str | None = None
+    stamp: tuple[int, int] | None = None
+    n_resumed: int = 0
+    account: Account | None = None
+
+
+@dataclass(frozen=True)
+class BatchModel:
+    """The model of a batch prediction, without its weights."""
+
+    bundle: Handle
+    name: str | None
+    dataset: str
+    experiment: Experiment
+    codecs: Codecs
+    decoding: DecodingSettings
+    reading: Reading
+
+    @property
+    def label(self) -> str:
+        """How to call it."""
+        return self.name or self.bundle.digest[:12]
+
+    def lineage(self, digest: str, settings: BatchSettings) -> Lineage:
+        """What the output of an input with this digest is made from."""
+        return Lineage(
+            input=digest,
+            model=self.bundle.digest,
+            dataset=self.dataset,
+            decoding=self.decoding.model_dump(mode="json"),
+            writing={name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")},
+            reading=self.reading.describe(),
+            code=code_digest(tuple(sorted({*DATA_CODE, *MODEL_CODE, *PREDICT_CODE}))),
+        )
+
+
+def find_model(settings: BatchSettings, store: Store) -> BatchModel:
+    """The model that the settings name.
+
+    Raises:
+        SettingsError: there is none, or the decoding settings do not fit it.
+        ArtifactError: it is missing, altered, or of a newer format.
+    """
+    bundle, name = find_bundle(store, settings.model)
+    experiment = read_experiment(bundle)
+    facts = BundleFacts.model_validate(bundle.facts)
+    codecs = read_codecs(bundle.path)
+    return BatchModel(
+        bundle=bundle,
+        name=name,
+        dataset=Manifest.read(bundle.path).made_from["dataset"],
+        experiment=experiment,
+        codecs=codecs,
+        decoding=settings.decoding_of(experiment),
+        reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+    )
+
+
+def check_batch(settings: BatchSettings, store: Store) -> None:
+    """Refuses what cannot be predicted, before any work starts.
+
+    Raises:
+        Seq2SeqError: the model, the inputs or the output folder are not what they should be.
+    """
+    check_output_folder(settings)
+    find_model(settings, store)
+    list_targets(settings)
+
+
+def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
+    """What is to be done about each file, in the order of their names; with `refresh`, all are predicted again."""
+    model = find_model(settings, store)
+    return [_job(target, settings, model, refresh) for target in list_targets(settings)]
+
+
+def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
+    name, path = target.name, target.file.path
+    try:
+        stamp = target.file.stamp()
+        age = time.time() - stamp[1] / 1e9
+        if not target.is_named and 0 <= age < settings.settle:
+            reason = f"changed {age:.0f} s ago, may be half written; the next run takes it, or --settle 0"
+            return Job(name=name, path=path, action="wait", reason=reason)
+        digest = target.file.digest()
+        found = find_account(target, model.lineage(digest, settings))
+        if isinstance(found, Account) and not refresh:
+            return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
+        check_input(target.file, model.reading.layout(target.file))
+    except DataError as error:
+        return Job(name=name, path=path, action="fail", reason=str(error))
+    reason = "a refresh was asked for" if isinstance(found, Account) else found
+    return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
+
+
+def find_target(job: Job, settings: BatchSettings) -> Target:
+    """The file of a job.
+
+    Raises:
+        DataError: it is not there any more, or was changed since the plan was made.
+    """
+    (file,) = list_inputs(Path(job.path))
+    if file.stamp() != job.stamp:
+        raise DataError(f"{job.path} changed since this run looked at it; the next run takes it as it is then")
+    return Target(file, job.name, settings.output, is_named=False)
+
+
+def needs_model(settings: BatchSettings, store: Store) -> bool:
+    """Whether a file looks as if it was to be predicted, by its size, its account and its beginning alone."""
+    model = find_model(settings, store)
+    return any(_looks_new(target, settings, model) for target in list_targets(settings))
+
+
+def _looks_new(target: Target, settings: BatchSettings, model: BatchModel) -> bool:
+    account = Account.read_from(target.account)
+    try:
+        if isinstance(account, Account) and account.input_bytes == target.file.size:
+            return account.lineage.key != model.lineage(account.lineage.input, settings).key
+        check_input(target.file, model.reading.layout(target.file))
+    except DataError:
+        return False
+    return True
+
+
+OWN_COLUMNS = (
+    "origin_row",
+    "prediction",
+    "log_probability",
+    "n_unknown",
+    "outside_range",
+    "correct",
+    "n_best",
+    "token_log_probabilities",
+    "encoder_state",
+)
+
+
+def open_file(file: InputFile, model: BatchModel) -> FileToRead:
+    """A file with its columns, ready to be read.
+
+    Raises:
+        DataError: it cannot be read, or has a column of the name of one that is written.
+    """
+    layout: Layout = model.reading.layout(file)
+    kept = read_columns(file, layout)
+    if clash := [name for name in kept.names if name in OWN_COLUMNS]:
+        raise DataError(
+            f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
+            f"input; rename it"
+        )
+    return FileToRead(file, kept, layout, model.reading, columns_left_out(file, layout))
+
+
+def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
+    """Jobs as a summary holds them."""
+    return [_describe(job) for job in jobs]
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    account = job.account
+    counted = ("read", "predicted", "history_only", "rejected", "reasons")
+    return {
+        "input": job.path,
+        "name": job.name,
+        "state": job.action,
+        "reason": job.reason,
+        **({name: getattr(account, name) for name in counted} if account else {}),
+        **({"outputs": sorted(account.files)} if account else {}),
+        **({"resumed_chunks": job.n_resumed} if job.n_resumed else {}),
+    }

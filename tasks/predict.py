@@ -1,0 +1,300 @@
+"""The steps of batch prediction: what there is to do, each chunk of rows, and each file's output."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from prefect import task
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from pydantic import BaseModel, ConfigDict
+
+from tasks.caching import TASK_OPTIONS
+from tasks.planning import BatchModel, Job, find_model, find_target, open_file, plan
+from tasks.progress import Update, progress
+from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.cores import available_cores
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings import DecodingSettings
+from tasks.serving import Chunk, Serving, ServingModel, load_serving
+from tasks.storage.accounts import Account
+from tasks.storage.assembly import Assembly, Piece, work_name
+from tasks.storage.columns import REASONS, to_array
+from tasks.storage.staging import read_chunk, write_chunk
+from tasks.storage.store import Store
+from tasks.storage.targets import clear_work, work_folder
+
+MOST_PIECES = 64  # small files, or pieces of an ended run, that are handled together
+
+
+class ChunkFiles(BaseModel):
+    """A chunk of rows as tasks pass it on: where it waits, and where its predictions go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    staged: Path
+    part: Path
+
+
+@task(name="plan batch", **TASK_OPTIONS)
+def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
+    """Looks at each file and says what is to be done about it, and why."""
+    return plan(settings, Store(store), refresh=refresh)
+
+
+@task(name="predict chunk", task_run_name="predict {label}", **TASK_OPTIONS)
+def predict_chunk(label: str, serving: Serving, chunks: list[ChunkFiles]) -> None:  # noqa: ARG001 - the run's name
+    """Predicts some chunks, each on its own, so that what is beside a chunk changes no bit of it."""
+    model = load_serving(serving)
+    for chunk in chunks:
+        write_chunk(chunk.part, model.predict_chunk(read_chunk(chunk.staged)))
+
+
+def open_runner(settings: BatchSettings) -> TaskRunner[Any]:
+    """What runs the chunks: the one place that knows."""
+    return ThreadPoolTaskRunner(max_workers=settings.workers or available_cores())
+
+
+class Done(NamedTuple):
+    """What became of the jobs, and how fast.
+
+    first_at: when the first predictions were written, seconds since the epoch; None where nothing was predicted.
+    rows_per_s: rows read, predicted and written a second, without the first chunk of each worker, which compiles;
+        None where there were no others.
+    """
+
+    jobs: list[Job]
+    first_at: float | None = None
+    rows_per_s: float | None = None
+
+
+def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done:
+    """Does the jobs whose action is `predict`; call it inside a flow.
+
+    A file is read here and its chunks are predicted by the runner's tasks, a few ahead, while those that
+    are done are written here, in order. Memory holds a few chunks, whatever the size of the files.
+
+    Returns:
+        All jobs, those of files with their accounts; a file that breaks off has become a `fail`.
+    """
+    if all(job.action != "predict" for job in jobs):
+        return Done(jobs)
+    model = find_model(settings, Store(store))
+    serving = Serving(
+        store=store,
+        bundle=model.bundle,
+        decoding=model.decoding,
+        token_log_probabilities=settings.token_log_probabilities,
+        encoder_states=settings.encoder_states,
+    )
+    done: dict[str, Job] = {}
+    with open_runner(settings) as runner, progress("predict") as update:
+        todo = [job for job in jobs if job.action == "predict"]
+        line = _Line(runner, serving, settings, done, update, n_bytes=sum(job.stamp[0] for job in todo if job.stamp))
+        for job in todo:
+            _read(job, model, settings, line)
+        line.end()
+        rows_per_s = line.rows_per_s()
+    clear_work(settings)
+    return Done([done.get(job.name, job) for job in jobs], line.first_at, rows_per_s)
+
+
+def _read(job: Job, model: BatchModel, settings: BatchSettings, line: _Line) -> None:
+    """Puts a file's chunks into the line."""
+    assert job.digest is not None
+    lineage = model.lineage(job.digest, settings)
+    work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
+    assembly = None
+    try:
+        target = find_target(job, settings)
+        reading = open_file(target.file, model)
+        assembly = Assembly(target, lineage, reading, settings.format, work)
+        line.expect(reading.estimate_rows(), reading.file.size)
+        for piece in assembly.read(settings.chunk_rows):
+            line.add(job, assembly, piece)
+        find_target(job, settings)  # what was read is what was digested
+    except DataError as error:
+        line.fail(job, error, assembly)
+    else:
+        line.add(job, assembly, None)
+
+
+class _Entry(NamedTuple):
+    """A piece of a file in the line; without one, the file's end."""
+
+    job: Job
+    assembly: Assembly
+    piece: Piece | None
+
+
+class _Line:
+    """The chunks that are under way, in the order in which they were read."""
+
+    def __init__(
+        self,
+        runner: TaskRunner[Any],
+        serving: Serving,
+        settings: BatchSettings,
+        done: dict[str, Job],
+        update: Update,
+        n_bytes: int,
+    ) -> None:
+        self._runner, self._serving, self._done, self._update = runner, serving, done, update
+        self._chunk_rows = settings.chunk_rows
+        # One more than are predicted at once, so that no worker waits.
+        self._most = (settings.workers or available_cores()) + 1
+        self._group: list[_Entry] = []
+        self._under_way: deque[tuple[PrefectFuture[Any] | None, list[_Entry]]] = deque()
+        self._rows, self._began = 0, time.perf_counter()
+        self._n_bytes, self._seen_rows, self._seen_bytes = n_bytes, 0, 0
+        self._n_cold = self._most - 1  # groups that compile
+        self._warm: tuple[float, int] | None = None  # when they were done, and the rows by then
+        self.first_at: float | None = None
+
+    def expect(self, n_rows: int, n_bytes: int) -> None:
+        """Says how many rows a file has, about, for the progress that is shown."""
+        self._seen_rows += n_rows
+        self._seen_bytes += n_bytes
+
+    def add(self, job: Job, assembly: Assembly, piece: Piece | None) -> None:
+        """Adds a piece, or a file's end; small ones go together."""
+        self._group.append(_Entry(job, assembly, piece))
+        rows = sum(entry.piece.rows for entry in self._group if entry.piece)
+        if rows >= self._chunk_rows or len(self._group) >= MOST_PIECES:
+            self._submit()
+
+    def fail(self, job: Job, error: DataError, assembly: Assembly | None = None) -> None:
+        """Notes that a file cannot be read; of what was begun nothing is kept."""
+        self._done[job.name] = job.model_copy(update={"action": "fail", "reason": str(error)})
+        if assembly:
+            self.add(job, assembly, None)
+
+    def end(self) -> None:
+        """Waits for all."""
+        self._submit()
+        while self._under_way:
+            self._take_first()
+
+    def _submit(self) -> None:
+        group, self._group = self._group, []
+        todo = [entry for entry in group if entry.piece and not entry.piece.is_done and not self._is_failed(entry)]
+        future = None
+        if todo:
+            chunks = [ChunkFiles(staged=entry.piece.staged, part=entry.piece.part) for entry in todo if entry.piece]
+            names = list(dict.fromkeys(entry.job.name for entry in todo))
+            label = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            future = self._runner.submit(
+                predict_chunk, parameters={"label": label, "serving": self._serving, "chunks": chunks}
+            )
+        self._under_way.append((future, group))
+        while len(self._under_way) > self._most:
+            self._take_first()
+
+    def _take_first(self) -> None:
+        future, group = self._under_way.popleft()
+        if future:
+            future.result()
+            self.first_at = self.first_at or time.time()
+        for entry in group:
+            self._take(entry)
+        if future:
+            self._n_cold -= 1
+            if self._n_cold == 0:
+                self._warm = (time.perf_counter(), self._rows)
+
+    def rows_per_s(self) -> float | None:
+        """The rate since all workers were warm."""
+        if self._warm is None or self._warm[1] == self._rows:
+            return None
+        began, rows = self._warm
+        return (self._rows - rows) / (time.perf_counter() - began)
+
+    def _take(self, entry: _Entry) -> None:
+        job, assembly, piece = entry
+        if self._is_failed(entry):
+            if piece is None:
+                assembly.abandon()
+            return
+        if piece is not None:
+            assembly.append(piece)
+            self._rows += piece.rows
+            self._show()
+            return
+        account: Account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
+        self._done[job.name] = job.model_copy(update={"account": account, "n_resumed": assembly.n_resumed})
+
+    def _show(self) -> None:
+        expected = round(self._seen_rows / max(self._seen_bytes, 1) * self._n_bytes)
+        rate = self._rows / (time.perf_counter() - self._began)
+        self._update(self._rows, max(self._rows, expected), {"rows/s": rate})
+
+    def _is_failed(self, entry: _Entry) -> bool:
+        job = self._done.get(entry.job.name)
+        return job is not None and job.action == "fail"
+
+
+STORE = Path(__file__).parent.parent / "data" / "artifacts"
+
+
+class LoadedPredictor:
+    """A model in memory; the predictions are those of a batch run, and of any number of sequences at once."""
+
+    def __init__(self, model: BatchModel, serving: Serving) -> None:
+        """See `load_predictor`."""
+        self._serving, self._source = ServingModel(serving), model.reading.source
+
+    def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
+        """Predictions, in the order of their sources.
+
+        Args:
+            sequences: any number of sources as the model's training data had them: lists of integers, strings, lists
+                of words, lists of numbers or of lists of numbers; as a list, a numpy array, or an Arrow array.
+
+        Returns:
+            As many predictions, as an Arrow array if Arrow was given, else as a list of plain values.
+
+        Raises:
+            DataError: naming the sequences that the model cannot take, and why.
+        """
+        result = self.predict_table(sequences)["prediction"].combine_chunks()
+        return result if isinstance(sequences, pa.Array | pa.ChunkedArray) else result.to_pylist()
+
+    def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
+        """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
+        source, reasons = self._source.encode(to_array(sequences, self._source.encoding))
+        if reasons.any():
+            rows = np.flatnonzero(reasons)
+            said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:10].tolist())
+            more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""  # noqa: PLR2004
+            raise DataError(
+                f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected "
+                f"{self._source.encoding} as in training"
+            )
+        columns, _ = self._serving.describe(Chunk(source), self._serving.predict(source))
+        return pa.table(columns)
+
+
+def load_predictor(
+    model: str | None = None, store: str | Path = STORE, decoding: DecodingSettings | None = None
+) -> LoadedPredictor:
+    """A model for use from Python: `load_predictor("reverse_first").predict([[3, 14, 15, 9, 2, 6]])`.
+
+    Args:
+        model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the store; None means
+            the only promoted name.
+        store: folder of the artifact store.
+        decoding: how sequences are chosen; what is not set is the model's own.
+
+    Raises:
+        SettingsError: there is no such model, or the decoding settings do not fit it.
+        ArtifactError: it is missing, altered, or of a newer format.
+    """
+    settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
+    found = find_model(settings, Store(Path(store)))
+    serving = Serving(store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None)
+    return LoadedPredictor(found, serving)

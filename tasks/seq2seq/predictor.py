@@ -1,0 +1,232 @@
+"""Predictions of any number of sources, in batches of like lengths that are decoded side by side.
+
+A row's prediction is its own: it does not depend on what it is batched with, nor on order, padding or threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tasks.seq2seq.beam import BeamSearch
+from tasks.seq2seq.cores import available_cores
+from tasks.seq2seq.decoding import MAX_LOGITS, Search, StepByStep, forecast, likeliest, model_step, sampler
+from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.drawing import source_keys
+from tasks.seq2seq.hashing import Hashes
+from tasks.seq2seq.hypotheses import Decoded, rank_hypotheses
+from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.segments import BATCH_SIZES, SegmentDecoder, filled, fitting_size
+from tasks.seq2seq.sequences import Rows, Sequences
+from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.vocabulary import Vocabulary
+
+# Hypotheses of a batch at most: as many rows go through the decoder at once.
+MAX_ROWS = 2_560
+# Numbers a logit takes while a token is drawn: its weight and what these add up to, in 64 bits.
+NUMBERS_OF_A_DRAW = 4
+
+
+class Alternatives(NamedTuple):
+    """The best hypotheses of each source, the best first, source after source.
+
+    sequences: tokens without start and end.
+    counts: how many each source has, `(n,)`: fewer than asked for where there are no more sequences.
+    log_probability: `(total,) float32`, natural.
+    score: the log-probability over the length penalty, by which they are ordered, `(total,) float32`.
+    """
+
+    sequences: Sequences
+    counts: Rows
+    log_probability: NDArray[np.float32]
+    score: NDArray[np.float32]
+
+
+class Predictions(NamedTuple):
+    """Decoded sequences, in the order of their sources; vectors have no more than `sequences` and `states`.
+
+    sequences: tokens without start and end, or vectors in original units.
+    log_probability: `(n,) float32`, natural; of the tokens of `sequences`, and the end where there is one.
+    token_log_probability: its parts, float32; one a token, the end's too where the sequence ended.
+    at_limit: which were cut off, as they did not end by themselves, `(n,) bool`.
+    alternatives: the best hypotheses, where more than one is asked for.
+    states: the encoder's, `state_h` and `state_c` side by side, `(n, 2 * units) float32`, where asked for.
+    """
+
+    sequences: Sequences
+    log_probability: NDArray[np.float32] | None
+    token_log_probability: Sequences | None = None
+    at_limit: NDArray[np.bool_] | None = None
+    alternatives: Alternatives | None = None
+    states: NDArray[np.float32] | None = None
+
+
+class _Answer(NamedTuple):
+    """Of a batch: hypotheses, or standardised vectors `(n, steps, features)`; and the encoder's state."""
+
+    decoded: Any
+    states: list[NDArray[np.float32]]
+
+
+class Predictor:
+    """Decodes any number of sources; threads may share one."""
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        codecs: Codecs,
+        n_steps: int,
+        decoding: DecodingSettings = DecodingSettings(),  # noqa: B008 - it never changes
+        *,
+        xla: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        """Takes the models and how to decode.
+
+        Args:
+            encoder: the inference encoder.
+            decoder: the inference decoder.
+            codecs: of both sides.
+            n_steps: time steps to decode at most; `decoding.max_length` overrides it where sequences end.
+            decoding: the method and its settings.
+            xla: compile for each length of sources and each batch size: slower to start, faster then.
+            threads: batches that are decoded side by side (one a core): the products of a narrow model are too
+                small to share.
+        """
+        target, spec = codecs.target, tf.TensorSpec(encoder.inputs[0].shape, encoder.inputs[0].dtype)
+        self._codecs, self._decoding, self._threads = codecs, decoding, threads or available_cores()
+        self._sizes = _batch_sizes(target, decoding)
+        self._state_size = sum(part.shape[-1] for part in encoder.outputs)
+        if isinstance(target, Scaling):
+            self._decode: Callable[..., _Answer] = _vector_decoder(
+                encoder, decoder, n_steps, self._sizes, spec, xla=xla
+            )
+            return
+        if decoding.max_length is not None and target.end is not None:
+            n_steps = decoding.max_length + 1
+        search = _search(decoder, decoding, n_steps, target.end)
+        self._decode = _token_decoder(encoder, search, target.start, decoding, self._sizes, spec, xla=xla)
+
+    def predict(self, source: Sequences, *, with_states: bool = False) -> Predictions:
+        """Predictions of sources.
+
+        Args:
+            source: as the source's codec encodes them.
+            with_states: give the encoder's states too.
+        """
+        keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
+        largest = self._sizes[-1]
+        if 0 < len(source) <= largest:
+            answers, back = [self._batch(source, keys, with_states)], None
+        else:
+            order = np.argsort(source.lengths, kind="stable")
+            back = np.argsort(order, kind="stable")
+            batches = [order[first : first + largest] for first in range(0, len(source), largest)]
+            with ThreadPoolExecutor(max_workers=self._threads) as pool:
+                answers = list(
+                    pool.map(lambda rows: self._batch(source.take(rows), _of(keys, rows), with_states), batches)
+                )
+        states = self._states(answers, back) if with_states else None
+        if isinstance(self._codecs.target, Scaling):
+            vectors = _joined([answer.decoded for answer in answers], (0, 1, self._codecs.target.features), back)
+            return Predictions(Sequences.of_rows(self._codecs.target.restore(vectors)), None, states=states)
+        decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
+        return _predictions(decoded if back is None else decoded.take(back), self._decoding.n_best, states)
+
+    def _batch(self, batch: Sequences, keys: Hashes | None, with_states: bool) -> _Answer:
+        return self._decode(source_array(batch, self._codecs.source), keys, with_states)
+
+    def _states(self, answers: list[_Answer], back: Rows | None) -> NDArray[np.float32]:
+        joined = [np.concatenate(answer.states, axis=1) for answer in answers]
+        return _joined(joined, (0, self._state_size), back)
+
+
+def _of(keys: Hashes | None, rows: Rows) -> Hashes | None:
+    return None if keys is None else keys[rows]
+
+
+def _batch_sizes(target: Vocabulary | Scaling, decoding: DecodingSettings) -> tuple[int, ...]:
+    """Sources of a batch, ascending, so that its hypotheses and their logits stay within bounds."""
+    if isinstance(target, Scaling):
+        return BATCH_SIZES
+    width = decoding.beam_width if decoding.method == "beam" else 1
+    numbers = target.size * (NUMBERS_OF_A_DRAW if decoding.method == "sample" else 1)
+    largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // width)
+    return tuple(sorted({min(size, largest) for size in BATCH_SIZES}))
+
+
+def _search(decoder: keras.Model, decoding: DecodingSettings, n_steps: int, end: int | None) -> Search:
+    step = model_step(decoder)
+    if decoding.method == "beam":
+        return BeamSearch(step, n_steps, end, decoding.beam_width, decoding.length_penalty, decoding.n_best)
+    choose = likeliest if decoding.method == "greedy" else sampler(decoding.temperature, decoding.top_k)
+    return StepByStep(step, choose, n_steps, end)
+
+
+def _token_decoder(
+    encoder: keras.Model,
+    search: Search,
+    start: int,
+    decoding: DecodingSettings,
+    sizes: tuple[int, ...],
+    spec: tf.TensorSpec,
+    *,
+    xla: bool,
+) -> Callable[..., _Answer]:
+    draws = decoding.method == "sample"
+    segments = SegmentDecoder(encoder, search, start, spec, sizes=sizes, xla=xla, draws=draws)
+
+    def decode(sources: NDArray[Any], keys: Hashes | None, with_states: bool) -> _Answer:
+        parts, states = segments.decode(sources, keys, with_states=with_states)
+        return _Answer(
+            rank_hypotheses(parts, len(sources), search.n_steps, search.end, decoding.length_penalty, decoding.n_best),
+            states,
+        )
+
+    return decode
+
+
+def _vector_decoder(
+    encoder: keras.Model, decoder: keras.Model, n_steps: int, sizes: tuple[int, ...], spec: tf.TensorSpec, *, xla: bool
+) -> Callable[..., _Answer]:
+    def graph(sources: Tensor) -> tuple[Tensor, list[Tensor]]:
+        state = encoder(sources)
+        return forecast(decoder, state, n_steps), state
+
+    compiled = tf.function(graph, input_signature=[spec], jit_compile=xla, autograph=False)
+
+    def decode(sources: NDArray[Any], _keys: Hashes | None, with_states: bool) -> _Answer:
+        n = len(sources)
+        vectors, states = compiled(filled(sources, fitting_size(n, sizes)))
+        return _Answer(vectors.numpy()[:n], [part.numpy()[:n] for part in states] if with_states else [])
+
+    return decode
+
+
+def _joined(arrays: list[NDArray[Any]], empty: tuple[int, ...], back: Rows | None) -> NDArray[Any]:
+    """The rows of all arrays in the order `back`; zeros of the shape `empty` where there are none."""
+    joined = np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
+    return joined if back is None else joined[back]
+
+
+def _predictions(decoded: Decoded, n_best: int, states: NDArray[np.float32] | None) -> Predictions:
+    best = decoded if n_best == 1 else decoded.best()
+    alternatives = Alternatives(
+        decoded.tokens, decoded.counts, decoded.log_probability.astype(np.float32), decoded.rank.astype(np.float32)
+    )
+    return Predictions(
+        best.tokens,
+        best.log_probability.astype(np.float32),
+        best.scores,
+        best.at_limit,
+        None if n_best == 1 else alternatives,
+        states,
+    )

@@ -1,0 +1,173 @@
+"""The output of one file put together from its predicted chunks, in order, and made valid last of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tasks.seq2seq.batch_settings import OutputFormat
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.tally import Tally
+from tasks.storage.accounts import Account, Lineage, Target
+from tasks.storage.atomic import explain_os_errors, file_digest, flush, remove_tree
+from tasks.storage.manifest import FileEntry, canonical_digest
+from tasks.storage.outputs import OutputWriter
+from tasks.storage.rejects import Rejects, write_rejects
+from tasks.storage.staging import FileToRead, read_chunk, tally_of, write_chunk
+
+
+class Piece(NamedTuple):
+    """A chunk of a file: where it waits, where its predictions go, and how many rows it has."""
+
+    staged: Path
+    part: Path
+    rows: int
+    is_done: bool
+
+
+@dataclass
+class Assembly:
+    """A file in work.
+
+    Args:
+        target: where its output goes.
+        lineage: what the output is made from.
+        reading: the file and how it is read.
+        kind: the output's format.
+        work: a folder for what is not finished; parts that an ended run left there are taken as they are.
+    """
+
+    target: Target
+    lineage: Lineage
+    reading: FileToRead
+    kind: OutputFormat
+    work: Path
+    n_resumed: int = 0
+    _tally: Tally | None = None
+    _rejects: Rejects | None = None
+    _writer: OutputWriter | None = None
+    _schema: pa.Schema | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def read(self, chunk_rows: int) -> Iterator[Piece]:
+        """Reads the file and sets its chunks aside, but for those that are predicted already.
+
+        Raises:
+            DataError: the file breaks off, is damaged, or changes while it is read.
+        """
+        with explain_os_errors(self.work):
+            self.work.mkdir(parents=True, exist_ok=True)
+            self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
+        for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._rejects)):
+            piece = self._piece(number, len(chunk))
+            if piece.is_done:
+                self.n_resumed += 1
+            else:
+                with explain_os_errors(piece.staged):
+                    write_chunk(piece.staged, chunk)
+            yield piece
+
+    def _piece(self, number: int, rows: int) -> Piece:
+        part = self.work / f"{number:06d}.part"
+        try:
+            is_done = len(read_chunk(part)) == rows
+        except (OSError, pa.ArrowException):  # not there, or cut short by a crash of the machine
+            is_done = False
+        return Piece(self.work / f"{number:06d}.staged", part, rows, is_done)
+
+    def append(self, piece: Piece) -> None:
+        """Writes a predicted chunk; pieces come in the order in which `read` gave them."""
+        with explain_os_errors(self.work):
+            self._write(read_chunk(piece.part))
+            piece.staged.unlink(missing_ok=True)
+
+    def _write(self, table: pa.Table) -> None:
+        tally = tally_of(table)
+        self._tally = self._tally + tally if self._tally else tally
+        self._open(table.schema).write(table)
+
+    def _open(self, schema: pa.Schema) -> OutputWriter:
+        if self._writer is None:
+            path = self.work / f"output.{self.kind}"
+            self._writer = self._stack.enter_context(
+                OutputWriter(path, schema, self.kind, self.lineage.model_dump_json())
+            )
+        return self._writer
+
+    def finish(self, empty: Callable[[pa.Table], pa.Table]) -> Account:
+        """Puts output, rejects and account in place, in that order.
+
+        Args:
+            empty: gives the output's columns of a chunk without rows, for a file of which none can be used.
+
+        Raises:
+            DataError: the account does not add up.
+            ArtifactError: the output cannot be written.
+        """
+        if self._writer is None:
+            self._write(empty(self.reading.empty()))
+        with explain_os_errors(self.work):
+            self._stack.close()
+            files = {
+                self.target.output(self.kind): self.work / f"output.{self.kind}",
+                self.target.rejects: self.work / "rejects.parquet",
+            }
+            account = self._account(files)
+            account.check()
+            before = Account.read_from(self.target.account)
+            self.target.account.parent.mkdir(parents=True, exist_ok=True)
+            for path, made in files.items():
+                flush(made)
+                made.replace(path)
+            account.write(self.target)
+            self._remove_former(before, account)
+        remove_tree(self.work)
+        return account
+
+    def _account(self, files: dict[Path, Path]) -> Account:
+        assert self._writer is not None
+        assert self._tally is not None
+        assert self._rejects is not None
+        if self._tally.rows != self._writer.rows:
+            raise DataError(f"{self._writer.rows} predictions of {self.target.name} for {self._tally.rows} rows")
+        reasons = Counter(self._rejects.reasons)
+        return Account(
+            name=self.target.name,
+            input_bytes=self.reading.file.size,
+            lineage=self.lineage,
+            format=self.kind,
+            read=self.reading.rows.read,
+            predicted=self._writer.rows,
+            rejected=sum(reasons.values()),
+            history_only=self.reading.rows.history_only,
+            reasons=dict(sorted(reasons.items())),
+            tally=self._tally,
+            columns_left_out=self.reading.left_out,
+            files={
+                path.relative_to(self.target.folder).as_posix(): FileEntry(
+                    sha256=file_digest(made), bytes=made.stat().st_size
+                )
+                for path, made in files.items()
+            },
+        )
+
+    def _remove_former(self, before: Account | str, now: Account) -> None:
+        """An output of another format, which no account vouches for any more."""
+        if isinstance(before, Account) and before.format != now.format:
+            self.target.output(before.format).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Removes what was begun of a file that cannot be read."""
+        self._stack.close()
+        remove_tree(self.work)
+
+
+def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:
+    """The name of a file's work folder: parts of other rows, settings or code are never taken for its own."""
+    return canonical_digest([lineage.key, lineage.code, name, chunk_rows])[:16]

@@ -1,0 +1,112 @@
+import pytest
+
+from tasks.seq2seq.counts import TokenCounts
+from tasks.seq2seq.drift import DayProfile
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.tally import Tally
+from tasks.storage.accounts import Account, Lineage, Target, find_account, list_accounts
+from tasks.storage.atomic import file_digest
+from tasks.storage.inputs import InputFile
+from tasks.storage.manifest import FileEntry
+
+LINEAGE = Lineage(
+    input="i1", model="m1", dataset="d1", decoding={"method": "greedy"}, writing={"format": "parquet"},
+    reading={"source": ["text"]}, code="c1",
+)  # fmt: skip
+TALLY = Tally(
+    rows=8, scored=TokenCounts(n=8, n_correct=7), reached_limit=0, rows_with_unknown=1, rows_outside_range=None,
+    day=DayProfile(lengths={3: 8}, steps=24),
+)  # fmt: skip
+
+
+@pytest.fixture
+def target(tmp_path):
+    (tmp_path / "north").mkdir()
+    (tmp_path / "north" / "a.csv.parquet").write_bytes(b"predictions")
+    (tmp_path / "north" / "a.csv.rejects.parquet").write_bytes(b"rejects")
+    return Target(InputFile("/in/north/a.csv", None), "north/a.csv", tmp_path, is_named=False)
+
+
+def account(target, **others):
+    files = {
+        path.relative_to(target.folder).as_posix(): FileEntry(sha256=file_digest(path), bytes=path.stat().st_size)
+        for path in (target.output("parquet"), target.rejects)
+    }
+    values = {
+        "name": target.name, "input_bytes": 99, "lineage": LINEAGE, "format": "parquet", "read": 10, "predicted": 8,
+        "rejected": 2, "reasons": {"source_null": 2}, "columns_left_out": [], "tally": TALLY, "files": files,
+    }  # fmt: skip
+    return Account(**{**values, **others})
+
+
+def test_an_account_that_was_written_is_found_with_all_that_it_says(target):
+    account(target).write(target)
+    found = find_account(target, LINEAGE)
+    assert isinstance(found, Account)
+    assert found.model_copy(update={"checksum": ""}) == account(target)
+    assert isinstance(found.tally.scored, TokenCounts)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"read": 11}, {"predicted": 7}, {"rejected": 3}, {"history_only": 1}, {"reasons": {"source_null": 1}}]
+)
+def test_an_account_that_does_not_add_up_is_refused(target, wrong):
+    account(target).check()
+    with pytest.raises(DataError, match=r"the account of north/a\.csv does not add up"):
+        account(target, **wrong).check()
+
+
+def test_without_an_account_an_output_does_not_exist(target):
+    assert find_account(target, LINEAGE) == "not predicted yet"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"input": "i2"}, "its content changed"),
+        ({"model": "m2"}, "another model"),
+        ({"decoding": {"method": "beam"}}, "other decoding settings"),
+        ({"writing": {"format": "csv"}}, "another output was asked for"),
+        ({"reading": {"source": ["words"]}}, "read with other settings"),
+        ({"format_version": 2}, "the outputs' format has a new version"),
+        ({"input": "i2", "model": "m2"}, "its content changed, another model"),
+    ],
+)
+def test_an_output_that_was_made_otherwise_is_none_and_it_is_said_what_differs(target, changed, said):
+    account(target).write(target)
+    assert find_account(target, LINEAGE.model_copy(update=changed)) == said
+
+
+def test_another_version_of_the_code_is_recorded_and_predicts_nothing_again(target):
+    account(target).write(target)
+    assert isinstance(find_account(target, LINEAGE.model_copy(update={"code": "c2", "dataset": "d2"})), Account)
+
+
+@pytest.mark.parametrize("name", ["output", "rejects"])
+def test_an_output_that_was_altered_or_lost_is_none(target, name):
+    account(target).write(target)
+    path = target.output("parquet") if name == "output" else target.rejects
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert find_account(target, LINEAGE) == f"{path.name} was altered"
+    path.unlink()
+    assert find_account(target, LINEAGE) == f"{path.name} is missing"
+
+
+def test_an_altered_account_is_none(target):
+    account(target).write(target)
+    target.account.write_text(target.account.read_text().replace('"predicted":8', '"predicted":9').replace('"read": 10', '"read": 11'))
+    assert find_account(target, LINEAGE) == "its account was altered"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "a"}'])
+def test_what_is_no_account_is_said_to_be_none(target, content):
+    target.account.write_text(content)
+    assert find_account(target, LINEAGE) == "its account cannot be read, or is of another version"
+
+
+def test_accounts_of_a_folder_are_listed_by_the_name_of_their_input(target):
+    account(target).write(target)
+    (target.folder / ".work").mkdir()
+    (target.folder / ".work" / "b.csv.account.json").write_text(target.account.read_text())
+    (target.folder / "c.csv.account.json").write_text("{")
+    assert list(list_accounts(target.folder)) == ["north/a.csv"]

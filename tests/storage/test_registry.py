@@ -1,0 +1,151 @@
+import shutil
+import time
+
+import pytest
+
+from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.gate import Verdict
+from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.vocabulary import Vocabulary
+from tasks.storage.atomic import write_json
+from tasks.storage.bundles import BundleFacts
+from tasks.storage.datasets import SideFacts, write_codecs
+from tasks.storage.promotions import decide
+from tasks.storage.registry import find_bundle, find_evaluation, import_bundle
+from tasks.storage.store import Made, Recipe, Store
+
+SIDE = SideFacts(encoding="integers", vocabulary=7, length=3)
+FACTS = BundleFacts(units=8, parameters=1, source=SIDE, target=SIDE, masked=False, relative=False)
+VOCABULARY = Vocabulary.identity(6)
+
+
+def make(store, kind, seed, made_from=None, experiment=None):
+    def write(folder):
+        write_json(folder / "bundle.json", {"experiment": experiment or Experiment(seed=seed).model_dump(mode="json")})
+        write_codecs(folder, Codecs(VOCABULARY, VOCABULARY))
+        return Made(FACTS.model_dump(), identity=f"{kind}{seed}")
+
+    return store.make(Recipe(kind, {"seed": seed}, made_from or {}, {}, {}), write, time.perf_counter)
+
+
+def promote(store, name, bundle, *, passed=True):
+    decide(store, name, bundle.digest, "e", Verdict(passed=passed, reason="0.4 is too little"), again=True)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def test_the_only_promoted_name_is_found_without_being_named(store):
+    bundle = make(store, "bundle", 1)
+    promote(store, "g2p", bundle)
+    promote(store, "refused", make(store, "bundle", 2), passed=False)
+    assert find_bundle(store, None) == (bundle, "g2p")
+
+
+def test_a_name_leads_to_the_model_that_serves(store):
+    first, second = (make(store, "bundle", seed) for seed in (1, 2))
+    promote(store, "g2p", first)
+    promote(store, "g2p", second)
+    promote(store, "dates", first)
+    assert find_bundle(store, "g2p") == (second, "g2p")
+
+
+def test_without_a_name_none_or_several_promoted_ones_are_refused(store):
+    with pytest.raises(SettingsError, match="no model is promoted in"):
+        find_bundle(store, None)
+    bundle = make(store, "bundle", 1)
+    promote(store, "g2p", bundle)
+    promote(store, "dates", bundle)
+    with pytest.raises(SettingsError, match="--model is required: 2 names are promoted in .*: dates, g2p"):
+        find_bundle(store, None)
+
+
+def test_a_digest_is_found_by_its_first_digits(store):
+    bundle = make(store, "bundle", 1)
+    for digits in (6, 12, 16, 40, 64):
+        assert find_bundle(store, bundle.digest[:digits]) == (bundle, None)
+    wrong = bundle.digest[:20] + ("0" if bundle.digest[20] != "0" else "1")
+    with pytest.raises(SettingsError, match="no digest of a bundle"):
+        find_bundle(store, wrong)
+
+
+def test_digits_that_begin_several_digests_are_refused(store):
+    bundle = make(store, "bundle", 1)
+    shutil.copytree(bundle.path, bundle.path.with_name(bundle.digest[:8] + "0" * 8))
+    with pytest.raises(SettingsError, match="begins the digests of 2 bundles"):
+        find_bundle(store, bundle.digest[:8])
+
+
+def test_a_bundle_is_found_by_its_folder_in_the_store(store):
+    bundle = make(store, "bundle", 1)
+    assert find_bundle(store, str(bundle.path)) == (bundle, None)
+    with pytest.raises(SettingsError, match="is an artifact of kind 'dataset', expected a bundle"):
+        find_bundle(store, str(make(store, "dataset", 1).path))
+    with pytest.raises(SettingsError, match="does not exist"):
+        find_bundle(store, str(bundle.path) + "x")
+
+
+def test_a_bundle_outside_the_store_is_refused_with_the_command_that_brings_it_in(store, tmp_path):
+    elsewhere = Store(tmp_path / "elsewhere")
+    bundle = make(elsewhere, "bundle", 1)
+    with pytest.raises(SettingsError, match=rf"python -m flows.import_bundle {bundle.path} --store {store.root}"):
+        find_bundle(store, str(bundle.path))
+    assert import_bundle(store, bundle.path).digest == bundle.digest
+    assert find_bundle(store, bundle.digest[:12]).bundle.path.is_relative_to(store.root)
+    assert import_bundle(store, bundle.path).digest == bundle.digest  # again is no harm
+
+
+def test_a_name_whose_models_were_all_refused_says_why(store):
+    promote(store, "g2p", make(store, "bundle", 1), passed=False)
+    with pytest.raises(SettingsError, match="no model passed its gate: 0.4 is too little"):
+        find_bundle(store, "g2p")
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are(store):
+    promote(store, "g2p", make(store, "bundle", 1))
+    with pytest.raises(SettingsError, match=r"--model g2q is no promoted name.*did you mean .g2p.*promoted in .* are: g2p"):
+        find_bundle(store, "g2q")
+
+
+def test_an_altered_bundle_is_refused(store):
+    bundle = make(store, "bundle", 1)
+    promote(store, "g2p", bundle)
+    (bundle.path / "codecs.json").write_text("{}")
+    for model in (None, "g2p", bundle.digest[:8], str(bundle.path)):
+        with pytest.raises(ArtifactError, match=r"codecs\.json"):
+            find_bundle(store, model)
+
+
+def test_a_promoted_bundle_that_is_gone_is_refused(store):
+    bundle = make(store, "bundle", 1)
+    promote(store, "g2p", bundle)
+    shutil.rmtree(bundle.path)
+    with pytest.raises(ArtifactError, match="is no artifact"):
+        find_bundle(store, None)
+
+
+@pytest.mark.parametrize("harm", ["altered", "added", "other kind", "unknown settings"])
+def test_what_is_no_sound_bundle_is_not_brought_in(store, tmp_path, harm):
+    elsewhere = Store(tmp_path / "elsewhere")
+    kind = "dataset" if harm == "other kind" else "bundle"
+    unknown = {"experiment": {"wings": 2}} if harm == "unknown settings" else {}
+    folder = make(elsewhere, kind, 1, **unknown).path
+    if harm == "altered":
+        (folder / "codecs.json").write_text("{}")
+    if harm == "added":
+        (folder / "more.py").write_text("print('hello')")
+    with pytest.raises(ArtifactError):
+        import_bundle(store, folder)
+    assert not list((store.root / "bundle").glob("*"))
+
+
+def test_the_newest_evaluation_of_a_bundle_is_found(store):
+    bundle = make(store, "bundle", 1)
+    assert find_evaluation(store, bundle.digest) is None
+    make(store, "evaluation", 1, {"bundle": bundle.digest})
+    make(store, "evaluation", 2, {"bundle": "another"})
+    newest = make(store, "evaluation", 3, {"bundle": bundle.digest})
+    assert find_evaluation(store, bundle.digest) == newest
