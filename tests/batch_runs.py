@@ -12,6 +12,7 @@ from tasks.batch_report import describe, write_batch
 from tasks.predict import plan_batch, predict_chunk, predict_files
 from tasks.seq2seq.batch_settings import check_batch_settings
 from tasks.storage.store import Store
+from tasks.storage.targets import only_run
 
 
 class Ended:
@@ -57,8 +58,12 @@ def predict(store, *inputs, output, runner=None, refresh=False, **settings):
     """A whole run, without a server; gives the jobs."""
     settings = settings_of(*inputs, output=output, **settings)
     runner = runner or HereAndNow()
-    jobs = plan_batch.fn(settings, Path(store), refresh=refresh)
-    with patch("tasks.predict.open_runner", lambda _settings: runner):
+    return carry_out(plan_batch.fn(settings, Path(store), refresh=refresh), settings, store, runner)
+
+
+def carry_out(jobs, settings, store, runner):
+    """What was planned, without a server; gives the jobs by name."""
+    with only_run(settings), patch("tasks.predict.open_runner", lambda _settings: runner):
         return {job.name: job for job in predict_files(jobs, settings, Path(store)).jobs}
 
 

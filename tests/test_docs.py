@@ -1,15 +1,18 @@
 """The documentation says what is so: its examples run, its tables are complete, its commands are the ones that CI runs."""
 
 import re
+import shlex
 import tomllib
 
 import pytest
 
 from flows._reference import SECTIONS, settings_reference
-from flows._settings import EXPERIMENT, ROOT, Options, read_settings, read_toml
+from flows._settings import BATCH, EXPERIMENT, ROOT, Options, read_settings, read_toml
+from flows.batch_predict import BatchPredictOptions
 from flows.generate_datasets import GenerateDatasetsOptions
 from flows.train_and_eval import TrainAndEvalOptions
 from tasks.generate import check_inputs
+from tasks.planning import OWN_COLUMNS
 from tasks.seq2seq.forecasting import VectorScores
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.scoring import TokenScores
@@ -32,7 +35,7 @@ def test_the_reference_of_settings_is_what_the_models_say():
 
 def test_every_flow_option_is_in_the_docs():
     docs = README + "".join(path.read_text() for path in ROOT.glob("d*/**/*.md"))
-    for options in (TrainAndEvalOptions, GenerateDatasetsOptions):
+    for options in (TrainAndEvalOptions, GenerateDatasetsOptions, BatchPredictOptions):
         for name in options.model_fields:
             assert f"--{name.replace('_', '-')}" in docs or f"`{name}`" in docs, name
 
@@ -40,13 +43,17 @@ def test_every_flow_option_is_in_the_docs():
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if " -m flows" in line])
 def test_each_command_of_the_docs_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    flags = line.split(" -m flows.train_and_eval")[1].split()
-    experiment, _ = read_settings(EXPERIMENT, Options, flags, "train_and_eval", "")
-    assert experiment.data
+    flow, *flags = shlex.split(line.split(" -m flows.")[1])
+    tree, options = {
+        "train_and_eval": (EXPERIMENT, Options),
+        "batch_predict": (BATCH, BatchPredictOptions),
+    }[flow]
+    settings, _ = read_settings(tree, options, flags, flow, "")
+    assert settings
 
 
 def test_the_readmes_python_example_runs(run_python):
-    (example,) = blocks("python")
+    (example,) = [block for block in blocks("python") if "define_models" in block]
     printed = run_python(example).splitlines()[-1]
     assert re.fullmatch(r"\[\d+, \d+, \d+\]", printed)
 
@@ -100,6 +107,11 @@ def test_each_reason_of_a_reject_is_in_the_docs():
         assert f"`{side}_{reason}`" in page
 
 
+def test_each_column_that_predictions_write_is_in_the_docs():
+    for name in OWN_COLUMNS:
+        assert f"| `{name}` |" in PAGES["docs/batch-prediction.md"]
+
+
 @pytest.mark.parametrize("scores", [TokenScores, VectorScores])
 def test_each_score_is_in_the_docs(scores):
     page = PAGES["docs/own-data.md"] + PAGES["docs/workflow.md"]
@@ -111,6 +123,6 @@ def test_each_score_is_in_the_docs(scores):
 def test_every_setting_that_the_pages_name_exists():
     known = {f"{prefix}{name}" for prefix, _, model in SECTIONS.values() for name in model.model_fields}
     for page in PAGES.values():
-        for name in re.findall(r"`((?:data|model|training|evaluation)\.\w+)", page):
+        for name in re.findall(r"`((?:data|model|training|decoding|evaluation)\.\w+)", page):
             if not name.endswith((".toml", ".md", ".json")):
                 assert name in known, name

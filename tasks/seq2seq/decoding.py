@@ -83,8 +83,8 @@ def segment_steps(n_steps: int) -> int:
 def likeliest(logits: Tensor, _uniform: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The choice of greedy decoding; of equally likely tokens the first."""
     # The chosen logit is the largest, so its log-softmax needs no gather.
-    score = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
-    return ops.cast(ops.argmax(logits, axis=-1), "int32"), score
+    score = tf.reduce_max(logits, axis=1) - tf.reduce_logsumexp(logits, axis=1)
+    return tf.argmax(logits, axis=1, output_type=tf.int32), score
 
 
 def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:

@@ -54,6 +54,8 @@ class Decoded(NamedTuple):
     @classmethod
     def concatenate(cls, parts: list[Decoded]) -> Decoded:
         """The hypotheses of all parts, in order; at least one part."""
+        if len(parts) == 1:
+            return parts[0]
         tokens, scores, counts, log_probability, rank, at_limit = zip(*parts, strict=True)
         return cls(
             Sequences.concatenate(tokens),
@@ -119,7 +121,7 @@ def rank_hypotheses(
         total / length_penalty(lengths, penalty),
         cut.reshape(-1),
     )
-    return decoded if width == 1 else _best(decoded, n_best)
+    return decoded if width == 1 else _best(decoded, _exist(parts, n), n_best)
 
 
 def _follow_back(parts: list[Part], n: int) -> list[Part]:
@@ -172,11 +174,18 @@ def _end_to_end(parts: list[Part], present: list[NDArray[np.bool_]]) -> tuple[Ro
     return hypothesis[order], tokens[order], scores[order]
 
 
-def _best(decoded: Decoded, n_best: int) -> Decoded:
+def _exist(parts: list[Part], n: int) -> NDArray[np.bool_]:
+    """Which hypotheses exist, `(n, width)`; that one does not may be told by a step after its end."""
+    exist = np.ones((n, parts[0].tokens.shape[1]), np.bool_)
+    for part in parts:
+        exist[part.rows] &= (part.scores != -np.inf).all(axis=2)
+    return exist
+
+
+def _best(decoded: Decoded, exist: NDArray[np.bool_], n_best: int) -> Decoded:
     """The `n_best` hypotheses of each source that exist, by their ranks."""
-    n = len(decoded.counts)
-    rank = decoded.rank.reshape(n, -1)
-    width = rank.shape[1]
+    n, width = exist.shape
+    rank = np.where(exist, decoded.rank.reshape(n, width), -np.inf)
     order = np.argsort(-rank, axis=1, kind="stable") + width * np.arange(n)[:, None]
-    counts = np.clip((rank != -np.inf).sum(axis=1), 1, n_best)
+    counts = np.clip(exist.sum(axis=1), 1, n_best)
     return decoded.take_hypotheses(order[np.arange(width) < counts[:, None]], counts)

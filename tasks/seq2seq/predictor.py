@@ -5,7 +5,6 @@ A row's prediction is its own: it does not depend on what it is batched with, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -16,9 +15,18 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.beam import BeamSearch
 from tasks.seq2seq.cores import available_cores
-from tasks.seq2seq.decoding import MAX_LOGITS, Search, StepByStep, forecast, likeliest, model_step, sampler
-from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.decoding import (
+    MAX_LOGITS,
+    Search,
+    StepByStep,
+    StepFunction,
+    forecast,
+    likeliest,
+    model_step,
+    sampler,
+)
 from tasks.seq2seq.drawing import source_keys
+from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.hashing import Hashes
 from tasks.seq2seq.hypotheses import Decoded, rank_hypotheses
 from tasks.seq2seq.models import Tensor
@@ -75,6 +83,79 @@ class _Answer(NamedTuple):
     states: list[NDArray[np.float32]]
 
 
+class _TokenDecoder:
+    """Decodes a batch of sources to tokens."""
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        target: Vocabulary,
+        n_steps: int,
+        decoding: DecodingSettings,
+        *,
+        xla: bool,
+    ) -> None:
+        if decoding.max_length is not None and target.end is not None:
+            n_steps = decoding.max_length + 1
+        self.sizes = _batch_sizes(target, decoding)
+        self._search, self._decoding = _search(model_step(decoder), decoding, n_steps, target.end), decoding
+        self._segments = SegmentDecoder(
+            encoder,
+            self._search,
+            target.start,
+            _source_spec(encoder),
+            sizes=self.sizes,
+            xla=xla,
+            draws=decoding.method == "sample",
+        )
+
+    def decode(self, sources: NDArray[Any], keys: Hashes | None, with_states: bool) -> _Answer:
+        search, decoding = self._search, self._decoding
+        parts, states = self._segments.decode(sources, keys, with_states=with_states)
+        return _Answer(
+            rank_hypotheses(parts, len(sources), search.n_steps, search.end, decoding.length_penalty, decoding.n_best),
+            states,
+        )
+
+
+class _VectorDecoder:
+    """Decodes a batch of sources to real vectors."""
+
+    sizes = BATCH_SIZES
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, n_steps: int, *, xla: bool) -> None:
+        def graph(sources: Tensor) -> tuple[Tensor, list[Tensor]]:
+            state = encoder(sources)
+            return forecast(decoder, state, n_steps), state
+
+        self._graph = tf.function(graph, input_signature=[_source_spec(encoder)], jit_compile=xla, autograph=False)
+
+    def decode(self, sources: NDArray[Any], _keys: Hashes | None, with_states: bool) -> _Answer:
+        n = len(sources)
+        vectors, states = self._graph(filled(sources, fitting_size(n, self.sizes)))
+        return _Answer(vectors.numpy()[:n], [part.numpy()[:n] for part in states] if with_states else [])
+
+
+def _source_spec(encoder: keras.Model) -> tf.TensorSpec:
+    return tf.TensorSpec(encoder.inputs[0].shape, encoder.inputs[0].dtype)
+
+
+def _batch_sizes(target: Vocabulary, decoding: DecodingSettings) -> tuple[int, ...]:
+    """Sources of a batch, ascending, so that its hypotheses and their logits stay within bounds."""
+    width = decoding.beam_width if decoding.method == "beam" else 1
+    numbers = target.size * (NUMBERS_OF_A_DRAW if decoding.method == "sample" else 1)
+    largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // width)
+    return tuple(sorted({min(size, largest) for size in BATCH_SIZES}))
+
+
+def _search(step: StepFunction, decoding: DecodingSettings, n_steps: int, end: int | None) -> Search:
+    if decoding.method == "beam":
+        return BeamSearch(step, n_steps, end, decoding.beam_width, decoding.length_penalty, decoding.n_best)
+    choose = likeliest if decoding.method == "greedy" else sampler(decoding.temperature, decoding.top_k)
+    return StepByStep(step, choose, n_steps, end)
+
+
 class Predictor:
     """Decodes any number of sources; threads may share one."""
 
@@ -101,19 +182,12 @@ class Predictor:
             threads: batches that are decoded side by side (one a core): the products of a narrow model are too
                 small to share.
         """
-        target, spec = codecs.target, tf.TensorSpec(encoder.inputs[0].shape, encoder.inputs[0].dtype)
         self._codecs, self._decoding, self._threads = codecs, decoding, threads or available_cores()
-        self._sizes = _batch_sizes(target, decoding)
         self._state_size = sum(part.shape[-1] for part in encoder.outputs)
-        if isinstance(target, Scaling):
-            self._decode: Callable[..., _Answer] = _vector_decoder(
-                encoder, decoder, n_steps, self._sizes, spec, xla=xla
-            )
-            return
-        if decoding.max_length is not None and target.end is not None:
-            n_steps = decoding.max_length + 1
-        search = _search(decoder, decoding, n_steps, target.end)
-        self._decode = _token_decoder(encoder, search, target.start, decoding, self._sizes, spec, xla=xla)
+        if isinstance(codecs.target, Scaling):
+            self._decoder: _TokenDecoder | _VectorDecoder = _VectorDecoder(encoder, decoder, n_steps, xla=xla)
+        else:
+            self._decoder = _TokenDecoder(encoder, decoder, codecs.target, n_steps, decoding, xla=xla)
 
     def predict(self, source: Sequences, *, with_states: bool = False) -> Predictions:
         """Predictions of sources.
@@ -123,7 +197,7 @@ class Predictor:
             with_states: give the encoder's states too.
         """
         keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
-        largest = self._sizes[-1]
+        largest = self._decoder.sizes[-1]
         if 0 < len(source) <= largest:
             answers, back = [self._batch(source, keys, with_states)], None
         else:
@@ -142,7 +216,7 @@ class Predictor:
         return _predictions(decoded if back is None else decoded.take(back), self._decoding.n_best, states)
 
     def _batch(self, batch: Sequences, keys: Hashes | None, with_states: bool) -> _Answer:
-        return self._decode(source_array(batch, self._codecs.source), keys, with_states)
+        return self._decoder.decode(source_array(batch, self._codecs.source), keys, with_states)
 
     def _states(self, answers: list[_Answer], back: Rows | None) -> NDArray[np.float32]:
         joined = [np.concatenate(answer.states, axis=1) for answer in answers]
@@ -151,64 +225,6 @@ class Predictor:
 
 def _of(keys: Hashes | None, rows: Rows) -> Hashes | None:
     return None if keys is None else keys[rows]
-
-
-def _batch_sizes(target: Vocabulary | Scaling, decoding: DecodingSettings) -> tuple[int, ...]:
-    """Sources of a batch, ascending, so that its hypotheses and their logits stay within bounds."""
-    if isinstance(target, Scaling):
-        return BATCH_SIZES
-    width = decoding.beam_width if decoding.method == "beam" else 1
-    numbers = target.size * (NUMBERS_OF_A_DRAW if decoding.method == "sample" else 1)
-    largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // width)
-    return tuple(sorted({min(size, largest) for size in BATCH_SIZES}))
-
-
-def _search(decoder: keras.Model, decoding: DecodingSettings, n_steps: int, end: int | None) -> Search:
-    step = model_step(decoder)
-    if decoding.method == "beam":
-        return BeamSearch(step, n_steps, end, decoding.beam_width, decoding.length_penalty, decoding.n_best)
-    choose = likeliest if decoding.method == "greedy" else sampler(decoding.temperature, decoding.top_k)
-    return StepByStep(step, choose, n_steps, end)
-
-
-def _token_decoder(
-    encoder: keras.Model,
-    search: Search,
-    start: int,
-    decoding: DecodingSettings,
-    sizes: tuple[int, ...],
-    spec: tf.TensorSpec,
-    *,
-    xla: bool,
-) -> Callable[..., _Answer]:
-    draws = decoding.method == "sample"
-    segments = SegmentDecoder(encoder, search, start, spec, sizes=sizes, xla=xla, draws=draws)
-
-    def decode(sources: NDArray[Any], keys: Hashes | None, with_states: bool) -> _Answer:
-        parts, states = segments.decode(sources, keys, with_states=with_states)
-        return _Answer(
-            rank_hypotheses(parts, len(sources), search.n_steps, search.end, decoding.length_penalty, decoding.n_best),
-            states,
-        )
-
-    return decode
-
-
-def _vector_decoder(
-    encoder: keras.Model, decoder: keras.Model, n_steps: int, sizes: tuple[int, ...], spec: tf.TensorSpec, *, xla: bool
-) -> Callable[..., _Answer]:
-    def graph(sources: Tensor) -> tuple[Tensor, list[Tensor]]:
-        state = encoder(sources)
-        return forecast(decoder, state, n_steps), state
-
-    compiled = tf.function(graph, input_signature=[spec], jit_compile=xla, autograph=False)
-
-    def decode(sources: NDArray[Any], _keys: Hashes | None, with_states: bool) -> _Answer:
-        n = len(sources)
-        vectors, states = compiled(filled(sources, fitting_size(n, sizes)))
-        return _Answer(vectors.numpy()[:n], [part.numpy()[:n] for part in states] if with_states else [])
-
-    return decode
 
 
 def _joined(arrays: list[NDArray[Any]], empty: tuple[int, ...], back: Rows | None) -> NDArray[Any]:

@@ -115,11 +115,11 @@ def explain_os_errors(where: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise ArtifactError(
                 f"{where} cannot be written: {error.strerror}; what was begun is removed; "
-                f"make room or choose another --store"
+                f"make room, or choose another folder with --store or --output"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise ArtifactError(
-                f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store"
+                f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store or --output"
             ) from error
         raise
 

@@ -138,26 +138,22 @@ def _check_stream_end(file: InputFile, opened: Any) -> None:  # noqa: ANN401 - p
 def _parquet_batches(opened: Any, names: list[str]) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - as above
     # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
     parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True)
-    # A name is a prefix to pyarrow: `a` means `a.b` too, which may be a column of its own.
-    columns = None if names == parquet.schema_arrow.names else names
     n_rows = 0
-    for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=columns, use_threads=False):
+    for batch in parquet.iter_batches(_batch_rows(parquet, names), columns=names, use_threads=False):
         n_rows += batch.num_rows
         yield batch
     if n_rows != parquet.metadata.num_rows:
         raise pa.ArrowInvalid(f"{parquet.metadata.num_rows} rows are announced, {n_rows} are there")
 
 
-def _batch_rows(parquet: pq.ParquetFile, columns: list[str] | None) -> int:
+def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
     """How many rows are some `BLOCK_BYTES`, by the metadata and, as dictionaries hide sizes, by a sample."""
-    metadata = parquet.metadata
+    metadata, wanted = parquet.metadata, set(columns)
     row_bytes = 1.0
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
         leaves = [group.column(j) for j in range(group.num_columns)]
-        if columns is not None:
-            leaves = [leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in columns]
-        size = sum(leaf.total_uncompressed_size for leaf in leaves)
+        size = sum(leaf.total_uncompressed_size for leaf in leaves if leaf.path_in_schema.split(".")[0] in wanted)
         row_bytes = max(row_bytes, size / max(group.num_rows, 1))
     sample = next(parquet.iter_batches(_SAMPLED_ROWS, columns=columns, use_threads=False), None)
     if sample is not None:

@@ -1,26 +1,13 @@
 import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from tasks.seq2seq import decoding
-from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import (
-    UNROLLED_STEPS,
-    Predictor,
-    TeacherForced,
-    decode_graph,
-    forecast_graph,
-    greedy,
-    model_step,
-)
-from tasks.seq2seq.feeding import Codecs, source_array
-from tasks.seq2seq.models import build_models
-from tasks.seq2seq.scaling import Scaling
-from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.vocabulary import Vocabulary
+from tasks.seq2seq.decoding import UNROLLED_STEPS, StepByStep, greedy, likeliest, sampler
 
 # The probability of each next token (column) after each token (row): from 0 the greedy path is 2, 1, 3, 0, 2 ...
 NEXT = np.array([[0.1, 0.2, 0.6, 0.1], [0.2, 0.1, 0.2, 0.5], [0.3, 0.4, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]], np.float32)
@@ -141,266 +128,94 @@ def test_without_an_end_every_step_is_taken():
         assert int(counted.steps) == n_steps
 
 
-IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
-LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)])
-SCALING = Scaling(mean=(5.0, -2.0), deviation=(2.0, 0.5), low=(0.0, -3.0), high=(9.0, 0.0))
-N_STEPS = 4
+# Logits whose softmax is 0.4, 0.3, 0.2, 0.1, in no order.
+LOGITS = np.log(np.array([0.2, 0.4, 0.1, 0.3])).astype(np.float32) + 7
+EVENLY = (np.arange(10_000) + 0.5) / 10_000
+LARGEST = 1 - 2.0**-53
 
 
-def side(codec):
-    return Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
+def drawn(choose, logits, uniform=EVENLY):
+    """Tokens and log-probabilities by one row of logits for each number."""
+    tokens, scores = choose(tf.tile(tf.constant(logits)[None], (len(uniform), 1)), tf.constant(uniform, tf.float64))
+    return np.asarray(tokens), np.asarray(scores)
 
 
-def build(codecs, *, masked):
-    """Weights twice as large as at first, so that answers differ."""
-    keras.utils.set_random_seed(0)
-    models = build_models(Architecture(side(codecs.source), side(codecs.target), 16, embedding=8, masked=masked))
-    models.train.set_weights([2 * weights for weights in models.train.get_weights()])
-    return models
+def shares(choose, logits=LOGITS):
+    tokens, _ = drawn(choose, logits)
+    return np.bincount(tokens, minlength=len(logits)) / len(tokens)
 
 
-@pytest.fixture(scope="module")
-def models():
-    return build(IDENTITY, masked=False)
+def test_tokens_are_drawn_by_their_probabilities():
+    """Evenly spread numbers give every token its share."""
+    assert shares(sampler()) == pytest.approx([0.2, 0.4, 0.1, 0.3], abs=2e-4)
 
 
-@pytest.fixture(scope="module")
-def sources():
-    return Sequences.of_rows(np.random.default_rng(0).integers(1, 12, (1100, 5), dtype=np.int32))
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_raises_probabilities_to_a_power(temperature):
+    expected = np.array([0.2, 0.4, 0.1, 0.3]) ** (1 / temperature)
+    assert shares(sampler(temperature)) == pytest.approx(expected / expected.sum(), abs=2e-4)
 
 
-@pytest.fixture(scope="module")
-def predictor(models):
-    return Predictor(models.encoder, models.decoder, IDENTITY, N_STEPS)
+def test_only_the_likeliest_are_drawn_from():
+    assert shares(sampler(top_k=2)) == pytest.approx([0, 4 / 7, 0, 3 / 7], abs=2e-4)
+    assert shares(sampler(top_k=3)) == pytest.approx([2 / 9, 4 / 9, 0, 3 / 9], abs=2e-4)
+    assert shares(sampler(top_k=99)) == pytest.approx([0.2, 0.4, 0.1, 0.3], abs=2e-4)
 
 
-@pytest.fixture(scope="module")
-def whole(predictor, sources):
-    return predictor.predict(sources)
+def test_the_log_probability_of_a_drawn_token_is_the_models_own():
+    """Whatever the temperature, and however few it was drawn from."""
+    for choose in (sampler(), sampler(0.3), sampler(2.0, 2)):
+        tokens, scores = drawn(choose, LOGITS)
+        assert np.exp(scores) == pytest.approx(np.array([0.2, 0.4, 0.1, 0.3])[tokens], abs=1e-6)
 
 
-def decode_in_python(models, source, codecs, n_steps):
-    """One source at a time, one call a step, probabilities in 64 bits; ends before the end id."""
-    end = codecs.target.end
-    state, token = models.encoder(source_array(source, codecs.source)), codecs.target.start
-    tokens, log_probability = [], 0.0
-    for _ in range(n_steps):
-        logits, *state = models.decoder([keras.ops.convert_to_tensor([[token]], "int32"), *state])
-        logits = np.asarray(logits, np.float64)[0, 0]
-        token = int(logits.argmax())
-        log_probability += math.log(math.exp(logits[token]) / np.exp(logits).sum())
-        if token == end:
-            break
-        tokens.append(token)
-    return tokens, log_probability
+@pytest.mark.parametrize("temperature", [5e-324, 1e-3])
+def test_at_a_temperature_of_nearly_nothing_the_likeliest_token_is_drawn(temperature):
+    assert shares(sampler(temperature)).tolist() == [0, 1, 0, 0]
 
 
-def rows_of(sequences):
-    return [sequences[i].tolist() for i in range(len(sequences))]
+@given(
+    logits=arrays(np.float32, st.integers(2, 40), elements=st.floats(-80, 80, width=32)),
+    impossible=st.sets(st.integers(0, 39)),
+    temperature=st.floats(0.01, 100),
+    top_k=st.none() | st.integers(1, 50),
+)
+def test_no_impossible_token_is_drawn_even_by_the_largest_number(logits, impossible, temperature, top_k):
+    """Nor one that is not among the likeliest, nor by the smallest number; nor where sums are rounded."""
+    logits[[i for i in impossible if i < len(logits) - 1]] = -np.inf
+    tokens, scores = drawn(sampler(temperature, top_k), logits, np.array([0.0, 0.5, LARGEST]))
+    assert np.isfinite(scores).all()
+    likely = np.sort(logits)[::-1][: top_k or len(logits)]
+    assert (logits[tokens] >= likely[-1]).all()
+    assert (logits[tokens] > -np.inf).all()
 
 
-def test_the_predictor_equals_a_plain_loop_over_the_models(models, sources, whole):
-    for i in (0, 1, 31, 32, 511, 512, 1099):
-        tokens, log_probability = decode_in_python(models, sources.part(i, i + 1), IDENTITY, N_STEPS)
-        assert whole.sequences[i].tolist() == tokens
-        assert whole.log_probability[i] == pytest.approx(log_probability, abs=1e-5)
+def test_of_many_tokens_the_last_is_drawn_by_the_largest_number_alone():
+    logits = np.zeros(50_000, np.float32)
+    tokens, _ = drawn(sampler(), logits, np.array([0, 0.5, 1 - 1.5 / 50_000, LARGEST]))
+    assert tokens.tolist() == [0, 25_000, 49_998, 49_999]
 
 
-@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 256, 257, 511, 512, 513])
-def test_a_prediction_does_not_depend_on_its_batch(predictor, sources, whole, size):
-    predictions = predictor.predict(sources.part(0, size))
-    assert rows_of(predictions.sequences) == rows_of(whole.sequences.part(0, size))
-    assert predictions.log_probability == pytest.approx(whole.log_probability[:size], abs=1e-6)
-
-
-def test_a_prediction_does_not_depend_on_its_place(predictor, sources, whole):
-    order = np.random.default_rng(1).permutation(len(sources))
-    predictions = predictor.predict(sources.take(order))
-    assert rows_of(predictions.sequences) == rows_of(whole.sequences.take(order))
-    assert predictions.log_probability == pytest.approx(whole.log_probability[order], abs=1e-6)
-
-
-def test_a_prediction_is_the_same_with_and_without_xla(models, sources, whole):
-    without = Predictor(models.encoder, models.decoder, IDENTITY, N_STEPS, xla=False).predict(sources)
-    assert np.array_equal(without.sequences.values, whole.sequences.values)
-    assert without.log_probability == pytest.approx(whole.log_probability, abs=1e-5)
-
-
-def test_predictions_have_the_promised_shapes_and_types(whole):
-    assert (whole.sequences.padded().shape, whole.sequences.values.dtype) == ((1100, N_STEPS), np.int32)
-    assert (whole.log_probability.shape, whole.log_probability.dtype) == ((1100,), np.float32)
-    assert (whole.log_probability < 0).all()
-
-
-def test_decoding_starts_from_the_start_token(models, sources):
-    for start in (1, 5):
-        codecs = Codecs(IDENTITY.source, Vocabulary("integers", tuple(range(1, 9)), 1, 0, start, None, None))
-        tokens, _ = decode_graph(models.encoder, models.decoder, start, N_STEPS, None)(sources.padded()[:1])
-        assert np.asarray(tokens).tolist() == [decode_in_python(models, sources.part(0, 1), codecs, N_STEPS)[0]]
-
-
-def test_a_models_step_takes_tokens_and_gives_logits_and_the_next_state(models, sources):
-    state = models.encoder(sources.padded()[:3])
-    logits, after = model_step(models.decoder)(keras.ops.ones(3, "int32"), state)
-    assert logits.shape == (3, 9)
-    assert [part.shape for part in after] == [(3, 16), (3, 16)]
-    assert not np.allclose(after[0], state[0])
-
-
-@pytest.fixture(scope="module")
-def masked():
-    """With a bias to the end, so that answers are of many lengths."""
-    models = build(LEARNED, masked=True)
-    output = models.train.get_layer("output")
-    kernel, bias = output.get_weights()
-    bias[LEARNED.target.end] += 0.3
-    output.set_weights([kernel, bias])
-    return models
-
-
-@pytest.fixture(scope="module")
-def ragged():
-    """From nothing at all to 9 steps, in no order."""
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(0, 10, 600)
-    return Sequences.of_lengths(rng.integers(4, 12, lengths.sum(), dtype=np.int32), lengths)
-
-
-def test_predictions_of_sources_of_any_length_come_in_their_order(masked, ragged):
-    """Though like lengths are decoded together."""
-    predictions = Predictor(masked.encoder, masked.decoder, LEARNED, 6, xla=False).predict(ragged)
-    assert len(predictions.sequences) == 600
-    assert len(set(predictions.sequences.lengths.tolist())) > 3
-    assert len(set(map(tuple, rows_of(predictions.sequences)))) > 20
-    for i in range(0, 600, 59):
-        tokens, log_probability = decode_in_python(masked, ragged.part(i, i + 1), LEARNED, 6)
-        assert predictions.sequences[i].tolist() == tokens
-        assert predictions.log_probability[i] == pytest.approx(log_probability, abs=1e-5)
-
-
-def test_sequences_that_end_are_decoded_with_xla_too(masked, ragged):
-    some = ragged.take(ragged.lengths == 5)
-    with_xla, without = (
-        Predictor(masked.encoder, masked.decoder, LEARNED, 6, xla=xla).predict(some) for xla in (True, False)
-    )
-    assert rows_of(with_xla.sequences) == rows_of(without.sequences)
-    assert with_xla.log_probability == pytest.approx(without.log_probability, abs=1e-5)
-
-
-def test_a_long_decode_without_an_end_is_the_same_with_xla(models, sources):
-    some = sources.part(0, 30)
-    with_xla, without = (
-        Predictor(models.encoder, models.decoder, IDENTITY, UNROLLED_STEPS + 4, xla=xla).predict(some)
-        for xla in (True, False)
-    )
-    assert np.array_equal(with_xla.sequences.values, without.sequences.values)
-    assert with_xla.log_probability == pytest.approx(without.log_probability, abs=1e-4)
-
-
-def test_no_sources_have_no_predictions(masked, predictor, sources):
-    for nothing in (
-        predictor.predict(sources.part(0, 0)),
-        Predictor(masked.encoder, masked.decoder, LEARNED, 6, xla=False).predict(sources.part(0, 0)),
+@given(arrays(np.float32, (5, 7), elements=st.integers(-3, 3).map(float)))
+def test_to_draw_from_one_token_is_greedy(logits):
+    """Also where several are equally likely."""
+    logits += 0.0  # no -0.0
+    uniform = tf.constant(np.linspace(0, LARGEST, 5))
+    for found, expected in zip(
+        sampler(top_k=1)(tf.constant(logits), uniform), likeliest(tf.constant(logits)), strict=True
     ):
-        assert (len(nothing.sequences), nothing.log_probability.shape) == (0, (0,))
+        assert np.asarray(found) == pytest.approx(np.asarray(expected), abs=1e-6)
 
 
-@pytest.fixture(scope="module")
-def forecaster():
-    return build(Codecs(SCALING, SCALING), masked=True)
-
-
-def forecast_in_python(models, source):
-    """One call a step, each given the vector before it, at first zeros."""
-    state, vector, vectors = models.encoder(source), keras.ops.zeros((len(source), 1, 2)), []
-    for _ in range(N_STEPS):
-        vector, *state = models.decoder([vector, *state])
-        vectors.append(np.asarray(vector)[:, 0])
-    return np.stack(vectors, axis=1)
-
-
-@pytest.fixture(scope="module")
-def series():
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 8, 300)
-    return Sequences.of_lengths(rng.normal((5, -2), (2, 0.5), (lengths.sum(), 2)), lengths)
-
-
-def test_a_forecast_feeds_back_what_it_predicted(forecaster, series):
-    source = source_array(series.part(0, 3), SCALING)
-    forecast = np.asarray(forecast_graph(forecaster.encoder, forecaster.decoder, N_STEPS)(source))
-    assert forecast.shape == (3, N_STEPS, 2)
-    assert forecast == pytest.approx(forecast_in_python(forecaster, source), abs=1e-6)
-
-
-@pytest.mark.parametrize("xla", [False, True])
-def test_forecasts_come_in_the_order_of_their_sources_and_in_original_units(forecaster, series, xla):
-    if xla:  # which compiles for every length anew
-        series = series.take(series.lengths == 4)
-    codecs = Codecs(SCALING, SCALING)
-    predictions = Predictor(forecaster.encoder, forecaster.decoder, codecs, N_STEPS, xla=xla).predict(series)
-    assert predictions.log_probability is None
-    forecasts = predictions.sequences.padded()
-    assert (forecasts.shape, forecasts.dtype) == ((len(series), N_STEPS, 2), np.float64)
-    for i in range(0, len(series), 29):
-        (expected,) = forecast_in_python(forecaster, source_array(series.part(i, i + 1), SCALING))
-        assert forecasts[i] == pytest.approx(expected * (2, 0.5) + (5, -2), abs=1e-4)
-
-
-def forced_by_hand(models, pairs, codecs):
-    """Right tokens and all, ends included, one pair at a time and one step a call."""
-    right = total = 0
-    for i in range(len(pairs)):
-        state, token = models.encoder(source_array(pairs.source.part(i, i + 1), codecs.source)), codecs.target.start
-        end = [] if codecs.target.end is None else [codecs.target.end]
-        for expected in [*pairs.target[i].tolist(), *end]:
-            logits, *state = models.decoder([keras.ops.convert_to_tensor([[token]], "int32"), *state])
-            right += int(np.asarray(logits)[0, 0].argmax()) == expected
-            total += 1
-            token = expected
-    return right, total
-
-
-def test_teacher_forcing_counts_right_tokens_and_ends_and_no_padding(masked, ragged, monkeypatch):
-    """Also in parts, where all logits at once would take too much memory."""
-    source = ragged.part(0, 15)
-    pairs = Pairs(source, Sequences(source.values % 5 + 4, source.offsets))
-    forced = TeacherForced(masked.encoder, masked.decoder, LEARNED)
-    right, total = forced_by_hand(masked, pairs, LEARNED)
-    assert 0 < right < total == source.n_steps + 15
-    assert forced.count(pairs) == (right, total)
-    monkeypatch.setattr(decoding, "MAX_LOGITS", 9 * 30)
-    assert forced.count(pairs) == (right, total)
-
-
-def test_padding_that_a_model_says_is_never_right(ragged):
-    """Not even where there is padding."""
-    models = build(LEARNED, masked=True)
-    kernel, bias = models.train.get_layer("output").get_weights()
-    bias[LEARNED.target.padding] = 50
-    models.train.get_layer("output").set_weights([kernel, bias])
-    source = ragged.part(0, 40)
-    pairs = Pairs(source, Sequences(source.values % 5 + 4, source.offsets))
-    assert TeacherForced(models.encoder, models.decoder, LEARNED).count(pairs) == (0, source.n_steps + 40)
-
-
-def test_an_unknown_token_of_a_reference_is_never_right(ragged):
-    """Not even where the model says that it is unknown."""
-    models = build(LEARNED, masked=True)
-    kernel, bias = models.train.get_layer("output").get_weights()
-    bias[LEARNED.target.unknown] = 50
-    models.train.get_layer("output").set_weights([kernel, bias])
-    pairs = Pairs(ragged.part(0, 5), Sequences.of_rows(np.full((5, 2), LEARNED.target.unknown, np.int32)))
-    assert TeacherForced(models.encoder, models.decoder, LEARNED).count(pairs) == (0, 15)
-
-
-def test_teacher_forcing_without_ends_counts_every_step(models, sources):
-    pairs = Pairs(sources.part(0, 20), Sequences.of_rows(sources.padded()[:20, :3] % 8 + 1))
-    right, total = forced_by_hand(models, pairs, IDENTITY)
-    assert (right > 0, total) == (True, 60)
-    assert TeacherForced(models.encoder, models.decoder, IDENTITY).count(pairs) == (right, total)
-
-
-def test_teacher_forcing_of_nothing_counts_nothing(masked, ragged):
-    forced = TeacherForced(masked.encoder, masked.decoder, LEARNED)
-    assert forced.count(Pairs(ragged.part(0, 0), ragged.part(0, 0))) == (0, 0)
+@pytest.mark.parametrize(("n_steps", "end"), [(3, None), (20, None), (20, 3)])
+def test_each_step_of_each_row_draws_by_its_own_number(n_steps, end):
+    """Of a table that says the same after every token."""
+    uniform = np.random.default_rng(0).random((50, n_steps))
+    step = lambda tokens, state: (tf.tile(tf.constant(LOGITS)[None], (tf.size(tokens), 1)), state)  # noqa: E731
+    search = StepByStep(step, sampler(), n_steps, end)
+    segment = tf.function(search.begin, autograph=False)([], tf.zeros((50,), tf.int32), tf.constant(uniform[:, :16]))
+    steps = min(n_steps, 16)
+    expected = np.searchsorted(np.cumsum([0.2, 0.4, 0.1, 0.3]), uniform[:, :steps], side="right")
+    if end is not None:
+        expected[np.cumsum(expected == end, axis=1) > 0] = end
+    assert segment.tokens.numpy()[:, 0, :steps].tolist() == expected.tolist()

@@ -94,7 +94,9 @@ def test_an_output_that_was_altered_or_lost_is_none(target, name):
 
 def test_an_altered_account_is_none(target):
     account(target).write(target)
-    target.account.write_text(target.account.read_text().replace('"predicted":8', '"predicted":9').replace('"read": 10', '"read": 11'))
+    target.account.write_text(
+        target.account.read_text().replace('"predicted":8', '"predicted":9').replace('"read": 10', '"read": 11')
+    )
     assert find_account(target, LINEAGE) == "its account was altered"
 
 

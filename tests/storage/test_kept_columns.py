@@ -486,19 +486,26 @@ def test_damage_to_a_kept_column_is_refused_and_not_read_beyond_its_buffers(writ
         list(read_blocks(file_at(path), SOURCE, schema))
 
 
-def test_the_size_of_blocks_takes_all_columns_into_account(write_table):
-    path = write_table("a.parquet", source=["a"] * 200, x=["x" * 1_000_000] * 200)
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_the_size_of_blocks_takes_all_columns_into_account(write_table, name):
+    path = write_table(name, source=["a"] * 200, x=["x" * 1_000_000] * 200)
     file = file_at(path)
     sizes = [block.kept.nbytes for block in read_blocks(file, SOURCE, read_columns(file, SOURCE))]
     assert len(sizes) > 5
     assert max(sizes) <= 40_000_000
 
 
+def test_parquet_is_read_few_rows_at_a_time_where_any_column_is_large(write_table):
+    path = write_table("a.parquet", source=["a"] * 100, x=["x" * 1_000_000] * 100)
+    with file_at(path).open_file() as opened:
+        assert max(batch.num_rows for batch in columnar._parquet_batches(opened, ["source", "x"])) < 40
+
+
 def test_a_large_dictionary_does_not_make_blocks_small(write_table):
     categories = pa.array([f"{i:040d}" for i in range(50_000)])
     indices = pa.array(np.arange(60_000) % 50_000, pa.int32())
     path = write_table("a.parquet", source=["a"] * 60_000, x=pa.DictionaryArray.from_arrays(indices, categories))
-    assert columnar._batch_rows(pq.ParquetFile(path), None) == columnar.BLOCK_ROWS
+    assert columnar._batch_rows(pq.ParquetFile(path), ["source", "x"]) == columnar.BLOCK_ROWS
 
 
 def test_names_with_dots_are_not_taken_for_fields(write_table):
@@ -572,6 +579,8 @@ def test_a_key_has_the_type_that_its_values_have_in_common(write, values, kind, 
     schema, _, table, rejects = kept(path)
     assert (schema.field("x").type, rejects) == (kind, [])
     assert table["x"].to_pylist() == (values if expected is None else expected)
+    for ordered in (values, values[::-1]):
+        assert in_order(type_in_common(*([value] for value in ordered))) == in_order(kind)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("ab", max_size=2)

@@ -1,14 +1,14 @@
 import csv
-import datetime
+import datetime as dt
 import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage.inputs import list_inputs
 from tasks.storage.blocks import Layout
 from tasks.storage.columns import to_column
+from tasks.storage.inputs import list_inputs
 from tasks.storage.outputs import OutputWriter
 from tasks.storage.readers import read_blocks
 
@@ -18,7 +18,7 @@ TABLE = pa.table(
         "text": ["a,b", "", None],
         "sides": pa.array([[1, 2], [], None]),
         "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
-        "when": pa.array([datetime.date(2026, 11, 24), None, None]),
+        "when": pa.array([dt.date(2026, 11, 24), None, None]),
         "raw": pa.array([b"x", b"\xff", None]),
         "value": pa.array([1.5, float("nan"), None]),
         "prediction": pa.array([[1, 2], [3, None], []], pa.list_(pa.int64())),

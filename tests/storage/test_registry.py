@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from flows.import_bundle import main
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.gate import Verdict
@@ -59,7 +60,7 @@ def test_without_a_name_none_or_several_promoted_ones_are_refused(store):
     bundle = make(store, "bundle", 1)
     promote(store, "g2p", bundle)
     promote(store, "dates", bundle)
-    with pytest.raises(SettingsError, match="--model is required: 2 names are promoted in .*: dates, g2p"):
+    with pytest.raises(SettingsError, match=r"--model is required: 2 names are promoted in .*: dates, g2p"):
         find_bundle(store, None)
 
 
@@ -100,13 +101,15 @@ def test_a_bundle_outside_the_store_is_refused_with_the_command_that_brings_it_i
 
 def test_a_name_whose_models_were_all_refused_says_why(store):
     promote(store, "g2p", make(store, "bundle", 1), passed=False)
-    with pytest.raises(SettingsError, match="no model passed its gate: 0.4 is too little"):
+    with pytest.raises(SettingsError, match=r"no model passed its gate: 0\.4 is too little"):
         find_bundle(store, "g2p")
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are(store):
     promote(store, "g2p", make(store, "bundle", 1))
-    with pytest.raises(SettingsError, match=r"--model g2q is no promoted name.*did you mean .g2p.*promoted in .* are: g2p"):
+    with pytest.raises(
+        SettingsError, match=r"--model g2q is no promoted name.*did you mean .g2p.*promoted in .* are: g2p"
+    ):
         find_bundle(store, "g2q")
 
 
@@ -149,3 +152,15 @@ def test_the_newest_evaluation_of_a_bundle_is_found(store):
     make(store, "evaluation", 2, {"bundle": "another"})
     newest = make(store, "evaluation", 3, {"bundle": bundle.digest})
     assert find_evaluation(store, bundle.digest) == newest
+
+
+def test_the_command_brings_a_bundle_in_and_says_how_to_use_it(store, tmp_path, capsys):
+    bundle = make(Store(tmp_path / "elsewhere"), "bundle", 1)
+    assert main([str(bundle.path), "--store", str(store.root)]) == 0
+    assert f"--model {bundle.digest[:12]}" in capsys.readouterr().out
+    assert find_bundle(store, bundle.digest[:12]).bundle.digest == bundle.digest
+
+
+def test_the_command_refuses_what_is_no_bundle_without_a_traceback(store, tmp_path, capsys):
+    assert main([str(tmp_path), "--store", str(store.root)]) == 2
+    assert capsys.readouterr().err.startswith(f"refused: {tmp_path} is no artifact")

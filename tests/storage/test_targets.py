@@ -67,7 +67,7 @@ def test_an_empty_folder_and_a_pattern_without_a_match_are_nothing_to_do(tmp_pat
 
 def test_an_input_that_does_not_exist_is_refused(tmp_path):
     for missing in ("inbox", "inbox/*.csv", "a.csv"):
-        with pytest.raises(DataError, match="does not exist|matches no file"):
+        with pytest.raises(DataError, match=r"does not exist|matches no file"):
             list_targets(settings(tmp_path / missing, output=tmp_path / "out"))
 
 

@@ -1,5 +1,6 @@
 """The steps of batch prediction, called without a server: accounts, resuming, independence, columns."""
 
+import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.planning import BatchModel, find_model
 from tasks.predict import ChunkFiles, plan_batch, predict_chunk
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
-from tasks.serving import Serving, load_serving
+from tasks.serving import Serving, ServingModel, load_serving
 from tasks.storage.accounts import Account
 from tasks.storage.staging import read_chunk, tally_of
+from tasks.storage.store import Store
 from tests.batch_models import LONGEST, SYMBOLS, batch_models, integer_pairs
 from tests.batch_runs import (
     HereAndNow,
     Killed,
     account_of,
+    carry_out,
     check_account,
     column,
     contents,
@@ -239,13 +243,8 @@ def test_rejects_are_there_even_if_there_are_none(store, folder):
 
 def test_an_account_that_does_not_add_up_is_refused_and_leaves_no_output(store, folder, monkeypatch):
     write(folder / "a.jsonl", {"source": [[1, 2], [3]]})
-    as_it_is = load_serving.__globals__["ServingModel"].predict_chunk
-
-    def loses_a_row(self, table):
-        made = as_it_is(self, table)
-        return made.slice(1)
-
-    monkeypatch.setattr("tasks.serving.ServingModel.predict_chunk", loses_a_row)
+    as_it_is = ServingModel.predict_chunk
+    monkeypatch.setattr(ServingModel, "predict_chunk", lambda self, table: as_it_is(self, table).slice(1))
     with pytest.raises(DataError):
         predict(store, folder, output=folder.parent / "out", model="integers")
     assert not contents(folder.parent / "out")
@@ -374,18 +373,13 @@ def test_another_model_predicts_all_files_again(predicted, tmp_path_factory):
 
 def test_another_version_of_the_output_predicts_all_files_again(predicted, monkeypatch):
     _, _, plan = predicted
-    monkeypatch.setitem(
-        plan_batch.fn.__globals__["plan"].__globals__["Lineage"].model_fields, "format_version", None
-    ) if False else None
-    monkeypatch.setattr("tasks.planning.BatchModel.lineage", _of_another_version)
+    as_it_is = BatchModel.lineage
+
+    def newer(self, digest, settings):
+        return as_it_is(self, digest, settings).model_copy(update={"format_version": 999})
+
+    monkeypatch.setattr(BatchModel, "lineage", newer)
     assert plan()["a.parquet"] == ("predict", "the outputs' format has a new version")
-
-
-def _of_another_version(self, digest, settings):
-    return _LINEAGE(self, digest, settings).model_copy(update={"format_version": 999})
-
-
-_LINEAGE = plan_batch.fn.__globals__["BatchModel"].lineage
 
 
 def _append(path):
@@ -489,22 +483,13 @@ def test_hidden_names_are_left_out_and_other_suffixes_are_listed(store, folder, 
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
-def test_a_file_that_changes_between_plan_and_reading_fails_and_leaves_nothing(kind, store, folder, rows, monkeypatch):
+def test_a_file_that_changes_between_plan_and_reading_fails_and_leaves_nothing(kind, store, folder, rows):
     path = write(folder / f"a.{kind}", rows, range(50))
-
-    def changes_it(settings):
-        write(path, rows, range(60))
-        return HereAndNow()
-
-    monkeypatch.setattr("tests.batch_runs.HereAndNow", HereAndNow)
-    from unittest.mock import patch
-
-    from tasks.predict import predict_files
 
     settings = settings_of(folder, output=folder.parent / "out", model="integers")
     jobs = plan_batch.fn(settings, store)
-    with patch("tasks.predict.open_runner", changes_it):
-        (job,) = predict_files(jobs, settings, store).jobs
+    write(path, rows, range(60))
+    (job,) = carry_out(jobs, settings, store, HereAndNow()).values()
     assert job.action == "fail"
     assert str(path) in job.reason
     assert "changed" in job.reason
@@ -593,7 +578,6 @@ def test_a_row_is_correct_where_its_prediction_equals_its_target_and_null_where_
     pq.write_table(table, folder / "a.parquet")
     jobs = predict(store, folder, output=folder.parent / "out", model="integers")
     path = folder.parent / "out" / "a.parquet.parquet"
-    # An empty prediction is a right answer to no target: here, targets without a step cannot be used.
     usable = [bool(target) and None not in target for target in targets]
     expected = [target == row if use else None for target, row, use in zip(targets, predicted, usable, strict=True)]
     assert column(path, "correct") == expected
@@ -676,21 +660,15 @@ def test_the_encoders_state_is_that_of_the_encoder(store, folder, rows):
     assert str(table.schema.field("encoder_state").type) == "fixed_size_list<element: float>[32]"
     model = load_serving(_serving(store))
     for row in table.to_pylist()[:8]:
-        ids = model.codecs.source.encode(np.array(row["source"]))
+        codec = model.codecs.source
+        ids = np.array([*codec.encode(np.array(row["source"])), codec.end])
         states = [np.array(part)[0] for part in model.bundle.encoder(ids[None])]
         assert row["encoder_state"] == pytest.approx(np.concatenate(states).tolist(), abs=1e-5)
 
 
 def _serving(store):
-    settings = settings_of("x.csv", output="out", model="integers")
-    model = plan_batch.fn.__globals__["plan"].__globals__["find_model"](settings, _store(store))
+    model = find_model(settings_of("x.csv", output="out", model="integers"), Store(store))
     return Serving(store=store, bundle=model.bundle, decoding=model.decoding)
-
-
-def _store(store):
-    from tasks.storage.store import Store
-
-    return Store(store)
 
 
 def test_a_prediction_is_cut_at_the_limit_of_its_length_and_counted(store, folder, rows):
@@ -701,8 +679,6 @@ def test_a_prediction_is_cut_at_the_limit_of_its_length_and_counted(store, folde
 
 
 def test_lineage_stands_in_the_outputs_metadata_and_in_the_account(store, folder, rows):
-    import hashlib
-
     path = write(folder / "a.parquet", rows, range(5))
     predict(store, folder, output=folder.parent / "out", model="integers", decoding=BEAM)
     metadata = pq.read_schema(folder.parent / "out" / "a.parquet.parquet").metadata
@@ -756,8 +732,6 @@ def test_a_column_of_a_name_that_is_written_is_refused(name, store, folder):
 
 
 def test_a_chunk_is_predicted_from_its_file_into_its_file(store, folder):
-    from tasks.storage.staging import write_chunk
-
     write(folder / "a.parquet", {"source": [[1, 2], [3], [4, 5]]})
     runner = HereAndNow(dies_before=0)
     with pytest.raises(Killed):
@@ -768,7 +742,6 @@ def test_a_chunk_is_predicted_from_its_file_into_its_file(store, folder):
     assert chunks[0].part.read_bytes() == chunks[1].part.read_bytes()  # a task that runs twice does no harm
     assert len(read_chunk(chunks[0].part)) == 3
     assert tally_of(read_chunk(chunks[0].part)).rows == 3
-    write_chunk(chunks[0].part, read_chunk(chunks[1].part))
 
 
 def test_a_plan_is_made_in_the_order_of_names_and_makes_nothing(store, folder, rows):
