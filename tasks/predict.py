@@ -24,6 +24,7 @@ from tasks.seq2seq.settings import DecodingSettings
 from tasks.serving import Chunk, Serving, ServingModel, load_serving
 from tasks.storage.accounts import Account
 from tasks.storage.assembly import Assembly, Piece, work_name
+from tasks.storage.atomic import explain_os_errors
 from tasks.storage.columns import REASONS, to_array
 from tasks.storage.staging import read_chunk, write_chunk
 from tasks.storage.store import Store
@@ -52,7 +53,8 @@ def predict_chunk(label: str, serving: Serving, chunks: list[ChunkFiles]) -> Non
     """Predicts some chunks, each on its own, so that what is beside a chunk changes no bit of it."""
     model = load_serving(serving)
     for chunk in chunks:
-        write_chunk(chunk.part, model.predict_chunk(read_chunk(chunk.staged)))
+        with explain_os_errors(chunk.part):
+            write_chunk(chunk.part, model.predict_chunk(read_chunk(chunk.staged)))
 
 
 def open_runner(settings: BatchSettings) -> TaskRunner[Any]:

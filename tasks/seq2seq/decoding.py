@@ -27,6 +27,8 @@ Choice = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 SEGMENT_STEPS = 16
 # Short decodes without an end are written out step by step, which runs a third faster than a loop.
 UNROLLED_STEPS = 16
+# Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
+COLDEST = 1e-30
 # Logits of one batch are kept below this many numbers (256 MB) where they are all needed at once.
 MAX_LOGITS = 64_000_000
 
@@ -103,8 +105,9 @@ def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
         among, ids = logits, None
         if top_k is not None:
             among, ids = tf.math.top_k(logits, min(top_k, logits.shape[-1]))
+        # In 64 bits, as many small weights add up.
         distance = tf.cast(among, tf.float64) - tf.cast(tf.reduce_max(among, axis=1, keepdims=True), tf.float64)
-        weights = tf.exp(distance / temperature)
+        weights = tf.exp(distance / max(temperature, COLDEST))
         # A token of no weight has no reach. The largest reach times a number below 1 is below it also when
         # rounded, so that some token reaches further than what was drawn.
         reach = tf.where(weights > 0, tf.cumsum(weights, axis=1), -1.0)

@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.hashing import Hashes, mix, sequence_hashes, unit_interval
-from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.sequences import Sequences, Values
 
 
 def source_keys(source: Sequences, seed: int) -> Hashes:
     """A number for each source, tokens or vectors, from its content and the seed alone, `(n,)`."""
     steps = source.values[source.offsets[0] : source.offsets[-1]]
-    offsets = source.offsets - source.offsets[0]
+    content = sequence_hashes(_step_hashes(steps), source.offsets - source.offsets[0])
+    return mix(content ^ mix(np.array([seed], np.uint64)))
+
+
+def _step_hashes(steps: Values) -> Hashes:
     if steps.ndim == 1:
-        return sequence_hashes(mix(steps.astype(np.uint64)), offsets, seed)
+        return mix(steps.astype(np.uint64))
     result = np.zeros(len(steps), np.uint64)
     for feature in (steps.astype(np.float64) + 0.0).view(np.uint64).T:  # -0.0 is 0.0
         result = mix(result ^ feature)
-    return sequence_hashes(result, offsets, seed)
+    return result
 
 
 def drawn_numbers(keys: Hashes, first: int, steps: int) -> NDArray[np.float64]:

@@ -60,18 +60,18 @@ class Assembly:
 
         Raises:
             DataError: the file breaks off, is damaged, or changes while it is read.
+        ArtifactError: the work folder cannot be written.
         """
         with explain_os_errors(self.work):
             self.work.mkdir(parents=True, exist_ok=True)
             self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
-        for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._rejects)):
-            piece = self._piece(number, len(chunk))
-            if piece.is_done:
-                self.n_resumed += 1
-            else:
-                with explain_os_errors(piece.staged):
+            for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._rejects)):
+                piece = self._piece(number, len(chunk))
+                if piece.is_done:
+                    self.n_resumed += 1
+                else:
                     write_chunk(piece.staged, chunk)
-            yield piece
+                yield piece
 
     def _piece(self, number: int, rows: int) -> Piece:
         part = self.work / f"{number:06d}.part"

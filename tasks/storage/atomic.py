@@ -119,7 +119,8 @@ def explain_os_errors(where: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise ArtifactError(
-                f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store or --output"
+                f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store "
+                f"or --output"
             ) from error
         raise
 

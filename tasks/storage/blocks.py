@@ -31,6 +31,7 @@ class Layout:
         delimiter: between fields; None means a comma for CSV, a tab for TSV.
         quote: around fields; None means `"` for CSV and none for TSV; empty means none.
         sides: what each column is called in reasons.
+        prefix: what stands before the names of settings in messages: `data.` in training, `--` at prediction.
     """
 
     columns: tuple[str | int, ...]
@@ -39,6 +40,7 @@ class Layout:
     delimiter: str | None = None
     quote: str | None = None
     sides: tuple[str, ...] = ("source", "target")
+    prefix: str = "data."
 
     @property
     def names(self) -> list[str]:
@@ -129,7 +131,7 @@ def check_unique(path: str, names: Sequence[str]) -> None:
 def settings_of(layout: Layout) -> str:
     """The settings that name the layout's columns."""
     sides = dict.fromkeys(layout.sides[: len(layout.columns)])
-    return " and ".join(f"data.{side}" for side in sides)
+    return " and ".join(f"{layout.prefix}{side}" for side in sides)
 
 
 def has_changed(path: str) -> DataError:

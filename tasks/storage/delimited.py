@@ -82,7 +82,7 @@ def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iter
                 parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
                 convert_options=_convert_options(layout, fields, kept),
             )
-            for block in _blocks(file, batches, rejects, blank_is_record=len(fields) == 1):
+            for block in _blocks(file, layout, batches, rejects, blank_is_record=len(fields) == 1):
                 yield from split_block(_checked(file, layout, block, text, kept))
         except pa.ArrowInvalid as error:
             if "straddl" not in str(error):
@@ -134,7 +134,7 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
 
 def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
     delimiter = repr(_delimiter(file, layout))
-    quote = '; is a quote opened and never closed? data.quote = "" turns quoting off'
+    quote = f"; is a quote opened and never closed? {_no_quotes(layout)}"
     hint = quote if _quote(file, layout) and any("\n" in field for field in fields) else ""
     if len(fields) < len(set(layout.names)):
         raise DataError(
@@ -157,6 +157,7 @@ def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
 
 def _blocks(
     file: InputFile,
+    layout: Layout,
     batches: Any,  # noqa: ANN401 - pyarrow ships no types
     rejects: list[Reject],
     *,
@@ -174,7 +175,7 @@ def _blocks(
         n_good = previous.num_rows if previous is not None else 0
         raise DataError(
             f"{file.path}: a quote is opened in row {first + n_good + len(rejects) - 1} and never closed; close it, or "
-            'if quotes are content here, data.quote = "" turns quoting off'
+            f"if quotes are content here, {_no_quotes(layout)}"
         )
     block, _ = _numbered(previous, rejects, first)
     n = len(block.rows) - 1 - (_blank_at_end(block.table) if blank_is_record else 0)
@@ -243,7 +244,7 @@ def _parse_options(
     blank_is_record: bool = False,
 ) -> csv.ParseOptions:
     delimiter, quote = _delimiter(file, layout), _quote(file, layout)
-    for name, value in (("data.delimiter", delimiter), ("data.quote", quote or '"')):
+    for name, value in ((f"{layout.prefix}delimiter", delimiter), (f"{layout.prefix}quote", quote or '"')):
         if len(value) != 1 or not value.isascii():
             raise DataError(f"{file.path}: {name} is {value!r}, expected one ASCII character")
     return csv.ParseOptions(
@@ -280,8 +281,13 @@ def _quote(file: InputFile, layout: Layout) -> str:
 
 
 def _too_long(file: InputFile, layout: Layout) -> str:
-    quote = ', or a quote is opened and never closed (data.quote = "" turns quoting off)'
+    quote = f", or a quote is opened and never closed ({_no_quotes(layout)})"
     return (
         f"{file.path}: a record is longer than {RECORD_BYTES // 2**20} MiB, the most that a row may have"
         f"{quote if _quote(file, layout) else ''}"
     )
+
+
+def _no_quotes(layout: Layout) -> str:
+    flag = f'{layout.prefix}quote = ""' if layout.prefix == "data." else f'{layout.prefix}quote ""'
+    return f"{flag} turns quoting off"

@@ -92,7 +92,7 @@ class InputFile:
         except FileNotFoundError as error:
             raise DataError(_missing(self.path)) from error
         except OSError as error:
-            raise DataError(f"{self.path} cannot be read: {error}; expected a file of pairs") from error
+            raise DataError(f"{self.path} cannot be read: {error}; expected a file of sequences") from error
 
 
 def list_inputs(where: Path, *, may_be_none: bool = False) -> list[InputFile]:
@@ -113,7 +113,7 @@ def list_inputs(where: Path, *, may_be_none: bool = False) -> list[InputFile]:
     if info.type == fs.FileType.File:
         return [InputFile(_usable(str(absolute)), local)]
     if info.type == fs.FileType.Unknown:
-        raise DataError(f"{absolute} is neither a file nor a folder, expected a file of pairs")
+        raise DataError(f"{absolute} is neither a file nor a folder, expected a file of sequences")
     if info.type == fs.FileType.NotFound and not _MAGIC.search(str(absolute)):
         raise DataError(_missing(str(absolute)))
     paths = _named_paths(local, absolute, info)

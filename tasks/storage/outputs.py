@@ -66,6 +66,7 @@ def _open_json_lines(path: Path, schema: pa.Schema) -> _Opened:  # noqa: ARG001 
     file = path.open("w", encoding="utf-8")
 
     def write(table: pa.Table) -> None:
+        table = pa.table([_plain(table[name]) for name in table.column_names], names=table.column_names)
         for batch in table.to_batches(max_chunksize=8192):
             file.writelines(f"{_as_json(row)}\n" for row in batch.to_pylist())
 
@@ -85,18 +86,27 @@ def _as_text(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def _as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without dictionaries and extensions, and times as text: Python's reach is shorter than Arrow's."""
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
     if types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if types.is_string_view(kind):
-        return column.cast(pa.large_string())
+        return _plain(column.cast(kind.value_type))
+    if types.is_duration(kind):
+        counts = column.cast(pa.int64()).cast(pa.string())
+        return pc.binary_join_element_wise(counts, kind.unit, " ")
+    return column.cast(pa.string()) if types.is_temporal(kind) and not types.is_interval(kind) else column
+
+
+def _as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    column = _plain(column)
+    kind = column.type
     if name in _JOINED and types.is_list(kind) and not types.is_nested(kind.value_type):
         return _joined(column)
     if types.is_nested(kind):
         return pa.array([None if value is None else _as_json(value) for value in column.to_pylist()], pa.string())
-    if _is_bytes(kind) or types.is_duration(kind):
+    if _is_bytes(kind):
         return pa.array([None if value is None else _as_word(value) for value in column.to_pylist()], pa.string())
     return column
 

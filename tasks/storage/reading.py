@@ -141,6 +141,7 @@ class Reading:
             delimiter=self.data.delimiter,
             quote=self.data.quote,
             sides=tuple(sides.values()),
+            prefix="--",
         )
 
 

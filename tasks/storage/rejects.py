@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
+from tasks.storage.arrow_columns import row_content
 from tasks.storage.blocks import Block, Reject
 from tasks.storage.columns import REASONS, Reasons
 
@@ -60,7 +59,7 @@ class Rejects:
                 file,
                 int(block.rows[i]),
                 f"{sides(i)}_{REASONS[reasons[i]]}",
-                _as_json({name: shown.column(j)[i].as_py() for j, name in enumerate(shown.column_names)}),
+                row_content(shown.column_names, shown.columns, i),
             )
             for i in np.flatnonzero(reasons).tolist()
         ]
@@ -87,7 +86,3 @@ def write_rejects(path: Path) -> Iterator[Rejects]:
     """Writes rejects as Parquet; the file is there even if there are none."""
     with pq.ParquetWriter(path, _SCHEMA) as writer:
         yield Rejects(writer)
-
-
-def _as_json(row: dict[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, default=str)

@@ -111,7 +111,8 @@ def total_of(table, source, tokens):
 
 def all_sequences(table, source, n_steps, end, power):
     """Every sequence there is with its rank, the best first; after so many tokens that only an end may follow, the
-    likeliest token tells whether it ends or is cut."""
+    likeliest token tells whether it ends or is cut.
+    """
     content = [token for token in range(table.vocabulary) if token != end]
     if end is None:
         every = itertools.product(content, repeat=n_steps)

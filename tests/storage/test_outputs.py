@@ -95,3 +95,25 @@ def test_a_parquet_without_rows_has_its_columns(tmp_path):
 def test_the_same_rows_give_the_same_bytes(tmp_path, kind):
     first = written(tmp_path, kind, TABLE).read_bytes()
     assert written(tmp_path, kind, TABLE).read_bytes() == first
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_times_beyond_pythons_are_written_as_arrow_says_them(tmp_path, kind):
+    table = pa.table(
+        {
+            "ns": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns")),
+            "far": pa.array([10**12], pa.timestamp("s")),
+            "took": pa.array([1500], pa.duration("ms")),
+            "day": pa.array([dt.date(2026, 11, 24)]),
+            "id": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0123456789abcdef"], pa.binary(16))),
+        }
+    )
+    text = written(tmp_path, kind, table, schema=table.schema).read_text()
+    for said in (
+        "2023-11-14 22:13:20.123456789",
+        "out of range: 1000000000000",
+        "1500 ms",
+        "2026-11-24",
+        "MDEyMzQ1Njc4OWFiY2RlZg==",
+    ):
+        assert said in text

@@ -332,7 +332,7 @@ except ArtifactError as error:
         store.root,
     )
     assert "cannot be written: File too large" in message
-    assert "make room or choose another --store" in message
+    assert "make room, or choose another folder with --store" in message
     assert names(store.root / "dataset") == [before.path.name]
     assert store.find(RECIPE) == before
     assert store.find(OTHER) == "not made yet"

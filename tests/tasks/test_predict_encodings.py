@@ -102,8 +102,8 @@ def forecast_of(store, name, history):
     state = bundle.encoder(source[None].astype(np.float32))
     step, made = np.zeros((1, 1, 1), np.float32), []
     for _ in range(HORIZON):
-        step, *state = bundle.decoder([step, *state])
-        made.append(np.array(step)[0, 0])
+        step, *state = map(np.array, bundle.decoder([step, *map(np.array, state)]))
+        made.append(step[0, 0])
     return (codecs.target.restore(np.array(made)) + last).tolist()
 
 
@@ -151,9 +151,8 @@ def test_the_last_origin_is_the_same_as_among_all(store, tmp_path):
     write_series(tmp_path / "a.csv", wave(30))
     for origins in ("all", "last"):
         predict(store, tmp_path / "a.csv", output=tmp_path / origins, model="rising", origins=origins)
-    assert rows_of(tmp_path / "all" / "a.csv.parquet")[-1]["prediction"] == pytest.approx(
-        rows_of(tmp_path / "last" / "a.csv.parquet")[0]["prediction"]
-    )
+    last, every = (column(tmp_path / name / "a.csv.parquet", "prediction") for name in ("last", "all"))
+    assert flat(every[-1]) == pytest.approx(flat(last[0]))
 
 
 def test_a_row_that_cannot_be_used_is_rejected_and_no_window_touches_it(store, tmp_path):
