@@ -25,11 +25,12 @@ from tasks.serving import Chunk, Serving, ServingModel, load_serving
 from tasks.storage.accounts import Account
 from tasks.storage.assembly import Assembly, Piece, work_name
 from tasks.storage.atomic import explain_os_errors
-from tasks.storage.columns import REASONS, to_array
+from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
 from tasks.storage.staging import read_chunk, write_chunk
 from tasks.storage.store import Store
 from tasks.storage.targets import clear_work, work_folder
 
+MOST_NAMED = 10  # sequences in an error
 MOST_PIECES = 64  # small files, or pieces of an ended run, that are handled together
 
 
@@ -248,7 +249,7 @@ class LoadedPredictor:
 
     def __init__(self, model: BatchModel, serving: Serving) -> None:
         """See `load_predictor`."""
-        self._serving, self._source = ServingModel(serving), model.reading.source
+        self._serving, self._reading = ServingModel(serving), model.reading
 
     def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
         """Predictions, in the order of their sources.
@@ -268,17 +269,26 @@ class LoadedPredictor:
 
     def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
         """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
-        source, reasons = self._source.encode(to_array(sequences, self._source.encoding))
+        side = self._reading.source
+        array, is_other = to_array(sequences, side.encoding)
+        source, reasons = side.encode(array)
+        reasons[is_other] = TYPE
         if reasons.any():
-            rows = np.flatnonzero(reasons)
-            said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:10].tolist())
-            more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""  # noqa: PLR2004
-            raise DataError(
-                f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected "
-                f"{self._source.encoding} as in training"
-            )
-        columns, _ = self._serving.describe(Chunk(source), self._serving.predict(source))
+            raise DataError(_say_which(reasons, side.encoding))
+        source, origin = self._reading.from_last(source)
+        chunk = Chunk(source, origin=origin)
+        columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
         return pa.table(columns)
+
+
+def _say_which(reasons: Reasons, encoding: str) -> str:
+    rows = np.flatnonzero(reasons)
+    said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
+    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return (
+        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected a "
+        f"list of {EXPECTED[encoding]}, as in training"
+    )
 
 
 def load_predictor(

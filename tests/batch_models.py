@@ -88,7 +88,12 @@ def _integers(folder):
 def _sounds(folder):
     lines = ["\t".join((word, " ".join(sounds))) for word, sounds in zip(*spelled(1000), strict=True)]
     (folder / "sounds.tsv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    data = {"train": folder / "sounds.tsv", "header": False, "source_encoding": "characters", "target_encoding": "words"}
+    data = {
+        "train": folder / "sounds.tsv",
+        "header": False,
+        "source_encoding": "characters",
+        "target_encoding": "words",
+    }
     return {"data": data, "model": {"units": 12, "embedding": 6}, "training": {**QUICK, "batch_size": 32}}
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
@@ -103,9 +104,10 @@ class Reading:
         given = {name: value for name in names if (value := getattr(settings, name)) is not None}
         data = FilesData.model_validate({**data.model_dump(), **given})
         has_horizon = data.target_encoding == "vectors"
+        length = lengths[0] if is_synthetic else data.history
         return cls(
             data=data,
-            source=_side(data, "source", codecs.source, lengths[0] if is_synthetic else None),
+            source=_side(data, "source", codecs.source, length),
             target=_side(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
             reject_unknown=data.unknown == "reject",
             all_origins=settings.origins == "all",
@@ -120,6 +122,28 @@ class Reading:
             "target": list(self.data.target_columns),
             "all_origins": self.all_origins if self.data.is_series else None,
         }
+
+    def from_last(self, source: Sequences) -> tuple[Sequences, Sequences | None]:
+        """Sources as the model takes them, and the time steps that its forecasts are added to, if it wants that.
+
+        Args:
+            source: whole histories, in original units.
+
+        Raises:
+            DataError: the forecast is of other columns than those of the source.
+        """
+        data = self.data
+        if not data.relative_to_last:
+            return source, None
+        if not set(data.target_columns) <= set(data.source_columns):
+            raise DataError(
+                f"the model forecasts how {data.target_columns} goes on from its last value, which is not among its "
+                f"source columns {data.source_columns}; predict a file, which holds both"
+            )
+        last = source.values[source.offsets[1:] - 1]
+        differences = Sequences(source.values - np.repeat(last, source.lengths, axis=0), source.offsets)
+        columns = [data.source_columns.index(name) for name in data.target_columns]
+        return differences, Sequences.of_rows(last[:, None, columns])
 
     def layout(self, file: InputFile) -> Layout:
         """The columns that are read of a file: the target's where they are there and of use."""

@@ -77,7 +77,9 @@ def write_files(folder, scale=1):
         rows = records(120 * scale, seed)
         (folder / name).write_bytes(make(rows))
         good[name] = as_text(rows)
-    for seed, (name, make) in enumerate({"i.jsonl": bytes, "sub/j.ndjson.gz": gzip.compress, "k.jsonl.zst": _zstd}.items(), 20):
+    for seed, (name, make) in enumerate(
+        {"i.jsonl": bytes, "sub/j.ndjson.gz": gzip.compress, "k.jsonl.zst": _zstd}.items(), 20
+    ):
         good[name] = records(100 * scale, seed)
         (folder / name).write_bytes(make(_json_lines(good[name])))
     sources = np.array([row["source"] for row in records(400, 30) if len(row["source"]) == 4])
@@ -136,7 +138,7 @@ def _broken(folder):
     (folder / "utf16.csv").write_bytes("id,source\n1,2\n".encode("utf-16"))
     (folder / "other.csv").write_text("id,question\n1,2\n")
     (folder / "short.csv.gz").write_bytes(gzip.compress(_lines(records(4000, 1), ","))[:-300])
-    pq.write_table(pa.table({"source": ["1 2", "x"], "prediction": [1, 2]}), folder / "clash.parquet")
+    pq.write_table(pa.table({"source": [[1, 2], [3]], "prediction": [1, 2]}), folder / "clash.parquet")
     return {
         "sub/cut.parquet": "is it cut short",
         "empty.csv": "is empty (0 bytes)",

@@ -259,7 +259,9 @@ def test_flags_are_relative_to_the_current_folder(run, store, tmp_path, monkeypa
 def test_a_model_is_named_by_digest_or_folder_too_and_an_output_stays_valid(batch, store, tmp_path, tmp_path_factory):
     bundle = batch_models(tmp_path_factory).bundles["integers"]
     path = write_jsonl(tmp_path / "a.jsonl", [[1]])
-    states = [batch(path, model=name)[1]["files"][0]["state"] for name in ("integers", bundle.digest[:10], str(bundle.path))]
+    states = [
+        batch(path, model=name)[1]["files"][0]["state"] for name in ("integers", bundle.digest[:10], str(bundle.path))
+    ]
     assert states == ["predict", "keep", "keep"]
 
 

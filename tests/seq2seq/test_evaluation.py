@@ -13,6 +13,7 @@ from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
 from tasks.seq2seq.sequences import Pairs, Sequences
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 
@@ -141,6 +142,14 @@ def test_each_block_comes_with_its_predictions_in_order(references, predicted, e
     assert right.tolist() == [i % 4 != 0 for i in range(40)]
 
 
+def test_a_model_is_scored_by_what_its_decoding_makes_of_it(tokens, sources, references):
+    decoding = DecodingSettings(method="sample", seed=4)
+    block = TokenEvaluation(tokens._replace(decoding=decoding), VOCABULARY).add(Pairs(sources, references))
+    predictor = Predictor(tokens.encoder, tokens.decoder, tokens.codecs, tokens.n_steps, decoding, xla=False)
+    greedy = tokens.predictor().predict(sources)
+    assert rows_of(block.prediction) == rows_of(predictor.predict(sources).sequences) != rows_of(greedy.sequences)
+
+
 def test_padding_that_a_model_says_is_a_wrong_token_and_not_the_end():
     model = inference(VOCABULARY, VOCABULARY, 4)
     output = model.decoder.get_layer("output")
@@ -149,7 +158,7 @@ def test_padding_that_a_model_says_is_a_wrong_token_and_not_the_end():
     output.set_weights([kernel, bias])
     evaluation = TokenEvaluation(model, VOCABULARY)
     block = evaluation.add(Pairs(sequences([[4], [4]]), sequences([[], [5]])))
-    assert rows_of(block.prediction) == [[0, 0, 0, 0]] * 2
+    assert rows_of(block.prediction) == [[0, 0, 0]] * 2
     assert block.correct.tolist() == [False, False]
     assert evaluation.scores()["n_correct"] == 0
 

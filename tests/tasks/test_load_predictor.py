@@ -91,7 +91,6 @@ def test_values_of_another_kind_are_refused_with_what_was_expected(bad, predicto
     assert "integers" in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="the error is a cast's: it names neither the sequence nor what was expected")
 @pytest.mark.parametrize("bad", [["a", "b"], [1.5, 2]])
 def test_a_sequence_of_other_values_is_named(bad, predictor):
     with pytest.raises(DataError) as error:
@@ -100,7 +99,6 @@ def test_a_sequence_of_other_values_is_named(bad, predictor):
     assert "integers" in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="lists of lists reach TensorFlow, whose lock is then held for ever")
 def test_lists_of_lists_are_refused_where_integers_are_expected_and_the_predictor_goes_on(models):
     predictor = load_predictor("integers", models.store)
     with pytest.raises(DataError):
@@ -194,10 +192,7 @@ def test_a_synthetic_models_sources_have_its_length_and_its_symbols(models):
             predictor.predict([bad])
 
 
-RELATIVE = pytest.mark.xfail(strict=True, reason="differences are taken of no source and added to no prediction")
-
-
-@pytest.mark.parametrize("name", ["wave", pytest.param("rising", marks=RELATIVE)])
+@pytest.mark.parametrize("name", ["wave", "rising"])
 def test_a_series_is_forecast_from_its_last_steps_as_in_a_batch_run(name, models, tmp_path):
     values = wave(20, start=700)
     (tmp_path / "a.csv").write_text("level\n" + "".join(f"{value}\n" for value in values))
@@ -207,7 +202,6 @@ def test_a_series_is_forecast_from_its_last_steps_as_in_a_batch_run(name, models
     assert np.ravel(made) == pytest.approx(np.ravel(row["prediction"]), rel=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the length of a history is not looked at")
 @pytest.mark.parametrize("n", [HISTORY - 3, HISTORY + 3])
 def test_a_history_of_another_length_than_in_training_is_refused(n, models):
     with pytest.raises(DataError, match=r"0 \(length\)"):

@@ -166,7 +166,9 @@ def test_a_row_alone_is_predicted_as_among_others(alone, store, rows, tmp_path):
 def test_equal_sources_get_equal_samples_and_another_seed_draws_others(store, folder):
     path = write(folder / "a.parquet", {"id": [*range(300)], "source": [[1, 2, 3, 4, 5]] * 150 + [[8, 1]] * 150})
     for seed in (1, 2):
-        predict(store, path, output=folder / f"out{seed}", model="integers", decoding={"method": "sample", "seed": seed})
+        predict(
+            store, path, output=folder / f"out{seed}", model="integers", decoding={"method": "sample", "seed": seed}
+        )
     first = column(folder / "out1" / "a.parquet.parquet", "prediction")
     assert len({tuple(row) for row in first[:150]}) == len({tuple(row) for row in first[150:]}) == 1
     assert first != column(folder / "out2" / "a.parquet.parquet", "prediction")
@@ -359,7 +361,9 @@ def test_other_settings_predict_all_files_again(change, reason, predicted):
     assert plan(**change) == dict.fromkeys(("a.parquet", "b.csv"), ("predict", reason))
 
 
-@pytest.mark.parametrize("change", [{"chunk_rows": 7}, {"workers": 3}, {"drift_threshold": 0.5}, {"max_reject_rate": 0}])
+@pytest.mark.parametrize(
+    "change", [{"chunk_rows": 7}, {"workers": 3}, {"drift_threshold": 0.5}, {"max_reject_rate": 0}]
+)
 def test_settings_that_change_no_output_predict_nothing_again(change, predicted):
     _, _, plan = predicted
     assert {action for action, _ in plan(**change).values()} == {"keep"}
@@ -387,31 +391,34 @@ def _append(path):
         file.write(b"x")
 
 
-HARM = {
-    "its content changed": lambda folder, out: (folder / "b.csv").write_text("id,source\n1,1 2\n"),
-    "not predicted yet": lambda folder, out: (out / "b.csv.account.json").unlink(),
-    "its account cannot be read, or is of another version": lambda folder, out: _append(out / "b.csv.account.json"),
-    "its account was altered": lambda folder, out: (out / "b.csv.account.json").write_text(
-        (out / "b.csv.account.json").read_text().replace('"read": 30', '"read": 31')
-    ),
-    "b.csv.parquet was altered": lambda folder, out: _append(out / "b.csv.parquet"),
-    "b.csv.parquet is missing": lambda folder, out: (out / "b.csv.parquet").unlink(),
-    "b.csv.rejects.parquet is missing": lambda folder, out: (out / "b.csv.rejects.parquet").unlink(),
-    "b.csv.rejects.parquet was altered": lambda folder, out: _flip(out / "b.csv.rejects.parquet"),
-}
-
-
 def _flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
 
 
+def _miscount(path):
+    path.write_text(path.read_text().replace('"read": 30', '"read": 31'))
+
+
+HARM = {
+    "its content changed": ("in/b.csv", lambda path: path.write_text("id,source\n1,1 2\n")),
+    "not predicted yet": ("out/b.csv.account.json", Path.unlink),
+    "its account cannot be read, or is of another version": ("out/b.csv.account.json", _append),
+    "its account was altered": ("out/b.csv.account.json", _miscount),
+    "b.csv.parquet was altered": ("out/b.csv.parquet", _append),
+    "b.csv.parquet is missing": ("out/b.csv.parquet", Path.unlink),
+    "b.csv.rejects.parquet is missing": ("out/b.csv.rejects.parquet", Path.unlink),
+    "b.csv.rejects.parquet was altered": ("out/b.csv.rejects.parquet", _flip),
+}
+
+
 @pytest.mark.parametrize("reason", HARM)
 def test_what_is_not_as_it_was_predicted_is_predicted_again_alone(reason, predicted, store):
     folder, out, plan = predicted
     before = contents(out)
-    HARM[reason](folder, out)
+    where, harm = HARM[reason]
+    harm(folder.parent / where)
     assert plan() == {"a.parquet": ("keep", "nothing changed"), "b.csv": ("predict", reason)}
     predict(store, folder, output=out, model="integers")
     assert {action for action, _ in plan().values()} == {"keep"}
@@ -422,7 +429,11 @@ def test_what_is_not_as_it_was_predicted_is_predicted_again_alone(reason, predic
 def test_an_output_of_another_format_takes_the_place_of_the_former(predicted, store):
     folder, out, _ = predicted
     predict(store, folder, output=out, model="integers", format="jsonl")
-    assert sorted(path.name for path in out.glob("b.csv*")) == ["b.csv.account.json", "b.csv.jsonl", "b.csv.rejects.parquet"]
+    assert sorted(path.name for path in out.glob("b.csv*")) == [
+        "b.csv.account.json",
+        "b.csv.jsonl",
+        "b.csv.rejects.parquet",
+    ]
 
 
 def test_outputs_whose_input_is_gone_stay_and_are_listed(predicted, store):
@@ -569,7 +580,9 @@ def test_unknown_symbols_are_counted_a_row(store, rows, folder):
     assert account_of(folder.parent / "out", "a.parquet")["tally"]["rows_with_unknown"] == 2
 
 
-def test_a_row_is_correct_where_its_prediction_equals_its_target_and_null_where_that_cannot_be_used(store, folder, rows):
+def test_a_row_is_correct_where_its_prediction_equals_its_target_and_null_where_that_cannot_be_used(
+    store, folder, rows
+):
     write(folder / "a.parquet", rows)
     predict(store, folder, output=folder.parent / "out", model="integers")
     predicted = column(folder.parent / "out" / "a.parquet.parquet", "prediction")
@@ -704,7 +717,7 @@ def test_other_formats_hold_the_same_rows(kind, store, folder, rows):
     for row, other in zip(made, expected, strict=True):
         if kind == "csv":
             assert row["prediction"] == " ".join(map(str, other["prediction"]))
-            row = {name: value if name == "prediction" else _parsed(value) for name, value in row.items()}
+            row |= {name: _parsed(value) for name, value in row.items() if name != "prediction"}
             row["prediction"] = other["prediction"]
         assert row["id"] == other["id"]
         assert row["source"] == other["source"]
@@ -776,7 +789,10 @@ def test_a_failed_task_fails_the_run_and_what_was_finished_is_kept(store, folder
     with pytest.raises(ArtifactError):
         predict(store, folder, output=folder.parent / "out", model="integers", runner=Breaks(), chunk_rows=100)
     assert not contents(folder.parent / "out")
-    assert predict(store, folder, output=folder.parent / "out", model="integers", chunk_rows=100)["a.parquet"].n_resumed == 3
+    assert (
+        predict(store, folder, output=folder.parent / "out", model="integers", chunk_rows=100)["a.parquet"].n_resumed
+        == 3
+    )
 
 
 def test_accounts_are_checked():

@@ -39,7 +39,9 @@ def test_a_tsv_without_a_header_is_read_as_in_training_and_words_are_lists_of_te
 
 
 def test_composed_and_decomposed_letters_are_the_same(store, tmp_path):
-    (tmp_path / "a.tsv").write_text("b\N{LATIN SMALL LETTER E WITH ACUTE}\nbe\N{COMBINING ACUTE ACCENT}\n", encoding="utf-8")
+    (tmp_path / "a.tsv").write_text(
+        "b\N{LATIN SMALL LETTER E WITH ACUTE}\nbe\N{COMBINING ACUTE ACCENT}\n", encoding="utf-8"
+    )
     predict(store, tmp_path / "a.tsv", output=tmp_path / "out", model="sounds")
     one, other = rows_of(tmp_path / "out" / "a.tsv.parquet")
     assert one["prediction"] == other["prediction"]
@@ -64,7 +66,9 @@ def test_columns_may_be_called_otherwise_than_in_training(store, tmp_path):
     asked = {"model": "letters", "source": "say", "target": "write", "delimiter": ";"}
     jobs = predict(store, tmp_path / "a.csv", output=tmp_path / "out", **asked)
     made = check_account(
-        tmp_path / "out", "a.csv", [{"id": "1", "say": "B OW1 K", "write": "bok"}, {"id": "2", "say": "K", "write": "k"}]
+        tmp_path / "out",
+        "a.csv",
+        [{"id": "1", "say": "B OW1 K", "write": "bok"}, {"id": "2", "say": "K", "write": "k"}],
     )
     assert [row["correct"] for row in made] == [row["prediction"] == row["write"] for row in made]
     assert report(store, jobs, tmp_path / "a.csv", output=tmp_path / "out", **asked)["scored"]["n_evaluated"] == 2
@@ -141,7 +145,9 @@ def test_all_origins_are_forecast_from_and_those_whose_horizon_is_there_are_scor
     assert account["read"] == 40 == account["predicted"] + account["history_only"]
     scored = report(store, jobs, tmp_path / "a.csv", output=tmp_path / "out", **asked)["scored"]
     there = [row for row in made if row["origin_row"] + HORIZON <= 40]
-    errors = [np.array(flat(row["prediction"])) - values[row["origin_row"] : row["origin_row"] + HORIZON] for row in there]
+    errors = [
+        np.array(flat(row["prediction"])) - values[row["origin_row"] : row["origin_row"] + HORIZON] for row in there
+    ]
     assert scored["n_evaluated"] == len(there)
     assert scored["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
     assert scored["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean()), rel=1e-5)
@@ -222,6 +228,8 @@ def test_chunks_of_a_series_change_no_forecast(store, tmp_path):
     write_series(tmp_path / "a.csv", wave(60))
     for rows in (1, 7, 1000):
         predict(store, tmp_path / "a.csv", output=tmp_path / str(rows), model="rising", origins="all", chunk_rows=rows)
-    made = [np.array([flat(row) for row in column(tmp_path / str(n) / "a.csv.parquet", "prediction")]) for n in (1, 7, 1000)]
+    made = [
+        np.array([flat(row) for row in column(tmp_path / str(n) / "a.csv.parquet", "prediction")]) for n in (1, 7, 1000)
+    ]
     assert np.abs(made[0] - made[2]).max() < 1e-4
     assert np.abs(made[1] - made[2]).max() < 1e-4
