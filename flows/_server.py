@@ -103,6 +103,9 @@ def launch() -> LocalServer:
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "DO_NOT_TRACK": "1",
                 "PREFECT_SERVER_UI_ENABLED": "false",
+                # One by one, task runs are recorded at some 30 a second: a run of many chunks would end before.
+                "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+                "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
             },
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
         )

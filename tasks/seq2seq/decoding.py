@@ -108,8 +108,8 @@ def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
         # In 64 bits, as many small weights add up.
         distance = tf.cast(among, tf.float64) - tf.cast(tf.reduce_max(among, axis=1, keepdims=True), tf.float64)
         weights = tf.exp(distance / max(temperature, COLDEST))
-        # A token of no weight has no reach. The largest reach times a number below 1 is below it also when
-        # rounded, so that some token reaches further than what was drawn.
+        # A token of no weight has no reach: sums that are made side by side are rounded apart, also over it. The
+        # largest reach times a number below 1 is below it also when rounded, so that some token reaches further.
         reach = tf.where(weights > 0, tf.cumsum(weights, axis=1), -1.0)
         drawn = uniform[:, None] * tf.reduce_max(reach, axis=1, keepdims=True)
         place = tf.argmax(reach > drawn, axis=1, output_type=tf.int32)

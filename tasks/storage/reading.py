@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.batch_settings import BatchSettings
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codec, Codecs
+from tasks.seq2seq.rules import columns_fit
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.settings import Experiment, FilesData, SyntheticData
@@ -96,13 +97,19 @@ class Reading:
 
     @classmethod
     def of(cls, experiment: Experiment, codecs: Codecs, lengths: tuple[int, int], settings: BatchSettings) -> Reading:
-        """As the experiment's data was read, with what `settings` say; `lengths` are the longest of training."""
+        """As the experiment's data was read, with what `settings` say; `lengths` are the longest of training.
+
+        Raises:
+            SettingsError: the columns do not fit one another.
+        """
         own = experiment.data
         is_synthetic = isinstance(own, SyntheticData)
         data = FilesData(train=Path("synthetic")) if isinstance(own, SyntheticData) else own
         names = ("source", "target", "header", "delimiter", "quote")
         given = {name: value for name in names if (value := getattr(settings, name)) is not None}
         data = FilesData.model_validate({**data.model_dump(), **given})
+        if faults := list(columns_fit({"data": data})):
+            raise SettingsError("\n".join(faults).replace("data.", "--"))
         has_horizon = data.target_encoding == "vectors"
         length = lengths[0] if is_synthetic else data.history
         return cls(

@@ -288,8 +288,11 @@ def test_forecasts_come_in_the_order_of_their_sources_and_in_original_units(fore
     if xla:  # which compiles for every length anew
         series = series.take(series.lengths == 4)
     codecs = Codecs(SCALING, SCALING)
-    predictions = Predictor(forecaster.encoder, forecaster.decoder, codecs, N_STEPS, xla=xla).predict(series)
-    assert predictions.log_probability is None
+    predictor = Predictor(forecaster.encoder, forecaster.decoder, codecs, N_STEPS, xla=xla)
+    predictions = predictor.predict(series, with_states=True)
+    assert predictions[1:5] == (None, None, None, None)
+    states = np.concatenate(forecaster.encoder(source_array(series, SCALING)), axis=1)
+    assert predictions.states == pytest.approx(states, abs=1e-5)
     forecasts = predictions.sequences.padded()
     assert (forecasts.shape, forecasts.dtype) == ((len(series), N_STEPS, 2), np.float64)
     for i in range(0, len(series), 29):

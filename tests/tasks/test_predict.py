@@ -154,6 +154,20 @@ def test_runs_of_the_same_chunks_are_alike_to_the_last_byte_on_any_number_of_wor
     assert len(made[0]) == 3
 
 
+def test_more_rows_than_are_decoded_at_once_keep_their_order_and_predictions(alone, store, tmp_path):
+    decoding, _ = alone
+    source, _ = integer_pairs(1400, seed=11)
+    path = write(tmp_path / "a.parquet", {"id": [*range(1400)], "source": source})
+    made = {}
+    for chunk_rows in (1400, 128):
+        out = tmp_path / str(chunk_rows)
+        predict(store, path, output=out, model="integers", decoding=decoding, chunk_rows=chunk_rows)
+        made[chunk_rows] = by_id(out / "a.parquet.parquet")
+    assert list(made[1400]) == list(made[128]) == [*range(1400)]
+    for one, other in zip(made[1400].values(), made[128].values(), strict=True):
+        assert_alike(one, other)
+
+
 def test_a_row_alone_is_predicted_as_among_others(alone, store, rows, tmp_path):
     decoding, expected = alone
     out = tmp_path / "out"
