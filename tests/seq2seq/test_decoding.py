@@ -205,7 +205,7 @@ def test_no_impossible_token_is_drawn_where_sums_are_made_side_by_side():
     sums = tf.function(lambda rows: tf.cumsum(rows, axis=1), jit_compile=True)(weights[None]).numpy()[0]
     before = np.maximum.accumulate(sums)[:-1]
     uniform = before[(weights[1:] == 0) & (sums[1:] > before)] / sums.max()
-    assert len(uniform) > 20
+    assert len(uniform) > 5
     tokens, _ = drawn(tf.function(sampler(), jit_compile=True), logits, uniform)
     assert (weights[tokens] > 0).all()
 

@@ -173,7 +173,6 @@ def test_origins_matter_for_a_series_alone():
     assert of_series[0] != of_series[1]
 
 
-@pytest.mark.xfail(strict=True, reason="one column is taken for both sides, as training would refuse")
 def test_one_column_for_both_sides_is_refused():
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="two different columns"):
         reading_of(said={"source": "target"})
