@@ -38,7 +38,11 @@ def write_batch(jobs: list[Job], settings: BatchSettings, store: Path) -> Batch:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template("batch_report.html.jinja").render(
-        batch=batch, files=batch["files"][:SHOWN_FILES], n_more=max(0, len(batch["files"]) - SHOWN_FILES), said=SAID
+        batch=batch,
+        files=batch["files"][:SHOWN_FILES],
+        n_more=max(0, len(batch["files"]) - SHOWN_FILES),
+        said=SAID,
+        scores=dict(_scores(batch)),
     )
     write_atomically(settings.output / PAGE, page)
     return {**batch, "report": str(settings.output / PAGE)}
@@ -126,7 +130,7 @@ def _markdown(batch: Batch) -> Iterator[str]:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
     if batch["scored"]:
         yield from ("", "## Scores", "", "| score | |", "|---|---|")
-        yield from (f"| {name.replace('_', ' ')} | {value} |" for name, value in batch["scored"].items())
+        yield from (f"| {name} | {value} |" for name, value in _scores(batch))
     if batch["drift"]:
         yield from (
             "",
@@ -137,6 +141,17 @@ def _markdown(batch: Batch) -> Iterator[str]:
         )
         for shift in batch["drift"]:
             yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
+
+
+def _scores(batch: Batch) -> Iterator[tuple[str, str]]:
+    """Names and values of the scores as a person reads them."""
+    for name, value in (batch["scored"] or {}).items():
+        numbers = value if isinstance(value, list | tuple) else [value]
+        said = [
+            "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
+            for number in numbers
+        ]
+        yield name.replace("_", " "), " to ".join(said)
 
 
 def _cell(text: str) -> str:
