@@ -23,7 +23,7 @@ from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.readers import check_input, columns_left_out, read_columns
 from tasks.storage.reading import Reading
 from tasks.storage.registry import find_bundle
-from tasks.storage.staging import FileToRead
+from tasks.storage.staging import MARK, FileToRead
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
 
@@ -121,10 +121,10 @@ def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> lis
 def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
     name, path = target.name, target.file.path
     try:
+        target.check_places(settings.format)
         stamp = target.file.stamp()
-        age = time.time() - stamp[1] / 1e9
-        if not target.is_named and 0 <= age < settings.settle:
-            reason = f"changed {age:.0f} s ago, may be half written; the next run takes it, or --settle 0"
+        if _may_be_half_written(target, settings):
+            reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
             return Job(name=name, path=path, action="wait", reason=reason)
         digest = target.file.digest()
         found = find_account(target, model.lineage(digest, settings))
@@ -135,6 +135,12 @@ def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bo
         return Job(name=name, path=path, action="fail", reason=str(error))
     reason = "a refresh was asked for" if isinstance(found, Account) else found
     return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
+
+
+def _may_be_half_written(target: Target, settings: BatchSettings) -> bool:
+    """Whether a file that the user did not name changed within the last seconds, or the clocks say the next ones."""
+    age = time.time() - target.file.stamp()[1] / 1e9
+    return not target.is_named and -settings.settle < age < settings.settle
 
 
 def find_target(job: Job, settings: BatchSettings) -> Target:
@@ -158,6 +164,8 @@ def needs_model(settings: BatchSettings, store: Store) -> bool:
 def _looks_new(target: Target, settings: BatchSettings, model: BatchModel) -> bool:
     account = Account.read_from(target.account)
     try:
+        if _may_be_half_written(target, settings):
+            return False
         if isinstance(account, Account) and account.input_bytes == target.file.size:
             return account.lineage.key != model.lineage(account.lineage.input, settings).key
         check_input(target.file, model.reading.layout(target.file))
@@ -187,7 +195,7 @@ def open_file(file: InputFile, model: BatchModel) -> FileToRead:
     """
     layout: Layout = model.reading.layout(file)
     kept = read_columns(file, layout)
-    if clash := [name for name in kept.names if name in OWN_COLUMNS]:
+    if clash := [name for name in kept.names if name in OWN_COLUMNS or name.startswith(MARK)]:
         raise DataError(
             f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
             f"input; rename it"

@@ -18,7 +18,6 @@ from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.tally import Scored, Tally
-from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.bundles import Bundle, load_bundle
 from tasks.storage.lists import from_lists
 from tasks.storage.manifest import Handle
@@ -170,15 +169,7 @@ def _flags(source: Sequences, codecs: Codecs) -> dict[str, np.ndarray[Any, Any]]
     codec = codecs.source
     if isinstance(codec, Scaling):
         return {"outside_range": outside_range(source, np.array(codec.low), np.array(codec.high))}
-    return {"n_unknown": count_unknown(source, codec)}
-
-
-def count_unknown(source: Sequences, vocabulary: Vocabulary) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Symbols of each source that training has not seen, `(n,)`."""
-    steps = source.values[source.offsets[0] : source.offsets[-1]]
-    rows = np.repeat(np.arange(len(source)), source.lengths)
-    is_unknown = np.zeros(len(steps), np.bool_) if vocabulary.unknown is None else steps == vocabulary.unknown
-    return np.bincount(rows[is_unknown], minlength=len(source))
+    return {"n_unknown": source.count(codec.unknown)}
 
 
 def _count(flags: np.ndarray[Any, Any] | None) -> int | None:

@@ -21,7 +21,7 @@ from tasks.seq2seq.forecasting import (
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Floats, Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
-from tasks.seq2seq.sequences import Pairs, Rows, Sequences
+from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
@@ -203,14 +203,7 @@ class VectorEvaluation:
 def _count_unknown(source: Sequences, codecs: Codecs) -> NDArray[np.int64] | None:
     if not isinstance(codecs.source, Vocabulary) or codecs.source.unknown is None:
         return None
-    return np.bincount(_rows_with(source, codecs.source.unknown), minlength=len(source))
-
-
-def _rows_with(sequences: Sequences, token: int) -> Rows:
-    """The row of each step that is `token`."""
-    steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
-    rows: Rows = np.repeat(np.arange(len(sequences)), sequences.lengths)[steps == token]
-    return rows
+    return source.count(codecs.source.unknown)
 
 
 def _are_outside(source: Sequences, codecs: Codecs) -> NDArray[np.bool_] | None:

@@ -80,7 +80,7 @@ def columns_fit(sections: Sections) -> Iterator[str]:
         if len(set(columns)) < len(columns):
             yield f"data.{side} names a column twice: {columns}"
     if not data.is_series and data.source_columns == data.target_columns:
-        yield f"data.target is {data.target!r}, the source column too; name two different columns"
+        yield f"data.target is {data.target_columns[0]!r}, the source column too; name two different columns"
 
 
 def series_fits(sections: Sections) -> Iterator[str]:

@@ -71,6 +71,14 @@ class Sequences:
         """Whether all sequences are of one length."""
         return not len(self) or bool((self.lengths == self.lengths[0]).all())
 
+    def count(self, token: int | None) -> Rows:
+        """How often each sequence of tokens holds `token`, `(n,) int64`; nothing holds None."""
+        if token is None:
+            return np.zeros(len(self), np.int64)
+        is_token = self.values[self.offsets[0] : self.offsets[-1]] == token
+        rows = np.repeat(np.arange(len(self)), self.lengths)[is_token]
+        return np.bincount(rows, minlength=len(self))
+
     def part(self, first: int, last: int) -> Sequences:
         """Sequences `first` up to, but not including, `last`; nothing is copied."""
         return Sequences(self.values, self.offsets[first : last + 1])

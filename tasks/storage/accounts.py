@@ -31,6 +31,8 @@ ACCOUNT = ".account.json"
 REJECTS = ".rejects.parquet"
 WORK = ".work"
 LOCK = "lock"
+NAME_BYTES = 255  # of a file's name, on most file systems
+ADDED_BYTES = 40  # by the longest of our suffixes, and while a file is written aside
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,22 @@ class Target:
     def rejects(self) -> Path:
         """The rejects' file."""
         return self.folder / f"{self.name}{REJECTS}"
+
+    def check_places(self, suffix: str) -> None:
+        """Refuses a file whose output has no place.
+
+        Raises:
+            DataError: a name is too long for the file system, or a folder stands where a file should.
+        """
+        base = self.name.rsplit("/", 1)[-1]
+        if len(base.encode()) > NAME_BYTES - ADDED_BYTES:
+            raise DataError(
+                f"{self.file.path} has a name of {len(base.encode())} bytes, its output would have one that is too "
+                f"long; expected at most {NAME_BYTES - ADDED_BYTES}, rename it"
+            )
+        for path in (self.output(suffix), self.rejects, self.account):
+            if path.is_dir():
+                raise DataError(f"{self.file.path} cannot be predicted: {path} is a folder; move it out of the way")
 
     def output(self, suffix: str) -> Path:
         """The predictions' file; `suffix` is the output's format."""

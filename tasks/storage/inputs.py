@@ -163,7 +163,7 @@ def _expand(local: fs.LocalFileSystem, folder: str, patterns: list[str]) -> Iter
     first, rest = patterns[0], patterns[1:] or ["*"]
     if first == "**":
         yield from _expand(local, folder, rest)
-    for entry in local.get_file_info(fs.FileSelector(folder)):
+    for entry in _entries(local, folder):
         is_folder = entry.type == fs.FileType.Directory
         if not fnmatchcase(entry.base_name, "*" if first == "**" else first) or _is_hidden(entry.base_name, first):
             continue
@@ -174,6 +174,20 @@ def _expand(local: fs.LocalFileSystem, folder: str, patterns: list[str]) -> Iter
             yield from _expand(local, entry.path, rest)
         elif entry.type == fs.FileType.File and len(patterns) == 1:
             yield entry.path
+
+
+def _entries(local: fs.LocalFileSystem, folder: str) -> list[fs.FileInfo]:
+    r"""What lies in a folder; a name that is no UTF-8 is given with `\xNN`, and cannot be opened."""
+    entries: list[fs.FileInfo] = local.get_file_info(fs.FileSelector(folder))
+    try:
+        _ = [entry.path for entry in entries]
+    except UnicodeDecodeError:
+        paths = [os.fsencode(path).decode(errors="backslashreplace") for path in Path(folder).iterdir()]
+        found = zip(paths, local.get_file_info(paths), strict=True)
+        return [
+            fs.FileInfo(path, fs.FileType.File) if info.type == fs.FileType.NotFound else info for path, info in found
+        ]
+    return entries
 
 
 def _is_hidden(name: str, pattern: str) -> bool:
@@ -215,6 +229,8 @@ def _usable(path: str) -> str:
 
 
 def _missing(path: str) -> str:
+    if "\\x" in path:
+        return f"{path} cannot be opened: its name is no UTF-8, it is shown with \\xNN for the other bytes; rename it"
     return f"{path} does not exist; expected a file, a folder, or a pattern such as data/*.parquet"
 
 

@@ -304,9 +304,7 @@ def _without_unknown(
     if not isinstance(vocabulary, Vocabulary):
         return block
     steps = pairs.source
-    in_rows = np.repeat(np.arange(len(pairs)), steps.lengths)[steps.values == vocabulary.unknown]
-    has_unknown = np.zeros(len(pairs), np.bool_)
-    has_unknown[in_rows] = True
+    has_unknown = steps.count(vocabulary.unknown) > 0
     counted[split] = counted.get(split, 0) + int(has_unknown.sum())
     if data.unknown == "keep" or not has_unknown.any():
         return block

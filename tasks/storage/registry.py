@@ -44,7 +44,13 @@ def find_bundle(store: Store, model: str | None) -> Found:
     if model in names:
         promoted = read_promotions(store, model).promoted
         assert promoted is not None
-        return Found(store.open(bundles.KIND, promoted), model)
+        try:
+            return Found(store.open(bundles.KIND, promoted), model)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"the model that is promoted as {model!r} cannot be used: {error}; train it again, or name another "
+                f"with --model"
+            ) from error
     if _DIGEST.match(model) and (found := _by_digest(store, model)):
         return Found(found, None)
     if "/" in model or Path(model).is_dir():

@@ -34,9 +34,9 @@ from tasks.storage.reading import Reading, Side
 from tasks.storage.rejects import Rejects
 from tasks.storage.series_files import read_series
 
-_MARK = "\0"  # before the names of our own columns
+MARK = "\0"  # before the names of our own columns
 SOURCE, TARGET, HAS_TARGET, ORIGIN, ORIGIN_ROW = (
-    f"{_MARK}{name}" for name in ("source", "target", "has_target", "origin", "origin_row")
+    f"{MARK}{name}" for name in ("source", "target", "has_target", "origin", "origin_row")
 )
 _ROW_BYTES = 50  # of a file whose rows nobody has counted; it only moves a progress bar
 BLOCK_STEPS = 2_621_440  # time steps of windows that are cut at once
@@ -104,8 +104,7 @@ class FileToRead:
         source, reasons = reading.source.encode(block.table.column(0))
         vocabulary = reading.source.codec
         if reading.reject_unknown and isinstance(vocabulary, Vocabulary) and vocabulary.unknown is not None:
-            rows = np.repeat(np.arange(len(source)), source.lengths)[source.values == vocabulary.unknown]
-            reasons[rows[reasons[rows] == FINE]] = UNKNOWN
+            reasons[(source.count(vocabulary.unknown) > 0) & (reasons == FINE)] = UNKNOWN
         rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
         beside = {SOURCE: to_lists(source, _type_of(source))}
         if self._has_targets:
@@ -216,5 +215,5 @@ def tally_of(chunk: pa.Table) -> Tally:
 
 def take_columns(chunk: pa.Table) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
     """The file's own columns of a chunk, and ours by name."""
-    ours = [name for name in chunk.column_names if name.startswith(_MARK)]
+    ours = [name for name in chunk.column_names if name.startswith(MARK)]
     return chunk.drop_columns(ours), {name: chunk[name] for name in ours}

@@ -106,3 +106,10 @@ def test_pairs_stay_together():
         assert (rows_of(some.source), rows_of(some.target)) == ([[], [2, 2]], [[30, 30], [20]])
     of_rows = Pairs.of_rows(np.array([[1, 2]]), np.array([[3]]))
     assert (rows_of(of_rows.source), rows_of(of_rows.target)) == ([[1, 2]], [[3]])
+
+
+def test_a_token_is_counted_in_each_sequence_of_a_part():
+    sequences = Sequences.of_lengths(np.array([3, 4, 3, 5, 3]), np.array([2, 0, 2, 1]))
+    assert sequences.count(3).tolist() == [1, 0, 1, 1]
+    assert sequences.part(2, 4).count(3).tolist() == [1, 1]
+    assert sequences.count(None).tolist() == [0, 0, 0, 0]

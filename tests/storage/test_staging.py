@@ -184,12 +184,12 @@ def test_no_window_touches_a_gap_and_no_target_either(tmp_path):
 
 
 def test_the_columns_beside_a_forecast_are_those_of_its_origin_whatever_lines_are_broken_before_it(tmp_path):
-    (tmp_path / "a.csv").write_text("day,level\n1,1\n2\n3,3\n4,4\n5,5,5\n6,6\n7,7\n8,8\n")
+    (tmp_path / "a.csv").write_text("day,level\n1,1\n2\n3,3\n4,4\n5,5,5\n6,6\n7,7\n8,8\n9,9\n")
     read = Read(tmp_path / "a.csv", series_of(origins="all"))
-    assert read.ours[ORIGIN_ROW].to_pylist() == [8]
-    assert read.kept.to_pylist() == [{"day": "8", "level": "8"}]
+    assert read.ours[ORIGIN_ROW].to_pylist() == [8, 9]
+    assert read.kept["day"].to_pylist() == ["8", "9"]
     assert [(reject["row"], reject["reason"]) for reject in read.rejects] == [(2, "columns"), (5, "columns")]
-    assert read.rows.read == 8 == len(read.whole) + read.rows.history_only + len(read.rejects)
+    assert read.rows.read == 9 == len(read.whole) + read.rows.history_only + len(read.rejects)
 
 
 def test_a_series_shorter_than_its_history_is_history_only(tmp_path):
