@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts_reach_processes():
+    """A test run in the background of a shell ignores interrupts, and so would every process that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Batch prediction as real processes: killed, interrupted, two at once, on a full disk."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -152,12 +151,8 @@ def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on(start, serve
     process = start(path, "--chunk-rows", "50", "--workers", "2")
     wait_for(lambda: parts(tmp_path / "out") >= 4)
     servers = psutil.Process(process.pid).children(recursive=True)
-    said = ""
-    for _ in range(6):  # TensorFlow can swallow an interrupt: press again, as a user does
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            said, _ = process.communicate(timeout=10)
-            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said, said
     assert "run the same command again" in said

@@ -1,6 +1,5 @@
 """Commands as real processes: their own server, their exit codes, and what is left when they are killed."""
 
-import contextlib
 import json
 import os
 import signal
@@ -100,11 +99,8 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(command, tmp_path
     wait_for(lambda: list(tmp_path.glob("store/training/.making-*")))
     servers = children(process)
     time.sleep(3)
-    for _ in range(6):  # TensorFlow can swallow an interrupt while it imports or traces: press again, as a user does
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=10)
-            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
     assert process.returncode == 130
     wait_until_gone(servers)
     assert not list(tmp_path.glob("store/training/*"))
