@@ -5,6 +5,7 @@ A row's prediction is its own: it does not depend on what it is batched with, no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -196,18 +197,18 @@ class Predictor:
             source: as the source's codec encodes them.
             with_states: give the encoder's states too.
         """
-        keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
-        largest = self._decoder.sizes[-1]
-        if 0 < len(source) <= largest:
-            answers, back = [self._batch(source, keys, with_states)], None
-        else:
+        largest, back = self._decoder.sizes[-1], None
+        if len(source) > largest and not source.is_uniform:
             order = np.argsort(source.lengths, kind="stable")
-            back = np.argsort(order, kind="stable")
-            batches = [order[first : first + largest] for first in range(0, len(source), largest)]
-            with ThreadPoolExecutor(max_workers=self._threads) as pool:
-                answers = list(
-                    pool.map(lambda rows: self._batch(source.take(rows), _of(keys, rows), with_states), batches)
-                )
+            source, back = source.take(order), np.argsort(order, kind="stable")
+        keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
+
+        def decode(first: int) -> _Answer:
+            last = first + largest
+            sources = source_array(source.part(first, last), self._codecs.source)
+            return self._decoder.decode(sources, None if keys is None else keys[first:last], with_states)
+
+        answers = self._side_by_side(decode, range(0, len(source), largest))
         states = self._states(answers, back) if with_states else None
         if isinstance(self._codecs.target, Scaling):
             vectors = _joined([answer.decoded for answer in answers], (0, 1, self._codecs.target.features), back)
@@ -215,16 +216,15 @@ class Predictor:
         decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
         return _predictions(decoded if back is None else decoded.take(back), self._decoding.n_best, states)
 
-    def _batch(self, batch: Sequences, keys: Hashes | None, with_states: bool) -> _Answer:
-        return self._decoder.decode(source_array(batch, self._codecs.source), keys, with_states)
+    def _side_by_side(self, decode: Callable[[int], _Answer], firsts: range) -> list[_Answer]:
+        if len(firsts) == 1:  # as in a service, where starting threads would take as long as decoding
+            return [decode(firsts[0])]
+        with ThreadPoolExecutor(max_workers=self._threads) as pool:
+            return list(pool.map(decode, firsts))
 
     def _states(self, answers: list[_Answer], back: Rows | None) -> NDArray[np.float32]:
         joined = [np.concatenate(answer.states, axis=1) for answer in answers]
         return _joined(joined, (0, self._state_size), back)
-
-
-def _of(keys: Hashes | None, rows: Rows) -> Hashes | None:
-    return None if keys is None else keys[rows]
 
 
 def _joined(arrays: list[NDArray[Any]], empty: tuple[int, ...], back: Rows | None) -> NDArray[Any]:
