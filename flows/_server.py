@@ -105,7 +105,7 @@ def launch() -> LocalServer:
                 "PREFECT_SERVER_UI_ENABLED": "false",
                 # One by one, task runs are recorded at some 30 a second: a run of many chunks would end before.
                 "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-                "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+                "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # whole seconds: 0.5 never rests
             },
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
         )

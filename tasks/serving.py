@@ -18,7 +18,7 @@ from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.tally import Scored, Tally
-from tasks.storage.bundles import Bundle, load_bundle
+from tasks.storage.bundles import Bundle, BundleFacts, load_bundle
 from tasks.storage.lists import from_lists
 from tasks.storage.manifest import Handle
 from tasks.storage.predictions import ON_REQUEST, prediction_columns
@@ -66,8 +66,8 @@ class ServingModel:
         from tasks.seq2seq.training import set_up_threads  # noqa: PLC0415 - loads TensorFlow
 
         self.serving = serving
+        set_up_threads(BundleFacts.model_validate(serving.bundle.facts).units)  # before the first operation
         self.bundle: Bundle = load_bundle(serving.bundle, Store(serving.store))
-        set_up_threads(self.bundle.facts.units)
         self._predictors: dict[bool, Predictor] = {}
         self._lock = threading.Lock()
 
