@@ -26,6 +26,7 @@ from tasks.storage.accounts import Account
 from tasks.storage.assembly import Assembly, Piece, work_name
 from tasks.storage.atomic import explain_os_errors
 from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
+from tasks.storage.predictions import to_values
 from tasks.storage.staging import read_chunk, write_chunk
 from tasks.storage.store import Store
 from tasks.storage.targets import clear_work, work_folder
@@ -264,11 +265,18 @@ class LoadedPredictor:
         Raises:
             DataError: naming the sequences that the model cannot take, and why.
         """
-        result = self.predict_table(sequences)["prediction"].combine_chunks()
+        chunk = self._chunk(sequences)
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        result = to_values(predicted, self._serving.codecs.target)
         return result if isinstance(sequences, pa.Array | pa.ChunkedArray) else result.to_pylist()
 
     def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
         """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
+        chunk = self._chunk(sequences)
+        columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
+        return pa.table(columns)
+
+    def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
         side = self._reading.source
         array, is_other = to_array(sequences, side.encoding)
         source, reasons = side.encode(array)
@@ -276,9 +284,7 @@ class LoadedPredictor:
         if reasons.any():
             raise DataError(_say_which(reasons, side.encoding))
         source, origin = self._reading.from_last(source)
-        chunk = Chunk(source, origin=origin)
-        columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
-        return pa.table(columns)
+        return Chunk(source, origin=origin)
 
 
 def _say_which(reasons: Reasons, encoding: str) -> str:
@@ -308,5 +314,7 @@ def load_predictor(
     """
     settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
     found = find_model(settings, Store(Path(store)))
-    serving = Serving(store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None)
+    serving = Serving(
+        store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None, compile_always=True
+    )
     return LoadedPredictor(found, serving)

@@ -43,6 +43,7 @@ class Serving(BaseModel):
     token_log_probabilities: bool = False
     encoder_states: bool = False
     threads: int | None = 1
+    compile_always: bool = False
 
 
 class Chunk(NamedTuple):
@@ -79,7 +80,8 @@ class ServingModel:
     def predict(self, source: Sequences) -> Predictions:
         """Predictions of encoded sources, in their order."""
         # By what is asked for alone, so that a resumed run takes the same way.
-        compiled = not self.bundle.facts.masked and len(source) >= XLA_PAYS_FROM
+        pays = self.serving.compile_always or len(source) >= XLA_PAYS_FROM
+        compiled = pays and not self.bundle.facts.masked
         return self._predictor(compiled).predict(source, with_states=self.serving.encoder_states)
 
     def _predictor(self, compiled: bool) -> Predictor:
@@ -111,13 +113,17 @@ class ServingModel:
             kept = kept.append_column(name, column)
         return with_tally(kept, tally)
 
+    def in_original_units(self, chunk: Chunk, predictions: Predictions) -> Sequences:
+        """What was predicted; of a relative series, added to the time step that each forecast is made from."""
+        sequences = predictions.sequences
+        if chunk.origin is None:
+            return sequences
+        origins = np.repeat(chunk.origin.values, sequences.lengths, axis=0)
+        return Sequences(sequences.values + origins, sequences.offsets)
+
     def describe(self, chunk: Chunk, predictions: Predictions) -> tuple[dict[str, pa.Array], Tally]:
         """The columns that tell of predictions, and what there is to count."""
-        sequences = predictions.sequences
-        if chunk.origin is not None:  # differences from the last time step
-            sequences = Sequences(
-                sequences.values + np.repeat(chunk.origin.values, sequences.lengths, axis=0), sequences.offsets
-            )
+        sequences = self.in_original_units(chunk, predictions)
         columns = prediction_columns(
             predictions, sequences, self.codecs.target, with_token_scores=self.serving.token_log_probabilities
         )
