@@ -61,11 +61,6 @@ class BatchModel:
     decoding: DecodingSettings
     reading: Reading
 
-    @property
-    def label(self) -> str:
-        """How to call it."""
-        return self.name or self.bundle.digest[:12]
-
     def lineage(self, digest: str, settings: BatchSettings) -> Lineage:
         """What the output of an input with this digest is made from."""
         return Lineage(

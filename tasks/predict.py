@@ -22,7 +22,6 @@ from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.serving import Chunk, Serving, ServingModel, load_serving
-from tasks.storage.accounts import Account
 from tasks.storage.assembly import Assembly, Piece, work_name
 from tasks.storage.atomic import explain_os_errors
 from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
@@ -229,7 +228,12 @@ class _Line:
             self._rows += piece.rows
             self._show()
             return
-        account: Account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
+        try:
+            account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
+        except DataError as error:  # an account that does not add up is its file's alone
+            assembly.abandon()
+            self.fail(job, error)
+            return
         self._done[job.name] = job.model_copy(update={"account": account, "n_resumed": assembly.n_resumed})
 
     def _show(self) -> None:

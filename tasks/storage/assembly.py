@@ -52,7 +52,6 @@ class Assembly:
     _tally: Tally | None = None
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
-    _schema: pa.Schema | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def read(self, chunk_rows: int) -> Iterator[Piece]:
@@ -60,7 +59,7 @@ class Assembly:
 
         Raises:
             DataError: the file breaks off, is damaged, or changes while it is read.
-        ArtifactError: the work folder cannot be written.
+            ArtifactError: the work folder cannot be written.
         """
         with explain_os_errors(self.work):
             self.work.mkdir(parents=True, exist_ok=True)

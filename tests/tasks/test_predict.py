@@ -267,13 +267,17 @@ def _with_a_row_counted_twice(table):
 
 
 @pytest.mark.parametrize("harm", [_without_a_row, _with_a_row_counted_twice])
-def test_an_account_that_does_not_add_up_is_refused_and_leaves_no_output(harm, store, folder, monkeypatch):
+def test_an_account_that_does_not_add_up_fails_its_file_alone_and_leaves_no_output(harm, store, folder, monkeypatch):
     write(folder / "a.jsonl", {"source": [[1, 2], [3]]})
+    write(folder / "b.jsonl", {"source": [[1, 2]]})
     as_it_is = ServingModel.predict_chunk
-    monkeypatch.setattr(ServingModel, "predict_chunk", lambda self, table: harm(as_it_is(self, table)))
-    with pytest.raises(DataError):
-        predict(store, folder, output=folder.parent / "out", model="integers")
-    assert not contents(folder.parent / "out")
+    harmed = lambda self, table: harm(as_it_is(self, table)) if len(table) > 1 else as_it_is(self, table)  # noqa: E731
+    monkeypatch.setattr(ServingModel, "predict_chunk", harmed)
+    out = folder.parent / "out"
+    jobs = predict(store, folder, output=out, model="integers")
+    assert [job.action for job in jobs.values()] == ["fail", "predict"]
+    assert not list(out.glob("a.jsonl.*"))
+    assert (out / "b.jsonl.account.json").exists()
 
 
 # Resuming
