@@ -13,9 +13,10 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
+from flows._batch_summary import describe_speed, show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
 from flows._settings import BATCH, ROOT, Options
-from flows._summary import describe_speed, show_batch, show_cost, show_plan
+from flows._summary import show_cost
 from tasks.batch_report import publish_batch, write_batch
 from tasks.caching import run_step
 from tasks.planning import check_batch, needs_model, plan

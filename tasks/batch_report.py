@@ -42,7 +42,7 @@ def write_batch(jobs: list[Job], settings: BatchSettings, store: Path) -> Batch:
         files=batch["files"][:SHOWN_FILES],
         n_more=max(0, len(batch["files"]) - SHOWN_FILES),
         said=SAID,
-        scores=dict(_scores(batch)),
+        scores=dict(score_rows(batch)),
     )
     write_atomically(settings.output / PAGE, page)
     return {**batch, "report": str(settings.output / PAGE)}
@@ -130,7 +130,7 @@ def _markdown(batch: Batch) -> Iterator[str]:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
     if batch["scored"]:
         yield from ("", "## Scores", "", "| score | |", "|---|---|")
-        yield from (f"| {name} | {value} |" for name, value in _scores(batch))
+        yield from (f"| {name} | {value} |" for name, value in score_rows(batch))
     if batch["drift"]:
         yield from (
             "",
@@ -143,7 +143,7 @@ def _markdown(batch: Batch) -> Iterator[str]:
             yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
 
 
-def _scores(batch: Batch) -> Iterator[tuple[str, str]]:
+def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
     """Names and values of the scores as a person reads them."""
     for name, value in (batch["scored"] or {}).items():
         numbers = value if isinstance(value, list | tuple) else [value]
