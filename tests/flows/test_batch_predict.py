@@ -1,6 +1,7 @@
 """Batch prediction as a command: folders of files in, predictions and accounts out, night after night."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_plan_says_what_would_be_done_and_why_and_does_nothing(batch, tmp_path, 
     write_jsonl(tmp_path / "in" / "b.jsonl", [[1]])
     code, summary, said = batch(tmp_path / "in", "--plan")
     assert (code, summary) == (0, None)
-    lines = [line.split(maxsplit=2) for line in said.splitlines() if ".jsonl" in line]
+    lines = [line.split(maxsplit=2) for line in said.splitlines() if re.match(r"\w+\.jsonl", line)]
     assert [line[:2] for line in lines] == [["a.jsonl", "predict"], ["b.jsonl", "wait"]]
     assert "not predicted yet" in lines[0][2]
     assert not (tmp_path / "out").exists()
