@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import socket
 import sys
@@ -56,8 +57,14 @@ def _watch_lifeline(go: threading.Event, gone: threading.Event) -> None:
 
 def _end_with_starter(gone: threading.Event, server: Any) -> None:  # noqa: ANN401 - a class made in main
     gone.wait()
+    logging.getLogger("prefect.server.services.task_run_recorder").addFilter(is_news)
     server.should_exit = True
     threading.Timer(GRACE_SECONDS, os._exit, args=(0,)).start()
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """False for what the end itself causes: a write that it cuts off is logged as an error, then done again."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _lock(home: Path) -> Any:  # noqa: ANN401 - a file, locked until it is closed
