@@ -49,6 +49,7 @@ DATA_CODE = (
     "storage/columns.py",
     "storage/datasets.py",
     "storage/delimited.py",
+    "storage/holdouts.py",
     "storage/inputs.py",
     "storage/json_lines.py",
     "storage/json_types.py",
@@ -65,6 +66,7 @@ DATA_CODE = (
 MODEL_CODE = (
     "export.py",
     "evaluate.py",
+    "judging.py",
     "train.py",
     "seq2seq/architecture.py",
     "seq2seq/batching.py",
@@ -87,11 +89,17 @@ MODEL_CODE = (
     "seq2seq/sequences.py",
     "seq2seq/teacher_forcing.py",
     "seq2seq/training.py",
+    "seq2seq/translation.py",
     "seq2seq/vocabulary.py",
+    "seq2seq/warm_start.py",
     "storage/bundles.py",
     "storage/datasets.py",
     "storage/lists.py",
     "storage/predictions.py",
+)
+COMPARE_CODE = (
+    "compare.py",
+    "storage/holdouts.py",
 )
 PREDICT_CODE = (
     "planning.py",

@@ -22,7 +22,7 @@ from tasks.caching import (
     make_once,
     recipe,
 )
-from tasks.seq2seq.gate import Verdict, judge
+from tasks.seq2seq.gate import Verdict
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
@@ -41,22 +41,28 @@ def write_report(
     training: Handle,
     bundle: Handle,
     evaluation: Handle,
+    promotion: Mapping[str, Any],
     store: Path,
     *,
     refresh: bool = False,
 ) -> Handle:
-    """Writes `report.html`, self-contained, with the evaluation beside it."""
+    """Writes `report.html`, self-contained, with the evaluation beside it.
+
+    `promotion` is what was decided about the model: `passed`, and the `reason`.
+    """
     inputs = {handle.kind: handle for handle in (dataset, training, bundle, evaluation)}
     step = recipe(
         KIND,
         experiment,
-        settings=experiment.model_dump(mode="json"),
+        settings={**experiment.model_dump(mode="json"), "decision": dict(promotion)},
         made_from={kind: handle.digest for kind, handle in inputs.items()},
         code=REPORT_CODE,
         libraries=("jinja2", "matplotlib"),
     )
     return finished(
-        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, folder), refresh=refresh)
+        make_once(
+            step, Store(store), lambda folder: fill_report(experiment, inputs, promotion, folder), refresh=refresh
+        )
     )
 
 
@@ -71,11 +77,13 @@ def publish_report(experiment: Experiment, report: Handle) -> None:
     )
 
 
-def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], folder: Path) -> Made:
+def fill_report(
+    experiment: Experiment, inputs: Mapping[str, Handle], promotion: Mapping[str, Any], folder: Path
+) -> Made:
     """Fills `folder` with the page, its short form, and a copy of the evaluation."""
     evaluation = read_json(inputs["evaluation"].path / "evaluation.json")
     write_json(folder / "evaluation.json", evaluation)
-    context = _context(experiment, inputs, evaluation)
+    context = {**_context(experiment, inputs, evaluation), "verdict": Verdict(**promotion)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -94,7 +102,6 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "name": experiment.promotion_name,
         "headline": _headline(scores),
         "scores": dict(_score_rows(scores)),
-        "verdict": judge(scores, experiment.evaluation),
         "examples": evaluation["examples"],
         "pictures": _pictures(evaluation, history),
         "mistakes": evaluation["mistakes"],

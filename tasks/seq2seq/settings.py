@@ -193,6 +193,11 @@ class TrainingSettings(Section):
         description="Keras' name of the loss (sparse_categorical_crossentropy for tokens, mean_squared_error for "
         "vectors; cosine_similarity for embeddings)",
     )
+    start: Literal["scratch", "promoted"] = Field(
+        "scratch",
+        description="where training starts: from new weights, or from those of the model that is promoted under the "
+        "experiment's name, where there is one; symbols that it knows keep their weights",
+    )
     patience: int | None = Field(
         None,
         ge=1,
@@ -258,6 +263,13 @@ class EvaluationSettings(Section):
         allow_inf_nan=False,
         description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
         "target does not go on with the source) that must not be reached",
+    )
+    max_drop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much worse than the promoted model a new one may be on the holdout, in [0, 1]: a difference "
+        "of accuracies, or a share of the promoted model's error",
     )
     bleu: bool = Field(False, description="report BLEU by sacrebleu")
     chrf: bool = Field(False, description="report chrF by sacrebleu")
