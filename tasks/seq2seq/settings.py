@@ -282,12 +282,15 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
     return data
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
 class Experiment(Section):
     """Everything that a result depends on: the data, the model, its training, its proof, and the seed."""
 
     name: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        pattern=NAME,
         description="under which the model is promoted (the problem's or the training file's name)",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
