@@ -14,6 +14,7 @@ from flows._summary import (
     seconds_since_start,
 )
 from tasks.caching import run_step
+from tasks.check import check_dataset
 from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model, evaluation_recipe
 from tasks.export import bundle_recipe, export_model
@@ -30,6 +31,7 @@ class ModelRun(NamedTuple):
     """What came of it."""
 
     dataset: Handle
+    checks: Handle
     training: Handle
     bundle: Handle
     evaluation: Handle
@@ -40,15 +42,17 @@ class ModelRun(NamedTuple):
 def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> ModelRun:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
+    checks = run_step(check_dataset, experiment, dataset, store, refresh=refresh)
     training = run_step(train_model, experiment, dataset, store, refresh=refresh)
     bundle = run_step(export_model, experiment, dataset, training, store, refresh=refresh)
     evaluation = run_step(evaluate_model, experiment, dataset, bundle, store, refresh=refresh)
     standing = run_step(compare_models, experiment, bundle, evaluation, store)
     promotion = run_step(promote_model, experiment, dataset, bundle, evaluation, standing, store)
     decision = {"passed": promotion.passed, "reason": promotion.reason}
-    report = run_step(write_report, experiment, dataset, training, bundle, evaluation, decision, store, refresh=refresh)
+    inputs = [dataset, checks, training, bundle, evaluation]
+    report = run_step(write_report, experiment, inputs, decision, store, refresh=refresh)
     run_step(publish_report, experiment, report)
-    return ModelRun(dataset, training, bundle, evaluation, promotion, report)
+    return ModelRun(dataset, checks, training, bundle, evaluation, promotion, report)
 
 
 def describe_model(run: ModelRun) -> Summary:
@@ -59,6 +63,7 @@ def describe_model(run: ModelRun) -> Summary:
         **describe_evaluation(run.evaluation),
         "model": {"digest": run.bundle.digest, "path": str(run.bundle.path)},
         "dataset": describe_dataset(run.dataset),
+        "checks": run.checks.facts["findings"],
         "report": str(run.report.path / run.report.facts["page"]),
         "train_sequences_per_s": training.facts["sequences_per_s"],
         "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],

@@ -19,7 +19,7 @@ from flows._batch_summary import show_batch
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._settings import NIGHTLY, ROOT, Options
-from flows._summary import show_dataset, show_evaluation, show_promotion, show_steps
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
 from tasks.caching import run_step
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
@@ -97,6 +97,7 @@ def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> b
 def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
+    show_checks(summary)
     show_evaluation({**summary, "examples": []})
     show_promotion(summary)
     print(f"report: {summary['report']}")

@@ -16,7 +16,7 @@ from pydantic import Field
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._settings import EXPERIMENT, ROOT, Options
-from flows._summary import show_dataset, show_evaluation, show_promotion, show_steps
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
 from tasks.generate import check_inputs
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
@@ -50,6 +50,7 @@ def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
 def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
+    show_checks(summary)
     show_evaluation(summary)
     show_promotion(summary)
     print(f"report: {summary['report']}")

@@ -97,6 +97,7 @@ MODEL_CODE = (
     "storage/lists.py",
     "storage/predictions.py",
 )
+CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (
     "compare.py",
     "storage/holdouts.py",
@@ -167,7 +168,7 @@ def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refr
         if isinstance(found, Handle):
             handle, cached = found, True
         else:
-            _logger().info("Making %s: %s", step.kind, found)
+            logger().info("Making %s: %s", step.kind, found)
             handle, cached = store.make(step, write, time.perf_counter), False
     return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
 
@@ -203,8 +204,9 @@ TASK_OPTIONS: dict[str, Any] = {
 }
 
 
-def _logger() -> Any:  # noqa: ANN401
+def logger() -> Any:  # noqa: ANN401
+    """The run's logger, or the tasks' own where a task's function is called without a run."""
     try:
         return get_run_logger()
-    except RuntimeError:  # no run: a task's function called on its own
+    except RuntimeError:
         return get_logger("tasks")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,7 @@ _MARKS = {True: "right", False: "wrong", None: ""}
 @task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
 def write_report(
     experiment: Experiment,
-    dataset: Handle,
-    training: Handle,
-    bundle: Handle,
-    evaluation: Handle,
+    made: Sequence[Handle],
     promotion: Mapping[str, Any],
     store: Path,
     *,
@@ -48,9 +45,14 @@ def write_report(
 ) -> Handle:
     """Writes `report.html`, self-contained, with the evaluation beside it.
 
-    `promotion` is what was decided about the model: `passed`, and the `reason`.
+    Args:
+        experiment: the settings.
+        made: dataset, checks, training, bundle and evaluation, in the order in which they were made.
+        promotion: what was decided about the model: `passed`, and the `reason`.
+        store: folder of the artifact store.
+        refresh: makes it again, whatever is cached.
     """
-    inputs = {handle.kind: handle for handle in (dataset, training, bundle, evaluation)}
+    inputs = {handle.kind: handle for handle in made}
     step = recipe(
         KIND,
         experiment,
@@ -106,6 +108,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "pictures": _pictures(evaluation, history),
         "mistakes": evaluation["mistakes"],
         "data": dict(_data_rows(inputs["dataset"])),
+        "checks": inputs["checks"].facts["findings"],
         "rejects": rejects,
         "n_rejects": n_rejects,
         "steps": [_step(handle) for handle in inputs.values()],
@@ -242,6 +245,10 @@ def _markdown(context: dict[str, Any]) -> str:
             "| source | expected | predicted | |",
             "|---|---|---|---|",
             *examples,
+            "",
+            "| data check | | |",
+            "|---|---|---|",
+            *(f"| {found['rule']} | {found['level']} | {found['said']} |" for found in context["checks"]),
             "",
             f"![learning curve]({context['pictures']['learning curve']})",
             "",

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.check import check_dataset
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
@@ -38,15 +39,9 @@ class Made:
         self.promotion = promote_model.fn(
             self.experiment, self.dataset, self.bundle, self.evaluation, Standing(), store
         )
-        self.report = write_report.fn(
-            self.experiment,
-            self.dataset,
-            self.training,
-            self.bundle,
-            self.evaluation,
-            {"passed": True, "reason": "good"},
-            store,
-        )
+        checks = check_dataset.fn(self.experiment, self.dataset, store)
+        inputs = [self.dataset, checks, self.training, self.bundle, self.evaluation]
+        self.report = write_report.fn(self.experiment, inputs, DECISION, store)
         self.scores = self.evaluation.facts["scores"]
         self.account = read_json(self.dataset.path / "account.json")
         self.predictions = pq.read_table(self.evaluation.path / "predictions.parquet")

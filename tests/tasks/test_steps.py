@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.check import check_dataset
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
@@ -96,6 +97,7 @@ def test_promotion_is_decided_once_for_a_model(made):
 
 def test_the_report_lies_beside_a_copy_of_its_evaluation(made):
     store, dataset, training, bundle, evaluation = made
-    report = write_report.fn(EXPERIMENT, dataset, training, bundle, evaluation, DECISION, store)
+    checks = check_dataset.fn(EXPERIMENT, dataset, store)
+    report = write_report.fn(EXPERIMENT, [dataset, checks, training, bundle, evaluation], DECISION, store)
     assert (report.path / "evaluation.json").read_text() == (evaluation.path / "evaluation.json").read_text()
     assert bundle.digest in (report.path / "report.html").read_text()
