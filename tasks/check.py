@@ -17,7 +17,7 @@ from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.checks import Finding, Measured, check, shifts_between, worst
 from tasks.seq2seq.counts import share
 from tasks.seq2seq.drift import DayProfile, compare
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.forecasting import outside_range
 from tasks.seq2seq.hashing import mix, sequence_hashes
 from tasks.seq2seq.intake import VectorIntake
@@ -70,7 +70,11 @@ def _serving(experiment: Experiment, dataset: Handle, store: Store) -> Handle | 
     promoted = read_promotions(store, experiment.promotion_name).promoted
     if promoted is None:
         return None
-    bundle = store.open(BUNDLE, promoted)
+    try:
+        bundle = store.open(BUNDLE, promoted)
+    except ArtifactError as error:
+        logger().warning("The data is not held against that of the promoted model, which cannot be used: %s", error)
+        return None
     return None if Manifest.read(bundle.path).made_from.get("dataset") == dataset.digest else bundle
 
 
