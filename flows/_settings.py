@@ -20,7 +20,7 @@ from pydantic_settings import SettingsError as SourceError
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData
+from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData, TrainingSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -126,6 +126,8 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         result = resolve(result, {"model"})
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
+    if isinstance(result.get("training"), Mapping):
+        result["training"] = resolve(result["training"], _path_fields(TrainingSettings))
     return result
 
 

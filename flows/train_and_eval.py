@@ -35,7 +35,7 @@ from tasks.report import publish_report, write_report
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
-from tasks.train import train_model, training_recipe
+from tasks.train import check_tensorboard, train_model, training_recipe
 
 
 class TrainAndEvalOptions(Options):
@@ -72,6 +72,12 @@ def train_and_eval(
     }
 
 
+def check(experiment: Experiment, _options: TrainAndEvalOptions) -> None:
+    """Refuses input files that cannot be read, and logs that cannot be written."""
+    check_inputs(experiment)
+    check_tensorboard(experiment)
+
+
 def needs_tensorflow(experiment: Experiment, options: TrainAndEvalOptions) -> bool:
     """Whether a step that trains, exports or evaluates is not in the store's index."""
     store = Store(options.store)
@@ -102,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
             ),
             tree=EXPERIMENT,
             options=TrainAndEvalOptions,
-            check=lambda experiment, _options: check_inputs(experiment),
+            check=check,
             needs_tensorflow=needs_tensorflow,
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,

@@ -159,7 +159,7 @@ def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refr
         if isinstance(found, Handle):
             handle, cached = found, True
         else:
-            _logger().info("Making %s: %s", step.kind, found)
+            logger().info("Making %s: %s", step.kind, found)
             handle, cached = store.make(step, write, time.perf_counter), False
     return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
 
@@ -195,7 +195,8 @@ TASK_OPTIONS: dict[str, Any] = {
 }
 
 
-def _logger() -> Any:  # noqa: ANN401
+def logger() -> Any:  # noqa: ANN401 - Prefect's loggers and adapters
+    """The run's logger, whose lines Prefect keeps with the run; outside of one, a plain one."""
     try:
         return get_run_logger()
     except RuntimeError:  # no run: a task's function called on its own

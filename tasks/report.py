@@ -23,7 +23,7 @@ from tasks.caching import (
     recipe,
 )
 from tasks.seq2seq.gate import Verdict, judge
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.store import Made, Store
@@ -50,7 +50,7 @@ def write_report(
     step = recipe(
         KIND,
         experiment,
-        settings=experiment.model_dump(mode="json"),
+        settings=experiment.model_dump(mode="json", exclude=UNKEYED),
         made_from={kind: handle.digest for kind, handle in inputs.items()},
         code=REPORT_CODE,
         libraries=("jinja2", "matplotlib"),
@@ -103,7 +103,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "n_rejects": n_rejects,
         "steps": [_step(handle) for handle in inputs.values()],
         "sizes": _sizes(inputs, history),
-        "settings": dict(_flatten(experiment.model_dump(mode="json"))),
+        "settings": dict(_flatten(experiment.model_dump(mode="json", exclude=UNKEYED))),
         "lineage": _lineage(inputs),
     }
 
