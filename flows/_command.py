@@ -37,7 +37,7 @@ class Command(Generic[SomeSettings, SomeOptions]):
 
     Args:
         name: of the module in flows/.
-        description: the first lines of `--help`.
+        description: the first lines of `--help`; what follows `Example: ` is shown on a line of its own.
         tree: its settings.
         options: what it takes beside them.
         check: refuses input that cannot be worked on, before any work starts.

@@ -17,12 +17,11 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from flows._help import INPUTS, ROOT, asks_for_help, help_text
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData, TrainingSettings
-
-ROOT = Path(__file__).parent.parent
 
 
 class Options(Section):
@@ -64,7 +63,10 @@ def read_settings(
         SettingsError: naming every fault with its key; unknown flags with the nearest known one.
         SystemExit: for `--help`, which it prints.
     """
-    arguments = _arguments(tree.model, options, description)
+    if asks_for_help(argv):
+        print(help_text(program, description, tree.model, options), end="")
+        raise SystemExit(0)
+    arguments = _arguments(tree.model, options)
     flags = _read_flags(arguments, argv, program)
     environment = EnvSettingsSource(arguments)()
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
@@ -75,15 +77,14 @@ def read_settings(
     return tree.check(given), chosen
 
 
-def _arguments(model: type[Section], options: type[Options], description: str) -> type[BaseSettings]:
-    body: dict[str, Any] = {"__doc__": description, "model_config": _CONFIG}
-    if _INPUTS in model.model_fields:
-        body["__annotations__"] = {_INPUTS: CliPositionalArg[list[str]]}
-        body[_INPUTS] = Field([], description=model.model_fields[_INPUTS].description)
+def _arguments(model: type[Section], options: type[Options]) -> type[BaseSettings]:
+    body: dict[str, Any] = {"model_config": _CONFIG}
+    if INPUTS in model.model_fields:
+        body["__annotations__"] = {INPUTS: CliPositionalArg[list[str]]}
+        body[INPUTS] = Field([], description=model.model_fields[INPUTS].description)
     return cast("type[BaseSettings]", type("Arguments", (BaseSettings, model, options), body))
 
 
-_INPUTS = "inputs"
 _CONFIG = SettingsConfigDict(
     extra="forbid",
     env_prefix="SEQ2SEQ_",
@@ -120,8 +121,8 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         }
 
     result = resolve(raw, {"config", "store", "summary", "output"})
-    if isinstance(result.get(_INPUTS), list):
-        result[_INPUTS] = [str(base / Path(where).expanduser()) for where in result[_INPUTS]]
+    if isinstance(result.get(INPUTS), list):
+        result[INPUTS] = [str(base / Path(where).expanduser()) for where in result[INPUTS]]
     if "/" in str(result.get("model")) and isinstance(result["model"], str):  # a bundle's folder
         result = resolve(result, {"model"})
     if isinstance(result.get("data"), Mapping):
@@ -140,7 +141,7 @@ def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) ->
     known = list(flags)
     switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
     words = _switched([_with_underscores(word) for word in argv], switches)
-    if _INPUTS in arguments.model_fields:
+    if INPUTS in arguments.model_fields:
         words = _words_first(words, switches)
     for word in words:
         name = word.removeprefix("--").split("=")[0]
@@ -202,7 +203,7 @@ def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every flag without its dashes, and the type of its value."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
-        if name == _INPUTS:
+        if name == INPUTS:
             continue
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
         if nested:

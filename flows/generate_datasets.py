@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             name="generate_datasets",
             description=(
                 "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
-                "Example: python -m flows.generate_datasets --data.problem sort --data.n_samples 1000000"
+                "Example: python -m flows.generate_datasets --data.problem sort --data.n-samples 1000000"
             ),
             tree=EXPERIMENT,
             options=GenerateDatasetsOptions,

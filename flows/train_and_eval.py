@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
             name="train_and_eval",
             description=(
                 "Train an encoder-decoder LSTM, prove it on held-out pairs, and promote it. Without settings: the "
-                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n_in 8 --seed 1"
+                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n-in 8 --seed 1"
             ),
             tree=EXPERIMENT,
             options=TrainAndEvalOptions,

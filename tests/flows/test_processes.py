@@ -124,8 +124,8 @@ def test_a_failed_run_exits_with_1(command, tmp_path):
 def test_help_needs_no_server_and_names_the_settings(command):
     code, said = finish(command("train_and_eval", "--help"))
     assert code == 0
-    for text in ("--data.cardinality", "--training.learning_rate", "--require_promotion", "Example: "):
-        assert text in said
+    assert said.startswith("usage: python -m flows.train_and_eval [--KEY VALUE ...]\n")
+    assert "--training.learning-rate X" in said
 
 
 def test_a_configured_server_that_is_not_there_is_refused(command, tmp_path):
