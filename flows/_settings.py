@@ -31,6 +31,9 @@ class Options(Section):
     store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     refresh: bool = Field(False, description="make everything again, whatever is cached")
+    dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
+    quiet: bool = Field(False, description="print nothing but warnings and errors")
+    verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
@@ -72,6 +75,8 @@ def read_settings(
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
     own = {name: given.pop(name) for name in options.model_fields if name in given}
     chosen = cast("SomeOptions", check_section(options, own))
+    if chosen.quiet and chosen.verbose:
+        raise SettingsError("--quiet and --verbose are both given, and ask for less and for more; leave one out")
     if chosen.config:
         given = _merge(read_toml(chosen.config), given)
     return tree.check(given), chosen

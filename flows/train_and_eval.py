@@ -14,6 +14,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._settings import EXPERIMENT, ROOT, Options
 from flows._summary import (
     describe_dataset,
@@ -88,6 +89,14 @@ def needs_tensorflow(experiment: Experiment, options: TrainAndEvalOptions) -> bo
     return options.refresh or not evaluation
 
 
+def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:
+    """`--dry-run`: prints each step, whether it is cached, and why not."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(experiment, options.store, refresh=options.refresh))
+    return EXIT_SUCCESS
+
+
 def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
@@ -112,6 +121,7 @@ def main(argv: list[str] | None = None) -> int:
             needs_tensorflow=needs_tensorflow,
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,
+            plan=show_what_would_be_made,
             verdict=lambda summary, _experiment, options: (
                 EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
             ),

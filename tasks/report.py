@@ -26,7 +26,7 @@ from tasks.seq2seq.gate import Verdict, judge
 from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
-from tasks.storage.store import Made, Store
+from tasks.storage.store import Made, Recipe, Store
 
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
@@ -47,16 +47,21 @@ def write_report(
 ) -> Handle:
     """Writes `report.html`, self-contained, with the evaluation beside it."""
     inputs = {handle.kind: handle for handle in (dataset, training, bundle, evaluation)}
-    step = recipe(
+    step = report_recipe(experiment, {kind: handle.digest for kind, handle in inputs.items()})
+    return finished(
+        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, folder), refresh=refresh)
+    )
+
+
+def report_recipe(experiment: Experiment, digests: dict[str, str]) -> Recipe:
+    """What a report depends on: the experiment, and the artifacts of all steps before it, by kind."""
+    return recipe(
         KIND,
         experiment,
         settings=experiment.model_dump(mode="json", exclude=UNKEYED),
-        made_from={kind: handle.digest for kind, handle in inputs.items()},
+        made_from=digests,
         code=REPORT_CODE,
         libraries=("jinja2", "matplotlib"),
-    )
-    return finished(
-        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, folder), refresh=refresh)
     )
 
 

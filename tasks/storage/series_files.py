@@ -33,7 +33,9 @@ from tasks.storage.datasets import (
     SERIES,
     Block,
     DatasetFacts,
+    Report,
     SideFacts,
+    say_nothing,
     write_codecs,
     write_pairs,
 )
@@ -83,7 +85,7 @@ class _Read:
         }
 
 
-def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
+def ingest_series(data: FilesData, folder: Path, report: Report = say_nothing) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
 
     Raises:
@@ -91,7 +93,7 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
             nothing to learn.
     """
     with write_rejects(folder / "rejects.parquet") as rejects:
-        read = list(_read_all(data, rejects))
+        read = list(_read_all(data, rejects, report))
     _check_splits(data, read)
     intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
     for one in read:
@@ -105,7 +107,7 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
         if any(len(one.origins[split]) for one in read):
-            blocks = _windows(read, split, intakes, data, repeats)
+            blocks = _windows(read, split, intakes, data, repeats, report)
             if split == "train":
                 blocks = _profiled(blocks, profile)
             written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
@@ -126,13 +128,16 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
     )
 
 
-def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
+def _read_all(data: FilesData, rejects: Rejects, report: Report) -> Iterator[_Read]:
+    n_steps = 0
     for key, where in data.places.items():
         rejects.start()
         n_read = 0
         for file in list_inputs(where):
             series = _read_series(file, data, rejects)
             n_read += len(series)
+            n_steps += len(series)
+            report("time steps read", n_steps, None)
             yield _split(file.name, series, key, data)
         rejects.check_rate(where, n_read, data.max_reject_rate)
 
@@ -259,8 +264,14 @@ def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
 
 
 def _windows(
-    read: list[_Read], split: str, intakes: tuple[Intake, Intake], data: FilesData, repeats: RepeatCounter
+    read: list[_Read],
+    split: str,
+    intakes: tuple[Intake, Intake],
+    data: FilesData,
+    repeats: RepeatCounter,
+    report: Report,
 ) -> Iterator[Block]:
+    done, total = 0, sum(len(one.origins[split]) for one in read)
     for one in read:
         for origins in _chunks(one.origins[split], data):
             pairs = _cut(one, origins, data)
@@ -280,6 +291,8 @@ def _windows(
             if split == "test" and data.target_encoding == "vectors":
                 recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
                 beside["recent"] = to_lists(recent, _beside(data)["recent"])
+            done += len(origins)
+            report(f"{split} windows cut", done, total)
             yield Block(encoded, beside)
 
 
