@@ -125,6 +125,8 @@ class _Step:
 
     def end(self) -> None:
         self.enter(self.name)
+        for view in self._views:
+            view.end_phase(self)
         self._ended.set()
         for thread in self._threads:
             thread.join(END_SECONDS)
