@@ -22,6 +22,7 @@ from tasks.seq2seq.errors import ServerError
 START_SECONDS = 120.0  # a new PREFECT_HOME has its database migrated first
 CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
+_NEEDS_NONE = {"-h", "--help", "--plan", "--dry-run", "--dry_run"}
 
 
 @dataclass
@@ -71,7 +72,7 @@ def begin() -> None:
     Call it before Prefect is imported: its settings are read from the environment then.
     """
     global _begun  # noqa: PLW0603 - one command, one server
-    if configured_url() or {"-h", "--help", "--plan"} & set(sys.argv):
+    if configured_url() or _NEEDS_NONE & set(sys.argv):
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url

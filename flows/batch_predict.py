@@ -41,8 +41,8 @@ def batch_predict(
 
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int | None:
-    """`--plan`: prints each file, what would be done with it, and why; 1 where one cannot be read."""
-    if not options.plan:
+    """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one cannot be read."""
+    if not (options.plan or options.dry_run):
         return None
     jobs = plan(settings, Store(options.store), refresh=options.refresh)
     show_plan(jobs)

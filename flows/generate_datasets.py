@@ -13,7 +13,8 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._command import Command, Summary, run_command
+from flows._command import EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._settings import EXPERIMENT, ROOT, Options
 from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
 from tasks.caching import run_step
@@ -51,6 +52,14 @@ def check(experiment: Experiment, options: GenerateDatasetsOptions) -> None:
     check_output(experiment, options.output)
 
 
+def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOptions) -> int | None:
+    """`--dry-run`: prints whether the dataset is cached, and why not."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(experiment, options.store, refresh=options.refresh, names=["dataset"]))
+    return EXIT_SUCCESS
+
+
 def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
@@ -64,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
             name="generate_datasets",
             description=(
                 "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
-                "Example: python -m flows.generate_datasets --data.problem sort --data.n_samples 1000000"
+                "Example: python -m flows.generate_datasets --data.problem sort --data.n-samples 1000000"
             ),
             tree=EXPERIMENT,
             options=GenerateDatasetsOptions,
@@ -74,6 +83,7 @@ def main(argv: list[str] | None = None) -> int:
                 experiment, options.store, options.refresh, options.output
             ),
             show=show,
+            plan=show_what_would_be_made,
         ),
         argv,
     )

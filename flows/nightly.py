@@ -15,21 +15,22 @@ from prefect.logging import get_run_logger
 from pydantic import Field
 
 from flows._batch import has_failed, predict_batch
-from flows._batch_summary import show_batch
+from flows._batch_summary import show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._settings import NIGHTLY, ROOT, Options
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
 from tasks.caching import run_step
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
-from tasks.planning import needs_model
+from tasks.planning import needs_model, plan
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
-from tasks.train import check_start
+from tasks.train import check_start, check_tensorboard
 
 
 class NightlyOptions(Options):
@@ -79,6 +80,7 @@ def check(settings: NightlySettings, options: NightlyOptions) -> None:
     """Refuses what cannot be trained on or predicted, before any work starts."""
     check_inputs(settings.experiment)
     check_start(settings.experiment, Store(options.store))
+    check_tensorboard(settings.experiment)
     check_output_folder(settings.batch)
     list_targets(settings.batch)
 
@@ -92,6 +94,19 @@ def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> b
         return needs_model(settings.batch, store)
     except Seq2SeqError:  # no model serves yet
         return False
+
+
+def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) -> int | None:
+    """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(settings.experiment, options.store, refresh=options.refresh))
+    if not _serves(settings, options.store):
+        print(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
+        return EXIT_SUCCESS
+    jobs = plan(settings.batch, Store(options.store), refresh=options.refresh)
+    show_plan(jobs)
+    return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:
@@ -126,6 +141,7 @@ def main(argv: list[str] | None = None) -> int:
             needs_tensorflow=may_need_tensorflow,
             run=lambda settings, options: nightly(settings, options.store, options.refresh),
             show=show,
+            plan=show_what_would_be_done,
             verdict=verdict,
         ),
         argv,

@@ -14,6 +14,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._settings import EXPERIMENT, ROOT, Options
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
@@ -21,7 +22,7 @@ from tasks.generate import check_inputs
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
-from tasks.train import check_start
+from tasks.train import check_start, check_tensorboard
 
 
 class TrainAndEvalOptions(Options):
@@ -42,9 +43,18 @@ def train_and_eval(
 
 
 def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
-    """Refuses input files that cannot be read, and a start that training cannot go on from."""
+    """Refuses input files, a start, or logs that cannot be worked with."""
     check_inputs(experiment)
     check_start(experiment, Store(options.store))
+    check_tensorboard(experiment)
+
+
+def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:
+    """`--dry-run`: prints each step, whether it is cached, and why not."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(experiment, options.store, refresh=options.refresh))
+    return EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:
@@ -64,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             name="train_and_eval",
             description=(
                 "Train an encoder-decoder LSTM, prove it on held-out pairs, and promote it. Without settings: the "
-                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n_in 8 --seed 1"
+                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n-in 8 --seed 1"
             ),
             tree=EXPERIMENT,
             options=TrainAndEvalOptions,
@@ -74,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
             ),
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,
+            plan=show_what_would_be_made,
             verdict=lambda summary, _experiment, options: (
                 EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
             ),
