@@ -24,6 +24,8 @@ EXAMPLES = {
     "ModelSettings": "--model.units 256 --model.embedding 128",
     "TrainingSettings": "--training.epochs 20 --training.patience 3 --training.tensorboard logs",
     "DecodingSettings": "--decoding.method beam --decoding.beam-width 8",
+    "TrainingChecks": "--checks.max-conflicts 0.001 --checks.fail conflicts --checks.fail drift",
+    "BatchChecks": "--checks.max-unknown 0.2 --checks.fail unknown",
     "EvaluationSettings": "--evaluation.min-sequence-accuracy 0.6 --evaluation.n-examples 20",
 }
 MOST_CHOICES = 30  # characters of choices that stand beside the flag; more are listed in the text
@@ -62,10 +64,13 @@ def help_text(program: str, description: str, model: type[BaseModel], options: t
     return parser.format_help()
 
 
-def _required(model: type[BaseModel]) -> Iterator[str]:
+def _required(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if field.is_required():
-            yield "INPUT..." if name == INPUTS else f"--{name.replace('_', '-')} {_metavar(field)}"
+        if field.is_required() and (sections := sections_of(field)):
+            yield from _required(sections[0], f"{prefix}{name}.")
+        elif field.is_required():
+            is_word = name == INPUTS and not prefix
+            yield "INPUT..." if is_word else f"--{prefix}{name.replace('_', '-')} {_metavar(field)}"
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -90,10 +95,15 @@ def _add_options(parser: argparse.ArgumentParser, options: type[BaseModel]) -> N
 def _sections(model: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
     """Title, prefix of the flags, and model of each section; the settings outside of any come first."""
     yield "experiment" if INPUTS not in model.model_fields else "predictions", "", model
+    yield from _nested(model, "")
+
+
+def _nested(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, type[BaseModel]]]:
     for name, field in model.model_fields.items():
         for part in sections_of(field):
             kind = part.model_fields.get("kind")
-            yield f"{name} ({kind.default})" if kind else name, f"{name}.", part
+            yield f"{prefix}{name} ({kind.default})" if kind else f"{prefix}{name}", f"{prefix}{name}.", part
+            yield from _nested(part, f"{prefix}{name}.")
 
 
 def sections_of(field: FieldInfo) -> list[type[BaseModel]]:
@@ -107,7 +117,7 @@ def _add_section(parser: argparse.ArgumentParser, title: str, prefix: str, model
         about.append(f"example:\n  {example}")
     group = parser.add_argument_group(title, "\n\n".join(about) or None)
     for name, field in model.model_fields.items():
-        if name == INPUTS:
+        if name == INPUTS and not prefix:
             group.add_argument("INPUT", nargs="*", help=_escaped(field.description or ""))
         elif not sections_of(field) and field.description:  # `data.kind` follows from the others
             _add_field(group, f"{prefix}{name}", field)
@@ -131,7 +141,7 @@ def _with_default(text: str, field: FieldInfo) -> str:
     """A default of None is what the description says in brackets; a switch is off unless it is asked for."""
     if field.default is PydanticUndefined:
         return f"{text} (required)" if field.is_required() else text
-    if field.default is None or field.default is False:
+    if field.default is None or field.default is False or field.default == ():
         return text
     return f"{text} (default: {'yes' if field.default is True else shown_default(field)})"
 
@@ -164,6 +174,8 @@ def _parts(annotation: Any) -> list[Any]:  # noqa: ANN401 - whatever a field is 
         return list(get_args(annotation))
     if origin is Annotated:
         return _parts(get_args(annotation)[0])
+    if origin is tuple:
+        return [tuple, *_parts(get_args(annotation)[0])]
     if origin in (Union, types.UnionType):
         return [part for member in get_args(annotation) if member is not type(None) for part in _parts(member)]
     return [origin if isinstance(origin, type) else annotation]
