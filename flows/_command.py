@@ -15,7 +15,12 @@ from typing import Any, Generic
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from flows import _server
 from flows._memory import Peak, watch_memory
@@ -129,7 +134,7 @@ def _run(
 def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
     """A server for a command that is called from Python, unless one is configured and answers."""
     if url := PREFECT_API_URL.value():
-        _server.check_configured(url)
+        _server.check_configured(url, PREFECT_API_AUTH_STRING.value())
         return None
     server = _server.launch()
     stack.callback(server.end)
