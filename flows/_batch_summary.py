@@ -61,6 +61,9 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
         yield "scored: " + ", ".join(f"{name} {value}" for name, value in score_rows(summary))
     for name in summary["above_reject_rate"]:
         yield f"more rejected rows than --max-reject-rate allows: {name}"
+    for found in summary["checks"]:
+        if found["level"] != "fine":
+            yield f"check {found['rule']} of the first rows: {found['level']}: {found['said']}"
     for shift in summary["drift"]:
         if shift["verdict"] in ("moderate", "shifted"):
             yield (

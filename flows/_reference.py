@@ -10,13 +10,16 @@ from pydantic_core import PydanticUndefined
 
 from flows._settings import ROOT, Options
 from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.nightly_settings import NightlySettings
 from tasks.seq2seq.settings import (
+    BatchChecks,
     DecodingSettings,
     EvaluationSettings,
     Experiment,
     FilesData,
     ModelSettings,
     SyntheticData,
+    TrainingChecks,
     TrainingSettings,
 )
 
@@ -35,7 +38,18 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Training": ("training.", "", TrainingSettings),
     "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
     "Evaluation": ("evaluation.", "", EvaluationSettings),
+    "Data checks": (
+        "checks.",
+        "Before training. A rule that is not kept warns, or ends the run where `checks.fail` names it.",
+        TrainingChecks,
+    ),
     "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*`.", BatchSettings),
+    "Checks of the rows to predict": (
+        "checks.",
+        "Of `python -m flows.batch_predict`, before the first row.",
+        BatchChecks,
+    ),
+    "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
     "Every command": ("", "Flags and environment variables only.", Options),
 }
 
@@ -52,7 +66,7 @@ def _section(title: str) -> Iterator[str]:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
     for name, field in model.model_fields.items():
-        if name not in ("kind", "decoding") and field.description:
+        if name not in ("kind", "decoding", "checks") and field.description and (title != "Night" or name == "predict"):
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
 

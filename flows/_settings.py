@@ -19,6 +19,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData
 
@@ -53,6 +54,7 @@ class Tree(Generic[SomeSettings]):
 
 EXPERIMENT = Tree(Experiment, check_experiment)
 BATCH = Tree(BatchSettings, check_batch_settings)
+NIGHTLY = Tree(NightlySettings, check_nightly_settings)
 
 
 def read_settings(
@@ -126,6 +128,8 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         result = resolve(result, {"model"})
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
+    if isinstance(result.get("predict"), Mapping):
+        result["predict"] = absolute_paths(result["predict"], base)
     return result
 
 
@@ -200,8 +204,8 @@ def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every flag without its dashes, and the type of its value."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
-        if name == _INPUTS:
-            continue
+        if name == _INPUTS and not prefix:
+            continue  # words of the command line
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
         if nested:
             for part in nested:

@@ -121,6 +121,13 @@ def _scored_vectors(summary: Summary) -> Iterator[str]:
         )
 
 
+def show_checks(summary: Summary) -> None:
+    """Prints the data checks that were not kept."""
+    for found in summary["checks"]:
+        if found["level"] != "fine":
+            print(f"check {found['rule']}: {found['level']}: {found['said']}")
+
+
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 

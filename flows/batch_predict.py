@@ -13,17 +13,14 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._batch_summary import describe_speed, show_batch, show_plan
+from flows._batch import has_failed, predict_batch
+from flows._batch_summary import show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
 from flows._settings import BATCH, ROOT, Options
 from flows._summary import show_cost
-from tasks.batch_report import publish_batch, write_batch
-from tasks.caching import run_step
 from tasks.planning import check_batch, needs_model, plan
-from tasks.predict import plan_batch, predict_files
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.storage.store import Store
-from tasks.storage.targets import only_run
 
 
 class BatchPredictOptions(Options):
@@ -40,12 +37,7 @@ def batch_predict(
 ) -> Summary:
     """Predicts what is not predicted yet, and describes the output folder as it then is."""
     settings = check_batch_settings(settings.model_dump(exclude_unset=True))
-    with only_run(settings):
-        jobs = run_step(plan_batch, settings, store, refresh=refresh)
-        done = predict_files(jobs, settings, store)
-        batch = run_step(write_batch, done.jobs, settings, store)
-        run_step(publish_batch, batch)
-    return {**batch, **describe_speed(done.first_at, done.rows_per_s)}
+    return predict_batch(settings, store, refresh=refresh)
 
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int | None:
@@ -59,8 +51,7 @@ def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOption
 
 def verdict(summary: Summary, settings: BatchSettings, _options: BatchPredictOptions) -> int:
     """1 while a file cannot be read, or one has more rejects, or the day more drift, than is allowed."""
-    failed = summary["failed"] or summary["above_reject_rate"] or (settings.fail_on_drift and summary["shifted"])
-    return EXIT_FAILED if failed else EXIT_SUCCESS
+    return EXIT_FAILED if has_failed(summary, settings) else EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:

@@ -14,28 +14,14 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._model import describe_model, make_model, needs_tensorflow
 from flows._settings import EXPERIMENT, ROOT, Options
-from flows._summary import (
-    describe_dataset,
-    describe_evaluation,
-    describe_promotion,
-    describe_steps,
-    seconds_since_start,
-    show_dataset,
-    show_evaluation,
-    show_promotion,
-    show_steps,
-)
-from tasks.caching import run_step
-from tasks.evaluate import evaluate_model, evaluation_recipe
-from tasks.export import bundle_recipe, export_model
-from tasks.generate import check_inputs, dataset_recipe, generate_dataset
-from tasks.promote import promote_model
-from tasks.report import publish_report, write_report
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from tasks.generate import check_inputs
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
-from tasks.train import train_model, training_recipe
+from tasks.train import check_start
 
 
 class TrainAndEvalOptions(Options):
@@ -52,39 +38,19 @@ def train_and_eval(
 ) -> Summary:
     """Makes what is not made yet, in the order of the steps, and gives the summary of the result."""
     experiment = check_experiment(experiment.model_dump())
-    dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
-    training = run_step(train_model, experiment, dataset, store, refresh=refresh)
-    bundle = run_step(export_model, experiment, dataset, training, store, refresh=refresh)
-    evaluation = run_step(evaluate_model, experiment, dataset, bundle, store, refresh=refresh)
-    promotion = run_step(promote_model, experiment, bundle, evaluation, store)
-    report = run_step(write_report, experiment, dataset, training, bundle, evaluation, store, refresh=refresh)
-    run_step(publish_report, experiment, report)
-    return {
-        **describe_promotion(promotion),
-        **describe_evaluation(evaluation),
-        "model": {"digest": bundle.digest, "path": str(bundle.path)},
-        "dataset": describe_dataset(dataset),
-        "report": str(report.path / report.facts["page"]),
-        "train_sequences_per_s": training.facts["sequences_per_s"],
-        "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
-        "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
-        "steps": describe_steps([dataset, training, bundle, evaluation, report]),
-    }
+    return describe_model(make_model(experiment, store, refresh=refresh))
 
 
-def needs_tensorflow(experiment: Experiment, options: TrainAndEvalOptions) -> bool:
-    """Whether a step that trains, exports or evaluates is not in the store's index."""
-    store = Store(options.store)
-    dataset = store.peek(dataset_recipe(experiment))
-    training = dataset and store.peek(training_recipe(experiment, dataset))
-    bundle = dataset and training and store.peek(bundle_recipe(experiment, dataset, training))
-    evaluation = dataset and bundle and store.peek(evaluation_recipe(experiment, dataset, bundle))
-    return options.refresh or not evaluation
+def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
+    """Refuses input files that cannot be read, and a start that training cannot go on from."""
+    check_inputs(experiment)
+    check_start(experiment, Store(options.store))
 
 
 def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
+    show_checks(summary)
     show_evaluation(summary)
     show_promotion(summary)
     print(f"report: {summary['report']}")
@@ -102,8 +68,10 @@ def main(argv: list[str] | None = None) -> int:
             ),
             tree=EXPERIMENT,
             options=TrainAndEvalOptions,
-            check=lambda experiment, _options: check_inputs(experiment),
-            needs_tensorflow=needs_tensorflow,
+            check=check,
+            needs_tensorflow=lambda experiment, options: (
+                options.refresh or needs_tensorflow(experiment, Store(options.store))
+            ),
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
             show=show,
             verdict=lambda summary, _experiment, options: (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,12 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.caching import TASK_OPTIONS
-from tasks.planning import BatchModel, Job, describe_jobs, find_model
+from tasks.planning import BatchModel, Job, describe_jobs, find_model, training_baseline
 from tasks.seq2seq.batch_settings import BatchSettings
-from tasks.seq2seq.drift import Baseline, DayProfile, Shift, compare
+from tasks.seq2seq.drift import DayProfile, Shift, compare
 from tasks.seq2seq.tally import Scored, add_scored
 from tasks.storage.accounts import Account, list_accounts
-from tasks.storage.atomic import read_json, write_atomically
-from tasks.storage.predictions import read_held_out
-from tasks.storage.registry import find_evaluation
+from tasks.storage.atomic import write_atomically
 from tasks.storage.store import Store
 from tasks.storage.targets import list_ignored
 
@@ -30,9 +28,11 @@ Batch = dict[str, Any]
 
 
 @task(name="write batch report", **TASK_OPTIONS)
-def write_batch(jobs: list[Job], settings: BatchSettings, store: Path) -> Batch:
+def write_batch(
+    jobs: list[Job], settings: BatchSettings, store: Path, checks: Sequence[Mapping[str, str]] = ()
+) -> Batch:
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
-    batch = describe(jobs, settings, Store(store))
+    batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
     write_atomically(settings.output / RUN, json.dumps(batch, indent=1))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
@@ -101,17 +101,7 @@ def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSetti
     for account in accounts:
         day += account.tally.day
     read, rejected = (sum(getattr(account, name) for account in accounts) for name in ("read", "rejected"))
-    return compare(_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
-
-
-def _baseline(model: BatchModel, store: Store) -> Baseline:
-    profile = read_json(model.bundle.path / "profile.json")
-    known = {name: profile[name] for name in ("read", "rejected") if name in profile}
-    baseline = Baseline.of(profile, model.codecs.source, **known)
-    evaluation = find_evaluation(store, model.bundle.digest)
-    if evaluation is None:
-        return baseline
-    return baseline.with_held_out(DayProfile.of(**read_held_out(evaluation.path, model.codecs)))
+    return compare(training_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
 
 
 def as_markdown(batch: Batch) -> str:
@@ -128,6 +118,9 @@ def _markdown(batch: Batch) -> Iterator[str]:
         yield f"| `{_cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {_cell(file['reason'])} |"
     if len(batch["files"]) > SHOWN_FILES:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
+    if batch["checks"]:
+        yield from ("", "| check of the first rows | | |", "|---|---|---|")
+        yield from (f"| {found['rule']} | {found['level']} | {_cell(found['said'])} |" for found in batch["checks"])
     if batch["scored"]:
         yield from ("", "## Scores", "", "| score | |", "|---|---|")
         yield from (f"| {name} | {value} |" for name, value in score_rows(batch))

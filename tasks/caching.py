@@ -49,6 +49,7 @@ DATA_CODE = (
     "storage/columns.py",
     "storage/datasets.py",
     "storage/delimited.py",
+    "storage/holdouts.py",
     "storage/inputs.py",
     "storage/json_lines.py",
     "storage/json_types.py",
@@ -65,6 +66,7 @@ DATA_CODE = (
 MODEL_CODE = (
     "export.py",
     "evaluate.py",
+    "judging.py",
     "train.py",
     "seq2seq/architecture.py",
     "seq2seq/batching.py",
@@ -87,11 +89,18 @@ MODEL_CODE = (
     "seq2seq/sequences.py",
     "seq2seq/teacher_forcing.py",
     "seq2seq/training.py",
+    "seq2seq/translation.py",
     "seq2seq/vocabulary.py",
+    "seq2seq/warm_start.py",
     "storage/bundles.py",
     "storage/datasets.py",
     "storage/lists.py",
     "storage/predictions.py",
+)
+CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
+COMPARE_CODE = (
+    "compare.py",
+    "storage/holdouts.py",
 )
 PREDICT_CODE = (
     "planning.py",
@@ -159,7 +168,7 @@ def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refr
         if isinstance(found, Handle):
             handle, cached = found, True
         else:
-            _logger().info("Making %s: %s", step.kind, found)
+            logger().info("Making %s: %s", step.kind, found)
             handle, cached = store.make(step, write, time.perf_counter), False
     return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
 
@@ -195,8 +204,9 @@ TASK_OPTIONS: dict[str, Any] = {
 }
 
 
-def _logger() -> Any:  # noqa: ANN401
+def logger() -> Any:  # noqa: ANN401
+    """The run's logger, or the tasks' own where a task's function is called without a run."""
     try:
         return get_run_logger()
-    except RuntimeError:  # no run: a task's function called on its own
+    except RuntimeError:
         return get_logger("tasks")

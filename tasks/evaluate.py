@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.judging import Judge
 from tasks.progress import progress
 from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.settings import Experiment
 from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import read_json, write_json
-from tasks.storage.bundles import Bundle, load_bundle
-from tasks.storage.datasets import SERIES, Block, DatasetFacts, read_evaluation
-from tasks.storage.lists import from_lists
+from tasks.storage.atomic import write_json
+from tasks.storage.bundles import load_bundle
+from tasks.storage.datasets import Block, DatasetFacts, read_evaluation
 from tasks.storage.manifest import Handle
 from tasks.storage.predictions import PredictionWriter, to_values
 from tasks.storage.store import Made, Recipe, Store
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 KIND = "evaluation"
 SHOWN_VECTORS = 12
-XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
 
 
 @task(name="evaluate model", task_run_name="evaluate {experiment.promotion_name}", **TASK_OPTIONS)
@@ -65,13 +63,13 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
     """Fills `folder` with `evaluation.json` and `predictions.parquet`."""
     model = load_bundle(bundle, store)
     facts = DatasetFacts.model_validate(dataset.facts)
-    judge = _judge(experiment, model, facts, dataset.path)
+    judge = Judge(experiment, model, dataset.path, facts.evaluation_rows)
     writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
     examples: list[dict[str, Any]] = []
     n_unknown = n_outside = 0
     with writer, progress("evaluate") as update:
         for block in read_evaluation(dataset.path):
-            evaluated = judge.add(block.pairs, _recent(block))
+            evaluated = judge.add(block)
             writer.write(block, evaluated)
             if len(examples) < experiment.evaluation.n_examples:
                 examples += list_examples(
@@ -80,7 +78,7 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
             n_unknown += 0 if evaluated.n_unknown is None else int((evaluated.n_unknown > 0).sum())
             n_outside += 0 if evaluated.outside_range is None else int(evaluated.outside_range.sum())
             update(writer.rows, facts.evaluation_rows, {})
-    scores = {**judge.scores(), "rows_with_unknown": n_unknown, "rows_outside_range": n_outside}
+    scores = {**judge.evaluation.scores(), "rows_with_unknown": n_unknown, "rows_outside_range": n_outside}
     write_json(
         folder / "evaluation.json",
         {
@@ -88,37 +86,10 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
             "dataset": dataset.digest,
             "scores": scores,
             "examples": examples,
-            "mistakes": judge.mistakes(),
+            "mistakes": judge.evaluation.mistakes(),
         },
     )
     return Made({"scores": scores, "examples": examples})
-
-
-def _judge(experiment: Experiment, model: Bundle, facts: DatasetFacts, dataset: Path) -> Any:  # noqa: ANN401
-    """What scores the model: a `TokenEvaluation`, or a `VectorEvaluation`, whose module loads Keras."""
-    from tasks.seq2seq.evaluation import Inference, TokenEvaluation, VectorEvaluation  # noqa: PLC0415
-
-    compile_it = facts.evaluation_rows >= XLA_PAYS_FROM and not facts.masked
-    inference = Inference(
-        model.encoder, model.decoder, model.codecs, model.n_steps, experiment.decoding, xla=compile_it
-    )
-    target = model.codecs.target
-    if isinstance(target, Vocabulary):
-        return TokenEvaluation(inference, target, bleu=experiment.evaluation.bleu, chrf=experiment.evaluation.chrf)
-    series = dataset / SERIES
-    return VectorEvaluation(
-        inference,
-        target,
-        np.array(read_json(series)["scale"], np.float64) if series.exists() else None,
-        getattr(experiment.data, "season", 1),
-        relative=facts.relative,
-        cosine=experiment.training.loss == "cosine_similarity",
-    )
-
-
-def _recent(block: Block) -> NDArray[np.float64] | None:
-    column = block.beside.get("recent")
-    return None if column is None else from_lists(column).padded()
 
 
 def list_examples(block: Block, evaluated: Evaluated, codecs: Codecs, n_examples: int) -> list[dict[str, Any]]:

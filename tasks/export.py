@@ -91,4 +91,5 @@ def _rejects(experiment: Experiment, shape: DatasetFacts) -> dict[str, int]:
     if getattr(experiment.data, "is_series", False):
         return {}
     rows = shape.train_rows + shape.validation_rows + shape.evaluation_rows + shape.rejected_rows
+    rows += shape.held_back_rows
     return {"read": rows, "rejected": shape.rejected_rows}

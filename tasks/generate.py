@@ -10,14 +10,16 @@ from prefect import task
 from tasks.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.hashing import Hashes
 from tasks.seq2seq.problems import PROBLEMS
 from tasks.seq2seq.profile import Profile
-from tasks.seq2seq.sampling import draw_fresh, draw_training
+from tasks.seq2seq.sampling import NOTHING, draw_fresh, draw_training
 from tasks.seq2seq.sequences import Pairs
 from tasks.seq2seq.settings import Experiment, FilesData, SyntheticData
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import check_writable, copy_atomically, write_json
 from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs
+from tasks.storage.holdouts import HoldoutFacts, fixed_holdout, is_comparable, read_sources
 from tasks.storage.inputs import InputFile, list_inputs
 from tasks.storage.manifest import Handle
 from tasks.storage.pair_files import ingest_pairs, pair_layout
@@ -31,19 +33,37 @@ KIND = "dataset"
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
 def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
-    step = dataset_recipe(experiment)
+    holdout = holdout_of(experiment, Store(store))
+    step = _recipe(experiment, holdout)
 
     def write(folder: Path) -> Made:
-        made = write_dataset(experiment, folder)
-        if dataset_recipe(experiment).key != step.key:
+        made = write_dataset(experiment, folder, read_sources(holdout) if holdout else NOTHING)
+        if _recipe(experiment, holdout).key != step.key:
             raise DataError("the input files changed while they were read; run again when their writer has finished")
         return made
 
     return finished(make_once(step, Store(store), write, refresh=refresh))
 
 
-def dataset_recipe(experiment: Experiment) -> Recipe:
-    """What the dataset depends on: the data settings, the seed, and the content of the user's files."""
+def dataset_recipe(experiment: Experiment, store: Store) -> Recipe:
+    """What the dataset depends on: the data settings, the seed, the content of the user's files, and the holdout."""
+    return _recipe(experiment, holdout_of(experiment, store))
+
+
+def holdout_of(experiment: Experiment, store: Store) -> Handle | None:
+    """The holdout that training must leave out; None where the dataset holds out the same pairs by itself.
+
+    Raises:
+        ArtifactError: it is missing or altered.
+    """
+    holdout = fixed_holdout(store, experiment.promotion_name)
+    if holdout is None or not is_comparable(holdout, experiment):
+        return None
+    taken_from = HoldoutFacts.model_validate(holdout.facts).dataset_key
+    return None if taken_from == _recipe(experiment, None).key else holdout
+
+
+def _recipe(experiment: Experiment, holdout: Handle | None) -> Recipe:
     data = experiment.data
     if isinstance(data, SyntheticData):
         settings = {
@@ -62,6 +82,8 @@ def dataset_recipe(experiment: Experiment) -> Recipe:
         made_from = {
             f"{name} {i}": file.digest() for name, files in _input_files(data).items() for i, file in enumerate(files)
         }
+    if holdout:
+        made_from = {**made_from, "holdout": holdout.digest}
     return recipe(
         KIND,
         experiment,
@@ -108,21 +130,24 @@ def _input_files(data: FilesData) -> dict[str, list[InputFile]]:
     return {name: list_inputs(where) for name, where in data.places.items()}
 
 
-def write_dataset(experiment: Experiment, folder: Path) -> Made:
-    """Fills `folder` with the dataset that `tasks.storage.datasets` describes."""
+def write_dataset(experiment: Experiment, folder: Path, held_out: Hashes = NOTHING) -> Made:
+    """Fills `folder` with the dataset that `tasks.storage.datasets` describes, without the sources of the holdout."""
     data = experiment.data
     if isinstance(data, SyntheticData):
-        return _write_synthetic(experiment, data, folder)
-    facts = ingest_series(data, folder) if data.is_series else ingest_pairs(data, experiment.seed, folder)
+        return _write_synthetic(experiment, data, folder, held_out)
+    if data.is_series:
+        facts = ingest_series(data, folder, held_out)
+    else:
+        facts = ingest_pairs(data, experiment.seed, folder, held_out)
     return Made(facts.model_dump())
 
 
-def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path) -> Made:
+def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path, held_out: Hashes) -> Made:
     size = data.dimensions
     vocabulary = Vocabulary.identity(size.cardinality, PROBLEMS[data.problem].symbols)
     codecs = Codecs(vocabulary, vocabulary)
     fresh = draw_fresh(data.problem, size, experiment.evaluation.n_samples, experiment.seed)
-    training = draw_training(data.problem, size, data.n_samples, experiment.seed, fresh.source.padded())
+    training = draw_training(data.problem, size, data.n_samples, experiment.seed, fresh.source.padded(), held_out)
     profile = Profile(codecs)
     rows = write_pairs(folder / "train.parquet", _profiled(training, profile))
     write_evaluation(folder / "evaluation.npz", fresh)

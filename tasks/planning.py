@@ -11,18 +11,21 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
 from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.drift import Baseline, DayProfile
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.settings import DecodingSettings, Experiment
 from tasks.storage.accounts import Account, Lineage, Target, find_account
+from tasks.storage.atomic import read_json
 from tasks.storage.blocks import Layout
 from tasks.storage.bundles import BundleFacts, read_experiment
 from tasks.storage.datasets import read_codecs
 from tasks.storage.inputs import InputFile, list_inputs
 from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.predictions import read_held_out
 from tasks.storage.readers import check_input, columns_left_out, read_columns
 from tasks.storage.reading import Reading
-from tasks.storage.registry import find_bundle
+from tasks.storage.registry import find_bundle, find_evaluation
 from tasks.storage.staging import MARK, FileToRead
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
@@ -215,3 +218,14 @@ def _describe(job: Job) -> dict[str, Any]:
         **({"outputs": sorted(account.files)} if account else {}),
         **({"resumed_chunks": job.n_resumed} if job.n_resumed else {}),
     }
+
+
+def training_baseline(model: BatchModel, store: Store) -> Baseline:
+    """What is known of the rows that the model was trained on."""
+    profile = read_json(model.bundle.path / "profile.json")
+    known = {name: profile[name] for name in ("read", "rejected") if name in profile}
+    baseline = Baseline.of(profile, model.codecs.source, **known)
+    evaluation = find_evaluation(store, model.bundle.digest)
+    if evaluation is None:
+        return baseline
+    return baseline.with_held_out(DayProfile.of(**read_held_out(evaluation.path, model.codecs)))

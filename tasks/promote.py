@@ -7,9 +7,12 @@ from pathlib import Path
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from tasks.caching import TASK_OPTIONS
-from tasks.seq2seq.gate import judge
+from tasks.caching import DATA_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.seq2seq.comparison import Standing
+from tasks.seq2seq.gate import Verdict, judge
 from tasks.seq2seq.settings import Experiment
+from tasks.storage.holdouts import KIND as HOLDOUT
+from tasks.storage.holdouts import write_holdout
 from tasks.storage.manifest import Handle
 from tasks.storage.promotions import decide, read_promotions
 from tasks.storage.store import Store
@@ -18,23 +21,27 @@ from tasks.storage.store import Store
 class Promotion(BaseModel):
     """How the run's model stands under its name.
 
-    `promoted`: it is the model that serves. `decided_now`: this run decided so; a run that made no new
-    model decides nothing. `reason`: the gate's.
+    `promoted`: it is the model that serves. `passed`: the last decision about it was to let it serve. `decided_now`:
+    this run decided so; a run that made no new model decides nothing. `reason`: of that decision.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     promoted: bool
+    passed: bool
     decided_now: bool
     reason: str
 
 
 @task(name="promote model", task_run_name="promote {experiment.promotion_name}", **TASK_OPTIONS)
-def promote_model(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Path) -> Promotion:
+def promote_model(
+    experiment: Experiment, dataset: Handle, bundle: Handle, evaluation: Handle, standing: Standing, store: Path
+) -> Promotion:
     """Asks the gate about a model that was made in this run, or never decided upon."""
     name = experiment.promotion_name
-    verdict = judge(evaluation.facts["scores"], experiment.evaluation)
+    verdict = _verdict(experiment, evaluation, standing)
+    needs_holdout = verdict.passed and read_promotions(Store(store), name).holdout is None
     decision, decided_now = decide(
         Store(store),
         name,
@@ -42,10 +49,37 @@ def promote_model(experiment: Experiment, bundle: Handle, evaluation: Handle, st
         evaluation.digest,
         verdict,
         again=not (bundle.cached and evaluation.cached),
+        holdout=fix_holdout(experiment, dataset, Store(store)).digest if needs_holdout else None,
+        compared_with=standing.promoted,
     )
     return Promotion(
         name=name,
         promoted=read_promotions(Store(store), name).promoted == bundle.digest,
+        passed=decision.promoted,
         decided_now=decided_now,
         reason=decision.reason,
     )
+
+
+def _verdict(experiment: Experiment, evaluation: Handle, standing: Standing) -> Verdict:
+    verdict = judge(evaluation.facts["scores"], experiment.evaluation, standing.comparison)
+    if verdict.passed and standing.obstacle:
+        return Verdict(
+            False,
+            f"it cannot be compared with the promoted model: {standing.obstacle}; give the experiment another name, "
+            f"or let it serve by hand (python -m flows.promotions --promote)",
+        )
+    return verdict
+
+
+def fix_holdout(experiment: Experiment, dataset: Handle, store: Store) -> Handle:
+    """What a dataset held out, as the artifact by which later models are compared."""
+    step = recipe(
+        HOLDOUT,
+        experiment,
+        settings={},
+        made_from={"dataset": dataset.digest},
+        code=DATA_CODE,
+        libraries=("numpy", "pyarrow"),
+    )
+    return make_once(step, store, lambda folder: write_holdout(dataset, experiment, folder))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tasks.caching import (
     make_once,
     recipe,
 )
-from tasks.seq2seq.gate import Verdict, judge
+from tasks.seq2seq.gate import Verdict
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
@@ -37,26 +37,34 @@ _MARKS = {True: "right", False: "wrong", None: ""}
 @task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
 def write_report(
     experiment: Experiment,
-    dataset: Handle,
-    training: Handle,
-    bundle: Handle,
-    evaluation: Handle,
+    made: Sequence[Handle],
+    promotion: Mapping[str, Any],
     store: Path,
     *,
     refresh: bool = False,
 ) -> Handle:
-    """Writes `report.html`, self-contained, with the evaluation beside it."""
-    inputs = {handle.kind: handle for handle in (dataset, training, bundle, evaluation)}
+    """Writes `report.html`, self-contained, with the evaluation beside it.
+
+    Args:
+        experiment: the settings.
+        made: dataset, checks, training, bundle and evaluation, in the order in which they were made.
+        promotion: what was decided about the model: `passed`, and the `reason`.
+        store: folder of the artifact store.
+        refresh: makes it again, whatever is cached.
+    """
+    inputs = {handle.kind: handle for handle in made}
     step = recipe(
         KIND,
         experiment,
-        settings=experiment.model_dump(mode="json"),
+        settings={**experiment.model_dump(mode="json"), "decision": dict(promotion)},
         made_from={kind: handle.digest for kind, handle in inputs.items()},
         code=REPORT_CODE,
         libraries=("jinja2", "matplotlib"),
     )
     return finished(
-        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, folder), refresh=refresh)
+        make_once(
+            step, Store(store), lambda folder: fill_report(experiment, inputs, promotion, folder), refresh=refresh
+        )
     )
 
 
@@ -71,11 +79,13 @@ def publish_report(experiment: Experiment, report: Handle) -> None:
     )
 
 
-def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], folder: Path) -> Made:
+def fill_report(
+    experiment: Experiment, inputs: Mapping[str, Handle], promotion: Mapping[str, Any], folder: Path
+) -> Made:
     """Fills `folder` with the page, its short form, and a copy of the evaluation."""
     evaluation = read_json(inputs["evaluation"].path / "evaluation.json")
     write_json(folder / "evaluation.json", evaluation)
-    context = _context(experiment, inputs, evaluation)
+    context = {**_context(experiment, inputs, evaluation), "verdict": Verdict(**promotion)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -94,11 +104,11 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "name": experiment.promotion_name,
         "headline": _headline(scores),
         "scores": dict(_score_rows(scores)),
-        "verdict": judge(scores, experiment.evaluation),
         "examples": evaluation["examples"],
         "pictures": _pictures(evaluation, history),
         "mistakes": evaluation["mistakes"],
         "data": dict(_data_rows(inputs["dataset"])),
+        "checks": inputs["checks"].facts["findings"],
         "rejects": rejects,
         "n_rejects": n_rejects,
         "steps": [_step(handle) for handle in inputs.values()],
@@ -235,6 +245,10 @@ def _markdown(context: dict[str, Any]) -> str:
             "| source | expected | predicted | |",
             "|---|---|---|---|",
             *examples,
+            "",
+            "| data check | | |",
+            "|---|---|---|",
+            *(f"| {found['rule']} | {found['level']} | {found['said']} |" for found in context["checks"]),
             "",
             f"![learning curve]({context['pictures']['learning curve']})",
             "",

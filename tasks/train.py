@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.progress import progress
-from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings import Experiment, ModelSettings
 from tasks.storage.atomic import write_json
-from tasks.storage.bundles import save_weights, weights_digest
+from tasks.storage.bundles import KIND as BUNDLE
+from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
 from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
-from tasks.storage.manifest import Handle
+from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Made, Recipe, Store
 
 KIND = "training"
@@ -27,18 +30,64 @@ MAX_ONE_HOT = 10_000
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
 def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
     """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
+    start = find_start(experiment, dataset.digest, Store(store))
     return finished(
         make_once(
-            training_recipe(experiment, dataset.digest),
+            training_recipe(experiment, dataset.digest, start),
             Store(store),
-            lambda folder: write_training(experiment, dataset, folder),
+            lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store))),
             refresh=refresh,
         )
     )
 
 
-def training_recipe(experiment: Experiment, dataset_digest: str) -> Recipe:
-    """What the weights depend on: the model's and the training's settings, the seed, and the dataset."""
+def check_start(experiment: Experiment, store: Store) -> None:
+    """Refuses to start from a promoted model that cannot be started from, before any work starts.
+
+    Raises:
+        Seq2SeqError: with what to do.
+    """
+    find_start(experiment, "", store)
+
+
+def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str | None:
+    """The digest of the bundle whose weights training starts from; None for new weights.
+
+    Raises:
+        SettingsError: the promoted model is of another architecture.
+        ArtifactError: it is missing or altered.
+    """
+    promoted = read_promotions(store, experiment.promotion_name).promoted
+    if experiment.training.start == "scratch" or promoted is None:
+        return None
+    bundle = store.open(BUNDLE, promoted)
+    before = read_experiment(bundle).model
+    if before != experiment.model:
+        changed = [
+            f"model.{name} is {getattr(experiment.model, name)!r}, of the promoted model {getattr(before, name)!r}"
+            for name in ModelSettings.model_fields
+            if getattr(experiment.model, name) != getattr(before, name)
+        ]
+        raise SettingsError(
+            f'training.start is "promoted", but the model that is promoted as {experiment.promotion_name!r} is of '
+            f'another architecture: {"; ".join(changed)}; make them the same, or set training.start to "scratch"'
+        )
+    made_from = Manifest.read(bundle.path).made_from
+    if made_from.get("dataset") != dataset_digest:
+        return promoted
+    # It was trained on this very dataset: what it started from is the start again, so that nothing is made twice.
+    try:
+        return Manifest.read(store.folder(KIND, made_from["training"])).made_from.get("start")
+    except (ArtifactError, KeyError):
+        return promoted
+
+
+def _loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:
+    return (lambda: load_bundle(store.open(BUNDLE, start), store)) if start else None
+
+
+def training_recipe(experiment: Experiment, dataset_digest: str, start: str | None = None) -> Recipe:
+    """What the weights depend on: the model's and the training's settings, the seed, the dataset, and the start."""
     return recipe(
         KIND,
         experiment,
@@ -47,24 +96,31 @@ def training_recipe(experiment: Experiment, dataset_digest: str) -> Recipe:
             "training": experiment.training.model_dump(mode="json"),
             "seed": experiment.seed,
         },
-        made_from={"dataset": dataset_digest},
+        made_from={"dataset": dataset_digest, **({"start": start} if start else {})},
         code=MODEL_CODE,
         libraries=LIBRARIES,
     )
 
 
-def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Made:
-    """Fills `folder` with `model.weights.h5` and `history.json`."""
+def write_training(
+    experiment: Experiment, dataset: Handle, folder: Path, load_start: Callable[[], Bundle] | None = None
+) -> Made:
+    """Fills `folder` with `model.weights.h5` and `history.json`; `load_start` gives the bundle to start from."""
     import keras  # noqa: PLC0415 - a cached run never loads it
 
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(experiment.model.units)
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
+    codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
+    if load_start:
+        start = load_start()
+        carry_over(model, (start.encoder, start.decoder), start.codecs, codecs)
     first_at: list[float] = []
 
     def watch(done: int, total: int, metrics: dict[str, float]) -> None:
@@ -75,7 +131,7 @@ def write_training(experiment: Experiment, dataset: Handle, folder: Path) -> Mad
         history = fit(
             model,
             experiment.training,
-            read_codecs(dataset.path).for_loss(experiment.training.loss),
+            codecs,
             n_train=facts.train_rows,
             read_train=partial(read_pairs, dataset.path / "train.parquet"),
             n_validation=facts.validation_rows,

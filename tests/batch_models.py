@@ -10,6 +10,7 @@ from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
+from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.rules import check_experiment
 from tasks.train import train_model
 
@@ -41,7 +42,7 @@ class Models:
         training = train_model.fn(experiment, dataset, self.store)
         bundle = export_model.fn(experiment, dataset, training, self.store)
         evaluation = evaluate_model.fn(experiment, dataset, bundle, self.store)
-        assert promote_model.fn(experiment, bundle, evaluation, self.store).promoted
+        assert promote_model.fn(experiment, dataset, bundle, evaluation, Standing(), self.store).promoted
         return bundle
 
 

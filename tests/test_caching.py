@@ -2,6 +2,7 @@ import ast
 import logging
 import os
 import time
+from pathlib import Path
 
 import pytest
 from prefect.states import State
@@ -208,6 +209,8 @@ def test_all_code_that_is_digested_is_there():
 NOT_KEYED = {
     "caching.py", "progress.py", "seq2seq/errors.py", "seq2seq/settings.py",
     "storage/atomic.py", "storage/manifest.py", "storage/store.py",
+    # Which holdout and which start: their digests are in the keys.
+    "seq2seq/comparison.py", "seq2seq/gate.py", "seq2seq/translation.py", "storage/promotions.py",
 }  # fmt: skip
 
 
@@ -239,11 +242,14 @@ def test_all_code_that_a_step_runs_is_in_its_key(steps, keyed):
     assert used - NOT_KEYED - set(keyed) == set()
 
 
+NO_STORE = Store(Path("/nowhere"))
+
+
 def keys(raw):
     """The keys of all steps of an experiment, on a dataset and weights that stay the same."""
     experiment = Experiment.model_validate(raw)
     return {
-        "dataset": dataset_recipe(experiment).key,
+        "dataset": dataset_recipe(experiment, NO_STORE).key,
         "training": training_recipe(experiment, "d").key,
         "bundle": bundle_recipe(experiment, "d", "t").key,
         "evaluation": evaluation_recipe(experiment, "d", "b").key,
@@ -277,7 +283,7 @@ def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_ag
 def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
     def key(name, content):
         (tmp_path / name).write_bytes(content)
-        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}})).key
+        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}}), NO_STORE).key
 
     assert key("a.parquet", b"1") == key("b.parquet", b"1")
     assert key("a.parquet", b"1") != key("a.parquet", b"2")
@@ -307,7 +313,7 @@ def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_
 
 def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
     def key(**data):
-        return dataset_recipe(Experiment.model_validate({"data": data})).key
+        return dataset_recipe(Experiment.model_validate({"data": data}), NO_STORE).key
 
     for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -10,7 +10,15 @@ from pydantic import Field, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import decoding_faults, section_faults
-from tasks.seq2seq.settings import ColumnNames, DecodingSettings, Experiment, FilesData, Section, SyntheticData
+from tasks.seq2seq.settings import (
+    BatchChecks,
+    ColumnNames,
+    DecodingSettings,
+    Experiment,
+    FilesData,
+    Section,
+    SyntheticData,
+)
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 
@@ -66,6 +74,7 @@ class BatchSettings(Section):
     chunk_rows: int = Field(65_536, ge=1, le=10_000_000, description="rows that are decoded in one task")
     workers: int | None = Field(None, ge=1, le=1_000, description="tasks at once (one a core)")
     runner: Literal["threads"] = Field("threads", description="what runs the tasks")
+    checks: BatchChecks = Field(default_factory=BatchChecks, description="what the rows must keep to")
     decoding: DecodingSettings = Field(
         default_factory=DecodingSettings, description="how sequences are chosen; what is not set is the model's own"
     )

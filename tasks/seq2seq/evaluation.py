@@ -12,6 +12,7 @@ from tasks.seq2seq.counts import count_tokens
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import (
     VectorScorer,
+    cosine_similarities,
     mean_cosine_similarity,
     naive_forecast,
     nearest_neighbour_accuracy,
@@ -98,6 +99,11 @@ class TokenEvaluation:
         if self._chrf:
             scores["chrf"] = corpus_chrf(*self._texts)
         return scores
+
+    def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
+        """The metric that models are compared by, and what it is of each pair, `(n,)`: 1 where right, else 0."""
+        assert evaluated.correct is not None
+        return "sequence_accuracy", evaluated.correct.astype(np.float64)
 
     def mistakes(self) -> dict[str, Any]:
         """The commonest wrong predictions and confusions, written out, and the matrix of the commonest tokens."""
@@ -194,6 +200,18 @@ class VectorEvaluation:
             candidates = np.unique(references, axis=0)
             scores["nearest_neighbour_accuracy"] = nearest_neighbour_accuracy(references, predictions, candidates)
         return scores
+
+    def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
+        """The metric that models are compared by, and what it is of each pair, `(n,)`.
+
+        The mean absolute error over a pair's time steps and features, in the target's units; of embeddings the cosine
+        similarity.
+        """
+        reference, prediction = evaluated.reference.padded(), evaluated.prediction.padded()
+        if self._cosine:
+            rows = len(reference)
+            return "cosine_similarity", cosine_similarities(reference.reshape(rows, -1), prediction.reshape(rows, -1))
+        return "mae", np.abs(reference - prediction).mean(axis=(1, 2))
 
     def mistakes(self) -> dict[str, Any]:
         """Nothing: a vector is not right or wrong."""

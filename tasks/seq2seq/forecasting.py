@@ -196,8 +196,14 @@ def outside_range(
 
 
 def mean_cosine_similarity(references: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """The mean cosine of the angles between rows of `(n, d)` and `(n, d)`, in [-1, 1]; a zero vector's is 0."""
-    return float((_unit(references) * _unit(predictions)).sum(axis=1).mean()) if len(references) else 0.0
+    """The mean of `cosine_similarities`; 0 of none."""
+    return float(cosine_similarities(references, predictions).mean()) if len(references) else 0.0
+
+
+def cosine_similarities(references: NDArray[Any], predictions: NDArray[Any]) -> NDArray[np.float64]:
+    """The cosine of the angle between each row of `(n, d)` and `(n, d)`, in [-1, 1]; a zero vector's is 0."""
+    cosines: NDArray[np.float64] = (_unit(references) * _unit(predictions)).sum(axis=1)
+    return cosines
 
 
 def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[Any], candidates: NDArray[Any]) -> float:

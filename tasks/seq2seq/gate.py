@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tasks.seq2seq.comparison import Comparison
 from tasks.seq2seq.settings import EvaluationSettings
 
 # A model that answers most sources alike has collapsed, however often that answer is right.
@@ -18,13 +19,26 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def judge(scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
-    """Passes a model that is right often enough, or near enough, and has not collapsed onto few answers.
+def judge(scores: Mapping[str, Any], settings: EvaluationSettings, comparison: Comparison | None = None) -> Verdict:
+    """Passes a model that is right often enough, or near enough, has not collapsed, and is no worse than the promoted.
 
     Args:
         scores: what an evaluation gives: `TokenScores` or `VectorScores` by name.
         settings: the thresholds.
+        comparison: with the promoted model on the same pairs; None where no other is promoted.
     """
+    verdict = _judge_alone(scores, settings)
+    if comparison is None or not verdict.passed:
+        return verdict
+    # By the mean, not by the interval: a model that is worse by less than chance could show would pass, and the next
+    # night another. On the same pairs the mean can so never sink, whatever number of nights.
+    if comparison.gain < -settings.max_drop:
+        allowed = f", at most {settings.max_drop:g} is allowed" if settings.max_drop else ""
+        return Verdict(False, f"worse than the promoted model: {comparison}{allowed}")
+    return Verdict(True, f"{verdict.reason}; {comparison}")
+
+
+def _judge_alone(scores: Mapping[str, Any], settings: EvaluationSettings) -> Verdict:
     if not scores["n_evaluated"]:
         return Verdict(False, "nothing was evaluated")
     verdict = _judge_vectors(scores, settings) if "mae" in scores else _judge_tokens(scores, settings)

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.hashing import is_among, row_hashes
+from tasks.seq2seq.hashing import Hashes, is_among, row_hashes
 from tasks.seq2seq.problems import PROBLEMS, Dimensions, Ids, make_targets
 from tasks.seq2seq.sequences import Pairs
 
 CHUNK_ROWS = 65_536
 _EVALUATION_STREAM, _TRAINING_STREAM = 0, 1
+NOTHING: Hashes = np.zeros(0, np.uint64)
 
 
 def check_fresh_sources(name: str, size: Dimensions, n_fresh: int) -> None:
@@ -52,12 +53,22 @@ def draw_fresh(name: str, size: Dimensions, n: int, seed: int) -> Pairs:
     return Pairs.of_rows(sources, make_targets(name, sources, size))
 
 
-def draw_training(name: str, size: Dimensions, n: int, seed: int, fresh: Ids) -> Iterator[Pairs]:
-    """`n` training pairs in chunks of `CHUNK_ROWS`, none with a source of `fresh` `(m, n_in)`.
+def draw_training(
+    name: str, size: Dimensions, n: int, seed: int, fresh: Ids, held_out: Hashes = NOTHING
+) -> Iterator[Pairs]:
+    """`n` training pairs in chunks of `CHUNK_ROWS`, none with a source of `fresh` `(m, n_in)` or of `held_out`.
 
     Sources are compared by hash: one that only shares a fresh source's hash is drawn again too.
+
+    Raises:
+        SettingsError: no source is left.
     """
-    taken = np.sort(row_hashes(fresh))
+    taken = np.unique(np.concatenate([row_hashes(fresh), held_out]))
+    if len(taken) >= PROBLEMS[name].sources(size):
+        raise SettingsError(
+            f"all {len(taken)} sources of the problem {name!r} are held out, by this experiment's fresh set and by the "
+            f"holdout of its name; raise data.cardinality or data.n_in, or give the experiment another name"
+        )
     for chunk, start in enumerate(range(0, n, CHUNK_ROWS)):
         rng = np.random.default_rng([seed, _TRAINING_STREAM, chunk])
         source = PROBLEMS[name].draw(rng, min(CHUNK_ROWS, n - start), size)

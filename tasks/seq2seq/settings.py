@@ -193,6 +193,11 @@ class TrainingSettings(Section):
         description="Keras' name of the loss (sparse_categorical_crossentropy for tokens, mean_squared_error for "
         "vectors; cosine_similarity for embeddings)",
     )
+    start: Literal["scratch", "promoted"] = Field(
+        "scratch",
+        description="where training starts: from new weights, or from those of the model that is promoted under the "
+        "experiment's name, where there is one; symbols that it knows keep their weights",
+    )
     patience: int | None = Field(
         None,
         ge=1,
@@ -259,8 +264,62 @@ class EvaluationSettings(Section):
         description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
         "target does not go on with the source) that must not be reached",
     )
+    max_drop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much worse than the promoted model a new one may be on the holdout, in [0, 1]: a difference "
+        "of accuracies, or a share of the promoted model's error",
+    )
     bleu: bool = Field(False, description="report BLEU by sacrebleu")
     chrf: bool = Field(False, description="report chrF by sacrebleu")
+
+
+CheckRule = Literal["rows", "rejected", "duplicates", "conflicts", "overlap", "unknown", "lengths", "drift"]
+
+
+class Checks(Section):
+    """What data must keep to, before it is worked on; a rule that is not kept warns, or ends the run."""
+
+    min_rows: int = Field(1, ge=0, description="rule `rows`: usable rows at least")
+    max_rejected: Fraction = Field(0.05, description="rule `rejected`: share of rows that cannot be used, in [0, 1)")
+    max_duplicates: Fraction = Field(0.5, description="rule `duplicates`: share of rows that stand there again")
+    max_conflicts: Fraction = Field(
+        0.01, description="rule `conflicts`: sources with two targets or more, as a share of the rows"
+    )
+    max_unknown: Fraction = Field(
+        0.05, description="rule `unknown`: share of rows with source symbols that training has not seen"
+    )
+    max_length_ratio: float = Field(
+        50.0, ge=1, allow_inf_nan=False, description="rule `lengths`: the longest source over the median one"
+    )
+    fail: tuple[CheckRule, ...] = Field((), description="rules that end the run where they are not kept; others warn")
+
+
+class TrainingChecks(Checks):
+    """What training data must keep to."""
+
+    min_rows: int = Field(100, ge=0, description="rule `rows`: training pairs at least")
+    max_overlap: Fraction = Field(
+        0.0, description="rule `overlap`: share of held-out rows whose source is in training too"
+    )
+    max_drift: float = Field(
+        0.25,
+        gt=0,
+        allow_inf_nan=False,
+        description="rule `drift`: population stability index, against the training data of the promoted model, from "
+        "which lengths or symbols are shifted",
+    )
+
+
+class BatchChecks(Checks):
+    """What rows to predict must keep to; drift's limit is `drift_threshold`."""
+
+    sample_rows: int = Field(
+        100_000,
+        ge=0,
+        description="rows that are looked at before the first is predicted, the first ones of each file; 0: none",
+    )
 
 
 def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
@@ -270,12 +329,15 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
     return data
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
 class Experiment(Section):
     """Everything that a result depends on: the data, the model, its training, its proof, and the seed."""
 
     name: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        pattern=NAME,
         description="under which the model is promoted (the problem's or the training file's name)",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
@@ -284,6 +346,7 @@ class Experiment(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     decoding: DecodingSettings = Field(default_factory=DecodingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    checks: TrainingChecks = Field(default_factory=TrainingChecks)
 
     @model_validator(mode="before")
     @classmethod

@@ -65,7 +65,8 @@ class DatasetFacts(BaseModel):
     """What steps need to know of a dataset without opening it.
 
     `masked`: sequences are of different lengths, and padded. `relative`: vectors are differences from the
-    last step of their source.
+    last step of their source. `held_back_rows`: rows, or windows of a series, whose sources are in the holdout of
+    the experiment's name, and which neither training nor validation sees.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +76,7 @@ class DatasetFacts(BaseModel):
     validation_rows: int
     evaluation_rows: int
     rejected_rows: int
+    held_back_rows: int = 0
     source: SideFacts
     target: SideFacts
     masked: bool
@@ -218,7 +220,8 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
 def read_evaluation(folder: Path) -> Iterator[Block]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
-    Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone),
+    Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
+    `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
     and of a series of vectors the `recent` time steps before the target, a season of them.
     """
     fresh = folder / "evaluation.npz"

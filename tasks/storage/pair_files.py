@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
-from tasks.seq2seq.hashing import Hashes, mix, sequence_hashes
+from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
 from tasks.seq2seq.intake import INTAKES, Intake, VectorIntake
 from tasks.seq2seq.profile import Profile
+from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.splitting import SPLITS, assign_splits
@@ -37,7 +38,7 @@ from tasks.storage.repeats import RepeatCounter
 
 # Where no maximum length is set, rows beyond this one are mistakes more often than sequences.
 LONGEST = 10_000
-BESIDE = {"file": pa.string(), "row": pa.int64()}
+BESIDE = {"file": pa.string(), "row": pa.int64(), "source_hash": pa.uint64()}
 _PAIR_SEED = 1
 
 
@@ -111,10 +112,17 @@ class _Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SPLITS), np.int64))
+    held_back: int = 0
 
 
-def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
+def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NOTHING) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
+
+    Args:
+        data: the settings.
+        seed: of the split.
+        folder: to fill.
+        held_out: hashes of sources, ascending, that neither training nor validation may see.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
@@ -134,6 +142,11 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
                     counts.read[key] += len(block.rows) + len(block.rejects)
                     pairs, rows = _usable(block, file, sides, rejects)
                     assigned, source = _assign(pairs, key, sides[0], data, seed)
+                    held_back = is_among(source, held_out) & (assigned != SPLITS.index("test"))
+                    if held_back.any():
+                        counts.held_back += int(held_back.sum())
+                        kept = ~held_back
+                        pairs, rows, assigned, source = pairs.take(kept), rows[kept], assigned[kept], source[kept]
                     repeats.add(source, mix(source) ^ sides[1].hashes(pairs.target, _PAIR_SEED), assigned)
                     counts.rows += np.bincount(assigned, minlength=len(SPLITS))
                     for split in np.unique(assigned).tolist():
@@ -155,6 +168,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
     account = {
         "read": counts.read,
         "rejected": counts.rejected,
+        "held_back": counts.held_back,
         "reasons": dict(rejects.reasons),
         "splits": {name: n for name, n in written.items() if n or name != "validation"},
         "repeats": repeats.finish()._asdict(),
@@ -170,6 +184,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path) -> DatasetFacts:
         validation_rows=written["validation"],
         evaluation_rows=written["test"],
         rejected_rows=sum(rejects.reasons.values()),
+        held_back_rows=counts.held_back,
         source=SideFacts.of(sides[0].encoding, codecs.source, data.max_source_length or sides[0].longest),
         target=SideFacts.of(sides[1].encoding, codecs.target, data.max_target_length or sides[1].longest),
         masked=True,
@@ -273,7 +288,10 @@ def _encode(
                     for side, staged in zip(sides, steps, strict=True)
                 )
             )
-            block = Block(pairs, {"file": names.take(batch.column("file")), "row": batch.column("row")})
+            beside = {"file": names.take(batch.column("file")), "row": batch.column("row")}
+            if split == "test":
+                beside["source_hash"] = pa.array(sides[0].hashes(steps[0]))
+            block = Block(pairs, beside)
             if split == "train":
                 profile.add(pairs)
             else:

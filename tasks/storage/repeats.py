@@ -75,6 +75,13 @@ class RepeatCounter:
         self._buffers[partition], self._buffered[partition] = [], 0
 
 
+def count_repeats(source: Hashes, pair: Hashes) -> Repeats:
+    """The counts over rows that are all in memory and of one split."""
+    rows = np.zeros(len(source), _ROW)
+    rows["source"], rows["pair"] = source, pair
+    return Repeats(*_count(rows))
+
+
 def _count(rows: NDArray[np.void]) -> tuple[int, int, int, int]:
     trained = np.sort(rows["source"][rows["split"] == 0])
     overlaps = [int(is_among(rows["source"][rows["split"] == split], trained).sum()) for split in (1, 2)]

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import NaiveScale
-from tasks.seq2seq.hashing import mix, sequence_hashes
+from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
 from tasks.seq2seq.intake import INTAKES, Intake
 from tasks.seq2seq.profile import Profile
+from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.splitting import SPLITS
@@ -66,7 +67,8 @@ class _Read:
     name: str
     series: Series
     origins: dict[str, Rows]  # by split
-    n_training: int  # time steps before the first cut
+    learned: NDArray[np.bool_]  # which time steps may be learned from, `(time,)`
+    held_back: int  # windows that training and validation lost to the holdout
 
     @property
     def account(self) -> dict[str, Any]:
@@ -83,15 +85,20 @@ class _Read:
         }
 
 
-def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
+def ingest_series(data: FilesData, folder: Path, held_out: Hashes = NOTHING) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
+
+    Args:
+        data: the settings.
+        folder: to fill.
+        held_out: hashes of sources, ascending; training and validation see no time step of their windows.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
             nothing to learn.
     """
     with write_rejects(folder / "rejects.parquet") as rejects:
-        read = list(_read_all(data, rejects))
+        read = list(_read_all(data, rejects, held_out))
     _check_splits(data, read)
     intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
     for one in read:
@@ -119,6 +126,7 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
         validation_rows=written["validation"],
         evaluation_rows=written["test"],
         rejected_rows=sum(rejects.reasons.values()),
+        held_back_rows=sum(one.held_back for one in read),
         source=SideFacts.of(data.source_encoding, codecs.source, data.history or 0),
         target=SideFacts.of(data.target_encoding, codecs.target, data.horizon or 0),
         masked=True,
@@ -126,14 +134,14 @@ def ingest_series(data: FilesData, folder: Path) -> DatasetFacts:
     )
 
 
-def _read_all(data: FilesData, rejects: Rejects) -> Iterator[_Read]:
+def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes) -> Iterator[_Read]:
     for key, where in data.places.items():
         rejects.start()
         n_read = 0
         for file in list_inputs(where):
             series = _read_series(file, data, rejects)
             n_read += len(series)
-            yield _split(file.name, series, key, data)
+            yield _split(file.name, series, key, data, held_out)
         rejects.check_rate(where, n_read, data.max_reject_rate)
 
 
@@ -201,7 +209,7 @@ def _steps(
     return block.rows, values, reasons == FINE
 
 
-def _split(name: str, series: Series, key: str, data: FilesData) -> _Read:
+def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:
     assert data.history is not None
     assert data.horizon is not None
     n = len(series)
@@ -214,7 +222,30 @@ def _split(name: str, series: Series, key: str, data: FilesData) -> _Read:
         bounds = {split: (0, n) if split == key else (0, 0) for split in SPLITS}
     origins = find_origins(series.usable, data.history, data.horizon, data.stride)
     within = {split: origins_within(origins, data.horizon, *bounds[split]) for split in SPLITS}
-    return _Read(name, series, within, bounds["train"][1])
+    free = series.usable & ~_held_out_steps(series, data, held_out, bounds["test"][0] if key == "train" else n)
+    allowed = find_origins(free, data.history, data.horizon, data.stride)
+    kept = {split: found if split == "test" else np.intersect1d(found, allowed) for split, found in within.items()}
+    n_lost = sum(len(within[split]) - len(kept[split]) for split in SPLITS)
+    return _Read(name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost)
+
+
+def _held_out_steps(series: Series, data: FilesData, held_out: Hashes, before: int) -> NDArray[np.bool_]:
+    """Time steps, of those before `before`, that belong to a window of the holdout, `(time,)`.
+
+    A window that only overlaps one would show its target, so its steps are taken, not its source alone.
+    """
+    assert data.history is not None
+    assert data.horizon is not None
+    steps = np.zeros(len(series) + 1, np.int64)
+    if held_out.size:
+        intake = INTAKES[data.source_encoding]()
+        for origins in _chunks(find_origins(series.usable, data.history, 0, 1), data):
+            source = cut_windows(series, origins, data.history, 0, relative=data.relative_to_last).source
+            staged = intake.stage(source.values, None)
+            found = origins[is_among(sequence_hashes(intake.hashes(staged), source.offsets), held_out)]
+            np.add.at(steps, found - data.history, 1)
+            np.add.at(steps, np.minimum(found + data.horizon, len(series)), -1)
+    return (np.cumsum(steps[:-1]) > 0) & (np.arange(len(series)) < before)
 
 
 def _check_splits(data: FilesData, read: list[_Read]) -> None:
@@ -236,9 +267,8 @@ def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None
             for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True):
                 intake.learn(intake.stage(side.values, None))
         return
-    usable = read.series.usable[: read.n_training]
     for intake, steps in zip(intakes, (read.series.source, read.series.target), strict=True):
-        intake.learn(intake.stage(steps[: read.n_training][usable], None))
+        intake.learn(intake.stage(steps[read.learned], None))
 
 
 def _pairs(read: _Read, split: str, data: FilesData) -> Iterator[Pairs]:
@@ -277,6 +307,7 @@ def _windows(
             )
             # The last step of the history is the row that a window's forecast is made from.
             beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
+            beside["source_hash"] = pa.array(source)
             if split == "test" and data.target_encoding == "vectors":
                 recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
                 beside["recent"] = to_lists(recent, _beside(data)["recent"])
@@ -301,8 +332,7 @@ def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
         return None
     naive = NaiveScale(data.season)
     for one in read:
-        usable = one.series.usable[: one.n_training]
-        starts = np.flatnonzero(np.diff(np.concatenate([[0], usable.astype(np.int8), [0]])))
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], one.learned.astype(np.int8), [0]])))
         for first, last in starts.reshape(-1, 2):
             naive.add(Sequences.of_rows(one.series.target[None, first:last]))
     return [float(value) if np.isfinite(value) else None for value in naive.scale()]
@@ -314,6 +344,7 @@ def _account(
     series = [one.account for one in read]
     return {
         **{name: sum(one[name] for one in series) for name in ("read", "windows", "history_only", "rejected")},
+        "held_back": sum(one.held_back for one in read),
         "reasons": dict(rejects.reasons),
         "splits": {name: n for name, n in written.items() if n or name != "validation"},
         "repeats": repeats.finish()._asdict(),

@@ -29,7 +29,9 @@ def store_dataset(samples: int, folder: Path) -> tuple[float, int]:
     try:
         store = Store(root)
         began = time.perf_counter()
-        made = store.make(dataset_recipe(experiment), lambda path: write_dataset(experiment, path), time.perf_counter)
+        made = store.make(
+            dataset_recipe(experiment, store), lambda path: write_dataset(experiment, path), time.perf_counter
+        )
         seconds = time.perf_counter() - began
         return seconds, sum(path.stat().st_size for path in made.path.iterdir())
     finally:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tasks.seq2seq.comparison import Comparison
 from tasks.seq2seq.forecasting import VectorScorer
 from tasks.seq2seq.gate import judge
 from tasks.seq2seq.scoring import TokenScorer
@@ -119,3 +120,30 @@ def test_embeddings_are_judged_by_their_nearest_neighbours(accuracy, passed):
     verdict = judge(scores, HALF)
     assert verdict.passed is passed
     assert verdict.reason.startswith(f"nearest neighbour accuracy {accuracy} of 20")
+
+
+def compared(gain):
+    return Comparison("sequence_accuracy", 20, 0.5 + gain, 0.5, gain, gain - 0.1, gain + 0.1)
+
+
+def test_a_model_that_is_as_good_as_the_promoted_one_passes_and_the_reason_says_both():
+    verdict = judge(half_wrong(10), HALF, compared(0.0))
+    assert verdict.passed
+    assert "0.5 against 0.5 of the promoted model on the same 20 held-out pairs" in verdict.reason
+
+
+def test_a_model_that_is_worse_than_the_promoted_one_is_refused_even_by_less_than_chance_could_show():
+    """Else a name could sink a little every night."""
+    verdict = judge(half_wrong(10), HALF, compared(-0.05))
+    assert not verdict.passed
+    assert verdict.reason.startswith("worse than the promoted model: sequence accuracy 0.45 against 0.5")
+
+
+def test_a_drop_that_is_allowed_passes():
+    lenient = EvaluationSettings(min_sequence_accuracy=0.4, max_drop=0.06)
+    assert judge(half_wrong(10), lenient, compared(-0.05)).passed
+    assert "at most 0.06 is allowed" in judge(half_wrong(10), lenient, compared(-0.07)).reason
+
+
+def test_a_model_that_is_better_than_the_promoted_one_still_has_to_reach_the_threshold():
+    assert judge(half_wrong(11), HALF, compared(0.2)).reason == "sequence accuracy 0.45 of 20 is below 0.5"

@@ -12,7 +12,7 @@ from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json
 from tasks.storage.bundles import BundleFacts
 from tasks.storage.datasets import SideFacts, write_codecs
-from tasks.storage.promotions import decide
+from tasks.storage.promotions import decide, read_promotions
 from tasks.storage.registry import find_bundle, find_evaluation, import_bundle
 from tasks.storage.store import Made, Recipe, Store
 
@@ -31,7 +31,8 @@ def make(store, kind, seed, made_from=None, experiment=None):
 
 
 def promote(store, name, bundle, *, passed=True):
-    decide(store, name, bundle.digest, "e", Verdict(passed=passed, reason="0.4 is too little"), again=True)
+    verdict, serves = Verdict(passed=passed, reason="0.4 is too little"), read_promotions(store, name).promoted
+    decide(store, name, bundle.digest, "e", verdict, again=True, compared_with=serves)
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.check import check_dataset
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
+from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import ModelSettings
@@ -21,6 +23,8 @@ from tasks.storage.bundles import load_bundle
 from tasks.storage.datasets import DatasetFacts, SideFacts
 from tasks.storage.store import Store
 from tasks.train import MAX_ONE_HOT, check_one_hot, train_model
+
+DECISION = {"passed": True, "reason": "good"}
 
 
 class Made:
@@ -32,8 +36,12 @@ class Made:
         self.training = train_model.fn(self.experiment, self.dataset, store)
         self.bundle = export_model.fn(self.experiment, self.dataset, self.training, store)
         self.evaluation = evaluate_model.fn(self.experiment, self.dataset, self.bundle, store)
-        self.promotion = promote_model.fn(self.experiment, self.bundle, self.evaluation, store)
-        self.report = write_report.fn(self.experiment, self.dataset, self.training, self.bundle, self.evaluation, store)
+        self.promotion = promote_model.fn(
+            self.experiment, self.dataset, self.bundle, self.evaluation, Standing(), store
+        )
+        checks = check_dataset.fn(self.experiment, self.dataset, store)
+        inputs = [self.dataset, checks, self.training, self.bundle, self.evaluation]
+        self.report = write_report.fn(self.experiment, inputs, DECISION, store)
         self.scores = self.evaluation.facts["scores"]
         self.account = read_json(self.dataset.path / "account.json")
         self.predictions = pq.read_table(self.evaluation.path / "predictions.parquet")

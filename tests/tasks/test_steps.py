@@ -4,16 +4,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.check import check_dataset
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
+from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.rules import check_experiment
 from tasks.storage.bundles import load_bundle
 from tasks.storage.store import Store
 from tasks.train import train_model
 
+DECISION = {"passed": True, "reason": "good"}
 EXPERIMENT = check_experiment(
     {
         "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 4000},
@@ -84,16 +87,17 @@ def test_the_saved_model_decodes_as_the_bundle_does(made):
 
 
 def test_promotion_is_decided_once_for_a_model(made):
-    store, _, _, bundle, evaluation = made
-    first = promote_model.fn(EXPERIMENT, bundle, evaluation, store)
+    store, dataset, _, bundle, evaluation = made
+    first = promote_model.fn(EXPERIMENT, dataset, bundle, evaluation, Standing(), store)
     found = [handle.model_copy(update={"cached": True}) for handle in (bundle, evaluation)]
-    again = promote_model.fn(EXPERIMENT, *found, store)
+    again = promote_model.fn(EXPERIMENT, dataset, *found, Standing(), store)
     assert (first.decided_now, again.decided_now) == (True, False)
     assert (first.promoted, first.reason) == (again.promoted, again.reason)
 
 
 def test_the_report_lies_beside_a_copy_of_its_evaluation(made):
     store, dataset, training, bundle, evaluation = made
-    report = write_report.fn(EXPERIMENT, dataset, training, bundle, evaluation, store)
+    checks = check_dataset.fn(EXPERIMENT, dataset, store)
+    report = write_report.fn(EXPERIMENT, [dataset, checks, training, bundle, evaluation], DECISION, store)
     assert (report.path / "evaluation.json").read_text() == (evaluation.path / "evaluation.json").read_text()
     assert bundle.digest in (report.path / "report.html").read_text()

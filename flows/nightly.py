@@ -1,0 +1,136 @@
+"""A night: new data, a model, its decision, and predictions for all new files with whatever model then serves."""
+
+from __future__ import annotations
+
+from flows import _start
+
+if __name__ == "__main__":
+    _start.begin()  # the server starts while the rest is imported
+
+import sys
+from pathlib import Path
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from pydantic import Field
+
+from flows._batch import has_failed, predict_batch
+from flows._batch_summary import show_batch
+from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._model import describe_model, make_model, needs_tensorflow
+from flows._settings import NIGHTLY, ROOT, Options
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from tasks.caching import run_step
+from tasks.generate import check_inputs
+from tasks.night_report import publish_night
+from tasks.planning import needs_model
+from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
+from tasks.storage.promotions import read_promotions
+from tasks.storage.store import Store
+from tasks.storage.targets import check_output_folder, list_targets
+from tasks.train import check_start
+
+
+class NightlyOptions(Options):
+    """The command's own options."""
+
+    require_promotion: bool = Field(False, description="exit 1 where the night's model is not the promoted one")
+
+
+@flow(name="nightly", flow_run_name="night of {settings.promotion_name}", persist_result=False)
+def nightly(
+    settings: NightlySettings,
+    store: Path = ROOT / "data" / "artifacts",
+    refresh: bool = False,
+) -> Summary:
+    """Makes and judges a model where data or settings are new, then predicts every new file with the promoted one.
+
+    A model that cannot be made does not keep the files waiting: the promoted one predicts them, and the run fails
+    at its end.
+    """
+    settings = check_nightly_settings(settings.model_dump(exclude_unset=True))
+    failure: Exception | None = None
+    model: Summary = {}
+    try:
+        model = describe_model(make_model(settings.experiment, store, refresh=refresh))
+    except Exception as error:
+        failure, model = error, {"failure": f"{type(error).__name__}: {error}"}
+        if not _serves(settings, store):
+            raise
+        get_run_logger().error("No new model: %s. The promoted one predicts.", error)
+    if not _serves(settings, store):
+        raise SettingsError(
+            f"no model is promoted as {settings.promotion_name!r}, so nothing was predicted: "
+            f"{model['promotion_reason']}"
+        )
+    predictions = predict_batch(settings.batch, store, refresh=refresh)
+    run_step(publish_night, settings.promotion_name, model, predictions)
+    if failure:
+        raise failure
+    return {**model, "predictions": predictions}
+
+
+def _serves(settings: NightlySettings, store: Path) -> bool:
+    return read_promotions(Store(store), settings.promotion_name).promoted is not None
+
+
+def check(settings: NightlySettings, options: NightlyOptions) -> None:
+    """Refuses what cannot be trained on or predicted, before any work starts."""
+    check_inputs(settings.experiment)
+    check_start(settings.experiment, Store(options.store))
+    check_output_folder(settings.batch)
+    list_targets(settings.batch)
+
+
+def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> bool:
+    """Whether a step is not in the store's index, or a file looks new."""
+    store = Store(options.store)
+    if options.refresh or needs_tensorflow(settings.experiment, store):
+        return True
+    try:
+        return needs_model(settings.batch, store)
+    except Seq2SeqError:  # no model serves yet
+        return False
+
+
+def show(summary: Summary) -> None:
+    """Prints the result for a person."""
+    show_dataset(summary)
+    show_checks(summary)
+    show_evaluation({**summary, "examples": []})
+    show_promotion(summary)
+    print(f"report: {summary['report']}")
+    show_steps(summary)
+    show_batch(summary["predictions"])
+
+
+def verdict(summary: Summary, settings: NightlySettings, options: NightlyOptions) -> int:
+    """1 where the predictions failed as those of a batch do, or a promotion was required and refused."""
+    refused = options.require_promotion and not summary["promoted"]
+    return EXIT_FAILED if refused or has_failed(summary["predictions"], settings.batch) else EXIT_SUCCESS
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m flows.nightly`; gives the exit code."""
+    return run_command(
+        Command(
+            name="nightly",
+            description=(
+                "Train on new data, judge the new model against the promoted one, and predict every new file with the "
+                "one that then serves. Example: python -m flows.nightly --config data/examples/nightly.toml"
+            ),
+            tree=NIGHTLY,
+            options=NightlyOptions,
+            check=check,
+            needs_tensorflow=may_need_tensorflow,
+            run=lambda settings, options: nightly(settings, options.store, options.refresh),
+            show=show,
+            verdict=verdict,
+        ),
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""The data checks: rules that a dataset keeps before it is trained on, and rows before they are predicted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from prefect import task
+
+from tasks.caching import CHECK_CODE, DATA_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.planning import BatchModel, Job, find_model, find_target, open_file, training_baseline
+from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.checks import Finding, Measured, check, shifts_between, worst
+from tasks.seq2seq.counts import share
+from tasks.seq2seq.drift import DayProfile, compare
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.forecasting import outside_range
+from tasks.seq2seq.hashing import mix, sequence_hashes
+from tasks.seq2seq.intake import VectorIntake
+from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.atomic import read_json, write_json
+from tasks.storage.bundles import KIND as BUNDLE
+from tasks.storage.datasets import DatasetFacts, read_codecs
+from tasks.storage.lists import from_lists
+from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.promotions import read_promotions
+from tasks.storage.rejects import write_rejects
+from tasks.storage.repeats import count_repeats
+from tasks.storage.staging import SOURCE, TARGET
+from tasks.storage.store import Made, Store
+
+KIND = "checks"
+
+
+@task(name="check data", task_run_name="check {experiment.promotion_name}", **TASK_OPTIONS)
+def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
+    """Holds a dataset against the rules; its facts are the findings.
+
+    Raises:
+        DataError: a rule is not kept that is set to end the run.
+    """
+    serving = _serving(experiment, dataset, Store(store))
+    step = recipe(
+        KIND,
+        experiment,
+        settings=experiment.checks.model_dump(mode="json"),
+        made_from={"dataset": dataset.digest, **({"promoted": serving.digest} if serving else {})},
+        code=(*CHECK_CODE, *DATA_CODE),
+        libraries=("numpy",),
+    )
+
+    def write(folder: Path) -> Made:
+        findings = describe(_check(experiment, dataset, serving))
+        write_json(folder / "checks.json", findings)
+        return Made({"findings": findings})
+
+    handle = make_once(step, Store(store), write, refresh=refresh)
+    act_on([Finding(**finding) for finding in handle.facts["findings"]], "of the training data", "checks")
+    return finished(handle)
+
+
+def _serving(experiment: Experiment, dataset: Handle, store: Store) -> Handle | None:
+    """The promoted bundle, unless it was trained on this very dataset."""
+    promoted = read_promotions(store, experiment.promotion_name).promoted
+    if promoted is None:
+        return None
+    bundle = store.open(BUNDLE, promoted)
+    return None if Manifest.read(bundle.path).made_from.get("dataset") == dataset.digest else bundle
+
+
+def _check(experiment: Experiment, dataset: Handle, serving: Handle | None) -> list[Finding]:
+    limits = experiment.checks
+    facts, profile = DatasetFacts.model_validate(dataset.facts), read_json(dataset.path / "profile.json")
+    lengths = {int(length): n for length, n in profile["source"]["lengths"].items()}
+    measured = Measured(
+        rows=facts.train_rows, longest=max(lengths, default=0), median=_median(lengths), **_accounted(dataset, facts)
+    )
+    if serving:
+        codecs = read_codecs(serving.path), read_codecs(dataset.path)
+        before = read_json(serving.path / "profile.json")
+        if type(codecs[0].source) is type(codecs[1].source):
+            sources = codecs[0].source, codecs[1].source
+            measured = measured._replace(shifts=shifts_between(before, profile, sources, limits.max_drift))
+    return check(measured, limits, limits.max_drift, limits.max_overlap)
+
+
+def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
+    """What the account of files says; nothing is counted of a synthetic problem, which has none of it."""
+    path = dataset.path / "account.json"
+    if not path.exists():
+        return {}
+    account = read_json(path)
+    repeats, splits = account["repeats"], {"validation": facts.validation_rows, "test": facts.evaluation_rows}
+    rows = facts.train_rows + sum(splits.values())
+    overlaps = [share(repeats[f"{split}_overlap"], rows) for split, rows in splits.items()]
+    return {
+        "read": account["read"] if isinstance(account["read"], int) else sum(account["read"].values()),
+        "rejected": facts.rejected_rows,
+        "duplicates": share(repeats["duplicates"], rows),
+        "conflicts": share(repeats["conflicts"], rows),
+        "overlap": max(overlaps),
+        "unknown": share(account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
+    }
+
+
+def _median(lengths: Mapping[int, int]) -> float:
+    reached, half = 0, sum(lengths.values()) / 2
+    for length in sorted(lengths):
+        reached += lengths[length]
+        if reached >= half:
+            return float(length)
+    return 0.0
+
+
+@task(name="check rows", task_run_name="check rows for {settings.output.name}", **TASK_OPTIONS)
+def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> list[dict[str, str]]:
+    """Holds the first rows of the files that are to be predicted against the rules; gives the findings.
+
+    Raises:
+        DataError: a rule is not kept that is set to end the run.
+    """
+    todo = [job for job in jobs if job.action == "predict"]
+    if not todo or not settings.checks.sample_rows:
+        return []
+    findings = _check_sample(todo, settings, Store(store))
+    act_on(findings, "of the rows to predict", "checks")
+    return describe(findings)
+
+
+def _check_sample(todo: list[Job], settings: BatchSettings, store: Store) -> list[Finding]:
+    model = find_model(settings, store)
+    sample = _Sample(model)
+    for job in todo:
+        sample.add(job, settings, max(1, settings.checks.sample_rows // len(todo)))
+    measured = sample.measured()
+    if measured.rows:
+        shifts = compare(training_baseline(model, store), sample.day(), settings.drift_threshold)
+        measured = measured._replace(shifts=tuple(shifts))
+    return check(measured, settings.checks, settings.drift_threshold)
+
+
+class _Sample:
+    """The first rows of some files, counted."""
+
+    def __init__(self, model: BatchModel) -> None:
+        self._model = model
+        self._sources: list[Sequences] = []
+        self._hashes: list[tuple[Any, Any]] = []
+        self._read = self._rejected = 0
+        self._has_targets = True
+
+    def add(self, job: Job, settings: BatchSettings, n_rows: int) -> None:
+        """Reads the first rows of a file; one that breaks off is told by the prediction itself."""
+        with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
+            try:
+                reading = open_file(find_target(job, settings).file, self._model)
+                chunk = next(reading.chunks(n_rows, rejects), None)
+            except DataError:
+                return
+            self._read += reading.rows.read
+            self._rejected += rejects.n_since_start
+        if chunk is not None:
+            self._count(chunk)
+
+    def _count(self, chunk: pa.Table) -> None:
+        source = from_lists(chunk[SOURCE])
+        hashes = _hashes(source)
+        pair = hashes
+        if TARGET in chunk.column_names:
+            pair = mix(hashes) ^ _hashes(from_lists(chunk[TARGET]))
+        else:
+            self._has_targets = False
+        self._sources.append(source)
+        self._hashes.append((hashes, pair))
+
+    def measured(self) -> Measured:
+        if not self._sources:
+            return Measured(rows=0, read=self._read, rejected=self._rejected)
+        sources = Sequences.concatenate(self._sources)
+        repeats = count_repeats(*(np.concatenate(part) for part in zip(*self._hashes, strict=True)))
+        unknown = self._flags(sources).get("n_unknown")
+        return Measured(
+            rows=len(sources),
+            read=self._read,
+            rejected=self._rejected,
+            duplicates=repeats.duplicates / len(sources),
+            conflicts=repeats.conflicts / len(sources) if self._has_targets else None,
+            unknown=None if unknown is None else float((unknown > 0).mean()),
+            longest=sources.longest,
+            median=float(np.median(sources.lengths)),
+        )
+
+    def day(self) -> DayProfile:
+        sources = Sequences.concatenate(self._sources)
+        flags = self._flags(sources)
+        profile = DayProfile.of(sources.lengths, n_unknown=flags.get("n_unknown"), outside=flags.get("outside"))
+        return profile.with_rows(self._read, self._rejected)
+
+    def _flags(self, sources: Sequences) -> dict[str, Any]:
+        codec = self._model.codecs.source
+        if isinstance(codec, Scaling):
+            return {"outside": outside_range(sources, np.array(codec.low), np.array(codec.high))}
+        return {} if codec.unknown is None else {"n_unknown": sources.count(codec.unknown)}
+
+
+def _hashes(sequences: Sequences) -> Any:  # noqa: ANN401 - hashes
+    values = sequences.values
+    steps = mix(values.astype(np.uint64)) if values.ndim == 1 else VectorIntake().hashes(values)
+    return sequence_hashes(steps, sequences.offsets)
+
+
+def describe(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """Findings as JSON takes them."""
+    return [finding._asdict() for finding in findings]
+
+
+def act_on(findings: list[Finding], of: str, section: str) -> None:
+    """Logs the warnings, and ends the run where a rule says so.
+
+    Raises:
+        DataError: naming every rule that is not kept and ends the run.
+    """
+    for finding in worst(findings, "warning"):
+        logger().warning("Check %s: %s: %s", of, finding.rule, finding.said)
+    if failures := worst(findings, "failure"):
+        raise DataError("\n".join(_said(failures, of, section)))
+
+
+def _said(failures: list[Finding], of: str, section: str) -> Iterator[str]:
+    for finding in failures:
+        yield f"check {finding.rule!r} {of} failed: {finding.said}"
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in failures))
+    yield f"mend the data, or change the limits in [{section}], or take {rules} out of {section}.fail to be warned only"

@@ -1,0 +1,79 @@
+"""The comparison step: a new model and the promoted one on the same holdout, pair by pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+
+from tasks.caching import COMPARE_CODE, MODEL_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.judging import Judge
+from tasks.progress import progress
+from tasks.seq2seq.comparison import Standing, compare
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.bundles import KIND as BUNDLE
+from tasks.storage.bundles import load_bundle, read_experiment
+from tasks.storage.holdouts import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
+from tasks.storage.manifest import Handle
+from tasks.storage.promotions import read_promotions
+from tasks.storage.store import Made, Store
+
+KIND = "holdout_scores"
+VALUES = "values.npz"
+
+
+@task(name="compare models", task_run_name="compare {experiment.promotion_name}", **TASK_OPTIONS)
+def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Path) -> Standing:
+    """Decodes the holdout with both models, each only once; nothing for a model that was decided upon before."""
+    name = experiment.promotion_name
+    promotions = read_promotions(Store(store), name)
+    promoted = promotions.promoted
+    is_decided = promotions.decision_of(bundle.digest) and bundle.cached and evaluation.cached
+    if is_decided or promoted in (None, bundle.digest):
+        return Standing()
+    holdout = fixed_holdout(Store(store), name)
+    if holdout is None:
+        return Standing(promoted=promoted, obstacle="no holdout is fixed under this name")
+    if not is_comparable(holdout, experiment):
+        return Standing(promoted=promoted, obstacle="the promoted model solves another problem, with other data")
+    try:
+        new, old = (
+            _values(Store(store).open(BUNDLE, digest), holdout, Store(store)) for digest in (bundle.digest, promoted)
+        )
+    except DataError as error:
+        return Standing(promoted=promoted, obstacle=str(error))
+    return Standing(promoted=promoted, comparison=compare(str(new["metric"]), new["values"], old["values"]))
+
+
+def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[np.float64]]:
+    experiment = read_experiment(bundle)
+    step = recipe(
+        KIND,
+        experiment,
+        settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},
+        made_from={"bundle": bundle.digest, "holdout": holdout.digest},
+        code=(*MODEL_CODE, *COMPARE_CODE),
+        libraries=("keras", "numpy", "tensorflow"),
+    )
+    scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))
+    with np.load(scores.path / VALUES, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store: Store, folder: Path) -> Made:
+    """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name."""
+    model = load_bundle(bundle, store)
+    n_rows = HoldoutFacts.model_validate(holdout.facts).rows
+    judge = Judge(experiment, model, holdout.path, n_rows)
+    parts, metric = [], ""
+    with progress("compare") as update:
+        for block in read_holdout(holdout, model.codecs):
+            metric, values = judge.evaluation.values(judge.add(block))
+            parts.append(values)
+            update(sum(map(len, parts)), n_rows, {})
+    values = np.concatenate(parts)
+    np.savez(folder / VALUES, values=values, metric=np.array(metric))
+    return Made({"metric": metric, "rows": len(values), "mean": float(values.mean())})
