@@ -54,6 +54,7 @@ class Machine:
             "/var/backups/nightly-seq2seq": str(self.backup),
             "127.0.0.1:5432": f"127.0.0.1:{self.database_port}",
             "4200": str(self.port),
+            "promotions g2p": "promotions integers",
             " -o nightly -g nightly": "",
             "runuser -u nightly -- ": "",
             "runuser -u postgres -- ": "",

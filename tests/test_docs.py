@@ -52,9 +52,7 @@ COMMAND_LINES = [line.rstrip(" )") for block in blocks("sh") for line in block.s
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_every_command_has_an_example_and_its_options_are_in_the_docs(flow, find_command):
-    assert any(
-        f" -m flows.{flow}" in line for line in [*COMMAND_LINES, *re.findall("`([^`]+)`", "".join(PAGES.values()))]
-    )
+    assert any(f" -m flows.{flow}" in page for page in PAGES.values())
     command = find_command(flow)
     if isinstance(command, str):
         names = set(re.findall(r"--([a-z][\w-]*)", command)) - {"help"}

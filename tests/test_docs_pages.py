@@ -101,7 +101,7 @@ def test_each_setting_of_prefect_that_the_pages_name_exists():
     ("page", "words", "module", "name"),
     [
         ("decisions", "predict {:,} rows or more", "tasks.serving", "XLA_PAYS_FROM"),
-        ("decisions", "evaluate {:,}", "tasks.evaluate", "XLA_PAYS_FROM"),
+        ("decisions", "evaluate {:,}", "tasks.judging", "XLA_PAYS_FROM"),
         ("own-data", "({:,} steps where", "tasks.storage.pair_files", "LONGEST"),
     ],
 )

@@ -18,13 +18,15 @@ import pytest
 from flows.batch_predict import main as batch_predict
 from tasks.generate import generate_dataset
 from tasks.seq2seq.rules import check_experiment
-from tasks.storage.registry import find_bundle
+from tasks.storage.promotions import promote, read_promotions
+from tasks.storage.registry import find_bundle, import_bundle
 from tasks.storage.store import Store
 from tests.batch_models import batch_models
 from tests.batch_runs import contents, predict, write_report
+from tests.conftest import ROOT
 from tests.operations import FILES, GUIDE, LABELLED, Machine, commands, end, until
 
-IN_TESTS = {"postgres", "sqlite", "backup", "restore", "import", "prune", "failed", "age"}
+IN_TESTS = {"postgres", "sqlite", "backup", "restore", "import", "prune", "failed", "age", "rollback"}
 ANOTHER = check_experiment({"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}})
 
 
@@ -53,6 +55,13 @@ def test_each_command_of_the_guide_is_run_by_a_test_or_says_why_not():
     assert len(LABELLED) == GUIDE.count("```sh\n")
     assert {name for kind, name, _ in LABELLED if kind == "run"} == IN_TESTS
     assert all(len(name.split()) >= 2 for kind, name, _ in LABELLED if kind == "by hand")
+
+
+@pytest.mark.skipif(not (ROOT / "prefect.yaml").exists(), reason="no prefect.yaml here")
+def test_the_worker_takes_from_the_work_pool_that_prefect_yaml_names():
+    pools = set(re.findall(r"work_pool:\n +name: (\S+)", (ROOT / "prefect.yaml").read_text()))
+    assert pools == {re.search(r"--pool (\S+)", FILES["nightly-seq2seq-worker.service"])[1]}
+    assert all(f"work-pool {verb} {pool}" in GUIDE for pool in pools for verb in ("create", "inspect"))
 
 
 @pytest.mark.parametrize("unit", FILES)
@@ -118,6 +127,17 @@ def test_a_model_predicts_the_same_when_what_the_guide_removes_is_gone(machine, 
     assert new.is_dir()
     predict(store.root, inbox, output=tmp_path / "after", model="integers")
     assert contents(tmp_path / "after") == contents(tmp_path / "before")
+
+
+def test_the_guides_way_back_leads_to_the_model_before(machine, store, tmp_path_factory):
+    before = read_promotions(store, "integers").promoted
+    batch_models(tmp_path_factory).need("tiny")
+    other = find_bundle(Store(batch_models(tmp_path_factory).store), "tiny").bundle
+    import_bundle(store, other.path)
+    promote(store, "integers", other.digest, "it was new")
+    said = machine.run(*commands("rollback"))
+    assert read_promotions(store, "integers").promoted == before
+    assert "wrong stress since Monday" in said
 
 
 def test_each_folder_of_a_store_is_in_the_guides_table_of_what_may_go(store):
@@ -206,7 +226,7 @@ def test_the_guide_from_passwords_to_restore_holds_on_postgresql(database):
     assert count_runs(machine) == n_runs >= 2
     with served(machine, log):
         said = machine.run(watch)
-        assert "nightly" in said
+        assert "nightly-seq2seq" in said
 
 
 @contextlib.contextmanager
@@ -249,7 +269,7 @@ def run_on_schedule(machine):
         "from flows.generate_datasets import generate_datasets\n"
         "at = 'flows/generate_datasets.py:generate_datasets'\n"
         "flow = generate_datasets.from_source(source='/opt/nightly-seq2seq', entrypoint=at)\n"
-        "flow.deploy(name='test', work_pool_name='nightly', interval=10, parameters={\n"
+        "flow.deploy(name='test', work_pool_name='nightly-seq2seq', interval=10, parameters={\n"
         "    'store': '/var/lib/nightly-seq2seq/store', 'experiment': {'data': {'n_samples': 500}}})\n"
         "END\n)"
     )

@@ -76,6 +76,8 @@ def runs(store, server):
         for path in sorted(store.glob("bundle/*/bundle.json"))
     ]
     chosen = [check_experiment(one) for one in experiments if one["name"] in MODELS]
+    (tiny,) = (one for one in chosen if one.name == "tiny")
+    chosen.append(tiny.model_copy(update={"seed": 1}))  # a second model under a name: it is compared on the holdout
     return [train_and_eval(one, store) for one in chosen], [generate_datasets(one, store) for one in chosen]
 
 
@@ -141,7 +143,7 @@ def test_every_folder_of_a_store_is_in_the_docs(store, runs):
 
 def test_the_fields_of_a_manifest_and_its_facts_are_in_the_docs(store, runs):
     check(documented(STORE, "Fields of `manifest.json`"), read_all(store, "*/[0-9a-f]*/manifest.json"))
-    for kind in ("dataset", "training", "bundle", "evaluation", "report"):
+    for kind in ("dataset", "checks", "training", "bundle", "evaluation", "holdout", "holdout_scores", "report"):
         table = documented(STORE, "Facts", kind)
         facts = [manifest["facts"] for manifest in read_all(store, f"{kind}/*/manifest.json")]
         if kind == "bundle":  # of which the page says: as of its dataset
@@ -149,14 +151,14 @@ def test_the_fields_of_a_manifest_and_its_facts_are_in_the_docs(store, runs):
         check(table, facts)
 
 
-def test_the_fields_of_a_datasets_account_are_in_the_docs(store):
+def test_the_fields_of_a_datasets_account_are_in_the_docs(store, runs):
     accounts = read_all(store, "dataset/*/account.json")
     for account in accounts:  # of a series these are numbers
         account.update({name: {} for name in ("read", "rejected")})
     check(documented(STORE, "Fields of a dataset's `account.json`"), accounts)
 
 
-def test_the_fields_of_the_other_files_are_in_the_docs(store):
+def test_the_fields_of_the_other_files_are_in_the_docs(store, runs):
     title = "Fields of the other JSON files"
     check(documented(STORE, title, "history.json"), read_all(store, "training/*/history.json"))
     codecs = read_all(store, "*/*/codecs.json")
