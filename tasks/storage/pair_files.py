@@ -258,9 +258,11 @@ def _check_splits(data: FilesData, counts: _Counts) -> None:
     for i, name in enumerate(SPLITS):
         wanted = name != "validation" or data.validation or data.validation_fraction
         if wanted and not counts.rows[i]:
+            beside = f" ({counts.held_back} more are in the holdout of this name)" if counts.held_back else ""
             raise DataError(
-                f"{data.train}: the {name} split is empty, {int(counts.rows.sum())} usable row(s) are too few to split "
-                f"by source; give more rows, another fraction, or files of their own with data.validation and data.test"
+                f"{data.train}: the {name} split is empty, {int(counts.rows.sum())} usable row(s){beside} are too few "
+                f"to split by source; give more rows, another fraction, or files of their own with data.validation and "
+                f"data.test"
             )
 
 
