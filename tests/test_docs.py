@@ -13,6 +13,7 @@ from flows._settings import ROOT, read_settings, read_toml
 from tasks.generate import check_inputs
 from tasks.planning import OWN_COLUMNS
 from tasks.seq2seq.forecasting import VectorScores
+from tasks.seq2seq.nightly_settings import check_nightly_settings
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.scoring import TokenScores
 from tasks.storage.columns import REASONS
@@ -47,7 +48,13 @@ def find_command(monkeypatch, capsys):
 
 
 FLOWS = [path.stem for path in sorted(ROOT.glob("flows/[!_]*.py")) if "\ndef main(" in path.read_text()]
-COMMAND_LINES = [line.rstrip(" )") for block in blocks("sh") for line in block.splitlines() if " -m flows." in line]
+COMMAND_LINES = [
+    (page, line.rstrip(" )"))
+    for page in PAGES
+    for block in blocks("sh", page)
+    for line in block.splitlines()
+    if " -m flows." in line
+]
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -62,10 +69,13 @@ def test_every_command_has_an_example_and_its_options_are_in_the_docs(flow, find
         assert any(f"--{name}" in page or f"`{name.replace('-', '_')}`" in page for page in PAGES.values()), name
 
 
-@pytest.mark.parametrize("line", COMMAND_LINES)
-def test_each_command_of_the_docs_is_accepted(line, find_command, monkeypatch, tmp_path):
-    monkeypatch.chdir(ROOT if "experiment.toml" not in line else tmp_path)
-    (tmp_path / "experiment.toml").write_text("".join(blocks("toml", "docs/start.md")))
+@pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
+def test_each_command_of_the_docs_is_accepted(page, line, find_command, monkeypatch, tmp_path):
+    config = re.search(r"--config (\S+)", line)
+    is_there = config is None or (ROOT / config[1]).exists()
+    monkeypatch.chdir(ROOT if is_there else tmp_path)
+    if not is_there:  # the page's own first file
+        (tmp_path / config[1]).write_text(blocks("toml", page)[0])
     flow, *flags = shlex.split(line.split(" -m flows.")[1])
     command = find_command(flow)
     if isinstance(command, str):
@@ -110,7 +120,9 @@ def test_the_lock_names_what_the_project_names():
 def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
     path = tmp_path / "experiment.toml"
     path.write_text(block)
-    assert check_experiment(read_toml(path)).data.kind == "files"
+    content = read_toml(path)
+    experiment = check_nightly_settings(content).experiment if "predict" in content else check_experiment(content)
+    assert experiment.data.kind == "files"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)

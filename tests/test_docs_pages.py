@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 import shutil
+from typing import get_args
 from urllib.parse import unquote
 
 import prefect.settings
@@ -16,6 +17,7 @@ from tasks.batch_report import SAID
 from tasks.seq2seq import errors
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.drift import MODERATE, SHIFTED
+from tasks.seq2seq.settings import CheckRule
 from tests.batch_models import batch_models
 from tests.conftest import ROOT
 
@@ -70,6 +72,11 @@ def test_each_message_of_the_guide_is_one_that_the_program_says():
         for piece in re.split(r"\.\.\.|KIND|REASON", message):
             for words in piece.strip(" :;,").split(": "):
                 assert words in said, message
+
+
+def test_each_rule_of_the_data_checks_is_in_the_guide():
+    table = OPERATIONS.split("| rule of the data checks |")[1]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(CheckRule))
 
 
 def test_what_a_batch_says_of_files_is_in_the_guide():
