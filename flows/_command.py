@@ -17,6 +17,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.logging.loggers import get_logger
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOGGING_LEVEL,
@@ -161,7 +162,7 @@ def log_level(options: Options) -> Iterator[None]:
 def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
     """A server for a command that is called from Python, unless one is configured and answers."""
     if url := PREFECT_API_URL.value():
-        _server.check_configured(url)
+        _server.check_configured(url, PREFECT_API_AUTH_STRING.value())
         return None
     server = _server.launch()
     stack.callback(server.end)

@@ -6,6 +6,7 @@ import everything else while the server does the same.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import socket
@@ -15,6 +16,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from tasks.seq2seq.errors import ServerError
@@ -128,8 +130,12 @@ def configured_url() -> str | None:
     return url
 
 
-def check_configured(url: str) -> None:
-    """Refuses to begin work for a server that does not answer.
+def check_configured(url: str, auth_string: str | None = None) -> None:
+    """Refuses to begin work for a server that does not answer, or does not let us in.
+
+    Args:
+        url: PREFECT_API_URL.
+        auth_string: PREFECT_API_AUTH_STRING, `user:password`.
 
     Raises:
         ServerError: within `CHECK_SECONDS`.
@@ -139,6 +145,24 @@ def check_configured(url: str) -> None:
             f"no Prefect server answers at {url} (PREFECT_API_URL); start it, or unset PREFECT_API_URL to run "
             f"with a local one"
         )
+    if _wants_password(f"{url}/admin/version", auth_string):  # which the check of its health does not ask for
+        given = "is another one than the server's" if auth_string else "is not set"
+        raise ServerError(
+            f"the Prefect server at {url} wants a password, and PREFECT_API_AUTH_STRING {given}; set it to the "
+            f"user:password of the server's PREFECT_SERVER_API_AUTH_STRING"
+        )
+
+
+def _wants_password(url: str, auth_string: str | None) -> bool:
+    headers = {"Authorization": f"Basic {base64.b64encode(auth_string.encode()).decode()}"} if auth_string else {}
+    try:
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the user's own URL
+        with urllib.request.urlopen(request, timeout=CHECK_SECONDS):  # noqa: S310 - as above
+            return False
+    except urllib.error.HTTPError as error:
+        return error.code == HTTPStatus.UNAUTHORIZED
+    except (OSError, ValueError):
+        return False  # Prefect's own client says what is wrong
 
 
 def _answers(url: str, seconds: float) -> bool:

@@ -1,5 +1,7 @@
 """The documentation says what is so: its examples run, its tables are complete, its commands are the ones that CI runs."""
 
+import contextlib
+import importlib
 import re
 import shlex
 import tomllib
@@ -7,13 +9,11 @@ import tomllib
 import pytest
 
 from flows._reference import SECTIONS, settings_reference
-from flows._settings import BATCH, EXPERIMENT, ROOT, Options, read_settings, read_toml
-from flows.batch_predict import BatchPredictOptions
-from flows.generate_datasets import GenerateDatasetsOptions
-from flows.train_and_eval import TrainAndEvalOptions
+from flows._settings import ROOT, read_settings, read_toml
 from tasks.generate import check_inputs
 from tasks.planning import OWN_COLUMNS
 from tasks.seq2seq.forecasting import VectorScores
+from tasks.seq2seq.nightly_settings import check_nightly_settings
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.scoring import TokenScores
 from tasks.storage.columns import REASONS
@@ -33,22 +33,55 @@ def test_the_reference_of_settings_is_what_the_models_say():
     assert (ROOT / "docs" / "settings.md").read_text() == settings_reference()
 
 
-def test_every_flow_option_is_in_the_docs():
-    docs = README + "".join(path.read_text() for path in ROOT.glob("d*/**/*.md"))
-    for options in (TrainAndEvalOptions, GenerateDatasetsOptions, BatchPredictOptions):
-        for name in options.model_fields:
-            assert f"--{name.replace('_', '-')}" in docs or f"`{name}`" in docs, name
+@pytest.fixture
+def find_command(monkeypatch, capsys):
+    """What a module of flows/ runs: its `Command`, or the text of its help where it reads its flags itself."""
+
+    def find(flow):
+        module, found = importlib.import_module(f"flows.{flow}"), []
+        monkeypatch.setattr(module, "run_command", lambda command, _argv: found.append(command) or 0, raising=False)
+        with contextlib.suppress(SystemExit):
+            module.main(["--help"])
+        return found[0] if found else capsys.readouterr().out
+
+    return find
 
 
-@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if " -m flows" in line])
-def test_each_command_of_the_docs_is_accepted(line, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
+FLOWS = [path.stem for path in sorted(ROOT.glob("flows/[!_]*.py")) if "\ndef main(" in path.read_text()]
+COMMAND_LINES = [
+    (page, line.rstrip(" )"))
+    for page in PAGES
+    for block in blocks("sh", page)
+    for line in block.splitlines()
+    if " -m flows." in line
+]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_command_has_an_example_and_its_options_are_in_the_docs(flow, find_command):
+    assert any(f" -m flows.{flow}" in page for page in PAGES.values())
+    command = find_command(flow)
+    if isinstance(command, str):
+        names = set(re.findall(r"--([a-z][\w-]*)", command)) - {"help"}
+    else:
+        names = {name.replace("_", "-") for name in command.options.model_fields}
+    for name in names:
+        assert any(f"--{name}" in page or f"`{name.replace('-', '_')}`" in page for page in PAGES.values()), name
+
+
+@pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
+def test_each_command_of_the_docs_is_accepted(page, line, find_command, monkeypatch, tmp_path):
+    config = re.search(r"--config (\S+)", line)
+    is_there = config is None or (ROOT / config[1]).exists()
+    monkeypatch.chdir(ROOT if is_there else tmp_path)
+    if not is_there:  # the page's own first file
+        (tmp_path / config[1]).write_text(blocks("toml", page)[0])
     flow, *flags = shlex.split(line.split(" -m flows.")[1])
-    tree, options = {
-        "train_and_eval": (EXPERIMENT, Options),
-        "batch_predict": (BATCH, BatchPredictOptions),
-    }[flow]
-    settings, _ = read_settings(tree, options, flags, flow, "")
+    command = find_command(flow)
+    if isinstance(command, str):
+        assert all(flag in command for flag in flags if flag.startswith("--")), command
+        return
+    settings, _ = read_settings(command.tree, command.options, flags, flow, "")
     assert settings
 
 
@@ -87,7 +120,9 @@ def test_the_lock_names_what_the_project_names():
 def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
     path = tmp_path / "experiment.toml"
     path.write_text(block)
-    assert check_experiment(read_toml(path)).data.kind == "files"
+    content = read_toml(path)
+    experiment = check_nightly_settings(content).experiment if "predict" in content else check_experiment(content)
+    assert experiment.data.kind == "files"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
@@ -105,6 +140,11 @@ def test_each_reason_of_a_reject_is_in_the_docs():
     for reason in REASONS[1:]:
         side = "target" if reason == "length" else "source"
         assert f"`{side}_{reason}`" in page
+    code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/*.py"))
+    of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))
+    of_formats |= set(re.findall(r'return "(\w+)"', (ROOT / "tasks" / "storage" / "json_lines.py").read_text()))
+    assert len(of_formats) > 3
+    assert all(f"`{reason}`" in page for reason in of_formats), of_formats
 
 
 def test_each_column_that_predictions_write_is_in_the_docs():
@@ -122,7 +162,7 @@ def test_each_score_is_in_the_docs(scores):
 
 def test_every_setting_that_the_pages_name_exists():
     known = {f"{prefix}{name}" for prefix, _, model in SECTIONS.values() for name in model.model_fields}
-    for page in PAGES.values():
+    for page in (text for name, text in PAGES.items() if name != "docs/fields.md"):  # of which another test knows
         for name in re.findall(r"`((?:data|model|training|decoding|evaluation)\.\w+)", page):
             if not name.endswith((".toml", ".md", ".json")):
                 assert name in known, name

@@ -1,0 +1,170 @@
+"""The tables of fields are complete and hold nothing that is not there: they are compared with files of real runs."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from flows.batch_predict import batch_predict
+from flows.generate_datasets import generate_datasets
+from flows.generate_datasets import main as generate_datasets_command
+from flows.train_and_eval import train_and_eval
+from tasks.seq2seq.batch_settings import check_batch_settings
+from tasks.seq2seq.forecasting import VectorScores
+from tasks.seq2seq.rules import check_experiment
+from tasks.seq2seq.scoring import TokenScores
+from tests.batch_models import batch_models, integer_pairs
+from tests.conftest import ROOT
+
+FIELDS = (ROOT / "docs" / "fields.md").read_text()
+STORE = (ROOT / "data" / "README.md").read_text()
+EXPLAINED = {*TokenScores._fields, *VectorScores._fields}  # in docs/own-data.md, as tests/test_docs.py sees to
+SCORES = {*EXPLAINED, "rows_with_unknown", "rows_outside_range"}
+MODELS = ("tiny", "integers", "wave")
+
+
+def documented(page, title, part=None):
+    """The fields in the table under a title; of a table in parts, those of one part."""
+    section = re.split(rf"^## {re.escape(title)}\n", page, flags=re.MULTILINE)[1].split("\n## ")[0]
+    if part:
+        section = re.split(rf"^\| \*\*`?{re.escape(part)}`?\*\*", section, flags=re.MULTILINE)[1].split("| **")[0]
+    return {
+        name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    }
+
+
+def fields_of(content, open_fields):
+    """The fields of a JSON value by their paths; what is documented as open is not entered."""
+    found = set()
+    for name, value in content.items():
+        inner = {one.split(".", 1)[1] for one in open_fields if one.startswith((f"{name}.", f"{name}[]."))}
+        if f"{name}{{}}" in open_fields or f"{name}[]" in open_fields:
+            found.add(f"{name}{{}}" if f"{name}{{}}" in open_fields else f"{name}[]")
+        elif isinstance(value, dict):
+            found |= {f"{name}.{one}" for one in fields_of(value, inner)}
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            found |= {f"{name}[].{one}" for entry in value for one in fields_of(entry, inner)}
+        else:
+            found.add(name)
+    return found
+
+
+def check(table, contents, without=()):
+    """The fields of some JSON values are those of the table: none is missing in either."""
+    open_fields = {name for name in table if name.endswith(("{}", "[]"))}
+    found = set().union(*(fields_of(content, open_fields) for content in contents)) - set(without)
+    assert found - table == set(), "not documented"
+    assert table - found == set(), "documented and not there"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store in which every step of three experiments is made: synthetic, pairs from a file, a series."""
+    models = batch_models(tmp_path_factory)
+    models.need(*MODELS)
+    store = tmp_path_factory.mktemp("documented") / "store"
+    shutil.copytree(models.store, store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def runs(store, server):
+    """The summary of the main job for each experiment, as the flow gives it."""
+    experiments = [
+        json.loads((path.parent / "bundle.json").read_text())["experiment"]
+        for path in sorted(store.glob("bundle/*/bundle.json"))
+    ]
+    chosen = [check_experiment(one) for one in experiments if one["name"] in MODELS]
+    (tiny,) = (one for one in chosen if one.name == "tiny")
+    chosen.append(tiny.model_copy(update={"seed": 1}))  # a second model under a name: it is compared on the holdout
+    return [train_and_eval(one, store) for one in chosen], [generate_datasets(one, store) for one in chosen]
+
+
+@pytest.fixture(scope="module")
+def batches(store, tmp_path_factory, server):
+    """Output folders of batch predictions, one scored, one of a series; and the flows' summaries."""
+    folder = tmp_path_factory.mktemp("batches")
+    (folder / "pairs").mkdir()
+    sources, targets = integer_pairs(400)
+    lines = [json.dumps({"source": s, "target": t}) for s, t in zip(sources, targets, strict=True)]
+    (folder / "pairs" / "a.jsonl").write_text("\n".join([*lines, '{"source": "x"}', ""]))
+    shutil.copytree(folder / "pairs", folder / "plain")
+    series = next(store.parent.parent.glob("batch-models*/wave.csv"))
+    outputs = []
+    for model, where in (("integers", folder / "pairs"), ("wave", series)):
+        settings = {"inputs": [str(where)], "output": str(folder / model), "model": model, "settle": 0, "workers": 1}
+        outputs.append((folder / model, batch_predict(check_batch_settings(settings), store)))
+    return outputs
+
+
+def read_all(store, pattern):
+    """The JSON files of a store that match."""
+    return [json.loads(path.read_text()) for path in sorted(store.glob(pattern))]
+
+
+def test_the_fields_of_every_summary_are_in_the_docs(run):
+    _, summary, _ = run(generate_datasets_command, "--data.n_samples", "100")
+    check(documented(FIELDS, "Every summary"), [summary], {"dataset", *fields_of(summary, ()) - set(summary)})
+
+
+def test_the_fields_of_the_summaries_of_training_are_in_the_docs(runs):
+    trained, generated = runs
+    dataset = documented(FIELDS, "The summary of generate_datasets")
+    check(dataset, generated)
+    check(dataset | documented(FIELDS, "The summary of train_and_eval"), trained, SCORES)
+
+
+def test_the_fields_of_run_json_and_its_summary_are_in_the_docs(batches):
+    table = documented(FIELDS, "`_run.json`")
+    written = [json.loads((folder / "_run.json").read_text()) for folder, _ in batches]
+    check(table - {"files[].resumed_chunks"}, written)
+    check(
+        table - {"files[].resumed_chunks"} | documented(FIELDS, "The summary of batch_predict"), [s for _, s in batches]
+    )
+
+
+def test_the_fields_of_an_account_are_in_the_docs(batches):
+    accounts = [json.loads(path.read_text()) for folder, _ in batches for path in folder.rglob("*.account.json")]
+    check(documented(FIELDS, "`NAME.account.json`"), accounts)
+
+
+def test_every_file_of_an_artifact_is_in_the_docs(store, runs):
+    table = documented(STORE, "Files of the artifacts")
+    found = {path.relative_to(path.parents[0]).as_posix() for path in store.glob("*/[0-9a-f]*/*.*")}
+    folders = {f"{path.name}/" for path in store.glob("*/[0-9a-f]*/*/")}
+    assert found | folders == table
+
+
+def test_every_folder_of_a_store_is_in_the_docs(store, runs):
+    table = {name.split("/")[0] for name in documented(STORE, "What lies in the store")}
+    assert {path.name for path in store.iterdir()} == table
+
+
+def test_the_fields_of_a_manifest_and_its_facts_are_in_the_docs(store, runs):
+    check(documented(STORE, "Fields of `manifest.json`"), read_all(store, "*/[0-9a-f]*/manifest.json"))
+    for kind in ("dataset", "checks", "training", "bundle", "evaluation", "holdout", "holdout_scores", "report"):
+        table = documented(STORE, "Facts", kind)
+        facts = [manifest["facts"] for manifest in read_all(store, f"{kind}/*/manifest.json")]
+        if kind == "bundle":  # of which the page says: as of its dataset
+            facts = [{**fact, "source": 0, "target": 0} for fact in facts]
+        check(table, facts)
+
+
+def test_the_fields_of_a_datasets_account_are_in_the_docs(store, runs):
+    accounts = read_all(store, "dataset/*/account.json")
+    for account in accounts:  # of a series these are numbers
+        account.update({name: {} for name in ("read", "rejected")})
+    check(documented(STORE, "Fields of a dataset's `account.json`"), accounts)
+
+
+def test_the_fields_of_the_other_files_are_in_the_docs(store, runs):
+    title = "Fields of the other JSON files"
+    check(documented(STORE, title, "history.json"), read_all(store, "training/*/history.json"))
+    codecs = read_all(store, "*/*/codecs.json")
+    check(documented(STORE, title, "codecs.json"), [codec[side] for codec in codecs for side in ("source", "target")])
+    profiles = read_all(store, "*/*/profile.json")
+    sides = [profile.pop(side) for profile in profiles for side in ("source", "target")]
+    check(documented(STORE, title, "profile.json"), [*profiles, *sides])
+    check(documented(STORE, title, "evaluation.json"), read_all(store, "evaluation/*/evaluation.json"))
+    check(documented(STORE, title, "promotions/NAME.json"), read_all(store, "promotions/*.json"))
