@@ -32,6 +32,11 @@ class Options(Section):
     store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     refresh: bool = Field(False, description="make everything again, whatever is cached")
+    notify: str | None = Field(
+        None,
+        description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, or rows "
+        "shifted (none)",
+    )
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
@@ -127,6 +132,11 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     return result
+
+
+def from_checkout(settings: Section) -> dict[str, Any]:
+    """What Prefect gave a flow, relative paths read from the checkout: a scheduled run has no folder of its own."""
+    return absolute_paths(settings.model_dump(mode="json", exclude_unset=True), ROOT)
 
 
 def _path_fields(model: type[BaseModel]) -> set[str]:

@@ -14,7 +14,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._settings import EXPERIMENT, ROOT, Options
+from flows._notify import tell_of_failure
+from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._summary import (
     describe_dataset,
     describe_evaluation,
@@ -44,14 +45,28 @@ class TrainAndEvalOptions(Options):
     require_promotion: bool = Field(False, description="exit 1 where the run's model is not the promoted one")
 
 
-@flow(name="train-and-eval", flow_run_name="train and eval {experiment.promotion_name}", persist_result=False)
+@flow(
+    name="train-and-eval",
+    flow_run_name="train and eval {experiment.promotion_name}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def train_and_eval(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    notify: str | None = None,  # noqa: ARG001 - the hooks read it
 ) -> Summary:
-    """Makes what is not made yet, in the order of the steps, and gives the summary of the result."""
-    experiment = check_experiment(experiment.model_dump())
+    """Makes what is not made yet, in the order of the steps, and gives the summary of the result.
+
+    Args:
+        experiment: data, model, training, proof and seed; what is not set has its default
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        notify: notification block that hears of a failed run, such as slack-webhook/team
+    """
+    experiment, store = check_experiment(from_checkout(experiment)), ROOT / store
     dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
     training = run_step(train_model, experiment, dataset, store, refresh=refresh)
     bundle = run_step(export_model, experiment, dataset, training, store, refresh=refresh)
@@ -104,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
             options=TrainAndEvalOptions,
             check=lambda experiment, _options: check_inputs(experiment),
             needs_tensorflow=needs_tensorflow,
-            run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
+            run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh, options.notify),
             show=show,
             verdict=lambda summary, _experiment, options: (
                 EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS

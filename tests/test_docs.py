@@ -6,10 +6,12 @@ import tomllib
 
 import pytest
 
+from flows._deployments import read_deployments
 from flows._reference import SECTIONS, settings_reference
 from flows._settings import BATCH, EXPERIMENT, ROOT, Options, read_settings, read_toml
 from flows.batch_predict import BatchPredictOptions
 from flows.generate_datasets import GenerateDatasetsOptions
+from flows.serve import read_arguments
 from flows.train_and_eval import TrainAndEvalOptions
 from tasks.generate import check_inputs
 from tasks.planning import OWN_COLUMNS
@@ -44,6 +46,9 @@ def test_every_flow_option_is_in_the_docs():
 def test_each_command_of_the_docs_is_accepted(line, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     flow, *flags = shlex.split(line.split(" -m flows.")[1])
+    if flow == "serve":
+        assert read_deployments(read_arguments(flags).deployments)
+        return
     tree, options = {
         "train_and_eval": (EXPERIMENT, Options),
         "batch_predict": (BATCH, BatchPredictOptions),
