@@ -26,6 +26,7 @@ from prefect.settings import (
 
 from flows import _server
 from flows._memory import Peak, watch_memory
+from flows._notify import check_block
 from flows._settings import Options, SomeOptions, SomeSettings, Tree, read_settings
 from flows._start import native_messages_aside
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
@@ -125,8 +126,13 @@ def _run(
             if command.needs_tensorflow(settings, options):
                 _load_tensorflow_meanwhile()
             local.wait_until_up()
-            stack.callback(_drain)
+            stack.callback(drain)
             stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        try:
+            check_block(options.notify)
+        except Seq2SeqError as error:
+            _say(f"refused: {error}")
+            return EXIT_REFUSED
         with _short_errors():
             return {**command.run(settings, options), **_memory(peak)}
     except Seq2SeqError as error:
@@ -179,7 +185,7 @@ def _load_tensorflow_meanwhile() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def _drain() -> None:
+def drain() -> None:
     """Sends what Prefect still holds back: a server that ends before makes it print errors."""
     APILogWorker.drain_all(timeout=DRAIN_SECONDS)
     EventsWorker.drain_all(timeout=DRAIN_SECONDS)

@@ -35,6 +35,11 @@ class Options(Section):
     dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
     quiet: bool = Field(False, description="print nothing but warnings and errors")
     verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
+    notify: str | None = Field(
+        None,
+        description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, rows "
+        "shifted, or a night's model is refused (none)",
+    )
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
@@ -139,6 +144,11 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
     if isinstance(result.get("training"), Mapping):
         result["training"] = resolve(result["training"], _path_fields(TrainingSettings))
     return result
+
+
+def from_checkout(settings: Section) -> dict[str, Any]:
+    """What Prefect gave a flow, relative paths read from the checkout: a scheduled run has no folder of its own."""
+    return absolute_paths(settings.model_dump(mode="json", exclude_unset=True), ROOT)
 
 
 def _path_fields(model: type[BaseModel]) -> set[str]:

@@ -19,8 +19,10 @@ from flows._batch_summary import show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
 from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
-from flows._settings import NIGHTLY, ROOT, Options
+from flows._notify import tell, tell_of_failure
+from flows._settings import NIGHTLY, ROOT, Options, from_checkout
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from tasks.batch_report import describe_shifts
 from tasks.caching import run_step
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
@@ -39,18 +41,32 @@ class NightlyOptions(Options):
     require_promotion: bool = Field(False, description="exit 1 where the night's model is not the promoted one")
 
 
-@flow(name="nightly", flow_run_name="night of {settings.promotion_name}", persist_result=False)
+@flow(
+    name="nightly",
+    flow_run_name="night of {settings.promotion_name}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def nightly(
     settings: NightlySettings,
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    notify: str | None = None,
 ) -> Summary:
     """Makes and judges a model where data or settings are new, then predicts every new file with the promoted one.
 
     A model that cannot be made does not keep the files waiting: the promoted one predicts them, and the run fails
     at its end.
+
+    Args:
+        settings: an experiment, and the files that its model predicts
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        notify: notification block that hears of a failed run, a refused model and rows that shifted, such as
+            slack-webhook/team
     """
-    settings = check_nightly_settings(settings.model_dump(exclude_unset=True))
+    settings, store = check_nightly_settings(from_checkout(settings)), ROOT / store
     failure: Exception | None = None
     model: Summary = {}
     try:
@@ -67,9 +83,18 @@ def nightly(
         )
     predictions = predict_batch(settings.batch, store, refresh=refresh)
     run_step(publish_night, settings.promotion_name, model, predictions)
+    _tell(notify, settings.promotion_name, model, predictions)
     if failure:
         raise failure
     return {**model, "predictions": predictions}
+
+
+def _tell(notify: str | None, name: str, model: Summary, predictions: Summary) -> None:
+    """Sends what a person should know of a night that came to its end; of a failure the flow's hook tells."""
+    if model.get("promotion_decided_now") and not model["promoted"]:
+        tell(notify, f"the new model of {name} was refused: {model['promotion_reason']}", report=model["report"])
+    if predictions["shifted"]:
+        tell(notify, describe_shifts(predictions), report=predictions["report"])
 
 
 def _serves(settings: NightlySettings, store: Path) -> bool:
@@ -139,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
             options=NightlyOptions,
             check=check,
             needs_tensorflow=may_need_tensorflow,
-            run=lambda settings, options: nightly(settings, options.store, options.refresh),
+            run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
             show=show,
             plan=show_what_would_be_done,
             verdict=verdict,
