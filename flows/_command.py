@@ -15,18 +15,21 @@ from typing import Any, Generic
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
+from prefect.logging.loggers import get_logger
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_LOGGING_LEVEL,
     temporary_settings,
 )
 
 from flows import _server
 from flows._memory import Peak, watch_memory
-from flows._settings import SomeOptions, SomeSettings, Tree, read_settings
+from flows._notify import check_block
+from flows._settings import Options, SomeOptions, SomeSettings, Tree, read_settings
 from flows._start import native_messages_aside
-from tasks.seq2seq.errors import Seq2SeqError
+from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.storage.atomic import check_writable, write_atomically
 from tasks.storage.store import Store
 
@@ -42,7 +45,7 @@ class Command(Generic[SomeSettings, SomeOptions]):
 
     Args:
         name: of the module in flows/.
-        description: the first lines of `--help`.
+        description: the first lines of `--help`; what follows `Example: ` is shown on a line of its own.
         tree: its settings.
         options: what it takes beside them.
         check: refuses input that cannot be worked on, before any work starts.
@@ -50,7 +53,7 @@ class Command(Generic[SomeSettings, SomeOptions]):
         run: runs the flow and gives its summary.
         show: prints the summary.
         verdict: the exit code of a run that did not fail.
-        plan: says what a run would do, where that is all that was asked for, and gives the exit code.
+        plan: says what a run would do, where that is all that was asked for (`--dry-run`), and gives the exit code.
     """
 
     name: str
@@ -80,9 +83,13 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
                 f"python -m flows.{command.name}",
                 command.description,
             )
+            stack.enter_context(log_level(options))
+            get_logger("command").debug("%s: %s %s", command.name, repr(settings), repr(options))
             command.check(settings, options)
             if (planned := command.plan(settings, options)) is not None:
                 return planned
+            if options.dry_run:
+                raise SettingsError(f"--dry-run: {command.name} cannot say what it would do; leave the flag out")
             Store(options.store).prepare()
             check_writable(options.summary, "--summary")
             local = begun or _local_server(stack)
@@ -95,11 +102,13 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
         if isinstance(ended, int):
             return ended
         summary = {**ended, "total_seconds": round(time.perf_counter() - began, 3)}
-        command.show(summary)
+        verdict = command.verdict(summary, settings, options)
         if options.summary:
             _write_summary(options.summary, summary)
-        _say(_where_to_browse(local is not None))
-        return command.verdict(summary, settings, options)
+        if not options.quiet or verdict != EXIT_SUCCESS:  # what it shows says why
+            command.show(summary)
+            _say(_where_to_browse(local is not None))
+        return verdict
 
 
 def _run(
@@ -117,8 +126,13 @@ def _run(
             if command.needs_tensorflow(settings, options):
                 _load_tensorflow_meanwhile()
             local.wait_until_up()
-            stack.callback(_drain)
+            stack.callback(drain)
             stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        try:
+            check_block(options.notify)
+        except Seq2SeqError as error:
+            _say(f"refused: {error}")
+            return EXIT_REFUSED
         with _short_errors():
             return {**command.run(settings, options), **_memory(peak)}
     except Seq2SeqError as error:
@@ -129,6 +143,26 @@ def _run(
     except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
         _say(f"failed: {type(error).__name__}: {error}")
     return EXIT_FAILED
+
+
+@contextlib.contextmanager
+def log_level(options: Options) -> Iterator[None]:
+    """Logs less or more where that is asked for; progress is shown where information is logged."""
+    level = {options.quiet: "WARNING", options.verbose: "DEBUG"}.get(True)
+    if level is None:
+        yield
+        return
+    # Those that Prefect's logging.yml gives a level of their own.
+    loggers = [logging.getLogger(name) for name in ("prefect", "prefect.client", "prefect.infrastructure")]
+    before = [logger.level for logger in loggers]
+    with temporary_settings({PREFECT_LOGGING_LEVEL: level}):  # processes that Prefect starts read it
+        for logger in loggers:
+            logger.setLevel(level)
+        try:
+            yield
+        finally:
+            for logger, former in zip(loggers, before, strict=True):
+                logger.setLevel(former)
 
 
 def _local_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
@@ -151,7 +185,7 @@ def _load_tensorflow_meanwhile() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-def _drain() -> None:
+def drain() -> None:
     """Sends what Prefect still holds back: a server that ends before makes it print errors."""
     APILogWorker.drain_all(timeout=DRAIN_SECONDS)
     EventsWorker.drain_all(timeout=DRAIN_SECONDS)

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from flows._settings import ROOT, Options
+from flows._help import shown_default
+from flows._settings import Options
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.nightly_settings import NightlySettings
 from tasks.seq2seq.settings import (
@@ -26,7 +27,7 @@ from tasks.seq2seq.settings import (
 HEAD = """# Settings
 
 Made by `make docs` from the models that the program reads. A key is a TOML key (`[data]` `n_in = 8`), a flag
-(`--data.n_in 8`, `-` does as well as `_`) and an environment variable (`SEQ2SEQ_DATA__N_IN=8`). Flags win over the
+(`--data.n-in 8`, `_` does as well as `-`) and an environment variable (`SEQ2SEQ_DATA__N_IN=8`). Flags win over the
 environment, which wins over the file. Paths in a file are relative to it, others to the current folder.
 """
 
@@ -76,7 +77,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default is None:
         return ""
-    return f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
+    return f"`{shown_default(field)}`"
 
 
 if __name__ == "__main__":

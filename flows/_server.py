@@ -24,6 +24,7 @@ from tasks.seq2seq.errors import ServerError
 START_SECONDS = 120.0  # a new PREFECT_HOME has its database migrated first
 CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
+_NEEDS_NONE = {"-h", "--help", "--plan", "--dry-run", "--dry_run"}
 
 
 @dataclass
@@ -73,7 +74,7 @@ def begin() -> None:
     Call it before Prefect is imported: its settings are read from the environment then.
     """
     global _begun  # noqa: PLW0603 - one command, one server
-    if configured_url() or {"-h", "--help", "--plan"} & set(sys.argv):
+    if configured_url() or _NEEDS_NONE & set(sys.argv):
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url
@@ -87,14 +88,29 @@ def take_begun() -> LocalServer | None:
     return server
 
 
-def launch() -> LocalServer:
-    """A server process that imports, and waits for `go`."""
+def launch(port: int = 0, *, full: bool = False) -> LocalServer:
+    """A server process that imports, and waits for `go`.
+
+    Args:
+        port: on loopback; 0 is any that is free.
+        full: with the pages of Prefect's UI, and with the scheduler.
+
+    Raises:
+        ServerError: the port is taken.
+    """
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last one's connections may linger
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerError(
+                f"port {port} cannot be had ({error.strerror}); name another with --port, or set PREFECT_API_URL if "
+                f"the Prefect server that you want listens there"
+            ) from error
         listener.listen(128)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "flows._server_process", str(listener.fileno())],
+            [sys.executable, "-m", "flows._server_process", str(listener.fileno()), *(["full"] if full else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=[listener.fileno()],
@@ -104,7 +120,10 @@ def launch() -> LocalServer:
                 "PREFECT_API_URL": url,
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "DO_NOT_TRACK": "1",
-                "PREFECT_SERVER_UI_ENABLED": "false",
+                "PREFECT_SERVER_UI_ENABLED": str(full).lower(),
+                "PREFECT_SERVER_UI_API_URL": url,  # else its pages ask port 4200
+                # Else places under a concurrency limit that a killed server held would be taken for ever.
+                "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
                 # One by one, task runs are recorded at some 30 a second: a run of many chunks would end before.
                 "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
                 "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # whole seconds: 0.5 never rests

@@ -1,8 +1,9 @@
-"""The local Prefect server's own process: `python -m flows._server_process SOCKET`.
+"""The local Prefect server's own process: `python -m flows._server_process SOCKET [full]`.
 
 Standard input is its lifeline. The starter writes one line when the run may begin, and the server ends
 when the pipe closes, which the kernel sees to however the starter ends, SIGKILL included. Until that
-line it only imports: a refused setting never touches the user's database.
+line it only imports: a refused setting never touches the user's database. A run needs the API alone; `full`
+adds the pages of Prefect's UI and the services, the scheduler among them.
 """
 
 from __future__ import annotations
@@ -38,9 +39,8 @@ def main() -> None:
                 await super().startup(sockets)
 
     go.wait()
-    config = uvicorn.Config(
-        create_app(ephemeral=True, final=True), log_level="error", lifespan="on", timeout_graceful_shutdown=2
-    )
+    app = create_app(ephemeral=sys.argv[2:] != ["full"], final=True)
+    config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=2)
     server = Server(config)
     threading.Thread(target=_end_with_starter, args=(gone, server), daemon=True).start()
     asyncio.run(server.serve(sockets=[socket.socket(fileno=int(sys.argv[1]))]))

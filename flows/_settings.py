@@ -17,13 +17,12 @@ from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from flows._help import INPUTS, ROOT, asks_for_help, help_text
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData
-
-ROOT = Path(__file__).parent.parent
+from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData, TrainingSettings
 
 
 class Options(Section):
@@ -33,6 +32,14 @@ class Options(Section):
     store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     refresh: bool = Field(False, description="make everything again, whatever is cached")
+    dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
+    quiet: bool = Field(False, description="print nothing but warnings and errors")
+    verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
+    notify: str | None = Field(
+        None,
+        description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, rows "
+        "shifted, or a night's model is refused (none)",
+    )
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
@@ -66,26 +73,30 @@ def read_settings(
         SettingsError: naming every fault with its key; unknown flags with the nearest known one.
         SystemExit: for `--help`, which it prints.
     """
-    arguments = _arguments(tree.model, options, description)
+    if asks_for_help(argv):
+        print(help_text(program, description, tree.model, options), end="")
+        raise SystemExit(0)
+    arguments = _arguments(tree.model, options)
     flags = _read_flags(arguments, argv, program)
     environment = EnvSettingsSource(arguments)()
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
     own = {name: given.pop(name) for name in options.model_fields if name in given}
     chosen = cast("SomeOptions", check_section(options, own))
+    if chosen.quiet and chosen.verbose:
+        raise SettingsError("--quiet and --verbose are both given, and ask for less and for more; leave one out")
     if chosen.config:
         given = _merge(read_toml(chosen.config), given)
     return tree.check(given), chosen
 
 
-def _arguments(model: type[Section], options: type[Options], description: str) -> type[BaseSettings]:
-    body: dict[str, Any] = {"__doc__": description, "model_config": _CONFIG}
-    if _INPUTS in model.model_fields:
-        body["__annotations__"] = {_INPUTS: CliPositionalArg[list[str]]}
-        body[_INPUTS] = Field([], description=model.model_fields[_INPUTS].description)
+def _arguments(model: type[Section], options: type[Options]) -> type[BaseSettings]:
+    body: dict[str, Any] = {"model_config": _CONFIG}
+    if INPUTS in model.model_fields:
+        body["__annotations__"] = {INPUTS: CliPositionalArg[list[str]]}
+        body[INPUTS] = Field([], description=model.model_fields[INPUTS].description)
     return cast("type[BaseSettings]", type("Arguments", (BaseSettings, model, options), body))
 
 
-_INPUTS = "inputs"
 _CONFIG = SettingsConfigDict(
     extra="forbid",
     env_prefix="SEQ2SEQ_",
@@ -122,15 +133,22 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         }
 
     result = resolve(raw, {"config", "store", "summary", "output"})
-    if isinstance(result.get(_INPUTS), list):
-        result[_INPUTS] = [str(base / Path(where).expanduser()) for where in result[_INPUTS]]
+    if isinstance(result.get(INPUTS), list):
+        result[INPUTS] = [str(base / Path(where).expanduser()) for where in result[INPUTS]]
     if "/" in str(result.get("model")) and isinstance(result["model"], str):  # a bundle's folder
         result = resolve(result, {"model"})
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     if isinstance(result.get("predict"), Mapping):
         result["predict"] = absolute_paths(result["predict"], base)
+    if isinstance(result.get("training"), Mapping):
+        result["training"] = resolve(result["training"], _path_fields(TrainingSettings))
     return result
+
+
+def from_checkout(settings: Section) -> dict[str, Any]:
+    """What Prefect gave a flow, relative paths read from the checkout: a scheduled run has no folder of its own."""
+    return absolute_paths(settings.model_dump(mode="json", exclude_unset=True), ROOT)
 
 
 def _path_fields(model: type[BaseModel]) -> set[str]:
@@ -142,7 +160,7 @@ def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) ->
     known = list(flags)
     switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
     words = _switched([_with_underscores(word) for word in argv], switches)
-    if _INPUTS in arguments.model_fields:
+    if INPUTS in arguments.model_fields:
         words = _words_first(words, switches)
     for word in words:
         name = word.removeprefix("--").split("=")[0]
@@ -204,7 +222,7 @@ def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every flag without its dashes, and the type of its value."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
-        if name == _INPUTS and not prefix:
+        if name == INPUTS and not prefix:
             continue  # words of the command line
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
         if nested:

@@ -16,6 +16,9 @@ def begin() -> None:
     # Python's messages get a descriptor of their own, so that native ones can be kept apart.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     _server.begin()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 import psutil
 from rich.console import Console
@@ -13,6 +13,7 @@ from tasks.promote import Promotion
 from tasks.storage.manifest import Handle
 
 Summary = dict[str, Any]
+Justify = Literal["left", "right"]
 
 
 def describe_steps(handles: Iterable[Handle]) -> list[Summary]:
@@ -134,13 +135,24 @@ def _number(value: float | None) -> str:
 
 def show_steps(summary: Summary) -> None:
     """Prints a table of the steps: time, cached or made, and where the result lies."""
-    table = Table(box=None, pad_edge=False)
-    for column, justify in (("step", "left"), ("seconds", "right"), ("", "left"), ("where", "left")):
-        table.add_column(column, justify=justify, no_wrap=True, overflow="ignore")  # type: ignore[arg-type]
-    for step in summary["steps"]:
-        table.add_row(step["name"], f"{step['seconds']:.2f}", "cached" if step["cached"] else "made", step["path"])
-    Console(width=10_000).print(table)
+    print_table(
+        {"step": "left", "seconds": "right", "": "left", "where": "left"},
+        [
+            (step["name"], f"{step['seconds']:.2f}", "cached" if step["cached"] else "made", step["path"])
+            for step in summary["steps"]
+        ],
+    )
     show_cost(summary)
+
+
+def print_table(columns: Mapping[str, Justify], rows: Iterable[tuple[str, ...]]) -> None:
+    """Prints rows below the names of their columns; a line is as long as it must be, so that paths stay whole."""
+    table = Table(box=None, pad_edge=False)
+    for name, justify in columns.items():
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=10_000, markup=False, highlight=False).print(table)
 
 
 def show_cost(summary: Summary) -> None:

@@ -16,8 +16,10 @@ from pydantic import Field
 from flows._batch import has_failed, predict_batch
 from flows._batch_summary import show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._settings import BATCH, ROOT, Options
+from flows._notify import tell, tell_of_failure
+from flows._settings import BATCH, ROOT, Options, from_checkout
 from flows._summary import show_cost
+from tasks.batch_report import describe_shifts
 from tasks.planning import check_batch, needs_model, plan
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.storage.store import Store
@@ -29,20 +31,37 @@ class BatchPredictOptions(Options):
     plan: bool = Field(False, description="say what would be done with each file, and why, and do nothing")
 
 
-@flow(name="batch-predict", flow_run_name="predict into {settings.output}", persist_result=False)
+@flow(
+    name="batch-predict",
+    flow_run_name="predict {settings.title}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def batch_predict(
     settings: BatchSettings,
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    notify: str | None = None,
 ) -> Summary:
-    """Predicts what is not predicted yet, and describes the output folder as it then is."""
-    settings = check_batch_settings(settings.model_dump(exclude_unset=True))
-    return predict_batch(settings, store, refresh=refresh)
+    """Predicts what is not predicted yet, and describes the output folder as it then is.
+
+    Args:
+        settings: inputs, output and model, and how predictions are written
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        notify: notification block that hears of a failed run, and of rows that shifted, such as slack-webhook/team
+    """
+    settings, store = check_batch_settings(from_checkout(settings)), ROOT / store
+    batch = predict_batch(settings, store, refresh=refresh)
+    if batch["shifted"]:
+        tell(notify, describe_shifts(batch), report=batch["report"])
+    return batch
 
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int | None:
-    """`--plan`: prints each file, what would be done with it, and why; 1 where one cannot be read."""
-    if not options.plan:
+    """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one cannot be read."""
+    if not (options.plan or options.dry_run):
         return None
     jobs = plan(settings, Store(options.store), refresh=options.refresh)
     show_plan(jobs)
@@ -73,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
             options=BatchPredictOptions,
             check=lambda settings, options: check_batch(settings, Store(options.store)),
             needs_tensorflow=lambda settings, options: options.refresh or needs_model(settings, Store(options.store)),
-            run=lambda settings, options: batch_predict(settings, options.store, options.refresh),
+            run=lambda settings, options: batch_predict(settings, options.store, options.refresh, options.notify),
             show=show,
             verdict=verdict,
             plan=show_what_would_be_done,

@@ -13,8 +13,10 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._command import Command, Summary, run_command
-from flows._settings import EXPERIMENT, ROOT, Options
+from flows._command import EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
+from flows._notify import tell_of_failure
+from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
 from tasks.caching import run_step
 from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
@@ -30,15 +32,30 @@ class GenerateDatasetsOptions(Options):
     )
 
 
-@flow(name="generate-datasets", flow_run_name="generate {experiment.promotion_name}", persist_result=False)
+@flow(
+    name="generate-datasets",
+    flow_run_name="generate {experiment.promotion_name}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def generate_datasets(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
     output: Path | None = None,
+    notify: str | None = None,  # noqa: ARG001 - the hooks read it
 ) -> Summary:
-    """Makes the experiment's dataset where it is not made yet."""
-    experiment = check_experiment(experiment.model_dump())
+    """Makes the experiment's dataset where it is not made yet.
+
+    Args:
+        experiment: of which the data, the seed and the number of fresh samples matter
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        output: Parquet file to write the training pairs of a synthetic problem to as well
+        notify: notification block that hears of a failed run, such as slack-webhook/team
+    """
+    experiment, store = check_experiment(from_checkout(experiment)), ROOT / store
     dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
     if output:
         run_step(copy_pairs, dataset, output)
@@ -49,6 +66,14 @@ def check(experiment: Experiment, options: GenerateDatasetsOptions) -> None:
     """Refuses input files that cannot be read and an output that cannot be written."""
     check_inputs(experiment)
     check_output(experiment, options.output)
+
+
+def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOptions) -> int | None:
+    """`--dry-run`: prints whether the dataset is cached, and why not."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(experiment, options.store, refresh=options.refresh, names=["dataset"]))
+    return EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:
@@ -64,16 +89,17 @@ def main(argv: list[str] | None = None) -> int:
             name="generate_datasets",
             description=(
                 "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
-                "Example: python -m flows.generate_datasets --data.problem sort --data.n_samples 1000000"
+                "Example: python -m flows.generate_datasets --data.problem sort --data.n-samples 1000000"
             ),
             tree=EXPERIMENT,
             options=GenerateDatasetsOptions,
             check=check,
             needs_tensorflow=lambda _experiment, _options: False,
             run=lambda experiment, options: generate_datasets(
-                experiment, options.store, options.refresh, options.output
+                experiment, options.store, options.refresh, options.output, options.notify
             ),
             show=show,
+            plan=show_what_would_be_made,
         ),
         argv,
     )

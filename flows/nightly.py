@@ -15,21 +15,24 @@ from prefect.logging import get_run_logger
 from pydantic import Field
 
 from flows._batch import has_failed, predict_batch
-from flows._batch_summary import show_batch
+from flows._batch_summary import show_batch, show_plan
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
-from flows._settings import NIGHTLY, ROOT, Options
+from flows._notify import tell, tell_of_failure
+from flows._settings import NIGHTLY, ROOT, Options, from_checkout
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from tasks.batch_report import describe_shifts
 from tasks.caching import run_step
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
-from tasks.planning import needs_model
+from tasks.planning import needs_model, plan
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
-from tasks.train import check_start
+from tasks.train import check_start, check_tensorboard
 
 
 class NightlyOptions(Options):
@@ -38,18 +41,32 @@ class NightlyOptions(Options):
     require_promotion: bool = Field(False, description="exit 1 where the night's model is not the promoted one")
 
 
-@flow(name="nightly", flow_run_name="night of {settings.promotion_name}", persist_result=False)
+@flow(
+    name="nightly",
+    flow_run_name="night of {settings.promotion_name}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def nightly(
     settings: NightlySettings,
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    notify: str | None = None,
 ) -> Summary:
     """Makes and judges a model where data or settings are new, then predicts every new file with the promoted one.
 
     A model that cannot be made does not keep the files waiting: the promoted one predicts them, and the run fails
     at its end.
+
+    Args:
+        settings: an experiment, and the files that its model predicts
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        notify: notification block that hears of a failed run, a refused model and rows that shifted, such as
+            slack-webhook/team
     """
-    settings = check_nightly_settings(settings.model_dump(exclude_unset=True))
+    settings, store = check_nightly_settings(from_checkout(settings)), ROOT / store
     failure: Exception | None = None
     model: Summary = {}
     try:
@@ -66,9 +83,18 @@ def nightly(
         )
     predictions = predict_batch(settings.batch, store, refresh=refresh)
     run_step(publish_night, settings.promotion_name, model, predictions)
+    _tell(notify, settings.promotion_name, model, predictions)
     if failure:
         raise failure
     return {**model, "predictions": predictions}
+
+
+def _tell(notify: str | None, name: str, model: Summary, predictions: Summary) -> None:
+    """Sends what a person should know of a night that came to its end; of a failure the flow's hook tells."""
+    if model.get("promotion_decided_now") and not model["promoted"]:
+        tell(notify, f"the new model of {name} was refused: {model['promotion_reason']}", report=model["report"])
+    if predictions["shifted"]:
+        tell(notify, describe_shifts(predictions), report=predictions["report"])
 
 
 def _serves(settings: NightlySettings, store: Path) -> bool:
@@ -79,6 +105,7 @@ def check(settings: NightlySettings, options: NightlyOptions) -> None:
     """Refuses what cannot be trained on or predicted, before any work starts."""
     check_inputs(settings.experiment)
     check_start(settings.experiment, Store(options.store))
+    check_tensorboard(settings.experiment)
     check_output_folder(settings.batch)
     list_targets(settings.batch)
 
@@ -92,6 +119,19 @@ def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> b
         return needs_model(settings.batch, store)
     except Seq2SeqError:  # no model serves yet
         return False
+
+
+def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) -> int | None:
+    """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(settings.experiment, options.store, refresh=options.refresh))
+    if not _serves(settings, options.store):
+        print(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
+        return EXIT_SUCCESS
+    jobs = plan(settings.batch, Store(options.store), refresh=options.refresh)
+    show_plan(jobs)
+    return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:
@@ -124,8 +164,9 @@ def main(argv: list[str] | None = None) -> int:
             options=NightlyOptions,
             check=check,
             needs_tensorflow=may_need_tensorflow,
-            run=lambda settings, options: nightly(settings, options.store, options.refresh),
+            run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
             show=show,
+            plan=show_what_would_be_done,
             verdict=verdict,
         ),
         argv,

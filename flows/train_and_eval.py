@@ -14,14 +14,16 @@ from prefect import flow
 from pydantic import Field
 
 from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
-from flows._settings import EXPERIMENT, ROOT, Options
+from flows._notify import tell_of_failure
+from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
 from tasks.generate import check_inputs
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
-from tasks.train import check_start
+from tasks.train import check_start, check_tensorboard
 
 
 class TrainAndEvalOptions(Options):
@@ -30,21 +32,44 @@ class TrainAndEvalOptions(Options):
     require_promotion: bool = Field(False, description="exit 1 where the run's model is not the promoted one")
 
 
-@flow(name="train-and-eval", flow_run_name="train and eval {experiment.promotion_name}", persist_result=False)
+@flow(
+    name="train-and-eval",
+    flow_run_name="train and eval {experiment.promotion_name}",
+    persist_result=False,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def train_and_eval(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
     store: Path = ROOT / "data" / "artifacts",
     refresh: bool = False,
+    notify: str | None = None,  # noqa: ARG001 - the hooks read it
 ) -> Summary:
-    """Makes what is not made yet, in the order of the steps, and gives the summary of the result."""
-    experiment = check_experiment(experiment.model_dump())
+    """Makes what is not made yet, in the order of the steps, and gives the summary of the result.
+
+    Args:
+        experiment: data, model, training, proof and seed; what is not set has its default
+        store: folder of the artifact store
+        refresh: make everything again, whatever is cached
+        notify: notification block that hears of a failed run, such as slack-webhook/team
+    """
+    experiment, store = check_experiment(from_checkout(experiment)), ROOT / store
     return describe_model(make_model(experiment, store, refresh=refresh))
 
 
 def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
-    """Refuses input files that cannot be read, and a start that training cannot go on from."""
+    """Refuses input files, a start, or logs that cannot be worked with."""
     check_inputs(experiment)
     check_start(experiment, Store(options.store))
+    check_tensorboard(experiment)
+
+
+def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:
+    """`--dry-run`: prints each step, whether it is cached, and why not."""
+    if not options.dry_run:
+        return None
+    show_planned(plan_steps(experiment, options.store, refresh=options.refresh))
+    return EXIT_SUCCESS
 
 
 def show(summary: Summary) -> None:
@@ -64,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
             name="train_and_eval",
             description=(
                 "Train an encoder-decoder LSTM, prove it on held-out pairs, and promote it. Without settings: the "
-                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n_in 8 --seed 1"
+                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n-in 8 --seed 1"
             ),
             tree=EXPERIMENT,
             options=TrainAndEvalOptions,
@@ -72,8 +97,9 @@ def main(argv: list[str] | None = None) -> int:
             needs_tensorflow=lambda experiment, options: (
                 options.refresh or needs_tensorflow(experiment, Store(options.store))
             ),
-            run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh),
+            run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh, options.notify),
             show=show,
+            plan=show_what_would_be_made,
             verdict=lambda summary, _experiment, options: (
                 EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
             ),

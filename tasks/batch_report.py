@@ -104,6 +104,12 @@ def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSetti
     return compare(training_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
 
 
+def describe_shifts(batch: Batch) -> str:
+    """What shifted, in a line for a person who is not looking at the report."""
+    shifted = [f"{shift['name']} (PSI {shift['psi']:.2f})" for shift in batch["drift"] if shift["verdict"] == "shifted"]
+    return f"rows differ from the training data: {', '.join(shifted)}"
+
+
 def as_markdown(batch: Batch) -> str:
     """The run as Prefect's UI shows it."""
     return "\n".join(_markdown(batch))

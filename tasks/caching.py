@@ -21,6 +21,7 @@ from prefect.logging import get_run_logger
 from prefect.logging.loggers import get_logger
 from prefect.states import Completed, State
 
+from tasks.progress import progress
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.manifest import Handle
@@ -163,7 +164,8 @@ def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refr
     Two runs that come for the same step at once make it once: the second waits and finds it.
     """
     began = time.perf_counter()
-    with store.lock(step):
+    logger().debug("%s: key %s, made from %s, depends on %s", step.kind, step.key, step.made_from, step.depends_on)
+    with progress(step.kind), store.lock(step):
         found = "a refresh was asked for" if refresh else store.find(step)
         if isinstance(found, Handle):
             handle, cached = found, True
@@ -204,8 +206,8 @@ TASK_OPTIONS: dict[str, Any] = {
 }
 
 
-def logger() -> Any:  # noqa: ANN401
-    """The run's logger, or the tasks' own where a task's function is called without a run."""
+def logger() -> Any:  # noqa: ANN401 - Prefect's loggers and adapters
+    """The run's logger, whose lines Prefect keeps with the run; outside of one, a plain one."""
     try:
         return get_run_logger()
     except RuntimeError:

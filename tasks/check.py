@@ -17,7 +17,7 @@ from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.checks import Finding, Measured, check, shifts_between, worst
 from tasks.seq2seq.counts import share
 from tasks.seq2seq.drift import DayProfile, compare
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.forecasting import outside_range
 from tasks.seq2seq.hashing import mix, sequence_hashes
 from tasks.seq2seq.intake import VectorIntake
@@ -33,7 +33,7 @@ from tasks.storage.promotions import read_promotions
 from tasks.storage.rejects import write_rejects
 from tasks.storage.repeats import count_repeats
 from tasks.storage.staging import SOURCE, TARGET
-from tasks.storage.store import Made, Store
+from tasks.storage.store import Made, Recipe, Store
 
 KIND = "checks"
 
@@ -45,15 +45,8 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
     Raises:
         DataError: a rule is not kept that is set to end the run.
     """
-    serving = _serving(experiment, dataset, Store(store))
-    step = recipe(
-        KIND,
-        experiment,
-        settings=experiment.checks.model_dump(mode="json"),
-        made_from={"dataset": dataset.digest, **({"promoted": serving.digest} if serving else {})},
-        code=(*CHECK_CODE, *DATA_CODE),
-        libraries=("numpy",),
-    )
+    serving = _serving(experiment, dataset.digest, Store(store))
+    step = _recipe(experiment, dataset.digest, serving)
 
     def write(folder: Path) -> Made:
         findings = describe(_check(experiment, dataset, serving))
@@ -65,13 +58,33 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
     return finished(handle)
 
 
-def _serving(experiment: Experiment, dataset: Handle, store: Store) -> Handle | None:
+def checks_recipe(experiment: Experiment, dataset_digest: str, store: Store) -> Recipe:
+    """What the findings depend on: the limits, the dataset, and the promoted model of other data."""
+    return _recipe(experiment, dataset_digest, _serving(experiment, dataset_digest, store))
+
+
+def _recipe(experiment: Experiment, dataset_digest: str, serving: Handle | None) -> Recipe:
+    return recipe(
+        KIND,
+        experiment,
+        settings=experiment.checks.model_dump(mode="json"),
+        made_from={"dataset": dataset_digest, **({"promoted": serving.digest} if serving else {})},
+        code=(*CHECK_CODE, *DATA_CODE),
+        libraries=("numpy",),
+    )
+
+
+def _serving(experiment: Experiment, dataset_digest: str, store: Store) -> Handle | None:
     """The promoted bundle, unless it was trained on this very dataset."""
     promoted = read_promotions(store, experiment.promotion_name).promoted
     if promoted is None:
         return None
-    bundle = store.open(BUNDLE, promoted)
-    return None if Manifest.read(bundle.path).made_from.get("dataset") == dataset.digest else bundle
+    try:
+        bundle = store.open(BUNDLE, promoted)
+    except ArtifactError as error:
+        logger().warning("The data is not held against that of the promoted model, which cannot be used: %s", error)
+        return None
+    return None if Manifest.read(bundle.path).made_from.get("dataset") == dataset_digest else bundle
 
 
 def _check(experiment: Experiment, dataset: Handle, serving: Handle | None) -> list[Finding]:

@@ -12,7 +12,7 @@ from tasks.caching import COMPARE_CODE, MODEL_CODE, TASK_OPTIONS, make_once, rec
 from tasks.judging import Judge
 from tasks.progress import progress
 from tasks.seq2seq.comparison import Standing, compare
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import load_bundle, read_experiment
@@ -43,7 +43,7 @@ def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, s
         new, old = (
             _values(Store(store).open(BUNDLE, digest), holdout, Store(store)) for digest in (bundle.digest, promoted)
         )
-    except DataError as error:
+    except (ArtifactError, DataError) as error:
         return Standing(promoted=promoted, obstacle=str(error))
     return Standing(promoted=promoted, comparison=compare(str(new["metric"]), new["values"], old["values"]))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.progress import progress, report, tracked
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.hashing import Hashes
@@ -80,7 +81,9 @@ def _recipe(experiment: Experiment, holdout: Handle | None) -> Recipe:
         }
         # By number, not by name: a file that was only moved is read as it was.
         made_from = {
-            f"{name} {i}": file.digest() for name, files in _input_files(data).items() for i, file in enumerate(files)
+            f"{name} {i}": file.digest()
+            for name, files in _input_files(data).items()
+            for i, file in enumerate(tracked(f"{name} files digested", files))
         }
     if holdout:
         made_from = {**made_from, "holdout": holdout.digest}
@@ -123,7 +126,8 @@ def check_output(experiment: Experiment, output: Path | None) -> None:
 @task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
 def copy_pairs(dataset: Handle, path: Path) -> None:
     """Writes the training pairs to a Parquet file of the user's."""
-    copy_atomically(dataset.path / "train.parquet", path)
+    with progress("copy pairs"):
+        copy_atomically(dataset.path / "train.parquet", path)
 
 
 def _input_files(data: FilesData) -> dict[str, list[InputFile]]:
@@ -136,9 +140,9 @@ def write_dataset(experiment: Experiment, folder: Path, held_out: Hashes = NOTHI
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
-        facts = ingest_series(data, folder, held_out)
+        facts = ingest_series(data, folder, held_out, report)
     else:
-        facts = ingest_pairs(data, experiment.seed, folder, held_out)
+        facts = ingest_pairs(data, experiment.seed, folder, held_out, report)
     return Made(facts.model_dump())
 
 
@@ -149,7 +153,7 @@ def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path, 
     fresh = draw_fresh(data.problem, size, experiment.evaluation.n_samples, experiment.seed)
     training = draw_training(data.problem, size, data.n_samples, experiment.seed, fresh.source.padded(), held_out)
     profile = Profile(codecs)
-    rows = write_pairs(folder / "train.parquet", _profiled(training, profile))
+    rows = write_pairs(folder / "train.parquet", _profiled(training, profile, data.n_samples))
     write_evaluation(folder / "evaluation.npz", fresh)
     write_json(folder / "profile.json", profile.to_json())
     write_codecs(folder, codecs)
@@ -166,7 +170,10 @@ def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path, 
     return Made(facts.model_dump())
 
 
-def _profiled(blocks: Iterator[Pairs], profile: Profile) -> Iterator[Block]:
+def _profiled(blocks: Iterator[Pairs], profile: Profile, n_samples: int) -> Iterator[Block]:
+    n = 0
     for pairs in blocks:
         profile.add(pairs)
+        n += len(pairs)
+        report("pairs generated", n, n_samples)
         yield Block(pairs)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
+from tasks.progress import tracked
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.drift import Baseline, DayProfile
 from tasks.seq2seq.errors import DataError
@@ -113,7 +114,8 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
 def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
     """What is to be done about each file, in the order of their names; with `refresh`, all are predicted again."""
     model = find_model(settings, store)
-    return [_job(target, settings, model, refresh) for target in list_targets(settings)]
+    targets = tracked("input files looked at", list_targets(settings))
+    return [_job(target, settings, model, refresh) for target in targets]
 
 
 def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:

@@ -23,10 +23,10 @@ from tasks.caching import (
     recipe,
 )
 from tasks.seq2seq.gate import Verdict
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
-from tasks.storage.store import Made, Store
+from tasks.storage.store import Made, Recipe, Store
 
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
@@ -53,18 +53,23 @@ def write_report(
         refresh: makes it again, whatever is cached.
     """
     inputs = {handle.kind: handle for handle in made}
-    step = recipe(
-        KIND,
-        experiment,
-        settings={**experiment.model_dump(mode="json"), "decision": dict(promotion)},
-        made_from={kind: handle.digest for kind, handle in inputs.items()},
-        code=REPORT_CODE,
-        libraries=("jinja2", "matplotlib"),
-    )
+    step = report_recipe(experiment, {kind: handle.digest for kind, handle in inputs.items()}, promotion)
     return finished(
         make_once(
             step, Store(store), lambda folder: fill_report(experiment, inputs, promotion, folder), refresh=refresh
         )
+    )
+
+
+def report_recipe(experiment: Experiment, digests: dict[str, str], promotion: Mapping[str, Any]) -> Recipe:
+    """What a report depends on: the experiment, the artifacts of the steps before it by kind, and the decision."""
+    return recipe(
+        KIND,
+        experiment,
+        settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": dict(promotion)},
+        made_from=digests,
+        code=REPORT_CODE,
+        libraries=("jinja2", "matplotlib"),
     )
 
 
@@ -113,7 +118,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "n_rejects": n_rejects,
         "steps": [_step(handle) for handle in inputs.values()],
         "sizes": _sizes(inputs, history),
-        "settings": dict(_flatten(experiment.model_dump(mode="json"))),
+        "settings": dict(_flatten(experiment.model_dump(mode="json", exclude=UNKEYED))),
         "lineage": _lineage(inputs),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,11 +11,11 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.progress import progress
 from tasks.seq2seq.errors import ArtifactError, SettingsError
-from tasks.seq2seq.settings import Experiment, ModelSettings
-from tasks.storage.atomic import write_json
+from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
+from tasks.storage.atomic import check_folder, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
 from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
@@ -31,14 +32,17 @@ MAX_ONE_HOT = 10_000
 def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
     """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
     start = find_start(experiment, dataset.digest, Store(store))
-    return finished(
-        make_once(
-            training_recipe(experiment, dataset.digest, start),
-            Store(store),
-            lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store))),
-            refresh=refresh,
-        )
+    step = training_recipe(experiment, dataset.digest, start)
+    logs = tensorboard_folder(experiment, step)
+    handle = make_once(
+        step,
+        Store(store),
+        lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store)), logs),
+        refresh=refresh,
     )
+    if logs and handle.cached:
+        logger().info("training.tensorboard: the training was found, so it writes no logs to %s; --refresh does", logs)
+    return finished(handle)
 
 
 def check_start(experiment: Experiment, store: Store) -> None:
@@ -93,7 +97,7 @@ def training_recipe(experiment: Experiment, dataset_digest: str, start: str | No
         experiment,
         settings={
             "model": experiment.model.model_dump(mode="json"),
-            "training": experiment.training.model_dump(mode="json"),
+            "training": experiment.training.model_dump(mode="json", exclude=UNKEYED["training"]),
             "seed": experiment.seed,
         },
         made_from={"dataset": dataset_digest, **({"start": start} if start else {})},
@@ -102,16 +106,49 @@ def training_recipe(experiment: Experiment, dataset_digest: str, start: str | No
     )
 
 
+def check_tensorboard(experiment: Experiment) -> None:
+    """Refuses to write logs for TensorBoard where they cannot be written, before any work starts.
+
+    Raises:
+        SettingsError: the package is missing, or the folder cannot be one.
+    """
+    folder = experiment.training.tensorboard
+    if folder is None:
+        return
+    if importlib.util.find_spec("tensorboard") is None:
+        raise SettingsError(
+            f"training.tensorboard is {folder}, but the package tensorboard is not installed; install it with: "
+            f'python -m pip install "tensorboard>=2.20", or leave the setting out'
+        )
+    check_folder(folder, "training.tensorboard")
+
+
+def tensorboard_folder(experiment: Experiment, step: Recipe) -> Path | None:
+    """Where the logs of one training go: nights of one name stand side by side."""
+    folder = experiment.training.tensorboard
+    return folder and folder / f"{experiment.promotion_name}-{step.key[:16]}"
+
+
 def write_training(
-    experiment: Experiment, dataset: Handle, folder: Path, load_start: Callable[[], Bundle] | None = None
+    experiment: Experiment,
+    dataset: Handle,
+    folder: Path,
+    load_start: Callable[[], Bundle] | None = None,
+    logs: Path | None = None,
 ) -> Made:
-    """Fills `folder` with `model.weights.h5` and `history.json`; `load_start` gives the bundle to start from."""
+    """Fills `folder` with `model.weights.h5` and `history.json`, and `logs` with TensorBoard's event files.
+
+    `load_start` gives the bundle whose weights training starts from.
+    """
     import keras  # noqa: PLC0415 - a cached run never loads it
 
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
+    check_tensorboard(experiment)
+    if logs:
+        remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(experiment.model.units)
     keras.utils.set_random_seed(experiment.seed)
@@ -138,6 +175,7 @@ def write_training(
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
             progress=watch,
+            logs=logs,
         )
     save_weights(model, folder)
     write_json(folder / "history.json", dataclasses.asdict(history))

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("DO_NOT_TRACK", "1")  # else Prefect's server calls home
 
 
 @pytest.fixture(autouse=True, scope="session")

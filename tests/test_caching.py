@@ -270,6 +270,7 @@ def keys(raw):
         ({"training": {"epochs": 2}}, {"training"}),
         ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "bundle", "evaluation"}),
         ({"training": {"patience": 3}}, {"training"}),
+        ({"training": {"tensorboard": "/logs"}}, set()),
         ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
     ],

@@ -8,8 +8,10 @@ import tomllib
 
 import pytest
 
+from flows._deployments import read_deployments
 from flows._reference import SECTIONS, settings_reference
 from flows._settings import ROOT, read_settings, read_toml
+from flows.serve import read_arguments
 from tasks.generate import check_inputs
 from tasks.planning import OWN_COLUMNS
 from tasks.seq2seq.forecasting import VectorScores
@@ -74,9 +76,12 @@ def test_each_command_of_the_docs_is_accepted(page, line, find_command, monkeypa
     config = re.search(r"--config (\S+)", line)
     is_there = config is None or (ROOT / config[1]).exists()
     monkeypatch.chdir(ROOT if is_there else tmp_path)
-    if not is_there:  # the page's own first file
-        (tmp_path / config[1]).write_text(blocks("toml", page)[0])
+    if not is_there:  # the page's own first file; the README's is on the page that it names
+        (tmp_path / config[1]).write_text((blocks("toml", page) or blocks("toml", "docs/nightly.md"))[0])
     flow, *flags = shlex.split(line.split(" -m flows.")[1])
+    if flow == "serve":
+        assert read_deployments(read_arguments(flags).deployments)
+        return
     command = find_command(flow)
     if isinstance(command, str):
         assert all(flag in command for flag in flags if flag.startswith("--")), command

@@ -79,6 +79,12 @@ class BatchSettings(Section):
         default_factory=DecodingSettings, description="how sequences are chosen; what is not set is the model's own"
     )
 
+    @property
+    def title(self) -> str:
+        """What is predicted, and where to, in a few words."""
+        what = self.inputs[0].name if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
+        return f"{what} into {self.output.name}"
+
     def decoding_of(self, experiment: Experiment) -> DecodingSettings:
         """The model's decoding with what is set here; another method starts from its defaults.
 

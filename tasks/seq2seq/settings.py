@@ -204,6 +204,11 @@ class TrainingSettings(Section):
         description="epochs without a lower validation loss after which training ends (all epochs are run); the "
         "weights of the best epoch are kept in any case",
     )
+    tensorboard: Path | None = Field(
+        None,
+        description="folder for TensorBoard's event files, with a folder in it for each training (none are written); "
+        "it changes no result, and nothing is made again for it",
+    )
 
 
 class DecodingSettings(Section):
@@ -330,6 +335,8 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+# What is recorded with an experiment and changes no result: it is in no step's key.
+UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}}
 
 
 class Experiment(Section):

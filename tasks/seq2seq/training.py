@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -28,6 +29,7 @@ STEPS_PER_CALL = 16
 # Below this width a matrix product is too small to share between threads: one thread an operation, and
 # operations side by side, trains 1.1 to 1.3 times as fast; above it, the opposite.
 SIDE_BY_SIDE_UNITS = 256
+MOST_POINTS = 1_000  # of an epoch's curve in TensorBoard
 _SHUFFLE_STREAM = 2
 
 Progress = Callable[[int, int, dict[str, float]], None]  # batches done, batches in all, metrics
@@ -78,6 +80,7 @@ def fit(
     read_validation: Read,
     seed: int,
     progress: Progress,
+    logs: Path | None = None,
 ) -> History:
     """Trains `model` in place with teacher forcing; where there is validation, the best epoch's weights stay.
 
@@ -91,6 +94,7 @@ def fit(
         read_validation: gives their blocks.
         seed: of the order of pairs.
         progress: called after every call into the graph.
+        logs: folder for TensorBoard's event files; None for none.
 
     Raises:
         TrainingError: the loss is no longer a number.
@@ -116,7 +120,7 @@ def fit(
         validation_data=(
             _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
         ),
-        callbacks=[watch, *([best] if n_validation else [])],
+        callbacks=[watch, *([best] if n_validation else []), *([_event_files(logs, batches)] if logs else [])],
         verbose=0,
         shuffle=False,  # the batches are
     )
@@ -144,6 +148,12 @@ def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codec
         weighted_metrics=[metric],
         steps_per_execution=min(STEPS_PER_CALL, batches),
     )
+
+
+def _event_files(folder: Path, batches: int) -> keras.callbacks.Callback:
+    """Losses and metrics for TensorBoard: of the epochs, and of the calls into the graph between them."""
+    every = math.ceil(batches / STEPS_PER_CALL / MOST_POINTS)
+    return keras.callbacks.TensorBoard(folder, write_graph=False, update_freq=every)
 
 
 def _dataset(read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs) -> tf.data.Dataset:
@@ -231,7 +241,9 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
         validation = {name: float(value) for name, value in logs.items() if name.startswith("val_")}
-        self._history.epochs.append({**{name: sum_ / self._n_train for name, sum_ in self._sums.items()}, **validation})
+        means = {name: sum_ / self._n_train for name, sum_ in self._sums.items()}
+        self._history.epochs.append({**means, **validation})
+        logs.update(means)  # for the callbacks after this one: Keras' own are those of the last call
 
     def finish(self) -> History:
         now, history = time.perf_counter(), self._history

@@ -68,6 +68,17 @@ def check_writable(path: Path | None, flag: str) -> None:
         raise SettingsError(f"{flag} {path} cannot be written; name a file in a folder that exists")
 
 
+def check_folder(path: Path, key: str) -> None:
+    """Refuses a folder that cannot be made or written to.
+
+    Raises:
+        SettingsError: a file lies there or above, or the folders that exist cannot be written to.
+    """
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise SettingsError(f"{key} {path} cannot be written: expected a folder, or one to be made, below {there}")
+
+
 def flush(path: Path) -> None:
     """Asks the system to put a file, or a folder's list of names, onto the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -13,7 +13,7 @@ profile.json         lengths and symbol counts of the training pairs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,13 @@ ROW_GROUP_STEPS = 2_621_440
 SHUFFLED_ROW_GROUPS = 4
 CODECS = "codecs.json"
 SERIES = "series.json"
+
+# Told what is done just now, how much of it, and of how much (None: nobody knows).
+Report = Callable[[str, int, int | None], None]
+
+
+def say_nothing(_what: str, _done: int, _total: int | None) -> None:
+    """A `Report` to nobody."""
 
 
 class SideFacts(BaseModel):

@@ -29,10 +29,10 @@ from tasks.storage.atomic import write_json
 from tasks.storage.blocks import Block as RawBlock
 from tasks.storage.blocks import Layout, Reject
 from tasks.storage.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column
-from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
+from tasks.storage.datasets import Block, DatasetFacts, Report, SideFacts, say_nothing, write_codecs, write_pairs
 from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import from_lists, list_type, to_lists
-from tasks.storage.readers import read_blocks
+from tasks.storage.readers import count_rows, read_blocks
 from tasks.storage.rejects import Rejects, write_rejects
 from tasks.storage.repeats import RepeatCounter
 
@@ -115,7 +115,9 @@ class _Counts:
     held_back: int = 0
 
 
-def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NOTHING) -> DatasetFacts:
+def ingest_pairs(
+    data: FilesData, seed: int, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
 
     Args:
@@ -123,6 +125,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NO
         seed: of the split.
         folder: to fill.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
+        report: is told how far it is.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
@@ -132,7 +135,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NO
     with write_rejects(folder / "rejects.parquet") as rejects:
         staging = _Staging(folder)
         repeats = RepeatCounter(folder / "repeats")
-        counts = _Counts()
+        counts, expected = _Counts(), _rows_expected(data)
         for key, where in data.places.items():
             rejects.start()
             counts.read[key] = 0
@@ -140,6 +143,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NO
                 counts.files.append(file.path)
                 for block in read_blocks(file, pair_layout(data)):
                     counts.read[key] += len(block.rows) + len(block.rejects)
+                    report("rows read", sum(counts.read.values()), expected)
                     pairs, rows = _usable(block, file, sides, rejects)
                     assigned, source = _assign(pairs, key, sides[0], data, seed)
                     held_back = is_among(source, held_out) & (assigned != SPLITS.index("test"))
@@ -161,7 +165,7 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NO
         codecs = Codecs(
             *(side.intake.finish(_column(data, side), data.min_count, data.max_vocabulary) for side in sides)
         )
-        written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder)
+        written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder, report)
         for i, split in enumerate(SPLITS):
             # Those with unknown symbols, which only the second pass sees.
             counts.rejected[split if split in data.places else "train"] += int(counts.rows[i]) - written[split]
@@ -189,6 +193,13 @@ def ingest_pairs(data: FilesData, seed: int, folder: Path, held_out: Hashes = NO
         target=SideFacts.of(sides[1].encoding, codecs.target, data.max_target_length or sides[1].longest),
         masked=True,
     )
+
+
+def _rows_expected(data: FilesData) -> int | None:
+    """Rows in all files, or None where only reading tells."""
+    rows = [count_rows(file) for where in data.places.values() for file in list_inputs(where)]
+    known = [n for n in rows if n is not None]
+    return sum(known) if len(known) == len(rows) else None
 
 
 def _column(data: FilesData, side: _Side) -> str:
@@ -274,14 +285,17 @@ def _encode(
     data: FilesData,
     rejects: Rejects,
     folder: Path,
+    report: Report,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Writes the splits; gives their rows, and those with unknown source symbols."""
     profile = Profile(codecs)
     names = pa.array([Path(path).name for path in counts.files])
     unknown: dict[str, int] = {}
     written: dict[str, int] = {}
+    n_encoded = 0
 
     def encoded(split: str) -> Iterator[Block]:
+        nonlocal n_encoded
         for batch in staging.read(SPLITS.index(split)):
             steps = [from_lists(batch.column(i)) for i in range(2)]
             pairs = Pairs(
@@ -300,6 +314,8 @@ def _encode(
                 block = _without_unknown(block, codecs, data, split, unknown, rejects)
             for side, sequences in zip(sides, (block.pairs.source, block.pairs.target), strict=True):
                 side.longest = max(side.longest, sequences.longest)
+            n_encoded += len(batch)
+            report("rows encoded", n_encoded, int(counts.rows.sum()))
             yield block
 
     for i, split in enumerate(SPLITS):

@@ -68,7 +68,7 @@ def read_promotions(store: Store, name: str) -> Promotions:
     path = _path(store, name)
     try:
         return Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
         return Promotions()
     except (OSError, ValueError, ValidationError) as error:
         raise ArtifactError(f"{path} cannot be read as a record of promotions: {error}") from error

@@ -34,7 +34,9 @@ from tasks.storage.datasets import (
     SERIES,
     Block,
     DatasetFacts,
+    Report,
     SideFacts,
+    say_nothing,
     write_codecs,
     write_pairs,
 )
@@ -85,20 +87,23 @@ class _Read:
         }
 
 
-def ingest_series(data: FilesData, folder: Path, held_out: Hashes = NOTHING) -> DatasetFacts:
+def ingest_series(
+    data: FilesData, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.datasets` describes.
 
     Args:
         data: the settings.
         folder: to fill.
         held_out: hashes of sources, ascending; training and validation see no time step of their windows.
+        report: is told how far it is.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
             nothing to learn.
     """
     with write_rejects(folder / "rejects.parquet") as rejects:
-        read = list(_read_all(data, rejects, held_out))
+        read = list(_read_all(data, rejects, held_out, report))
     _check_splits(data, read)
     intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
     for one in read:
@@ -112,7 +117,7 @@ def ingest_series(data: FilesData, folder: Path, held_out: Hashes = NOTHING) -> 
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
         if any(len(one.origins[split]) for one in read):
-            blocks = _windows(read, split, intakes, data, repeats)
+            blocks = _windows(read, split, intakes, data, repeats, report)
             if split == "train":
                 blocks = _profiled(blocks, profile)
             written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
@@ -134,13 +139,16 @@ def ingest_series(data: FilesData, folder: Path, held_out: Hashes = NOTHING) -> 
     )
 
 
-def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes) -> Iterator[_Read]:
+def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Report) -> Iterator[_Read]:
+    n_steps = 0
     for key, where in data.places.items():
         rejects.start()
         n_read = 0
         for file in list_inputs(where):
             series = _read_series(file, data, rejects)
             n_read += len(series)
+            n_steps += len(series)
+            report("time steps read", n_steps, None)
             yield _split(file.name, series, key, data, held_out)
         rejects.check_rate(where, n_read, data.max_reject_rate)
 
@@ -289,8 +297,14 @@ def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
 
 
 def _windows(
-    read: list[_Read], split: str, intakes: tuple[Intake, Intake], data: FilesData, repeats: RepeatCounter
+    read: list[_Read],
+    split: str,
+    intakes: tuple[Intake, Intake],
+    data: FilesData,
+    repeats: RepeatCounter,
+    report: Report,
 ) -> Iterator[Block]:
+    done, total = 0, sum(len(one.origins[split]) for one in read)
     for one in read:
         for origins in _chunks(one.origins[split], data):
             pairs = _cut(one, origins, data)
@@ -311,6 +325,8 @@ def _windows(
             if split == "test" and data.target_encoding == "vectors":
                 recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
                 beside["recent"] = to_lists(recent, _beside(data)["recent"])
+            done += len(origins)
+            report(f"{split} windows cut", done, total)
             yield Block(encoded, beside)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import time
 import psutil
 import pytest
 
+from flows import _server
 from flows._settings import ROOT
 from tests.flows.tiny import TINY
+from tests.terminal import at_a_terminal
 
 
 @pytest.fixture
@@ -124,8 +127,50 @@ def test_a_failed_run_exits_with_1(command, tmp_path):
 def test_help_needs_no_server_and_names_the_settings(command):
     code, said = finish(command("train_and_eval", "--help"))
     assert code == 0
-    for text in ("--data.cardinality", "--training.learning_rate", "--require_promotion", "Example: "):
-        assert text in said
+    assert said.startswith("usage: python -m flows.train_and_eval [--KEY VALUE ...]\n")
+    assert "--training.learning-rate X" in said
+
+
+def test_a_command_at_a_terminal_calls_nobody(tmp_path):
+    """Prefect's notice is shown where it would."""
+    unset = dict.fromkeys(("CI", "DO_NOT_TRACK", "PREFECT_API_URL"))
+    shown = at_a_terminal(["-m", "flows.generate_datasets", "--dry-run"], PREFECT_HOME=str(tmp_path), **unset)
+    assert "dry run: nothing was made" in shown
+    assert "anonymous" not in shown
+
+
+def test_a_dry_run_starts_no_server(monkeypatch, tmp_path):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    for flag, starts in (("--refresh", True), ("--dry-run", False), ("--dry_run", False), ("--help", False)):
+        monkeypatch.setattr("sys.argv", ["train_and_eval", flag])
+        _server.begin()
+        server = _server.take_begun()
+        if server:
+            server.end()
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        assert (server is not None) is starts
+
+
+def test_quiet_logs_nothing_below_warnings_and_verbose_logs_in_detail_without_color_where_none_is_wanted(
+    command, tmp_path, server
+):
+    flags = ["--data.n-samples", "50", "--evaluation.n-samples", "5", "--store", str(tmp_path / "store")]
+    as_at_a_terminal = {"PREFECT_API_URL": server, "FORCE_COLOR": "1", "TERM": "xterm"}
+    quiet = command("generate_datasets", *flags, "--quiet", **as_at_a_terminal)
+    verbose = command("generate_datasets", *flags, **as_at_a_terminal, SEQ2SEQ_VERBOSE="true", NO_COLOR="1")
+    assert finish(quiet) == (0, "")
+    code, said = finish(verbose)
+    assert code == 0
+    assert "DEBUG" in said
+    assert "dataset: key " in said
+    assert not re.search(r"\x1b\[[0-9;]*[39][0-7]", said)
+
+
+def test_quiet_and_verbose_at_once_are_refused(command):
+    code, said = finish(command("generate_datasets", "--quiet", "--verbose"))
+    assert code == 2
+    assert "--quiet and --verbose are both given" in said
 
 
 def test_a_configured_server_that_is_not_there_is_refused(command, tmp_path):

@@ -36,6 +36,12 @@ def made(summary):
     return {step["name"] for step in summary["steps"] if not step["cached"]}
 
 
+def planned(said):
+    """What `--dry-run` says of each step."""
+    kinds = "dataset|training|bundle|evaluation|report"
+    return {name: " ".join(rest.split()) for name, rest in re.findall(rf"^({kinds})  +(.*)$", said, re.MULTILINE)}
+
+
 def last_flow_run():
     """The last flow run, its task runs and its artifacts, when the server has recorded them."""
     with get_client(sync_client=True) as client:
@@ -106,6 +112,9 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
     ],
 )
 def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change, remade):
+    code, nothing, said = run(main, *TINY, *change, "--dry-run", store=store)
+    assert (code, nothing) == (0, None)
+    assert {name for name, state in planned(said).items() if state.startswith("would be made")} == remade
     code, summary, _ = run(main, *TINY, *change, store=store)
     assert code == 0
     assert made(summary) == remade
@@ -114,6 +123,41 @@ def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change
 def test_refresh_makes_everything_again(run, store):
     _, summary, _ = run(main, *TINY, "--refresh", store=store)
     assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
+
+
+def test_a_dry_run_says_what_is_cached_and_what_would_be_made_and_why(run, store, monkeypatch):
+    monkeypatch.setattr("flows._command._run", pytest.fail)
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    (dataset,) = store.glob("dataset/*")
+    code, _, said = run(main, *TINY, "--dry-run", store=store)
+    assert (code, planned(said)["dataset"]) == (0, f"cached {dataset}")
+    assert "0 of 5 steps would be" in said
+    _, _, said = run(main, *TINY, "--training.epochs", "1", "--dry-run", store=store)
+    assert planned(said)["training"] == "would be made not made yet"
+    assert planned(said)["bundle"] == "would be made its training would be made"
+    _, _, said = run(main, *TINY, "--refresh", "--dry-run", store=store)
+    assert set(planned(said).values()) == {"would be made a refresh was asked for"}
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*")} == before
+    (encoder,) = store.glob("bundle/*/encoder.keras")
+    encoder.write_bytes(encoder.read_bytes()[:-1])
+    _, _, said = run(main, *TINY, "--dry-run", store=store)
+    assert planned(said)["bundle"].endswith("it was cut or altered")
+
+
+def test_a_dry_run_of_refused_settings_exits_with_2_and_one_without_a_store_makes_none(run, tmp_path):
+    assert run(main, *TINY, "--dry-run", "--model.units", "0")[0] == 2
+    code, _, said = run(main, *TINY, "--dry-run", store=tmp_path / "none")
+    assert (code, len(planned(said))) == (0, 5)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_quiet_run_prints_nothing_unless_it_exits_with_1(run, store):
+    assert run(main, *TINY, "--quiet", store=store)[::2] == (0, "")
+    worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
+    assert run(main, *TINY, *worse, "--quiet", store=store)[::2] == (0, "")
+    code, summary, said = run(main, *TINY, *worse, "--quiet", "--require-promotion", store=store)
+    assert (code, summary["promoted"]) == (1, False)
+    assert "below 0.95" in said
 
 
 def test_an_altered_artifact_is_made_again_and_the_log_says_why(run, store, caplog):

@@ -16,6 +16,7 @@ from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.training import STEPS_PER_CALL, History, _compile, fit, set_up_threads
 from tasks.seq2seq.vocabulary import Vocabulary
+from tests.event_files import read_scalars
 
 # A loss that hardly moves: what training reports can be compared with the model it leaves behind.
 STILL = TrainingSettings(optimizer="sgd", learning_rate=1e-12, batch_size=8, epochs=2)
@@ -77,7 +78,7 @@ class Run(NamedTuple):
     drawn: list  # a number from the generator that each reading of the training pairs was given
 
 
-def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None):
+def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, logs=None):
     calls, drawn = [], []
 
     def read(rng):
@@ -96,6 +97,7 @@ def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None):
         read_validation=lambda rng: [validation] if rng is None else [],
         seed=0,
         progress=lambda done, total, metrics: calls.append((done, total, *sorted(metrics))),
+        logs=logs,
     )
     return Run(models, history, pairs, validation, calls, drawn)
 
@@ -355,3 +357,15 @@ def test_threads_are_left_as_they_are_where_tensorflow_is_at_work():
     keras.ops.zeros(1)
     set_up_threads(units=8)
     set_up_threads(units=512)
+
+
+def test_event_files_hold_what_the_history_holds(still, tmp_path):
+    pairs, validation = still.pairs, still.validation
+    logged = train(pairs, STILL, TOKENS, validation=validation, logs=tmp_path)
+    for name, split in (("", "train"), ("val_", "validation")):
+        scalars = read_scalars(tmp_path / split)
+        for metric in ("loss", "accuracy"):
+            expected = [epoch[f"{name}{metric}"] for epoch in logged.history.epochs]
+            assert scalars[f"epoch_{metric}"] == pytest.approx(expected, rel=1e-6)
+    curve = read_scalars(tmp_path / "train")["batch_loss"]
+    assert curve == pytest.approx([point["loss"] for point in logged.history.curve], rel=1e-6)

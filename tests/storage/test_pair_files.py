@@ -558,3 +558,22 @@ def test_memory_does_not_hold_the_file(run_python, tmp_path):
     few, many = peak(100_000), peak(400_000)
     # As int64 alone, 300,000 pairs of 60 steps are 137 MiB.
     assert many - few < 60
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.csv", None), ("a.parquet", 2000)])
+def test_what_is_read_and_encoded_is_reported_with_its_counts(tmp_path, write, name, expected):
+    if name.endswith("csv"):
+        write([[f"{i}", f"{i % 5}"] for i in range(2000)], name)
+    else:
+        pq.write_table(pa.table({side: [[i % n] for i in range(2000)] for side, n in SIDES.items()}), tmp_path / name)
+    told = []
+    (tmp_path / "dataset").mkdir()
+    ingest_pairs(FilesData(train=tmp_path / name), 0, tmp_path / "dataset", lambda *what: told.append(what))
+    read, encoded = ([said for said in told if said[0] == f"rows {what}"] for what in ("read", "encoded"))
+    assert told == [*read, *encoded]
+    assert read[-1] == ("rows read", 2000, expected)
+    assert encoded[-1] == ("rows encoded", 2000, 2000)
+    assert [done for _, done, _ in encoded] == sorted(done for _, done, _ in encoded)
+
+
+SIDES = {"source": 2000, "target": 5}

@@ -355,3 +355,20 @@ def test_files_of_one_name_in_two_folders_are_counted_each_by_its_own_rows(inges
     dataset = ingest(tmp_path / "in", max_reject_rate=0.1, **columns)
     assert [one["read"] for one in dataset.account["series"]] == [90, 60]
     assert [one["rejected"] for one in dataset.account["series"]] == [1, 0]
+
+
+def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        (tmp_path / "in" / f"{name}.csv").write_text("y\n" + "".join(f"{i}\n" for i in range(100)))
+    (tmp_path / "dataset").mkdir()
+    told = []
+    data = FilesData(train=tmp_path / "in", **REALS, **WINDOW)
+    facts = ingest_series(data, tmp_path / "dataset", lambda *what: told.append(what))
+    assert told[:2] == [("time steps read", 100, None), ("time steps read", 200, None)]
+    cut = {what: (done, total) for what, done, total in told[2:]}
+    assert cut == {
+        "train windows cut": (facts.train_rows,) * 2,
+        "validation windows cut": (facts.validation_rows,) * 2,
+        "test windows cut": (facts.evaluation_rows,) * 2,
+    }

@@ -1,10 +1,14 @@
 """The dataset task, called without a server."""
 
+import logging
+
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from prefect.states import State
 
-from tasks.generate import generate_dataset
+from tasks import progress
+from tasks.generate import dataset_recipe, generate_dataset
 from tasks.seq2seq.rules import check_experiment
 from tasks.storage.datasets import DatasetFacts
 from tasks.storage.manifest import Handle, Manifest
@@ -48,3 +52,26 @@ def test_no_fresh_source_is_in_training_even_in_a_crowded_problem(tmp_path):
     assert len(held_out) == 32
     assert not held_out & train
     assert len(train) == 32
+
+
+@pytest.fixture
+def talkative(monkeypatch):
+    """Each phase of a step says its end, however short."""
+    monkeypatch.setattr(progress, "SECONDS_BEFORE_BAR", 0.0)
+    logger = logging.getLogger("prefect")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(before)
+
+
+def test_pairs_are_counted_as_they_are_generated(tmp_path, talkative, capsys):
+    generate_dataset.fn(check_experiment(SMALL), tmp_path)
+    assert "pairs generated: 500/500  0 s left\n" in capsys.readouterr().err
+
+
+def test_files_are_counted_as_they_are_digested(tmp_path, talkative, capsys):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("source,target\n1,2\n")
+    dataset_recipe(check_experiment({"data": {"train": str(tmp_path)}}))
+    assert "train files digested: 2/2  0 s left\n" in capsys.readouterr().err

@@ -182,3 +182,13 @@ def check_of(settings, store):
     for one in checks.facts["findings"]:
         levels[one["rule"]] = max(levels.get(one["rule"], "fine"), one["level"], key=["fine", "warning"].index)
     return levels
+
+
+def test_a_promoted_model_that_was_damaged_is_not_replaced_unseen(first, store):
+    """Nobody can say whether the new one is worse; a person decides."""
+    (encoder,) = (store / "bundle" / serves(store)[:16]).glob("encoder.keras")
+    encoder.write_bytes(b"")
+    _, standing, decision = night(experiment(first / "a.tsv", training=MIDDLING), store)
+    assert standing.comparison is None
+    assert "cannot be compared with the promoted model: " in decision.reason
+    assert "it was cut or altered" in decision.reason

@@ -1,5 +1,8 @@
 """Training, export, evaluation, promotion and report as tasks, called without a server."""
 
+import logging
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -11,10 +14,12 @@ from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
 from tasks.seq2seq.comparison import Standing
+from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import check_experiment
 from tasks.storage.bundles import load_bundle
 from tasks.storage.store import Store
-from tasks.train import train_model
+from tasks.train import check_tensorboard, train_model
+from tests.event_files import read_scalars
 
 DECISION = {"passed": True, "reason": "good"}
 EXPERIMENT = check_experiment(
@@ -101,3 +106,37 @@ def test_the_report_lies_beside_a_copy_of_its_evaluation(made):
     report = write_report.fn(EXPERIMENT, [dataset, checks, training, bundle, evaluation], DECISION, store)
     assert (report.path / "evaluation.json").read_text() == (evaluation.path / "evaluation.json").read_text()
     assert bundle.digest in (report.path / "report.html").read_text()
+
+
+def with_tensorboard(folder, **training):
+    raw = EXPERIMENT.model_dump(exclude_unset=True)
+    return check_experiment(
+        {**raw, "name": "copies", "training": {**raw["training"], **training, "tensorboard": folder}}
+    )
+
+
+def test_each_training_writes_event_files_to_a_folder_of_its_own_and_one_that_was_found_says_that_it_writes_none(
+    made, tmp_path, caplog
+):
+    store, dataset, training, *_ = made
+    caplog.set_level(logging.INFO)
+    logging.getLogger("prefect").addHandler(caplog.handler)
+    found = train_model.fn(with_tensorboard(tmp_path), dataset, store).data
+    assert (found.digest, list(tmp_path.iterdir())) == (training.digest, [])
+    assert f"so it writes no logs to {tmp_path}/copies-" in caplog.text
+    logging.getLogger("prefect").removeHandler(caplog.handler)
+    train_model.fn(with_tensorboard(tmp_path), dataset, store, refresh=True)
+    train_model.fn(with_tensorboard(tmp_path, epochs=1), dataset, store)
+    train_model.fn(with_tensorboard(tmp_path, epochs=1), dataset, store, refresh=True)
+    runs = sorted((len(read_scalars(run / "train")["epoch_loss"]), run.name[:7]) for run in tmp_path.iterdir())
+    assert runs == [(1, "copies-"), (2, "copies-")]
+
+
+def test_tensorboard_is_refused_where_its_package_or_its_folder_is_missing(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="expected a folder"):
+        check_tensorboard(with_tensorboard(tmp_path / "file" / "logs"))
+    check_tensorboard(with_tensorboard(tmp_path / "logs"))
+    monkeypatch.setitem(sys.modules, "tensorboard", None)  # as Python marks what cannot be imported
+    with pytest.raises(SettingsError, match="install it with: python -m pip install"):
+        check_tensorboard(with_tensorboard(tmp_path))
