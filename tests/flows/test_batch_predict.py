@@ -137,10 +137,9 @@ def test_the_summary_and_the_folder_say_what_the_model_and_the_scores_are(batch,
     assert summary["scored_now"] is None
 
 
-async def _artifact():
+async def _artifacts():
     async with get_client() as client:
-        found = await client.read_latest_artifacts()
-        return next(artifact.data for artifact in found if artifact.key == "batch-predict")
+        return {artifact.key: artifact.data for artifact in await client.read_latest_artifacts()}
 
 
 def test_the_page_and_prefects_artifact_hold_the_accounts(batch, tmp_path):
@@ -151,13 +150,18 @@ def test_the_page_and_prefects_artifact_hold_the_accounts(batch, tmp_path):
     (tmp_path / "in" / "b|c.csv").write_text('id,source\n1,"2\n')
     code, summary, _ = batch(tmp_path / "in", "--settle", "0")
     assert code == 1
-    artifact = asyncio.run(_artifact())
+    artifacts = asyncio.run(_artifacts())
+    artifact = artifacts["batch-predict"]
     page = Path(summary["report"]).read_text(encoding="utf-8")
     assert summary["report"] == str(tmp_path / "out" / "_report.html")
     assert "2 of 3 rows predicted, 1 rejected" in artifact
     assert "| `a.jsonl` | predicted | 3 | 2 | 1 |" in artifact
     assert "never closed" in artifact
     assert "b\\|c.csv" in artifact
+    first, second = json.loads(artifacts["batch-predict-accounts"])
+    assert (first["file"], first["read"], first["predicted"], first["rejected"]) == ("a.jsonl", 3, 2, 1)
+    assert "never closed" in second["why"]
+    assert Path(summary["report"]).as_uri() in artifacts["batch-predict-page"]
     for text in ("a.jsonl", "source_empty", "never closed", "b|c.csv"):
         assert text in page, text
 
