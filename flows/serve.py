@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
@@ -18,11 +19,13 @@ from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 from flows import _server
 from flows._command import drain
 from flows._deployments import DEPLOYMENTS, Served, read_deployments
+from flows._notify import check_block
 from flows._settings import ROOT
 from flows._start import STARTER
 from tasks.seq2seq.errors import Seq2SeqError
 
 PORT = 4200
+END_SECONDS = 45.0
 
 
 def read_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -50,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         served = read_deployments(options.deployments.absolute())
         with contextlib.ExitStack() as stack:
             _find_server(options.port, stack)
+            for one in served:
+                check_block(one.entry.parameters.get("notify"))
             os.environ[STARTER] = str(os.getpid())
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             os.chdir(ROOT)  # the runs' processes begin here, and import flows and tasks from here
@@ -90,9 +95,19 @@ async def serve(served: list[Served], deployments: list[RunnerDeployment], limit
     await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
         print("ending; runs under way are cancelled", file=sys.stderr, flush=True)
+        last_resort = threading.Timer(END_SECONDS, _end_at_once)
+        last_resort.daemon = True
+        last_resort.start()
         await runner.astop()
     await serving
     asked.cancel()
+
+
+def _end_at_once() -> None:
+    """For when the server is gone, whose answers the end in good order waits for."""
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(1)
 
 
 async def _told_to_end() -> None:

@@ -7,9 +7,11 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
+from flows.nightly import nightly
 from flows.train_and_eval import train_and_eval
 
-FLOWS = [train_and_eval, generate_datasets, batch_predict]
+FLOWS = [train_and_eval, generate_datasets, batch_predict, nightly]
+REQUIRED = ("inputs", "output", "train")
 
 
 def leaves(schema, node, path):
@@ -64,7 +66,7 @@ def test_paths_are_text_and_what_is_not_required_has_a_default(flow):
     found = dict(form(flow))
     for path, node in found.items():
         assert node.get("format") != "path" or node["type"] == "string"
-        assert "default" in node or path in ("settings.inputs", "settings.output", "experiment.data.train"), path
+        assert "default" in node or path.rsplit(".", 1)[-1] in REQUIRED, path
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

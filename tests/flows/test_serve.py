@@ -11,8 +11,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 
 from flows._deployments import DEPLOYMENTS, read_deployments
-from flows._settings import ROOT
+from flows._settings import ROOT, from_checkout
 from flows.serve import main, read_arguments
+from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.errors import SettingsError
 
 EXPERIMENT = {"entrypoint": "flows/train_and_eval.py:train_and_eval", "name": "one"}
@@ -116,6 +117,13 @@ def test_all_faults_are_told_together(tmp_path):
         assert text in str(error.value)
 
 
+@pytest.mark.parametrize("folder", ["inbox", "/elsewhere/inbox"])
+def test_a_relative_path_of_a_parameter_starts_from_the_checkout_wherever_the_run_does(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    given = BatchSettings(inputs=[folder], output=f"{folder}/out")
+    assert from_checkout(given) == {"inputs": [str(ROOT / folder)], "output": str(ROOT / folder / "out")}
+
+
 def test_two_deployments_of_one_name_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="train-and-eval/one is there 2 times"):
         read_deployments(write(tmp_path / "prefect.yaml", EXPERIMENT, EXPERIMENT))
@@ -128,6 +136,13 @@ def test_a_file_without_deployments_is_refused_without_a_traceback(tmp_path, cap
         path.write_text(content)
     assert main(["--deployments", str(path)]) == 2
     assert f"{path}" in capsys.readouterr().err
+
+
+def test_a_notification_block_that_is_not_there_is_refused_before_serving(tmp_path, server, monkeypatch, capsys):
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    path = write(tmp_path / "prefect.yaml", {**EXPERIMENT, "parameters": {"notify": "slack-webhook/nobody"}})
+    assert main(["--deployments", str(path)]) == 2
+    assert "'slack-webhook/nobody', but the Prefect server has no such block" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_refused(monkeypatch, capsys):
