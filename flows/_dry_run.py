@@ -14,7 +14,7 @@ from tasks.generate import dataset_recipe
 from tasks.report import report_recipe
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.manifest import Handle
-from tasks.storage.promotions import read_promotions
+from tasks.storage.promotions import Decision, read_promotions
 from tasks.storage.store import Recipe, Store
 from tasks.train import find_start, training_recipe
 
@@ -28,36 +28,41 @@ class Planned(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A step, the steps that it is made from, and its recipe from their digests."""
+    """A step, the steps that it comes after, and how it is looked for, given the digests of those."""
 
     name: str
     inputs: tuple[str, ...]
-    recipe: Callable[..., Recipe]
+    look: Callable[..., Handle | Decision | str]
+
+
+ALL = ("dataset", "checks", "training", "bundle", "evaluation", "promotion", "report")
 
 
 def _steps(experiment: Experiment, store: Store) -> Iterator[_Step]:
-    yield _Step("dataset", (), lambda: dataset_recipe(experiment, store))
-    yield _Step("checks", ("dataset",), lambda dataset: checks_recipe(experiment, dataset, store))
-    yield _Step(
-        "training",
-        ("dataset",),
-        lambda dataset: training_recipe(experiment, dataset, find_start(experiment, dataset, store)),
-    )
-    yield _Step("bundle", ("dataset", "training"), lambda *digests: bundle_recipe(experiment, *digests))
-    yield _Step("evaluation", ("dataset", "bundle"), lambda *digests: evaluation_recipe(experiment, *digests))
-    made_from = ("dataset", "checks", "training", "bundle", "evaluation")
-    yield _Step(
-        "report", made_from, lambda *digests: _report(experiment, dict(zip(made_from, digests, strict=True)), store)
-    )
+    def by(recipe: Callable[..., Recipe]) -> Callable[..., Handle | str]:
+        return lambda *digests: store.find(recipe(experiment, *digests))
 
+    def training(dataset: str) -> Handle | str:
+        return store.find(training_recipe(experiment, dataset, find_start(experiment, dataset, store)))
 
-def _report(experiment: Experiment, digests: dict[str, str], store: Store) -> Recipe:
-    decision = read_promotions(store, experiment.promotion_name).decision_of(digests["bundle"])
-    said = {"passed": decision.promoted, "reason": decision.reason} if decision else {}
-    return report_recipe(experiment, digests, said)
+    def decision(bundle: str) -> Decision | str:
+        decisions = read_promotions(store, experiment.promotion_name)
+        return decisions.decision_of(bundle) or f"nothing was decided about it as {experiment.promotion_name!r}"
 
+    def report(*digests: str) -> Handle | str:
+        made_from = dict(zip(ALL[:5], digests, strict=False))
+        decided = decision(made_from["bundle"])
+        assert isinstance(decided, Decision)
+        said = {"passed": decided.promoted, "reason": decided.reason}
+        return store.find(report_recipe(experiment, made_from, said))
 
-ALL = ("dataset", "checks", "training", "bundle", "evaluation", "report")
+    yield _Step("dataset", (), lambda: store.find(dataset_recipe(experiment, store)))
+    yield _Step("checks", ("dataset",), lambda dataset: store.find(checks_recipe(experiment, dataset, store)))
+    yield _Step("training", ("dataset",), training)
+    yield _Step("bundle", ("dataset", "training"), by(bundle_recipe))
+    yield _Step("evaluation", ("dataset", "bundle"), by(evaluation_recipe))
+    yield _Step("promotion", ("bundle", "evaluation"), lambda bundle, _evaluation: decision(bundle))
+    yield _Step("report", ALL[:6], report)
 
 
 def plan_steps(
@@ -75,22 +80,21 @@ def plan_steps(
     planned = []
     for step in _steps(experiment, Store(store)):
         if step.name in names:
-            found = _look_for(step, digests, Store(store), refresh=refresh)
-            if isinstance(found, Handle):
-                digests[step.name] = found.digest
-                planned.append(Planned(step.name, cached=True, why=str(found.path)))
-            else:
+            found = _look_for(step, digests, refresh=refresh)
+            if isinstance(found, str):
                 planned.append(Planned(step.name, cached=False, why=found))
+            else:
+                digests[step.name] = found.digest if isinstance(found, Handle) else found.model
+                why = str(found.path) if isinstance(found, Handle) else found.reason
+                planned.append(Planned(step.name, cached=True, why=why))
     return planned
 
 
-def _look_for(step: _Step, digests: dict[str, str], store: Store, *, refresh: bool) -> Handle | str:
+def _look_for(step: _Step, digests: dict[str, str], *, refresh: bool) -> Handle | Decision | str:
     if refresh:
         return "a refresh was asked for"
     unknown = next((name for name in step.inputs if name not in digests), None)
-    if unknown:
-        return f"its {unknown} would be made"
-    return store.find(step.recipe(*(digests[name] for name in step.inputs)))
+    return f"its {unknown} would be made" if unknown else step.look(*(digests[name] for name in step.inputs))
 
 
 def show_planned(planned: Sequence[Planned]) -> None:

@@ -18,15 +18,17 @@ from pydantic_core import PydanticUndefined
 ROOT = Path(__file__).parent.parent
 INPUTS = "inputs"  # the words of a command line that are no flags
 
+# Of each section; `{}` is where its flags are.
 EXAMPLES = {
-    "SyntheticData": "--data.problem sort --data.n-in 5 --data.n-samples 1000000",
-    "FilesData": "--data.train pairs.csv --data.target answer --data.target-encoding words",
-    "ModelSettings": "--model.units 256 --model.embedding 128",
-    "TrainingSettings": "--training.epochs 20 --training.patience 3 --training.tensorboard logs",
-    "DecodingSettings": "--decoding.method beam --decoding.beam-width 8",
-    "TrainingChecks": "--checks.max-conflicts 0.001 --checks.fail conflicts --checks.fail drift",
-    "BatchChecks": "--checks.max-unknown 0.2 --checks.fail unknown",
-    "EvaluationSettings": "--evaluation.min-sequence-accuracy 0.6 --evaluation.n-examples 20",
+    "SyntheticData": "--{}problem sort --{}n-in 5 --{}n-samples 1000000",
+    "FilesData": "--{}train pairs.csv --{}target answer --{}target-encoding words",
+    "ModelSettings": "--{}units 256 --{}embedding 128",
+    "TrainingSettings": "--{}epochs 20 --{}patience 3 --{}tensorboard logs",
+    "DecodingSettings": "--{}method beam --{}beam-width 8",
+    "TrainingChecks": "--{}max-conflicts 0.001 --{}fail conflicts --{}fail drift",
+    "BatchChecks": "--{}max-unknown 0.2 --{}fail unknown",
+    "EvaluationSettings": "--{}min-sequence-accuracy 0.6 --{}n-examples 20",
+    "BatchSettings": "--{}inputs inbox --{}output predictions",
 }
 MOST_CHOICES = 30  # characters of choices that stand beside the flag; more are listed in the text
 FLAG_COLUMN = 30
@@ -112,10 +114,10 @@ def sections_of(field: FieldInfo) -> list[type[BaseModel]]:
 
 
 def _add_section(parser: argparse.ArgumentParser, title: str, prefix: str, model: type[BaseModel]) -> None:
-    about = [str(model.__doc__).split("\n", maxsplit=1)[0]] if prefix else []
+    about = str(model.__doc__).split("\n", maxsplit=1)[0]
     if example := EXAMPLES.get(model.__name__):
-        about.append(f"example:\n  {example}")
-    group = parser.add_argument_group(title, "\n\n".join(about) or None)
+        about += f"\n\nexample:\n  {example.replace('{}', prefix)}"
+    group = parser.add_argument_group(title, about if prefix else None)
     for name, field in model.model_fields.items():
         if name == INPUTS and not prefix:
             group.add_argument("INPUT", nargs="*", help=_escaped(field.description or ""))

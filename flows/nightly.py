@@ -158,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
             name="nightly",
             description=(
                 "Train on new data, judge the new model against the promoted one, and predict every new file with the "
-                "one that then serves. Example: python -m flows.nightly --config data/examples/nightly.toml"
+                "one that then serves. Example: python -m flows.nightly --predict.inputs inbox --predict.output "
+                "predictions"
             ),
             tree=NIGHTLY,
             options=NightlyOptions,

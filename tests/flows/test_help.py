@@ -6,11 +6,13 @@ import pytest
 from pydantic import BaseModel
 
 from flows._help import help_text
-from flows._settings import BATCH, EXPERIMENT, _flags, read_settings
+from flows._settings import BATCH, EXPERIMENT, NIGHTLY, _flags, read_settings
 from flows.batch_predict import BatchPredictOptions
 from flows.batch_predict import main as batch_predict
 from flows.generate_datasets import GenerateDatasetsOptions
 from flows.generate_datasets import main as generate_datasets
+from flows.nightly import NightlyOptions
+from flows.nightly import main as nightly
 from flows.train_and_eval import TrainAndEvalOptions
 from flows.train_and_eval import main as train_and_eval
 
@@ -18,7 +20,11 @@ COMMANDS = {
     "train_and_eval": (train_and_eval, EXPERIMENT, TrainAndEvalOptions),
     "generate_datasets": (generate_datasets, EXPERIMENT, GenerateDatasetsOptions),
     "batch_predict": (batch_predict, BATCH, BatchPredictOptions),
+    "nightly": (nightly, NIGHTLY, NightlyOptions),
 }
+
+
+PREDICTED = ["--predict.inputs", "inbox", "--predict.output", "predictions"]
 
 
 @pytest.fixture(params=COMMANDS)
@@ -43,6 +49,8 @@ def test_usage_is_one_line_and_names_what_is_required(page):
     first, second, *_ = page(batch_predict).splitlines()
     assert first == "usage: python -m flows.batch_predict INPUT... --output DIR [--KEY VALUE ...]"
     assert second == ""
+    needed = "--predict.inputs FILE --predict.output DIR"
+    assert page(nightly, 120).startswith(f"usage: python -m flows.nightly {needed} [--KEY VALUE ...]\n\n")
 
 
 def test_every_setting_has_its_flag_with_dashes_and_what_it_means(command, page):
@@ -60,10 +68,12 @@ def test_settings_stand_in_the_group_of_their_section(page):
     groups = re.findall(r"^(\w+.*):$", said, re.MULTILINE)
     assert [group for group in groups if group != "example"] == [
         "options", "experiment", "data (synthetic)", "data (files)", "model", "training", "decoding", "evaluation",
+        "checks",
     ]  # fmt: skip
     model = said.split("\nmodel:\n")[1].split("\ntraining:\n")[0]
     assert set(re.findall(r"^  --(\w+)\.", model, re.MULTILINE)) == {"model"}
-    assert "The encoder-decoder LSTM." in model
+    nested = re.findall(r"^(predict.*):$", page(nightly), re.MULTILINE)
+    assert sorted(nested) == ["predict", "predict.checks", "predict.decoding"]
 
 
 def test_no_default_is_none_and_no_value_is_named_by_its_type_in_python(command, page):
@@ -75,9 +85,9 @@ def test_each_example_is_accepted(command, page, tmp_path):
     name, main, tree, options = command
     said = page(main, columns=200)
     (whole,) = re.findall(rf"^  python -m flows.{name} (.*)$", said, re.MULTILINE)
-    needed = ["inbox", "--output", str(tmp_path)] if tree is BATCH else []
+    needed = {BATCH.model: ["inbox", "--output", str(tmp_path)], NIGHTLY.model: PREDICTED}.get(tree.model, [])
     partly = re.findall(r"^    (--\w.*)$", said, re.MULTILINE)
-    assert len(partly) == (1 if tree is BATCH else 6)
+    assert len(partly) == {"batch_predict": 2, "nightly": 10}.get(name, 7)
     for flags in (whole.split(), *([*needed, *example.split()] for example in partly)):
         assert read_settings(tree, options, flags, name, "")
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -38,7 +39,7 @@ def made(summary):
 
 def planned(said):
     """What `--dry-run` says of each step."""
-    kinds = "dataset|training|bundle|evaluation|report"
+    kinds = "dataset|checks|training|bundle|evaluation|promotion|report"
     return {name: " ".join(rest.split()) for name, rest in re.findall(rf"^({kinds})  +(.*)$", said, re.MULTILINE)}
 
 
@@ -85,21 +86,23 @@ def test_an_unchanged_rerun_makes_nothing_and_prefect_shows_it_as_cached(run, st
     _, task_runs, _ = last_flow_run()
     states = {task_run.name: task_run.state.name for task_run in task_runs}
     cached = {name.split()[0] for name, state in states.items() if state == "Cached"}
-    assert cached == {"generate", "train", "export", "evaluate", "report"}
+    assert cached == {"generate", "check", "train", "export", "evaluate", "report"}
 
 
 def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
-    run(main, *TINY, "--name", "letters", store=store)
+    _, summary, _ = run(main, *TINY, "--name", "letters", store=store)
     flow_run, task_runs, artifacts = last_flow_run()
     assert flow_run.name == "train and eval letters"
     assert flow_run.parameters["experiment"]["name"] == "letters"
     assert flow_run.state.name == "Completed"
     assert {"generate letters", "train letters", "evaluate letters"} <= {task.name for task in task_runs}
-    (artifact,) = artifacts
-    assert artifact.type == "markdown"
-    assert artifact.key == "report-letters"
-    assert "data:image/png;base64," in artifact.data
-    assert "| source | expected | predicted |" in artifact.data
+    shown = {artifact.key: artifact for artifact in artifacts}
+    report = shown["report-letters"]
+    assert report.type == "markdown"
+    assert report.data.count("](data:image/png;base64,") == 3  # learning curve, positions, confusions
+    assert len(report.data) < 300_000
+    assert "| source | expected | predicted |" in report.data
+    assert Path(summary["report"]).as_uri() in shown["page-letters"].data
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,8 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
 def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change, remade):
     code, nothing, said = run(main, *TINY, *change, "--dry-run", store=store)
     assert (code, nothing) == (0, None)
-    assert {name for name, state in planned(said).items() if state.startswith("would be made")} == remade
+    would_be_made = {name for name, state in planned(said).items() if state.startswith("would be made")}
+    assert would_be_made - {"checks", "promotion"} == remade
     code, summary, _ = run(main, *TINY, *change, store=store)
     assert code == 0
     assert made(summary) == remade
@@ -131,7 +135,8 @@ def test_a_dry_run_says_what_is_cached_and_what_would_be_made_and_why(run, store
     (dataset,) = store.glob("dataset/*")
     code, _, said = run(main, *TINY, "--dry-run", store=store)
     assert (code, planned(said)["dataset"]) == (0, f"cached {dataset}")
-    assert "0 of 5 steps would be" in said
+    assert "0 of 7 steps would be" in said
+    assert planned(said)["promotion"].startswith("cached sequence accuracy")
     _, _, said = run(main, *TINY, "--training.epochs", "1", "--dry-run", store=store)
     assert planned(said)["training"] == "would be made not made yet"
     assert planned(said)["bundle"] == "would be made its training would be made"
@@ -147,7 +152,7 @@ def test_a_dry_run_says_what_is_cached_and_what_would_be_made_and_why(run, store
 def test_a_dry_run_of_refused_settings_exits_with_2_and_one_without_a_store_makes_none(run, tmp_path):
     assert run(main, *TINY, "--dry-run", "--model.units", "0")[0] == 2
     code, _, said = run(main, *TINY, "--dry-run", store=tmp_path / "none")
-    assert (code, len(planned(said))) == (0, 5)
+    assert (code, len(planned(said))) == (0, 7)
     assert not (tmp_path / "none").exists()
 
 
