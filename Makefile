@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run examples test test-slow check bench docs lock
+.PHONY: run examples test test-slow test-browser test-postgres pictures check bench docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -15,6 +15,18 @@ test: .venv/test
 
 test-slow: .venv/test
 	.venv/bin/python -m pytest -m slow
+
+# Needs Debian's chromium and chromium-driver.
+test-browser: .venv/test
+	.venv/bin/python -m pytest -m browser
+
+# Needs Debian's postgresql.
+test-postgres: .venv/test
+	.venv/bin/python -m pytest -m postgres
+
+# The screenshots of the docs, taken anew by the browser test.
+pictures: .venv/test
+	SEQ2SEQ_PICTURES=docs/images .venv/bin/python -m pytest -m browser
 
 check: .venv/test
 	.venv/bin/ruff check

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 
 from flows import _server
@@ -20,6 +23,22 @@ def begin() -> None:
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     _server.begin()
+
+
+STARTER = "SEQ2SEQ_SERVED_BY"
+SECONDS_BETWEEN_LOOKS, GRACE_SECONDS = 1.0, 10.0
+
+
+def _end_with_starter(pid: int) -> None:
+    while os.getppid() == pid:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)  # Prefect's engine then says that the run crashed, if its server is there
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)
+
+
+if os.environ.get(STARTER) == str(os.getppid()):  # a run that flows.serve started, which may be killed any time
+    threading.Thread(target=_end_with_starter, args=(os.getppid(),), daemon=True).start()
 
 
 @contextlib.contextmanager

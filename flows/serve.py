@@ -19,6 +19,7 @@ from flows import _server
 from flows._command import drain
 from flows._deployments import DEPLOYMENTS, Served, read_deployments
 from flows._settings import ROOT
+from flows._start import STARTER
 from tasks.seq2seq.errors import Seq2SeqError
 
 PORT = 4200
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         served = read_deployments(options.deployments.absolute())
         with contextlib.ExitStack() as stack:
             _find_server(options.port, stack)
+            os.environ[STARTER] = str(os.getpid())
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             os.chdir(ROOT)  # the runs' processes begin here, and import flows and tasks from here
             asyncio.run(serve(served, [one.create() for one in served], options.limit))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from tasks.caching import TASK_OPTIONS
 from tasks.planning import BatchModel, Job, describe_jobs, find_model, training_baseline
@@ -27,7 +27,7 @@ SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
 Batch = dict[str, Any]
 
 
-@task(name="write batch report", **TASK_OPTIONS)
+@task(name="write batch report", task_run_name="report {settings.title}", **TASK_OPTIONS)
 def write_batch(
     jobs: list[Job], settings: BatchSettings, store: Path, checks: Sequence[Mapping[str, str]] = ()
 ) -> Batch:
@@ -48,10 +48,14 @@ def write_batch(
     return {**batch, "report": str(settings.output / PAGE)}
 
 
-@task(name="publish batch report", **TASK_OPTIONS)
+@task(name="publish batch report", task_run_name="publish predictions of {batch[model][name]}", **TASK_OPTIONS)
 def publish_batch(batch: Batch) -> None:
-    """Shows the accounts in Prefect's UI, as a markdown artifact of the run."""
-    create_markdown_artifact(as_markdown(batch), key="batch-predict", description=f"Predictions in {batch['output']}")
+    """Shows the run, the account of each file, and where all of it lies, as artifacts of the run in Prefect's UI."""
+    where = f"Predictions in `{batch['output']}`"
+    create_markdown_artifact(as_markdown(batch), key="batch-predict", description=where)
+    create_table_artifact(as_table(batch), key="batch-predict-accounts", description=f"Account of each file. {where}")
+    for key, path in (("batch-predict-page", Path(batch["report"])), ("batch-predict-output", Path(batch["output"]))):
+        create_link_artifact(path.absolute().as_uri(), link_text=path.name, key=key, description=f"On disk: `{path}`")
 
 
 def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
@@ -108,6 +112,19 @@ def describe_shifts(batch: Batch) -> str:
     """What shifted, in a line for a person who is not looking at the report."""
     shifted = [f"{shift['name']} (PSI {shift['psi']:.2f})" for shift in batch["drift"] if shift["verdict"] == "shifted"]
     return f"rows differ from the training data: {', '.join(shifted)}"
+
+
+def as_table(batch: Batch) -> list[dict[str, Any]]:
+    """The account of each file, a row each."""
+    return [
+        {
+            "file": file["name"],
+            "state": SAID[file["state"]],
+            **{name: file.get(name) for name in ("read", "predicted", "rejected")},
+            "why": file["reason"],
+        }
+        for file in batch["files"][:SHOWN_FILES]
+    ]
 
 
 def as_markdown(batch: Batch) -> str:

@@ -131,7 +131,7 @@ def _median(lengths: Mapping[int, int]) -> float:
     return 0.0
 
 
-@task(name="check rows", task_run_name="check rows for {settings.output.name}", **TASK_OPTIONS)
+@task(name="check rows", task_run_name="check {settings.title}", **TASK_OPTIONS)
 def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> list[dict[str, str]]:
     """Holds the first rows of the files that are to be predicted against the rules; gives the findings.
 

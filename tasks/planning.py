@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from tasks.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
@@ -194,13 +196,19 @@ def open_file(file: InputFile, model: BatchModel) -> FileToRead:
         DataError: it cannot be read, or has a column of the name of one that is written.
     """
     layout: Layout = model.reading.layout(file)
-    kept = read_columns(file, layout)
+    kept = _columns(file, file.stamp(), layout)
     if clash := [name for name in kept.names if name in OWN_COLUMNS or name.startswith(MARK)]:
         raise DataError(
             f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
             f"input; rename it"
         )
     return FileToRead(file, kept, layout, model.reading, columns_left_out(file, layout))
+
+
+@lru_cache(maxsize=1024)
+def _columns(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> pa.Schema:
+    """The columns of a file as it is now: of JSON lines they take a pass over it, which the checks need not repeat."""
+    return read_columns(file, layout)
 
 
 def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class ChunkFiles(BaseModel):
     part: Path
 
 
-@task(name="plan batch", **TASK_OPTIONS)
+@task(name="plan batch", task_run_name="plan {settings.title}", **TASK_OPTIONS)
 def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
     """Looks at each file and says what is to be done about it, and why."""
     return plan(settings, Store(store), refresh=refresh)

@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 import pyarrow.parquet as pq
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from tasks.caching import (
     DATA_CODE,
@@ -75,12 +75,18 @@ def report_recipe(experiment: Experiment, digests: dict[str, str], promotion: Ma
 
 @task(name="publish report", task_run_name="publish {experiment.promotion_name}", **TASK_OPTIONS)
 def publish_report(experiment: Experiment, report: Handle) -> None:
-    """Shows the report's short form in Prefect's UI, as a markdown artifact of the run."""
+    """Shows the report's short form in Prefect's UI, and where the whole page lies, as artifacts of the run."""
     key = "".join(c if c.isalnum() else "-" for c in experiment.promotion_name.lower()).strip("-")
     create_markdown_artifact(
         (report.path / SUMMARY).read_text(encoding="utf-8"),
         key=f"report-{key}",
         description=f"Evaluation of {experiment.promotion_name}",
+    )
+    create_link_artifact(
+        (report.path / report.facts["page"]).absolute().as_uri(),
+        link_text=PAGE,
+        key=f"page-{key}",
+        description=f"The whole report of {experiment.promotion_name}, a page on disk: `{report.path / PAGE}`",
     )
 
 
@@ -241,6 +247,7 @@ def _markdown(context: dict[str, Any]) -> str:
         f"| {_MARKS[example['correct']]} |"
         for example in context["examples"]
     ]
+    pictures = [f"{what}\n\n![{what}]({uri})\n" for what, uri in context["pictures"].items()]
     steps = [f"| {step['kind']} | {step['seconds']:.2f} s | `{step['path']}` |" for step in context["steps"]]
     return "\n".join(
         [
@@ -255,8 +262,7 @@ def _markdown(context: dict[str, Any]) -> str:
             "|---|---|---|",
             *(f"| {found['rule']} | {found['level']} | {found['said']} |" for found in context["checks"]),
             "",
-            f"![learning curve]({context['pictures']['learning curve']})",
-            "",
+            *pictures,
             "| step | made in | where |",
             "|---|---|---|",
             *steps,

@@ -7,11 +7,16 @@ import sys
 import textwrap
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Machines are shared: how long an example takes says nothing.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 os.environ.setdefault("DO_NOT_TRACK", "1")  # else Prefect's server calls home
 
 

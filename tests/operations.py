@@ -39,7 +39,7 @@ class Machine:
         self.settings, self.backup = root / "etc", root / "backups"
         for folder in (self.checkout, self.state, self.settings, self.backup):
             folder.mkdir()
-        for name in ("flows", "tasks", "docs"):
+        for name in ("flows", "tasks", "prefect.yaml"):
             (self.checkout / name).symlink_to(ROOT / name)
         (self.checkout / ".venv").symlink_to(sys.prefix)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SEQ2SEQ_"))}

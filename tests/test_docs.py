@@ -54,7 +54,7 @@ COMMAND_LINES = [
     (page, line.rstrip(" )"))
     for page in PAGES
     for block in blocks("sh", page)
-    for line in block.splitlines()
+    for line in block.replace("\\\n", "").splitlines()
     if " -m flows." in line
 ]
 

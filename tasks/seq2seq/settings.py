@@ -327,6 +327,12 @@ class BatchChecks(Checks):
     )
 
 
+def _offer_either(schema: dict[str, Any]) -> None:
+    """Prefect's form draws a choice of `anyOf`, and for the `oneOf` of a discriminated union an empty box."""
+    schema.pop("discriminator", None)
+    schema["anyOf"] = schema.pop("oneOf")
+
+
 def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
     """A missing `kind` means files where a training file is given, else synthetic."""
     if isinstance(data, dict) and "kind" not in data:
@@ -348,7 +354,9 @@ class Experiment(Section):
         description="under which the model is promoted (the problem's or the training file's name)",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
-    data: Annotated[SyntheticData | FilesData, Field(discriminator="kind")] = Field(default_factory=SyntheticData)
+    data: Annotated[SyntheticData | FilesData, Field(discriminator="kind", json_schema_extra=_offer_either)] = Field(
+        default_factory=SyntheticData, description="a problem whose pairs are generated, or your own files"
+    )
     model: ModelSettings = Field(default_factory=ModelSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     decoding: DecodingSettings = Field(default_factory=DecodingSettings)

@@ -137,10 +137,9 @@ def test_the_summary_and_the_folder_say_what_the_model_and_the_scores_are(batch,
     assert summary["scored_now"] is None
 
 
-async def _artifact():
+async def _artifacts():
     async with get_client() as client:
-        found = await client.read_latest_artifacts()
-        return next(artifact.data for artifact in found if artifact.key == "batch-predict")
+        return {artifact.key: artifact.data for artifact in await client.read_latest_artifacts()}
 
 
 def test_the_page_and_prefects_artifact_hold_the_accounts(batch, tmp_path):
@@ -151,13 +150,18 @@ def test_the_page_and_prefects_artifact_hold_the_accounts(batch, tmp_path):
     (tmp_path / "in" / "b|c.csv").write_text('id,source\n1,"2\n')
     code, summary, _ = batch(tmp_path / "in", "--settle", "0")
     assert code == 1
-    artifact = asyncio.run(_artifact())
+    artifacts = asyncio.run(_artifacts())
+    artifact = artifacts["batch-predict"]
     page = Path(summary["report"]).read_text(encoding="utf-8")
     assert summary["report"] == str(tmp_path / "out" / "_report.html")
     assert "2 of 3 rows predicted, 1 rejected" in artifact
     assert "| `a.jsonl` | predicted | 3 | 2 | 1 |" in artifact
     assert "never closed" in artifact
     assert "b\\|c.csv" in artifact
+    first, second = json.loads(artifacts["batch-predict-accounts"])
+    assert (first["file"], first["read"], first["predicted"], first["rejected"]) == ("a.jsonl", 3, 2, 1)
+    assert "never closed" in second["why"]
+    assert Path(summary["report"]).as_uri() in artifacts["batch-predict-page"]
     for text in ("a.jsonl", "source_empty", "never closed", "b|c.csv"):
         assert text in page, text
 
@@ -300,3 +304,29 @@ def test_a_file_beside_a_broken_one_is_predicted_in_the_same_run(batch, tmp_path
     (tmp_path / "in" / "a.csv").write_text("id,source\n1,2\n2,3\n")
     code, summary, _ = batch(tmp_path / "in", "--settle", "0")
     assert (code, summary["predicted_files"], summary["kept_files"]) == (0, 1, 1)
+
+
+def test_rows_are_checked_before_they_are_predicted_and_a_rule_that_fails_leaves_nothing_predicted(batch, tmp_path):
+    sources = [[99, 1]] * 30 + integer_pairs(170, seed=8)[0]
+    write_jsonl(tmp_path / "in.jsonl", sources)
+    limits = ("--checks.max-unknown", "0.1", "--checks.max-duplicates", "0.9")
+    code, _, said = batch(tmp_path / "in.jsonl", *limits, "--checks.fail", "unknown")
+    assert code == 1
+    assert "check 'unknown' of the rows to predict failed: 15 % of rows hold source symbols" in said
+    assert "take unknown out of checks.fail to be warned only" in said
+    assert not list((tmp_path / "out").glob("in.jsonl.*"))
+    code, summary, said = batch(tmp_path / "in.jsonl", *limits)
+    assert code == 0
+    assert {one["rule"]: one["level"] for one in summary["checks"]}["unknown"] == "warning"
+    assert "check unknown of the first rows: warning" in said
+    assert "Checks of the first rows" in (tmp_path / "out" / "_report.html").read_text()
+
+
+def test_only_so_many_rows_are_checked_as_are_asked_for_shared_among_the_files(batch, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        make_old(write_jsonl(tmp_path / "in" / f"{name}.jsonl", integer_pairs(50)[0]))
+    _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "20")
+    assert {one["rule"]: one["said"] for one in summary["checks"]}["rows"].startswith("20 usable rows")
+    _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "0", "--refresh")
+    assert summary["checks"] == []

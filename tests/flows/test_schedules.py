@@ -64,7 +64,8 @@ def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_o
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_end_of_serving_ends_runs_under_way_and_leaves_no_process(tmp_path, own_server_environment, number):
-    deployment = training("long", tmp_path / "store", seconds=2, concurrency_limit=limited("ENQUEUE"))
+    name = f"long-{number.name.lower()}"  # late runs of another test's deployment would go first
+    deployment = training(name, tmp_path / "store", seconds=2, concurrency_limit=limited("ENQUEUE"))
     deployment["parameters"]["experiment"]["training"] = {"epochs": 100_000}
     path = write_yaml(tmp_path / "deployments.yaml", deployment)
     log = tmp_path / "log"

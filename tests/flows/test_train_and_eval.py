@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -89,17 +90,19 @@ def test_an_unchanged_rerun_makes_nothing_and_prefect_shows_it_as_cached(run, st
 
 
 def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
-    run(main, *TINY, "--name", "letters", store=store)
+    _, summary, _ = run(main, *TINY, "--name", "letters", store=store)
     flow_run, task_runs, artifacts = last_flow_run()
     assert flow_run.name == "train and eval letters"
     assert flow_run.parameters["experiment"]["name"] == "letters"
     assert flow_run.state.name == "Completed"
     assert {"generate letters", "train letters", "evaluate letters"} <= {task.name for task in task_runs}
-    (artifact,) = artifacts
-    assert artifact.type == "markdown"
-    assert artifact.key == "report-letters"
-    assert "data:image/png;base64," in artifact.data
-    assert "| source | expected | predicted |" in artifact.data
+    shown = {artifact.key: artifact for artifact in artifacts}
+    report = shown["report-letters"]
+    assert report.type == "markdown"
+    assert report.data.count("](data:image/png;base64,") == 3  # learning curve, positions, confusions
+    assert len(report.data) < 300_000
+    assert "| source | expected | predicted |" in report.data
+    assert Path(summary["report"]).as_uri() in shown["page-letters"].data
 
 
 @pytest.mark.parametrize(

@@ -568,7 +568,7 @@ def test_what_is_read_and_encoded_is_reported_with_its_counts(tmp_path, write, n
         pq.write_table(pa.table({side: [[i % n] for i in range(2000)] for side, n in SIDES.items()}), tmp_path / name)
     told = []
     (tmp_path / "dataset").mkdir()
-    ingest_pairs(FilesData(train=tmp_path / name), 0, tmp_path / "dataset", lambda *what: told.append(what))
+    ingest_pairs(FilesData(train=tmp_path / name), 0, tmp_path / "dataset", report=lambda *what: told.append(what))
     read, encoded = ([said for said in told if said[0] == f"rows {what}"] for what in ("read", "encoded"))
     assert told == [*read, *encoded]
     assert read[-1] == ("rows read", 2000, expected)

@@ -364,7 +364,7 @@ def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
     (tmp_path / "dataset").mkdir()
     told = []
     data = FilesData(train=tmp_path / "in", **REALS, **WINDOW)
-    facts = ingest_series(data, tmp_path / "dataset", lambda *what: told.append(what))
+    facts = ingest_series(data, tmp_path / "dataset", report=lambda *what: told.append(what))
     assert told[:2] == [("time steps read", 100, None), ("time steps read", 200, None)]
     cut = {what: (done, total) for what, done, total in told[2:]}
     assert cut == {
