@@ -1,12 +1,12 @@
 """Long steps leave a progress artifact in Prefect, and go on without it where the server is gone."""
 
+import re
 import time
 
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks import progress as module
 from tasks.progress import progress
@@ -41,14 +41,16 @@ def artifacts(seconds, **arguments):
         return client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=of_run))
 
 
-def test_a_long_step_has_a_progress_artifact_that_ends_at_100(hurried):
+def test_a_long_step_has_a_progress_artifact_that_ends_at_100(hurried, monkeypatch):
+    monkeypatch.setattr(module, "END_SECONDS", 60.0)  # the server of a busy machine may take its time
     (artifact,) = artifacts(1.0)
     assert (artifact.type, artifact.key, artifact.data) == ("progress", "progress-model-training", 100.0)
     assert artifact.task_run_id is not None
-    assert artifact.description == "Model training: 1 s"
+    assert re.fullmatch(r"Model training: \d+ s", artifact.description)
 
 
-def test_one_that_fails_stays_where_it_was(hurried):
+def test_one_that_fails_stays_where_it_was(hurried, monkeypatch):
+    monkeypatch.setattr(module, "END_SECONDS", 60.0)
     (artifact,) = artifacts(1.0, fails=True)
     assert artifact.data == 75.0
     assert artifact.description.startswith("Model training: 30/40  loss 0.5000")
@@ -58,12 +60,26 @@ def test_a_short_step_has_none(hurried):
     assert artifacts(0.1) == []
 
 
-def test_a_server_that_is_gone_neither_fails_the_step_nor_holds_it_up(hurried):
-    @flow
-    def without_server():
-        with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
-            began = time.perf_counter()
-            train.fn(1.0, fails=False)
-            return time.perf_counter() - began
+def gone(*_arguments, **_keywords):
+    raise ConnectionError
 
-    assert without_server() < 3.5
+
+def silent(*_arguments, **_keywords):
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("answer", [gone, silent])
+def test_a_server_that_takes_no_artifact_neither_fails_the_step_nor_holds_it_up(hurried, monkeypatch, answer):
+    """In place of the server: a run keeps its client, which tries for long."""
+    raised = []
+    monkeypatch.setattr("threading.excepthook", raised.append)
+    monkeypatch.setattr("prefect.artifacts.create_progress_artifact", answer)
+
+    @flow
+    def alone():
+        began = time.perf_counter()
+        train.fn(1.0, fails=False)
+        return time.perf_counter() - began
+
+    assert alone() < 1.0 + module.END_SECONDS + 1.0
+    assert raised == []
