@@ -284,5 +284,5 @@ def test_an_npz_that_would_run_code_is_not_opened(failed, tmp_path):
 def test_help_names_inputs_settings_and_an_example(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for text in ("INPUTS", "--output", "--model", "--decoding.n_best", "--plan", "--chunk_rows", "Example: "):
+    for text in ("INPUT...", "--output DIR", "--model", "--decoding.n-best", "--plan", "--chunk-rows", "example:"):
         assert text in said

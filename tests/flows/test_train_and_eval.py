@@ -51,7 +51,7 @@ def last_flow_run():
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:  # the server records task runs a little later
             task_runs = client.read_task_runs(flow_run_filter=mine)
-            if len(task_runs) == 8 and all(task_run.state and task_run.state.is_final() for task_run in task_runs):
+            if len(task_runs) == 9 and all(task_run.state and task_run.state.is_final() for task_run in task_runs):
                 break
             time.sleep(0.2)
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
