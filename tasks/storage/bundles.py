@@ -83,9 +83,12 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def _architecture(model: keras.Model) -> str:
-    """The layers as JSON, each called by its place: the names that Keras makes up count what was built before."""
-    content = json.loads(model.to_json())
-    names = {layer["name"]: str(i) for i, layer in enumerate(content["config"]["layers"])}
+    """The layers as JSON, each called by its place: the names that Keras makes up count what was built before.
+
+    How the model was compiled is left out: it is none of its answers, and the optimizer's name counts too.
+    """
+    config = json.loads(model.to_json())["config"]
+    names = {layer["name"]: str(i) for i, layer in enumerate(config["layers"])}
 
     def named(value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, dict):
@@ -94,7 +97,7 @@ def _architecture(model: keras.Model) -> str:
             return [named(inner) for inner in value]
         return names.get(value, value) if isinstance(value, str) else value
 
-    return json.dumps(named(content))
+    return json.dumps(named(config))
 
 
 def save_weights(model: keras.Model, folder: Path) -> None:

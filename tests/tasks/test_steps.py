@@ -140,3 +140,9 @@ def test_tensorboard_is_refused_where_its_package_or_its_folder_is_missing(tmp_p
     monkeypatch.setitem(sys.modules, "tensorboard", None)  # as Python marks what cannot be imported
     with pytest.raises(SettingsError, match="install it with: python -m pip install"):
         check_tensorboard(with_tensorboard(tmp_path))
+
+
+def test_a_training_that_is_repeated_in_one_process_is_the_same(made):
+    """Keras counts what it makes up names for: layers, and optimizers too."""
+    store, dataset, training, *_ = made
+    assert train_model.fn(EXPERIMENT, dataset, store, refresh=True).digest == training.digest
