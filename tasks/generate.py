@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
@@ -34,24 +35,29 @@ KIND = "dataset"
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
 def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
-    holdout = holdout_of(experiment, Store(store))
-    step = _recipe(experiment, holdout)
+    plain = _recipe(experiment)
+    holdout = _holdout_of(experiment, plain, Store(store))
 
     def write(folder: Path) -> Made:
         made = write_dataset(experiment, folder, read_sources(holdout) if holdout else NOTHING)
-        if _recipe(experiment, holdout).key != step.key:
+        if _recipe(experiment).key != plain.key:
             raise DataError("the input files changed while they were read; run again when their writer has finished")
         return made
 
-    return finished(make_once(step, Store(store), write, refresh=refresh))
+    return finished(make_once(_without(plain, holdout), Store(store), write, refresh=refresh))
 
 
 def dataset_recipe(experiment: Experiment, store: Store) -> Recipe:
     """What the dataset depends on: the data settings, the seed, the content of the user's files, and the holdout."""
-    return _recipe(experiment, holdout_of(experiment, store))
+    plain = _recipe(experiment)
+    return _without(plain, _holdout_of(experiment, plain, store))
 
 
-def holdout_of(experiment: Experiment, store: Store) -> Handle | None:
+def _without(plain: Recipe, holdout: Handle | None) -> Recipe:
+    return replace(plain, made_from={**plain.made_from, "holdout": holdout.digest}) if holdout else plain
+
+
+def _holdout_of(experiment: Experiment, plain: Recipe, store: Store) -> Handle | None:
     """The holdout that training must leave out; None where the dataset holds out the same pairs by itself.
 
     Raises:
@@ -61,10 +67,11 @@ def holdout_of(experiment: Experiment, store: Store) -> Handle | None:
     if holdout is None or not is_comparable(holdout, experiment):
         return None
     taken_from = HoldoutFacts.model_validate(holdout.facts).dataset_key
-    return None if taken_from == _recipe(experiment, None).key else holdout
+    return None if taken_from == plain.key else holdout
 
 
-def _recipe(experiment: Experiment, holdout: Handle | None) -> Recipe:
+def _recipe(experiment: Experiment) -> Recipe:
+    """Of the dataset as it is without a holdout; it digests the user's files."""
     data = experiment.data
     if isinstance(data, SyntheticData):
         settings = {
@@ -85,8 +92,6 @@ def _recipe(experiment: Experiment, holdout: Handle | None) -> Recipe:
             for name, files in _input_files(data).items()
             for i, file in enumerate(tracked(f"{name} files digested", files))
         }
-    if holdout:
-        made_from = {**made_from, "holdout": holdout.digest}
     return recipe(
         KIND,
         experiment,

@@ -34,14 +34,14 @@ def test_elsewhere_than_at_a_terminal_a_long_step_says_a_line_every_so_often(hur
             update(i * 1000, 8000, {"loss": 0.5})
             time.sleep(0.13)
     lines = capsys.readouterr().err.splitlines()
-    assert 3 <= len(lines) <= 6
+    assert len(lines) >= 3  # more, where the machine is slow
     assert all(re.fullmatch(r"train: [1-4],000/8,000  loss 0.5000  \d+ s left", line) for line in lines)
 
 
 def test_a_step_without_counts_says_how_long_it_has_taken(hurried, capsys):
     with progress("bundle"):
         time.sleep(0.15)
-    assert capsys.readouterr().err == "bundle: 0 s\n"
+    assert set(capsys.readouterr().err.splitlines()) == {"bundle: 0 s"}
 
 
 def test_a_short_step_says_nothing(capsys):
@@ -52,7 +52,8 @@ def test_a_short_step_says_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_parts_of_a_step_are_told_by_their_own_names_and_counts_and_so_is_their_end(hurried, capsys):
+def test_the_parts_of_a_step_are_told_by_their_own_names_and_counts_and_so_is_their_end(monkeypatch, capsys):
+    monkeypatch.setattr(module, "SECONDS_BEFORE_BAR", 0.02)  # and no line in between, however slow the machine
     with progress("dataset"):
         report("rows read", 70, None)
         time.sleep(0.03)
@@ -70,7 +71,9 @@ def test_items_are_counted_as_they_are_done(hurried, capsys):
         seen.append(item)
         time.sleep(0.06)
     assert seen == ["a", "b", "c"]
-    assert capsys.readouterr().err.splitlines()[0] == "files digested: 1/3  0 s left"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(re.fullmatch(r"files digested: [1-3]/3  0 s left", line) for line in lines)
 
 
 def test_a_report_outside_of_any_step_is_nobodys(capsys):
