@@ -9,15 +9,15 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from tasks.artifact_keys import artifact_key
 from tasks.caching import TASK_OPTIONS
 
 
 @task(name="publish night", task_run_name="publish night of {name}", **TASK_OPTIONS)
 def publish_night(name: str, model: Mapping[str, Any], predictions: Mapping[str, Any]) -> None:
     """Shows the night as a markdown artifact of the run."""
-    key = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
     text = "\n".join(as_markdown(name, model, predictions))
-    create_markdown_artifact(text, key=f"nightly-{key}", description=f"The night of {name}")
+    create_markdown_artifact(text, key=artifact_key("nightly", name), description=f"The night of {name}")
 
 
 def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
-import re
 import sys
 import threading
 import time
@@ -21,6 +20,8 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging.loggers import get_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from tasks.artifact_keys import artifact_key
 
 SECONDS_BEFORE_BAR = 2.0
 SECONDS_BETWEEN_FRAMES = 0.2
@@ -237,7 +238,7 @@ class _Artifact:
             return
         try:
             if self._id is None:
-                key = f"progress-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
+                key = artifact_key("progress", name)
                 self._id = cast("UUID", create_progress_artifact(percent, key=key, description=said))
             else:
                 update_progress_artifact(self._id, percent, description=said)

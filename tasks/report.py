@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
+from tasks.artifact_keys import artifact_key
 from tasks.caching import (
     DATA_CODE,
     MODEL_CODE,
@@ -76,16 +77,15 @@ def report_recipe(experiment: Experiment, digests: dict[str, str], promotion: Ma
 @task(name="publish report", task_run_name="publish {experiment.promotion_name}", **TASK_OPTIONS)
 def publish_report(experiment: Experiment, report: Handle) -> None:
     """Shows the report's short form in Prefect's UI, and where the whole page lies, as artifacts of the run."""
-    key = "".join(c if c.isalnum() else "-" for c in experiment.promotion_name.lower()).strip("-")
     create_markdown_artifact(
         (report.path / SUMMARY).read_text(encoding="utf-8"),
-        key=f"report-{key}",
+        key=artifact_key("report", experiment.promotion_name),
         description=f"Evaluation of {experiment.promotion_name}",
     )
     create_link_artifact(
         (report.path / report.facts["page"]).absolute().as_uri(),
         link_text=PAGE,
-        key=f"page-{key}",
+        key=artifact_key("page", experiment.promotion_name),
         description=f"The whole report of {experiment.promotion_name}, a page on disk: `{report.path / PAGE}`",
     )
 

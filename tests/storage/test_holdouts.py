@@ -13,6 +13,7 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.rules import check_experiment
 from tasks.storage.datasets import read_codecs, read_evaluation, read_pairs
 from tasks.storage.holdouts import fixed_holdout, is_comparable, read_holdout, read_sources
+from tasks.storage.inputs import InputFile
 from tasks.storage.lists import from_lists
 from tasks.storage.promotions import promote
 from tasks.storage.store import Store
@@ -178,3 +179,12 @@ def test_a_holdout_that_was_altered_is_refused_with_what_to_do(tmp_path, store):
         ArtifactError, match=r"the holdout .* .reversal. cannot be used: .*backup of the store, or give"
     ):
         fixed_holdout(store, "reversal")
+
+
+def test_the_users_files_are_digested_twice_and_no_more_where_a_holdout_stands(tmp_path, store, monkeypatch):
+    """Before they are read, and after; a large file takes its time each time."""
+    promote_first(experiment(pairs_file(tmp_path / "a.parquet", random_sources(300))), store)
+    digested, digest = [], InputFile.digest
+    monkeypatch.setattr(InputFile, "digest", lambda file: digested.append(file.name) or digest(file))
+    make(experiment(pairs_file(tmp_path / "b.parquet", random_sources(300, seed=1))), store)
+    assert digested == ["b.parquet"] * 2
