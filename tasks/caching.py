@@ -84,6 +84,7 @@ MODEL_CODE = (
     "seq2seq/metrics.py",
     "seq2seq/models.py",
     "seq2seq/predictor.py",
+    "seq2seq/pretrained.py",
     "seq2seq/scaling.py",
     "seq2seq/scoring.py",
     "seq2seq/segments.py",
@@ -97,6 +98,7 @@ MODEL_CODE = (
     "storage/datasets.py",
     "storage/lists.py",
     "storage/predictions.py",
+    "storage/word_vectors.py",
 )
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (
