@@ -107,11 +107,14 @@ COMPARE_CODE = (
 )
 PREDICT_CODE = (
     "planning.py",
+    "figures.py",
     "predict.py",
     "serving.py",
+    "states_picture.py",
     "seq2seq/batch_settings.py",
     "seq2seq/counts.py",
     "seq2seq/drift.py",
+    "seq2seq/projection.py",
     "seq2seq/tally.py",
     "storage/accounts.py",
     "storage/assembly.py",
