@@ -150,7 +150,7 @@ def write_training(
     if logs:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
-    set_up_threads(experiment.model.units)
+    set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
@@ -199,9 +199,12 @@ def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
     Raises:
         SettingsError: with what to set.
     """
-    largest = max(facts.source.vocabulary, facts.target.vocabulary)
-    if settings.embedding == 0 and largest > MAX_ONE_HOT:
-        raise SettingsError(
-            f"model.embedding is 0, which feeds one-hot vectors, and a vocabulary has {largest} ids: their "
-            f"matrix would take {4 * largest**2 / 1e9:.1f} GB; set model.embedding (64, say), or data.max_vocabulary"
-        )
+    for side, width in (("source", settings.source_width), ("target", settings.target_width)):
+        vocabulary = getattr(facts, side).vocabulary
+        if width == 0 and vocabulary > MAX_ONE_HOT:
+            name = "embedding" if getattr(settings, f"{side}_embedding") is None else f"{side}_embedding"
+            raise SettingsError(
+                f"model.{name} is 0, which feeds one-hot vectors, and the {side} vocabulary has {vocabulary} ids: "
+                f"their matrix would take {4 * vocabulary**2 / 1e9:.1f} GB; set model.{name} (64, say), or "
+                f"data.max_vocabulary"
+            )

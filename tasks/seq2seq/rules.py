@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.model_rules import embeddings_fit, model_settings_are_used, widths_fit
 from tasks.seq2seq.sampling import check_fresh_sources
 from tasks.seq2seq.settings import (
     DecodingSettings,
@@ -186,6 +187,9 @@ RULES: tuple[Rule, ...] = (
     series_fits,
     encodings_fit,
     decoding_fits,
+    widths_fit,
+    model_settings_are_used,
+    embeddings_fit,
 )
 
 

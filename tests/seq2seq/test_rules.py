@@ -59,7 +59,7 @@ def test_an_unknown_key_comes_with_the_nearest_known_one(raw, unknown, meant):
 def test_an_unknown_key_that_is_near_to_none_lists_the_known_ones():
     (fault,) = faults({"model": {"xyz": 1}})
     assert "did you mean" not in fault
-    assert "units, embedding" in fault
+    assert "cell, units, encoder_units" in fault
 
 
 def test_files_need_their_training_file():
