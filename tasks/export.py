@@ -62,7 +62,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     facts = BundleFacts(
-        units=experiment.model.units,
+        units=experiment.model.decoder_width,
         parameters=models.train.count_params(),
         source=shape.source,
         target=shape.target,

@@ -168,7 +168,7 @@ def write_training(
     if logs:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
-    set_up_threads(experiment.model.units)
+    set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
@@ -230,17 +230,24 @@ def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, 
         if vectors_digest(path) != digest:
             raise DataError(f"model.{side}_vectors: {path} changed while it was read; run again when it is whole")
         counts = profile[side]["id_counts"]
+        if experiment.model.share_embeddings:
+            counts = np.add(counts, profile["target"]["id_counts"])
         coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
         logger().info("model.%s_vectors: %s", side, coverages[side].said)
         rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
-        model.get_layer(f"{side}_features").set_weights([embedding_matrix(vocabulary, found, rng)])
+        model.get_layer(table_name(experiment.model, side)).set_weights([embedding_matrix(vocabulary, found, rng)])
     return coverages
 
 
 def keep_vectors(model: keras.Model, settings: ModelSettings) -> None:
     """Takes embeddings that started from vectors out of what is trained, where that is asked for."""
     for side in () if settings.train_vectors else settings.vector_files:
-        model.get_layer(f"{side}_features").trainable = False
+        model.get_layer(table_name(settings, side)).trainable = False
+
+
+def table_name(settings: ModelSettings, side: str) -> str:
+    """The layer of the training model that holds a side's embeddings."""
+    return "shared_features" if settings.share_embeddings else f"{side}_features"
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
@@ -249,9 +256,12 @@ def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
     Raises:
         SettingsError: with what to set.
     """
-    largest = max(facts.source.vocabulary, facts.target.vocabulary)
-    if settings.embedding == 0 and largest > MAX_ONE_HOT:
-        raise SettingsError(
-            f"model.embedding is 0, which feeds one-hot vectors, and a vocabulary has {largest} ids: their "
-            f"matrix would take {4 * largest**2 / 1e9:.1f} GB; set model.embedding (64, say), or data.max_vocabulary"
-        )
+    for side, width in (("source", settings.source_width), ("target", settings.target_width)):
+        vocabulary = getattr(facts, side).vocabulary
+        if width == 0 and vocabulary > MAX_ONE_HOT:
+            name = "embedding" if getattr(settings, f"{side}_embedding") is None else f"{side}_embedding"
+            raise SettingsError(
+                f"model.{name} is 0, which feeds one-hot vectors, and the {side} vocabulary has {vocabulary} ids: "
+                f"their matrix would take {4 * vocabulary**2 / 1e9:.1f} GB; set model.{name} (64, say), or "
+                f"data.max_vocabulary"
+            )

@@ -92,7 +92,7 @@ class DatasetFacts(BaseModel):
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, settings.units, settings.embedding, self.masked)
+        return Architecture(source, target, self.masked, settings)
 
 
 @dataclass(frozen=True)
