@@ -70,6 +70,7 @@ MODEL_CODE = (
     "judging.py",
     "train.py",
     "seq2seq/architecture.py",
+    "seq2seq/attention_maps.py",
     "seq2seq/batching.py",
     "seq2seq/beam.py",
     "seq2seq/cores.py",
