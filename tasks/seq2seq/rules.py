@@ -79,8 +79,21 @@ def columns_fit(sections: Sections) -> Iterator[str]:
             )
         if len(set(columns)) < len(columns):
             yield f"data.{side} names a column twice: {columns}"
+    yield from _weight_faults(data)
     if not data.is_series and data.source_columns == data.target_columns:
         yield f"data.target is {data.target_columns[0]!r}, the source column too; name two different columns"
+
+
+def _weight_faults(data: FilesData) -> Iterator[str]:
+    weight = data.weight_column
+    if weight is None:
+        return
+    if data.is_series:
+        yield f"data.weight is {weight!r}; it is for pairs, the windows of a series all count the same"
+    if not data.header and isinstance(weight, str):
+        yield f"data.weight is {weight!r}; with data.header = false give the column's position, counted from 0"
+    if weight in (*data.source_columns, *data.target_columns):
+        yield f"data.weight is {weight!r}, a source or target column too; name a column of numbers"
 
 
 def series_fits(sections: Sections) -> Iterator[str]:

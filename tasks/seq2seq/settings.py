@@ -75,6 +75,11 @@ class FilesData(Section):
     target: ColumnNames | None = Field(
         None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
     )
+    weight: str | int | None = Field(
+        None,
+        description="column of the weights of pairs, numbers of 0 or more, likewise: a training pair counts as much as "
+        "its weight says beside the mean of all (none: all count the same); of training and validation files",
+    )
     source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
     target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
     source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
@@ -141,6 +146,11 @@ class FilesData(Section):
         if self.target is None and self.is_series:
             return self.source_columns
         return self._columns(self.target, 1)
+
+    @property
+    def weight_column(self) -> str | int | None:
+        """Name of the weights' column, or its position from 0; None where all pairs count the same."""
+        return self.weight if self.header or self.weight is None else _position(self.weight)
 
     @property
     def is_series(self) -> bool:

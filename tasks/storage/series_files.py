@@ -308,26 +308,24 @@ def _windows(
     for one in read:
         for origins in _chunks(one.origins[split], data):
             pairs = _cut(one, origins, data)
-            source, target = (
+            hashes, target_hashes = (
                 sequence_hashes(intake.hashes(side.values), side.offsets)
                 for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
             )
-            repeats.add(source, mix(source) ^ target, np.full(len(pairs), SPLITS.index(split), np.int8))
-            encoded = Pairs(
-                *(
-                    Sequences(intake.encode(side.values), side.offsets)
-                    for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
-                )
+            repeats.add(hashes, mix(hashes) ^ target_hashes, np.full(len(pairs), SPLITS.index(split), np.int8))
+            source, target = (
+                Sequences(intake.encode(side.values), side.offsets)
+                for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
             )
             # The last step of the history is the row that a window's forecast is made from.
             beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
-            beside["source_hash"] = pa.array(source)
+            beside["source_hash"] = pa.array(hashes)
             if split == "test" and data.target_encoding == "vectors":
                 recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
                 beside["recent"] = to_lists(recent, _beside(data)["recent"])
             done += len(origins)
             report(f"{split} windows cut", done, total)
-            yield Block(encoded, beside)
+            yield Block(Pairs(source, target), beside)
 
 
 def _beside(data: FilesData) -> dict[str, pa.DataType]:
