@@ -148,6 +148,26 @@ def encodings_fit(sections: Sections) -> Iterator[str]:
         )
 
 
+def shared_vocabulary_fits(sections: Sections) -> Iterator[str]:
+    """One vocabulary is of symbols of one kind, written alike."""
+    data = sections.get("data")
+    if not isinstance(data, FilesData) or not data.shared_vocabulary:
+        return
+    encodings = data.source_encoding, data.target_encoding
+    if "vectors" in encodings:
+        yield "data.shared_vocabulary is set, but vectors have no vocabulary; it is for integers, characters and words"
+    elif encodings[0] != encodings[1]:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_encoding is {encodings[0]!r} and data.target_encoding "
+            f"{encodings[1]!r}; make them the same, or leave it out"
+        )
+    if data.source_lowercase is not data.target_lowercase:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_lowercase is {str(data.source_lowercase).lower()} and "
+            f"data.target_lowercase {str(data.target_lowercase).lower()}; make them the same, or leave it out"
+        )
+
+
 def decoding_fits(sections: Sections) -> Iterator[str]:
     """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
     data, decoding = sections.get("data"), sections.get("decoding")
@@ -198,6 +218,7 @@ RULES: tuple[Rule, ...] = (
     columns_fit,
     series_fits,
     encodings_fit,
+    shared_vocabulary_fits,
     decoding_fits,
 )
 

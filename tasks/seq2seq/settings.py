@@ -84,9 +84,22 @@ class FilesData(Section):
     target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
     source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
     target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
-    min_count: int = Field(1, ge=1, description="times that a symbol occurs in training to be in the vocabulary")
+    shared_vocabulary: bool = Field(
+        False,
+        description="learn one vocabulary from both sides together, so that a symbol has the same id in sources and "
+        "targets; both must be of one encoding",
+    )
+    min_count: int = Field(
+        1,
+        ge=1,
+        description="times that a symbol occurs in training to be in the vocabulary; on both sides together where they "
+        "share one",
+    )
     max_vocabulary: int | None = Field(
-        None, ge=2, description="symbols of each side's vocabulary, the commonest; the others become unknown (all)"
+        None,
+        ge=2,
+        description="symbols of each side's vocabulary, or of the shared one, the commonest; the others become unknown "
+        "(all)",
     )
     unknown: Literal["keep", "reject"] = Field(
         "keep",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
-from tasks.seq2seq.intake import INTAKES, Intake, VectorIntake
+from tasks.seq2seq.intake import Intake, VectorIntake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Sequences
@@ -65,29 +65,25 @@ def pair_layout(data: FilesData, key: str) -> Layout:
 class _Side:
     """One side of the pairs while they are read."""
 
-    name: str
     encoding: str
     lowercase: bool
     keep_empty: bool
     max_length: int
     has_one_length: bool  # a target of vectors: the horizon
-    intake: Intake = field(init=False)
+    intake: Intake
     length: int | None = None  # the one length, once it is known
     longest: int = 0
 
-    def __post_init__(self) -> None:
-        self.intake = INTAKES[self.encoding]()
-
     @classmethod
-    def of(cls, data: FilesData, name: str) -> _Side:
+    def of(cls, data: FilesData, name: str, intake: Intake) -> _Side:
         encoding = getattr(data, f"{name}_encoding")
         return cls(
-            name=name,
             encoding=encoding,
             lowercase=getattr(data, f"{name}_lowercase"),
             keep_empty=getattr(data, f"empty_{name}") == "keep",
             max_length=getattr(data, f"max_{name}_length") or LONGEST,
             has_one_length=name == "target" and encoding == "vectors",
+            intake=intake,
         )
 
     def read(self, array: pa.ChunkedArray) -> tuple[Sequences, Reasons]:
@@ -140,7 +136,8 @@ def ingest_pairs(
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
             nothing to learn.
     """
-    sides = (_Side.of(data, "source"), _Side.of(data, "target"))
+    intakes = intakes_of(data)
+    sides = (_Side.of(data, "source", intakes[0]), _Side.of(data, "target", intakes[1]))
     with write_rejects(folder / "rejects.parquet") as rejects:
         staging = _Staging(folder)
         repeats = RepeatCounter(folder / "repeats")
@@ -172,9 +169,7 @@ def ingest_pairs(
             counts.rejected[key] = rejects.n_since_start
             rejects.check_rate(where, counts.read[key], data.max_reject_rate)
         _check_splits(data, counts)
-        codecs = Codecs(
-            *(side.intake.finish(_column(data, side), data.min_count, data.max_vocabulary) for side in sides)
-        )
+        codecs = finish_both(intakes, data)
         written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder, report)
         for i, split in enumerate(SPLITS):
             # Those with unknown symbols, which only the second pass sees.
@@ -210,10 +205,6 @@ def _rows_expected(data: FilesData) -> int | None:
     rows = [count_rows(file) for where in data.places.values() for file in list_inputs(where)]
     known = [n for n in rows if n is not None]
     return sum(known) if len(known) == len(rows) else None
-
-
-def _column(data: FilesData, side: _Side) -> str:
-    return str(getattr(data, f"{side.name}_columns")[0])
 
 
 def _usable(

@@ -15,10 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import NaiveScale
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
-from tasks.seq2seq.intake import INTAKES, Intake
+from tasks.seq2seq.intake import INTAKES, Intake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
@@ -105,14 +104,10 @@ def ingest_series(
     with write_rejects(folder / "rejects.parquet") as rejects:
         read = list(_read_all(data, rejects, held_out, report))
     _check_splits(data, read)
-    intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
+    intakes = intakes_of(data)
     for one in read:
         _learn(one, intakes, data)
-    sides = ("source", "target")
-    names = [", ".join(map(str, getattr(data, f"{side}_columns"))) for side in sides]
-    codecs = Codecs(
-        *(intake.finish(name, data.min_count, data.max_vocabulary) for intake, name in zip(intakes, names, strict=True))
-    )
+    codecs = finish_both(intakes, data)
     profile, written = Profile(codecs), {"validation": 0}
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
@@ -275,7 +270,10 @@ def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None
             for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True):
                 intake.learn(intake.stage(side.values, None))
         return
-    for intake, steps in zip(intakes, (read.series.source, read.series.target), strict=True):
+    sides = [read.series.source, read.series.target]
+    if intakes[0] is intakes[1] and data.source_columns == data.target_columns:
+        sides.pop()  # a time step that is both counts once
+    for intake, steps in zip(intakes, sides, strict=False):
         intake.learn(intake.stage(steps[read.learned], None))
 
 

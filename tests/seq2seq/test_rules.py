@@ -197,6 +197,20 @@ def test_a_series_that_fits_passes(data):
         ),
         ({"data": {**PAIRS, "source_encoding": "vectors", "empty_source": "keep"}}, ["data.empty_source"]),
         ({"data": {**PAIRS, "target_encoding": "vectors", "empty_target": "keep"}}, ["data.empty_target"]),
+        ({"data": {**PAIRS, "shared_vocabulary": True, "source_encoding": "words"}}, ["data.shared_vocabulary"]),
+        ({"data": {**SERIES, "shared_vocabulary": True}}, ["data.shared_vocabulary"]),
+        (
+            {
+                "data": {
+                    **PAIRS,
+                    "shared_vocabulary": True,
+                    "source_encoding": "words",
+                    "target_encoding": "words",
+                    "target_lowercase": True,
+                }
+            },
+            ["data.shared_vocabulary"],
+        ),
         ({"data": PAIRS, "training": {"loss": "huber"}}, ["training.loss"]),
         ({"training": {"loss": "mean_squared_error"}}, ["training.loss"]),
         (
