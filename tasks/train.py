@@ -18,7 +18,7 @@ from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
 from tasks.storage.atomic import check_folder, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
-from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
+from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Made, Recipe, Store
@@ -175,6 +175,7 @@ def write_training(
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
             progress=watch,
+            weighted=has_weights(dataset.path / "train.parquet"),
             logs=logs,
         )
     save_weights(model, folder)

@@ -75,13 +75,31 @@ class FilesData(Section):
     target: ColumnNames | None = Field(
         None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
     )
+    weight: str | int | None = Field(
+        None,
+        description="column of the weights of pairs, numbers of 0 or more, likewise: a training pair counts as much as "
+        "its weight says beside the mean of all (none: all count the same); of training and validation files",
+    )
     source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
     target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
     source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
     target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
-    min_count: int = Field(1, ge=1, description="times that a symbol occurs in training to be in the vocabulary")
+    shared_vocabulary: bool = Field(
+        False,
+        description="learn one vocabulary from both sides together, so that a symbol has the same id in sources and "
+        "targets; both must be of one encoding",
+    )
+    min_count: int = Field(
+        1,
+        ge=1,
+        description="times that a symbol occurs in training to be in the vocabulary; on both sides together where they "
+        "share one",
+    )
     max_vocabulary: int | None = Field(
-        None, ge=2, description="symbols of each side's vocabulary, the commonest; the others become unknown (all)"
+        None,
+        ge=2,
+        description="symbols of each side's vocabulary, or of the shared one, the commonest; the others become unknown "
+        "(all)",
     )
     unknown: Literal["keep", "reject"] = Field(
         "keep",
@@ -141,6 +159,11 @@ class FilesData(Section):
         if self.target is None and self.is_series:
             return self.source_columns
         return self._columns(self.target, 1)
+
+    @property
+    def weight_column(self) -> str | int | None:
+        """Name of the weights' column, or its position from 0; None where all pairs count the same."""
+        return self.weight if self.header or self.weight is None else _position(self.weight)
 
     @property
     def is_series(self) -> bool:
