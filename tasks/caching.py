@@ -86,6 +86,7 @@ MODEL_CODE = (
     "seq2seq/models.py",
     "seq2seq/predictor.py",
     "seq2seq/recurrent.py",
+    "seq2seq/pretrained.py",
     "seq2seq/scaling.py",
     "seq2seq/scoring.py",
     "seq2seq/segments.py",
@@ -99,6 +100,7 @@ MODEL_CODE = (
     "storage/datasets.py",
     "storage/lists.py",
     "storage/predictions.py",
+    "storage/word_vectors.py",
 )
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (
@@ -107,11 +109,14 @@ COMPARE_CODE = (
 )
 PREDICT_CODE = (
     "planning.py",
+    "figures.py",
     "predict.py",
     "serving.py",
+    "states_picture.py",
     "seq2seq/batch_settings.py",
     "seq2seq/counts.py",
     "seq2seq/drift.py",
+    "seq2seq/projection.py",
     "seq2seq/tally.py",
     "storage/accounts.py",
     "storage/assembly.py",

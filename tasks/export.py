@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
     KIND,
@@ -43,7 +43,7 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json"),
+            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },

@@ -7,7 +7,7 @@ it finds, each a sentence with the key that the user would change.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,7 @@ from tasks.seq2seq.settings import (
     EvaluationSettings,
     Experiment,
     FilesData,
+    ModelSettings,
     SyntheticData,
     TrainingSettings,
 )
@@ -181,6 +182,29 @@ def decoding_fits(sections: Sections) -> Iterator[str]:
     )
 
 
+def vectors_fit(sections: Sections) -> Iterator[str]:
+    """Pre-trained vectors are for embeddings of the user's own symbols."""
+    data, model = sections.get("data"), sections.get("model")
+    if not isinstance(model, ModelSettings):
+        return
+    for side in model.vector_files:
+        name, width = model.embedding_of(side)
+        if isinstance(data, SyntheticData):
+            yield f"model.{side}_vectors is set, but the data is synthetic, whose symbols have no vectors anywhere"
+        elif isinstance(data, FilesData) and getattr(data, f"{side}_encoding") == "vectors":
+            yield f'model.{side}_vectors is set, but data.{side}_encoding is "vectors", which have no embeddings'
+        if width == 0:
+            yield (
+                f"model.{side}_vectors is set, but {name} is 0, which feeds one-hot vectors; set {name} to the number "
+                f"of columns of the file"
+            )
+    if not model.vector_files and not model.train_vectors:
+        yield (
+            "model.train_vectors is false, but there are no vectors to keep as they are; set model.source_vectors or "
+            "model.target_vectors"
+        )
+
+
 _METHOD_OF = {"beam_width": "beam", "length_penalty": "beam", "n_best": "beam"} | dict.fromkeys(
     ("temperature", "top_k", "seed"), "sample"
 )
@@ -224,14 +248,16 @@ RULES: tuple[Rule, ...] = (
     widths_fit,
     model_settings_are_used,
     embeddings_fit,
+    vectors_fit,
 )
 
 
-def check_experiment(raw: Mapping[str, Any]) -> Experiment:
+def check_experiment(raw: Mapping[str, Any], also: Iterable[Rule] = ()) -> Experiment:
     """The experiment that `raw` describes.
 
     Args:
         raw: nested dictionaries as TOML, flags and the environment give them.
+        also: rules that look at files, which the domain does not know; their faults are told with the others.
 
     Raises:
         SettingsError: naming every fault, each with its key.
@@ -245,7 +271,7 @@ def check_experiment(raw: Mapping[str, Any]) -> Experiment:
         experiment = None
         faults += section_faults(error, Experiment)
         sections = _sections_that_validate(raw)
-    for rule in RULES:
+    for rule in (*RULES, *also):
         faults += rule(sections)
     if faults or experiment is None:
         raise SettingsError("\n".join(faults))

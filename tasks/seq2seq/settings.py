@@ -244,6 +244,17 @@ class ModelSettings(Section):
         "auto",
         description="cuDNN's kernels on a GPU; auto: where the settings allow them; require: or the run is refused",
     )
+    source_vectors: Path | None = Field(
+        None,
+        description="pre-trained vectors that the source's embeddings start from, as GloVe and word2vec write them as "
+        "text, plain or .gz; as wide as the embeddings (none: random)",
+    )
+    target_vectors: Path | None = Field(
+        None, description="pre-trained vectors that the target's embeddings start from, likewise"
+    )
+    train_vectors: bool = Field(
+        True, description="whether embeddings that start from vectors are trained on; false keeps them as they start"
+    )
 
     @property
     def source_width(self) -> int:
@@ -294,6 +305,17 @@ class ModelSettings(Section):
     def feeds_input(self) -> bool:
         """Whether the decoder is given what it attended to in the step before."""
         return self.attention == "bahdanau" if self.input_feeding is None else self.input_feeding
+
+    @property
+    def vector_files(self) -> dict[str, Path]:
+        """The files of vectors that embeddings start from, by side."""
+        files = {"source": self.source_vectors, "target": self.target_vectors}
+        return {side: path for side, path in files.items() if path is not None}
+
+    def embedding_of(self, side: str) -> tuple[str, int]:
+        """The setting that says how wide a side's embeddings are, and the width."""
+        own = getattr(self, f"{side}_embedding")
+        return ("model.embedding", self.embedding) if own is None else (f"model.{side}_embedding", own)
 
 
 Loss = Literal[
@@ -465,8 +487,8 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-# What is recorded with an experiment and changes no result: it is in no step's key.
-UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}}
+# What is recorded with an experiment and changes no result: it is in no step's key. Of vectors their content counts.
+UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}, "model": {"source_vectors", "target_vectors"}}
 
 
 class Experiment(Section):

@@ -243,6 +243,40 @@ def test_settings_that_fit_the_encoding_pass(raw):
     assert check_experiment(raw)
 
 
+WORDS = {**PAIRS, "source_encoding": "words", "target_encoding": "words"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"model": {"source_vectors": "v.txt", "target_vectors": "v.txt"}}, ["model.source_vectors", "model.target_vectors"]),
+        ({"data": {**WORDS, "source_encoding": "vectors"}, "model": {"source_vectors": "v.txt"}}, ["model.source_vectors"]),
+        ({"data": WORDS, "model": {"target_vectors": "v.txt", "embedding": 0}}, ["model.target_vectors"]),
+        ({"data": WORDS, "model": {"train_vectors": False}}, ["model.train_vectors"]),
+    ],
+    ids=["synthetic", "real vectors", "one-hot", "nothing to keep"],
+)  # fmt: skip
+def test_pre_trained_vectors_are_for_embeddings_of_symbols_of_files(raw, expected):
+    assert keys(raw) == expected
+
+
+def test_pre_trained_vectors_of_words_characters_and_integers_pass():
+    for encoding in ("words", "characters", "integers"):
+        data = {**PAIRS, "source_encoding": encoding, "target_encoding": "vectors"}
+        assert check_experiment({"data": data, "model": {"source_vectors": "v.txt", "train_vectors": False}})
+
+
+def test_rules_that_look_at_files_are_told_together_with_the_others():
+    found = []
+    with pytest.raises(SettingsError) as error:
+        check_experiment(
+            {"data": PAIRS, "model": {"train_vectors": False}},
+            also=[lambda sections: found.append(sections) or ["a file"]],
+        )
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["model.train_vectors", "a"]
+    assert found[0]["model"].train_vectors is False
+
+
 def test_faults_of_all_rules_and_all_sections_are_told_together():
     """Also beside a fault in a single section, which here is that of a number."""
     data = {
