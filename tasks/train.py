@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from prefect import task
+from prefect.context import TaskRunContext
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.progress import progress
-from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.seq2seq.errors import ArtifactError, SettingsError, TrainingError
 from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
+from tasks.seq2seq.snapshot import Snapshot
 from tasks.storage.atomic import check_folder, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
+from tasks.storage.checkpoints import Checkpoint
 from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.promotions import read_promotions
-from tasks.storage.store import Made, Recipe, Store
+from tasks.storage.store import DIGEST_CHARACTERS, Made, Recipe, Store
 
 KIND = "training"
 LIBRARIES = ("keras", "numpy", "tensorflow")
@@ -34,12 +38,16 @@ def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh
     start = find_start(experiment, dataset.digest, Store(store))
     step = training_recipe(experiment, dataset.digest, start)
     logs = tensorboard_folder(experiment, step)
+    checkpoint = checkpoint_of(step, Store(store))
+    if refresh and not _is_retried():
+        checkpoint.remove()
     handle = make_once(
         step,
         Store(store),
-        lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store)), logs),
+        lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store)), logs, checkpoint),
         refresh=refresh,
     )
+    checkpoint.remove()  # the artifact is there
     if logs and handle.cached:
         logger().info("training.tensorboard: the training was found, so it writes no logs to %s; --refresh does", logs)
     return finished(handle)
@@ -123,6 +131,17 @@ def check_tensorboard(experiment: Experiment) -> None:
     check_folder(folder, "training.tensorboard")
 
 
+def checkpoint_of(step: Recipe, store: Store) -> Checkpoint:
+    """Where a training leaves what it takes to go on after a kill."""
+    return Checkpoint(store.root / KIND / f".checkpoint-{step.key[:DIGEST_CHARACTERS]}", step.key)
+
+
+def _is_retried() -> bool:
+    """Whether Prefect runs this task again after a try that failed."""
+    context = TaskRunContext.get()
+    return bool(context and context.task_run.run_count > 1)
+
+
 def tensorboard_folder(experiment: Experiment, step: Recipe) -> Path | None:
     """Where the logs of one training go: nights of one name stand side by side."""
     folder = experiment.training.tensorboard
@@ -135,10 +154,12 @@ def write_training(
     folder: Path,
     load_start: Callable[[], Bundle] | None = None,
     logs: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Made:
     """Fills `folder` with `model.weights.h5` and `history.json`, and `logs` with TensorBoard's event files.
 
-    `load_start` gives the bundle whose weights training starts from.
+    `load_start` gives the bundle whose weights training starts from. Training goes on from the checkpoint, if there
+    is one, and leaves one after each epoch.
     """
     import keras  # noqa: PLC0415 - a cached run never loads it
 
@@ -147,7 +168,8 @@ def write_training(
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
-    if logs:
+    snapshot = _snapshot(checkpoint, experiment.training.epochs) if checkpoint else None
+    if logs and not snapshot:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(experiment.model.units)
@@ -164,7 +186,7 @@ def write_training(
         first_at[:] = first_at or [time.time()]
         update(done, total, metrics)
 
-    with progress("train") as update:
+    with progress("train") as update, _telling_of_an_end(checkpoint):
         history = fit(
             model,
             experiment.training,
@@ -176,6 +198,8 @@ def write_training(
             seed=experiment.seed,
             progress=watch,
             logs=logs,
+            snapshot=snapshot,
+            save=checkpoint.write if checkpoint else None,
         )
     save_weights(model, folder)
     write_json(folder / "history.json", dataclasses.asdict(history))
@@ -191,6 +215,37 @@ def write_training(
         },
         identity=weights_digest(model),
     )
+
+
+def _snapshot(checkpoint: Checkpoint, epochs: int) -> Snapshot | None:
+    """The epochs that an ended run of this training has done; a checkpoint that is of no use is told and removed."""
+    try:
+        snapshot = checkpoint.read()
+    except ArtifactError as error:
+        logger().warning("Training starts anew: %s", error)
+        checkpoint.remove()
+        return None
+    if snapshot:
+        logger().info("Training goes on after epoch %d of %d, where an earlier run ended", snapshot.epochs, epochs)
+    return snapshot
+
+
+@contextlib.contextmanager
+def _telling_of_an_end(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Says what is left of a training that is stopped; one that has failed would fail again."""
+    try:
+        yield
+    except TrainingError:
+        if checkpoint:
+            checkpoint.remove()
+        raise
+    except BaseException:
+        if checkpoint and checkpoint.is_there:
+            logger().warning(
+                "Training was stopped; the same command goes on after the last finished epoch, from %s",
+                checkpoint.folder,
+            )
+        raise
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
