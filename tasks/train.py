@@ -16,7 +16,7 @@ from prefect.context import TaskRunContext
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.progress import progress
 from tasks.seq2seq.errors import ArtifactError, SettingsError, TrainingError
-from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
+from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings, TrainingSettings
 from tasks.seq2seq.snapshot import Snapshot
 from tasks.storage.atomic import check_folder, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
@@ -175,6 +175,7 @@ def write_training(
     set_up_threads(experiment.model.units)
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
+    check_validation(facts, experiment.training)
     model = build_models(facts.architecture(experiment.model)).train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     if load_start:
@@ -246,6 +247,24 @@ def _telling_of_an_end(checkpoint: Checkpoint | None) -> Iterator[None]:
                 checkpoint.folder,
             )
         raise
+
+
+def check_validation(facts: DatasetFacts, settings: TrainingSettings) -> None:
+    """Refuses what watches the validation loss where the split came out empty.
+
+    Raises:
+        SettingsError: with what to set.
+    """
+    watching = {
+        'training.schedule is "reduce_lr_on_plateau"': settings.schedule == "reduce_lr_on_plateau",
+        f"training.patience is {settings.patience}": settings.patience is not None,
+    }
+    for setting, is_set in watching.items():
+        if is_set and not facts.validation_rows:
+            raise SettingsError(
+                f"{setting}, but of {facts.train_rows} pairs none came into the validation split; raise "
+                f"data.validation_fraction, or leave the setting out"
+            )
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:

@@ -18,6 +18,9 @@ from tasks.seq2seq.batching import batches_of
 from tasks.seq2seq.best import Best
 from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.losses import PlainValidation, token_loss, vector_loss
+from tasks.seq2seq.optimizing import make_optimizer
+from tasks.seq2seq.plateau import Plateau
 from tasks.seq2seq.resuming import Save, Saving, parts_of, restore
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs
@@ -66,7 +69,7 @@ def fit(
 
     Args:
         model: `[source, decoder_input] -> output`, as `build_models` makes it.
-        settings: epochs, batch size, optimizer, learning rate, loss, patience.
+        settings: all of them but where training starts and where logs go.
         codecs: of source and target.
         n_train: training pairs of an epoch.
         read_train: gives the blocks of an epoch.
@@ -87,7 +90,9 @@ def fit(
     _compile(model, settings, batches, codecs)
     watch = Watch(batches, settings, n_train, progress)
     best = Best(settings.patience) if n_validation else None
-    parts = parts_of(model, {"watch": watch, **({"best": best} if best else {})})
+    plateau = Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None
+    changing = {"watch": watch, "best": best, "plateau": plateau}
+    parts = parts_of(model, {name: part for name, part in changing.items() if part})
     if snapshot:
         restore(parts, snapshot)
 
@@ -98,6 +103,7 @@ def fit(
     def read_held_out() -> Iterator[Pairs]:
         return batches_of(read_validation(None), settings.batch_size, None)
 
+    plain = PlainValidation(model.loss) if settings.label_smoothing else None
     event_files = _event_files(logs, batches) if logs else None
     saving = Saving(parts, settings.epochs, save) if save else None
     model.fit(
@@ -107,7 +113,7 @@ def fit(
         validation_data=(
             _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
         ),
-        callbacks=[one for one in (watch, best, event_files, saving) if one],
+        callbacks=[one for one in (watch, plain, best, plateau, event_files, saving) if one],
         verbose=0,
         shuffle=False,  # the batches are
     )
@@ -118,19 +124,13 @@ def fit(
 
 
 def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs) -> None:
-    optimizer = keras.optimizers.get(settings.optimizer)
-    optimizer.learning_rate = settings.learning_rate
-    # Over the steps that are there: a mean over padding too would say that long batches are easy.
-    mean = "mean_with_sample_weight"
     if isinstance(codecs.target, Scaling):
-        loss = keras.losses.get({"class_name": settings.loss or "mean_squared_error", "config": {"reduction": mean}})
-        metric = keras.metrics.MeanAbsoluteError(name="mae")
+        loss, metric = vector_loss(settings), keras.metrics.MeanAbsoluteError(name="mae")
     else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=mean)
-        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        loss, metric = token_loss(settings), keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
         jit_compile=False,  # slower on a CPU
-        optimizer=optimizer,
+        optimizer=make_optimizer(settings, batches * settings.epochs),
         loss=loss,
         weighted_metrics=[metric],
         steps_per_execution=min(STEPS_PER_CALL, batches),

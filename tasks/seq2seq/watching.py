@@ -29,7 +29,8 @@ class History:
     point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`
     for tokens, in [0, 1], and `mae` for vectors, in standard deviations. `best_epoch` counts from 1: the
     weights that were kept. `padding_share` is the padding among all time steps of training batches.
-    `resumed_after` holds the epochs after which a training that was killed went on.
+    `learning_rate` is that of the step which comes next. `resumed_after` holds the epochs after which a
+    training that was killed went on.
     """
 
     metric: str
@@ -84,14 +85,19 @@ class Watch(keras.callbacks.Callback):
             self._tracing = seconds + self.seconds - self._before, pairs + seen - self._seen
             self._has_traced = True
         self._seen = seen
-        self._history.curve.append({"pairs": seen, **metrics})
+        self._history.curve.append({"pairs": seen, "learning_rate": self._learning_rate, **metrics})
         self._progress(self._epoch * self._batches + done, self._settings.epochs * self._batches, metrics)
+
+    @property
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def _check(self, loss: float, done: int) -> None:
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} after batch {done} of epoch {self._epoch + 1}, expected a "
-                f"number; lower training.learning_rate (it is {self._settings.learning_rate:g})"
+                f"number; lower training.learning_rate (it is {self._settings.learning_rate:g}), or set "
+                f"training.global_clipnorm (1, say)"
             )
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ANN401, ARG002
@@ -106,7 +112,7 @@ class Watch(keras.callbacks.Callback):
         """Keras calls it."""
         validation = {name: float(value) for name, value in logs.items() if name.startswith("val_")}
         means = {name: sum_ / self._n_train for name, sum_ in self._sums.items()}
-        self._history.epochs.append({**means, **validation})
+        self._history.epochs.append({**means, **validation, "learning_rate": self._learning_rate})
         logs.update(means)  # for the callbacks after this one: Keras' own are those of the last call
 
     def finish(self) -> History:
