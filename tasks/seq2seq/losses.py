@@ -12,19 +12,23 @@ from keras import ops
 
 from tasks.seq2seq.settings import TrainingSettings
 
-_REDUCTION = "mean_with_sample_weight"
 
-
-def token_loss(settings: TrainingSettings) -> keras.losses.Loss:
-    """Cross-entropy of logits, smoothed where the settings say so."""
+def token_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.losses.Loss:
+    """Cross-entropy of logits, smoothed where the settings say so; `weighted`: pairs have weights."""
     if settings.label_smoothing:
-        return SmoothedCrossentropy(settings.label_smoothing)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=_REDUCTION)
+        return SmoothedCrossentropy(settings.label_smoothing, _reduction(weighted))
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=_reduction(weighted))
 
 
-def vector_loss(settings: TrainingSettings) -> keras.losses.Loss:
+def vector_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.losses.Loss:
     """The loss that is asked for, or the squared error."""
-    return keras.losses.get({"class_name": settings.loss or "mean_squared_error", "config": {"reduction": _REDUCTION}})
+    # Of the class: a loss that Keras finds by its function's name takes no reduction.
+    name = (settings.loss or "mean_squared_error").title().replace("_", "")
+    return keras.losses.get({"class_name": name, "config": {"reduction": _reduction(weighted)}})
+
+
+def _reduction(weighted: bool) -> str:
+    return "sum" if weighted else "mean_with_sample_weight"  # weights of pairs are divided by the steps already
 
 
 class SmoothedCrossentropy(keras.losses.Loss):
@@ -35,9 +39,9 @@ class SmoothedCrossentropy(keras.losses.Loss):
     Source: C. Szegedy et al., "Rethinking the inception architecture for computer vision" (2016), section 7.
     """
 
-    def __init__(self, label_smoothing: float) -> None:
-        """Takes the share, in (0, 1)."""
-        super().__init__(name="smoothed_crossentropy", reduction=_REDUCTION)
+    def __init__(self, label_smoothing: float, reduction: str) -> None:
+        """Takes the share, in (0, 1), and Keras' name of how losses of time steps become one."""
+        super().__init__(name="smoothed_crossentropy", reduction=reduction)
         self.label_smoothing, self.is_plain = label_smoothing, False
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ANN401 - tensors
@@ -51,7 +55,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """As Keras asks of each loss."""
-        return {"label_smoothing": self.label_smoothing}
+        return {"label_smoothing": self.label_smoothing, "reduction": self.reduction}
 
 
 class PlainValidation(keras.callbacks.Callback):

@@ -61,6 +61,7 @@ def fit(
     read_validation: Read,
     seed: int,
     progress: Progress,
+    weighted: bool = False,
     logs: Path | None = None,
     snapshot: Snapshot | None = None,
     save: Save | None = None,
@@ -77,6 +78,7 @@ def fit(
         read_validation: gives their blocks.
         seed: of the order of pairs.
         progress: called after every call into the graph.
+        weighted: whether the pairs have weights.
         logs: folder for TensorBoard's event files; None for none.
         snapshot: of the same training, from which it goes on.
         save: is given a snapshot after each epoch that another one follows.
@@ -87,7 +89,7 @@ def fit(
     batches = math.ceil(n_train / settings.batch_size)
     done = snapshot.epochs if snapshot else 0
     epochs = itertools.count(done)
-    _compile(model, settings, batches, codecs)
+    _compile(model, settings, batches, codecs, weighted=weighted)
     watch = Watch(batches, settings, n_train, progress)
     best = Best(settings.patience) if n_validation else None
     plateau = Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None
@@ -123,11 +125,15 @@ def fit(
     return history
 
 
-def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs) -> None:
+def _compile(
+    model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs, *, weighted: bool = False
+) -> None:
     if isinstance(codecs.target, Scaling):
-        loss, metric = vector_loss(settings), keras.metrics.MeanAbsoluteError(name="mae")
+        loss = vector_loss(settings, weighted=weighted)
+        metric = keras.metrics.MeanAbsoluteError(name="mae")
     else:
-        loss, metric = token_loss(settings), keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        loss = token_loss(settings, weighted=weighted)
+        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
         jit_compile=False,  # slower on a CPU
         optimizer=make_optimizer(settings, batches * settings.epochs),
