@@ -12,7 +12,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import _compile, fit
 from tasks.seq2seq.vocabulary import Vocabulary
 
@@ -24,7 +24,7 @@ PLAIN_DESCENT = TrainingSettings(optimizer="sgd", learning_rate=1.0, batch_size=
 def models_of(codecs):
     keras.utils.set_random_seed(0)
     sides = [Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=1) for codec in codecs]
-    return build_models(Architecture(*sides, units=8, embedding=8, masked=True))
+    return build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=8)))
 
 
 def both(codecs):
