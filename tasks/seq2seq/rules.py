@@ -24,6 +24,7 @@ from tasks.seq2seq.settings import (
     SyntheticData,
     TrainingSettings,
 )
+from tasks.seq2seq.training_rules import training_faults
 
 Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
@@ -233,6 +234,13 @@ def decoding_faults(decoding: DecodingSettings, *, has_end: bool | None, is_toke
         )
 
 
+def training_fits(sections: Sections) -> Iterator[str]:
+    """Settings of training fit each other and the data."""
+    training = sections.get("training")
+    if isinstance(training, TrainingSettings):
+        yield from training_faults(training, sections.get("data"))
+
+
 TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
 VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")
 
@@ -245,6 +253,7 @@ RULES: tuple[Rule, ...] = (
     encodings_fit,
     shared_vocabulary_fits,
     decoding_fits,
+    training_fits,
     widths_fit,
     model_settings_are_used,
     embeddings_fit,

@@ -323,6 +323,16 @@ Loss = Literal[
 ]
 
 
+Schedule = Literal[
+    "constant",
+    "cosine_decay",
+    "exponential_decay",
+    "inverse_time_decay",
+    "polynomial_decay",
+    "reduce_lr_on_plateau",
+]
+
+
 class TrainingSettings(Section):
     """How the model is trained."""
 
@@ -333,6 +343,61 @@ class TrainingSettings(Section):
     )
     learning_rate: float = Field(
         0.005, gt=0, le=10, allow_inf_nan=False, description="step size (the tutorial's: 0.001)"
+    )
+    schedule: Schedule = Field(
+        "constant",
+        description="Keras' name of what becomes of the learning rate: constant; a decay over the steps of the whole "
+        "training; reduce_lr_on_plateau: lowered when the validation loss no longer falls",
+    )
+    decay_steps: int | None = Field(
+        None, ge=1, description="gradient steps of a decay, after the warm-up (those of the whole training)"
+    )
+    alpha: float = Field(
+        0.0, ge=0, le=1, description="cosine_decay: where it ends, as a share of the learning rate, in [0, 1]"
+    )
+    decay_rate: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="exponential_decay: the factor over decay_steps (0.1); inverse_time_decay: the learning rate is "
+        "divided by 1 + it after decay_steps (9)",
+    )
+    end_learning_rate: float = Field(0.0, ge=0, allow_inf_nan=False, description="polynomial_decay: where it ends")
+    power: float = Field(1.0, gt=0, allow_inf_nan=False, description="polynomial_decay: 1 is a straight line")
+    plateau_factor: float = Field(
+        0.1, gt=0, lt=1, description="reduce_lr_on_plateau: what the learning rate is multiplied by"
+    )
+    plateau_patience: int = Field(
+        2, ge=1, description="reduce_lr_on_plateau: epochs without a lower validation loss before it is"
+    )
+    min_learning_rate: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="reduce_lr_on_plateau: the learning rate is never lower"
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="gradient steps in which the learning rate rises evenly, before its schedule begins"
+    )
+    warmup_share: float = Field(0.0, ge=0, lt=1, description="the same as a share of all steps, in [0, 1)")
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="share of each weight that a step takes away, times the learning rate (adamw: 0.004; others: none)",
+    )
+    clipnorm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="the gradient of each weight is scaled down to this norm (not)"
+    )
+    global_clipnorm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="the gradients of all weights together are scaled down to it (not)"
+    )
+    clipvalue: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="each number of a gradient is cut off at it (not)"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the target's probability that is spread evenly over all ids, in [0, 1); validation "
+        "does without",
     )
     loss: Loss | None = Field(
         None,
