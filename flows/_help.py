@@ -23,7 +23,7 @@ EXAMPLES = {
     "SyntheticData": "--{}problem sort --{}n-in 5 --{}n-samples 1000000",
     "FilesData": "--{}train pairs.csv --{}target answer --{}target-encoding words",
     "ModelSettings": "--{}units 256 --{}embedding 128",
-    "TrainingSettings": "--{}epochs 20 --{}patience 3 --{}tensorboard logs",
+    "TrainingSettings": "--{}epochs 20 --{}schedule cosine_decay --{}tensorboard logs",
     "DecodingSettings": "--{}method beam --{}beam-width 8",
     "TrainingChecks": "--{}max-conflicts 0.001 --{}fail conflicts --{}fail drift",
     "BatchChecks": "--{}max-unknown 0.2 --{}fail unknown",

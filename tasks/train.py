@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from prefect import task
+from prefect.context import TaskRunContext
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.progress import progress, report
-from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
+from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError, TrainingError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.pretrained import Coverage, coverage, embedding_matrix, spellings
-from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
+from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings, TrainingSettings
+from tasks.seq2seq.snapshot import Snapshot
 from tasks.storage.atomic import check_folder, read_json, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
-from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
+from tasks.storage.checkpoints import Checkpoint
+from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.promotions import read_promotions
-from tasks.storage.store import Made, Recipe, Store
+from tasks.storage.store import DIGEST_CHARACTERS, Made, Recipe, Store
 from tasks.storage.word_vectors import read_vectors, vectors_digest
 
 if TYPE_CHECKING:
@@ -43,12 +47,16 @@ def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh
     start = find_start(experiment, dataset.digest, Store(store))
     step = training_recipe(experiment, dataset.digest, start)
     logs = tensorboard_folder(experiment, step)
+    checkpoint = checkpoint_of(step, Store(store))
+    if refresh and not _is_retried():
+        checkpoint.remove()
     handle = make_once(
         step,
         Store(store),
-        lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store)), logs),
+        lambda folder: write_training(experiment, dataset, folder, _loader(start, Store(store)), logs, checkpoint),
         refresh=refresh,
     )
+    checkpoint.remove()  # the artifact is there
     if logs and handle.cached:
         logger().info("training.tensorboard: the training was found, so it writes no logs to %s; --refresh does", logs)
     return finished(handle)
@@ -141,6 +149,17 @@ def check_tensorboard(experiment: Experiment) -> None:
     check_folder(folder, "training.tensorboard")
 
 
+def checkpoint_of(step: Recipe, store: Store) -> Checkpoint:
+    """Where a training leaves what it takes to go on after a kill."""
+    return Checkpoint(store.root / KIND / f".checkpoint-{step.key[:DIGEST_CHARACTERS]}", step.key)
+
+
+def _is_retried() -> bool:
+    """Whether Prefect runs this task again after a try that failed."""
+    context = TaskRunContext.get()
+    return bool(context and context.task_run.run_count > 1)
+
+
 def tensorboard_folder(experiment: Experiment, step: Recipe) -> Path | None:
     """Where the logs of one training go: nights of one name stand side by side."""
     folder = experiment.training.tensorboard
@@ -153,10 +172,12 @@ def write_training(
     folder: Path,
     load_start: Callable[[], Bundle] | None = None,
     logs: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Made:
     """Fills `folder` with `model.weights.h5` and `history.json`, and `logs` with TensorBoard's event files.
 
-    `load_start` gives the bundle whose weights training starts from.
+    `load_start` gives the bundle whose weights training starts from. Training goes on from the checkpoint, if there
+    is one, and leaves one after each epoch.
     """
     import keras  # noqa: PLC0415 - a cached run never loads it
 
@@ -165,12 +186,14 @@ def write_training(
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
-    if logs:
+    snapshot = _snapshot(checkpoint, experiment.training.epochs) if checkpoint else None
+    if logs and not snapshot:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
+    check_validation(facts, experiment.training)
     model = build_models(facts.architecture(experiment.model)).train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)
@@ -184,7 +207,7 @@ def write_training(
         first_at[:] = first_at or [time.time()]
         update(done, total, metrics)
 
-    with progress("train") as update:
+    with progress("train") as update, _telling_of_an_end(checkpoint):
         history = fit(
             model,
             experiment.training,
@@ -195,7 +218,10 @@ def write_training(
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
             progress=watch,
+            weighted=has_weights(dataset.path / "train.parquet"),
             logs=logs,
+            snapshot=snapshot,
+            save=checkpoint.write if checkpoint else None,
         )
     save_weights(model, folder)
     write_json(folder / "history.json", dataclasses.asdict(history))
@@ -212,6 +238,55 @@ def write_training(
         },
         identity=weights_digest(model),
     )
+
+
+def _snapshot(checkpoint: Checkpoint, epochs: int) -> Snapshot | None:
+    """The epochs that an ended run of this training has done; a checkpoint that is of no use is told and removed."""
+    try:
+        snapshot = checkpoint.read()
+    except ArtifactError as error:
+        logger().warning("Training starts anew: %s", error)
+        checkpoint.remove()
+        return None
+    if snapshot:
+        logger().info("Training goes on after epoch %d of %d, where an earlier run ended", snapshot.epochs, epochs)
+    return snapshot
+
+
+@contextlib.contextmanager
+def _telling_of_an_end(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Says what is left of a training that is stopped; one that has failed would fail again."""
+    try:
+        yield
+    except TrainingError:
+        if checkpoint:
+            checkpoint.remove()
+        raise
+    except BaseException:
+        if checkpoint and checkpoint.is_there:
+            logger().warning(
+                "Training was stopped; the same command goes on after the last finished epoch, from %s",
+                checkpoint.folder,
+            )
+        raise
+
+
+def check_validation(facts: DatasetFacts, settings: TrainingSettings) -> None:
+    """Refuses what watches the validation loss where the split came out empty.
+
+    Raises:
+        SettingsError: with what to set.
+    """
+    watching = {
+        'training.schedule is "reduce_lr_on_plateau"': settings.schedule == "reduce_lr_on_plateau",
+        f"training.patience is {settings.patience}": settings.patience is not None,
+    }
+    for setting, is_set in watching.items():
+        if is_set and not facts.validation_rows:
+            raise SettingsError(
+                f"{setting}, but of {facts.train_rows} pairs none came into the validation split; raise "
+                f"data.validation_fraction, or leave the setting out"
+            )
 
 
 def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, codecs: Codecs) -> dict[str, Coverage]:
@@ -256,12 +331,11 @@ def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
     Raises:
         SettingsError: with what to set.
     """
-    for side, width in (("source", settings.source_width), ("target", settings.target_width)):
-        vocabulary = getattr(facts, side).vocabulary
+    for side in ("source", "target"):
+        vocabulary, (name, width) = getattr(facts, side).vocabulary, settings.embedding_of(side)
         if width == 0 and vocabulary > MAX_ONE_HOT:
-            name = "embedding" if getattr(settings, f"{side}_embedding") is None else f"{side}_embedding"
             raise SettingsError(
-                f"model.{name} is 0, which feeds one-hot vectors, and the {side} vocabulary has {vocabulary} ids: "
-                f"their matrix would take {4 * vocabulary**2 / 1e9:.1f} GB; set model.{name} (64, say), or "
+                f"{name} is 0, which feeds one-hot vectors, and the {side} vocabulary has {vocabulary} ids: "
+                f"their matrix would take {4 * vocabulary**2 / 1e9:.1f} GB; set {name} (64, say), or "
                 f"data.max_vocabulary"
             )

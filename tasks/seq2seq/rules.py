@@ -23,6 +23,7 @@ from tasks.seq2seq.settings import (
     SyntheticData,
     TrainingSettings,
 )
+from tasks.seq2seq.training_rules import training_faults
 
 Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
@@ -80,8 +81,21 @@ def columns_fit(sections: Sections) -> Iterator[str]:
             )
         if len(set(columns)) < len(columns):
             yield f"data.{side} names a column twice: {columns}"
+    yield from _weight_faults(data)
     if not data.is_series and data.source_columns == data.target_columns:
         yield f"data.target is {data.target_columns[0]!r}, the source column too; name two different columns"
+
+
+def _weight_faults(data: FilesData) -> Iterator[str]:
+    weight = data.weight_column
+    if weight is None:
+        return
+    if data.is_series:
+        yield f"data.weight is {weight!r}; it is for pairs, the windows of a series all count the same"
+    if not data.header and isinstance(weight, str):
+        yield f"data.weight is {weight!r}; with data.header = false give the column's position, counted from 0"
+    if weight in (*data.source_columns, *data.target_columns):
+        yield f"data.weight is {weight!r}, a source or target column too; name a column of numbers"
 
 
 def series_fits(sections: Sections) -> Iterator[str]:
@@ -136,6 +150,26 @@ def encodings_fit(sections: Sections) -> Iterator[str]:
         )
 
 
+def shared_vocabulary_fits(sections: Sections) -> Iterator[str]:
+    """One vocabulary is of symbols of one kind, written alike."""
+    data = sections.get("data")
+    if not isinstance(data, FilesData) or not data.shared_vocabulary:
+        return
+    encodings = data.source_encoding, data.target_encoding
+    if "vectors" in encodings:
+        yield "data.shared_vocabulary is set, but vectors have no vocabulary; it is for integers, characters and words"
+    elif encodings[0] != encodings[1]:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_encoding is {encodings[0]!r} and data.target_encoding "
+            f"{encodings[1]!r}; make them the same, or leave it out"
+        )
+    if data.source_lowercase is not data.target_lowercase:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_lowercase is {str(data.source_lowercase).lower()} and "
+            f"data.target_lowercase {str(data.target_lowercase).lower()}; make them the same, or leave it out"
+        )
+
+
 def decoding_fits(sections: Sections) -> Iterator[str]:
     """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
     data, decoding = sections.get("data"), sections.get("decoding")
@@ -176,6 +210,13 @@ def decoding_faults(decoding: DecodingSettings, *, has_end: bool | None, is_toke
         )
 
 
+def training_fits(sections: Sections) -> Iterator[str]:
+    """Settings of training fit each other and the data."""
+    training = sections.get("training")
+    if isinstance(training, TrainingSettings):
+        yield from training_faults(training, sections.get("data"))
+
+
 TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
 VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")
 
@@ -186,7 +227,9 @@ RULES: tuple[Rule, ...] = (
     columns_fit,
     series_fits,
     encodings_fit,
+    shared_vocabulary_fits,
     decoding_fits,
+    training_fits,
     widths_fit,
     model_settings_are_used,
     embeddings_fit,

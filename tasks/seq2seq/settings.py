@@ -75,13 +75,31 @@ class FilesData(Section):
     target: ColumnNames | None = Field(
         None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
     )
+    weight: str | int | None = Field(
+        None,
+        description="column of the weights of pairs, numbers of 0 or more, likewise: a training pair counts as much as "
+        "its weight says beside the mean of all (none: all count the same); of training and validation files",
+    )
     source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
     target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
     source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
     target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
-    min_count: int = Field(1, ge=1, description="times that a symbol occurs in training to be in the vocabulary")
+    shared_vocabulary: bool = Field(
+        False,
+        description="learn one vocabulary from both sides together, so that a symbol has the same id in sources and "
+        "targets; both must be of one encoding",
+    )
+    min_count: int = Field(
+        1,
+        ge=1,
+        description="times that a symbol occurs in training to be in the vocabulary; on both sides together where they "
+        "share one",
+    )
     max_vocabulary: int | None = Field(
-        None, ge=2, description="symbols of each side's vocabulary, the commonest; the others become unknown (all)"
+        None,
+        ge=2,
+        description="symbols of each side's vocabulary, or of the shared one, the commonest; the others become unknown "
+        "(all)",
     )
     unknown: Literal["keep", "reject"] = Field(
         "keep",
@@ -141,6 +159,11 @@ class FilesData(Section):
         if self.target is None and self.is_series:
             return self.source_columns
         return self._columns(self.target, 1)
+
+    @property
+    def weight_column(self) -> str | int | None:
+        """Name of the weights' column, or its position from 0; None where all pairs count the same."""
+        return self.weight if self.header or self.weight is None else _position(self.weight)
 
     @property
     def is_series(self) -> bool:
@@ -300,6 +323,16 @@ Loss = Literal[
 ]
 
 
+Schedule = Literal[
+    "constant",
+    "cosine_decay",
+    "exponential_decay",
+    "inverse_time_decay",
+    "polynomial_decay",
+    "reduce_lr_on_plateau",
+]
+
+
 class TrainingSettings(Section):
     """How the model is trained."""
 
@@ -310,6 +343,61 @@ class TrainingSettings(Section):
     )
     learning_rate: float = Field(
         0.005, gt=0, le=10, allow_inf_nan=False, description="step size (the tutorial's: 0.001)"
+    )
+    schedule: Schedule = Field(
+        "constant",
+        description="Keras' name of what becomes of the learning rate: constant; a decay over the steps of the whole "
+        "training; reduce_lr_on_plateau: lowered when the validation loss no longer falls",
+    )
+    decay_steps: int | None = Field(
+        None, ge=1, description="gradient steps of a decay, after the warm-up (those of the whole training)"
+    )
+    alpha: float = Field(
+        0.0, ge=0, le=1, description="cosine_decay: where it ends, as a share of the learning rate, in [0, 1]"
+    )
+    decay_rate: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="exponential_decay: the factor over decay_steps (0.1); inverse_time_decay: the learning rate is "
+        "divided by 1 + it after decay_steps (9)",
+    )
+    end_learning_rate: float = Field(0.0, ge=0, allow_inf_nan=False, description="polynomial_decay: where it ends")
+    power: float = Field(1.0, gt=0, allow_inf_nan=False, description="polynomial_decay: 1 is a straight line")
+    plateau_factor: float = Field(
+        0.1, gt=0, lt=1, description="reduce_lr_on_plateau: what the learning rate is multiplied by"
+    )
+    plateau_patience: int = Field(
+        2, ge=1, description="reduce_lr_on_plateau: epochs without a lower validation loss before it is"
+    )
+    min_learning_rate: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="reduce_lr_on_plateau: the learning rate is never lower"
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="gradient steps in which the learning rate rises evenly, before its schedule begins"
+    )
+    warmup_share: float = Field(0.0, ge=0, lt=1, description="the same as a share of all steps, in [0, 1)")
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="share of each weight that a step takes away, times the learning rate (adamw: 0.004; others: none)",
+    )
+    clipnorm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="the gradient of each weight is scaled down to this norm (not)"
+    )
+    global_clipnorm: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="the gradients of all weights together are scaled down to it (not)"
+    )
+    clipvalue: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="each number of a gradient is cut off at it (not)"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the target's probability that is spread evenly over all ids, in [0, 1); validation "
+        "does without",
     )
     loss: Loss | None = Field(
         None,

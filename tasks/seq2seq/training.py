@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tasks.seq2seq.batching import Padding, batches_of
+from tasks.seq2seq.batching import batches_of
+from tasks.seq2seq.best import Best
 from tasks.seq2seq.cores import available_cores
-from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.losses import PlainValidation, token_loss, vector_loss
+from tasks.seq2seq.optimizing import make_optimizer
+from tasks.seq2seq.plateau import Plateau
+from tasks.seq2seq.resuming import Save, Saving, parts_of, restore
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs
 from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.snapshot import Snapshot
+from tasks.seq2seq.watching import History, Progress, Watch
 
 # Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.
 STEPS_PER_CALL = 16
@@ -32,30 +36,7 @@ SIDE_BY_SIDE_UNITS = 256
 MOST_POINTS = 1_000  # of an epoch's curve in TensorBoard
 _SHUFFLE_STREAM = 2
 
-Progress = Callable[[int, int, dict[str, float]], None]  # batches done, batches in all, metrics
 Read = Callable[[np.random.Generator | None], Iterable[Pairs]]  # blocks of pairs, shuffled by the generator
-
-
-@dataclass
-class History:
-    """What training saw; losses and metrics are means over batches of means over time steps.
-
-    Losses are in nats for tokens; accuracies are teacher-forced.
-
-    `curve` holds a point for every call into the graph: pairs seen, and the mean loss and metric since the
-    point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`
-    for tokens, in [0, 1], and `mae` for vectors, in standard deviations. `best_epoch` counts from 1: the
-    weights that were kept. `padding_share` is the padding among all time steps of training batches.
-    """
-
-    metric: str
-    curve: list[dict[str, float]] = field(default_factory=list)
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    padding_share: float = 0.0
-    seconds: float = 0.0
-    sequences_per_s: float | None = None  # without the first call, which traces; None where it is the only
-    sequences_per_s_with_tracing: float = 0.0
 
 
 def set_up_threads(units: int) -> None:
@@ -80,13 +61,16 @@ def fit(
     read_validation: Read,
     seed: int,
     progress: Progress,
+    weighted: bool = False,
     logs: Path | None = None,
+    snapshot: Snapshot | None = None,
+    save: Save | None = None,
 ) -> History:
     """Trains `model` in place with teacher forcing; where there is validation, the best epoch's weights stay.
 
     Args:
         model: `[source, decoder_input] -> output`, as `build_models` makes it.
-        settings: epochs, batch size, optimizer, learning rate, loss, patience.
+        settings: all of them but where training starts and where logs go.
         codecs: of source and target.
         n_train: training pairs of an epoch.
         read_train: gives the blocks of an epoch.
@@ -94,56 +78,65 @@ def fit(
         read_validation: gives their blocks.
         seed: of the order of pairs.
         progress: called after every call into the graph.
+        weighted: whether the pairs have weights.
         logs: folder for TensorBoard's event files; None for none.
+        snapshot: of the same training, from which it goes on.
+        save: is given a snapshot after each epoch that another one follows.
 
     Raises:
         TrainingError: the loss is no longer a number.
     """
     batches = math.ceil(n_train / settings.batch_size)
-    padding, epochs = Padding(), itertools.count()
-    _compile(model, settings, batches, codecs)
-    watch = _Watch(batches, settings, n_train, progress)
-    best = keras.callbacks.EarlyStopping(
-        monitor="val_loss", mode="min", patience=settings.patience or settings.epochs, restore_best_weights=True
-    )
+    done = snapshot.epochs if snapshot else 0
+    epochs = itertools.count(done)
+    _compile(model, settings, batches, codecs, weighted=weighted)
+    watch = Watch(batches, settings, n_train, progress)
+    best = Best(settings.patience) if n_validation else None
+    plateau = Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None
+    changing = {"watch": watch, "best": best, "plateau": plateau}
+    parts = parts_of(model, {name: part for name, part in changing.items() if part})
+    if snapshot:
+        restore(parts, snapshot)
 
     def read_epoch() -> Iterator[Pairs]:
         rng = np.random.default_rng([seed, _SHUFFLE_STREAM, next(epochs)])
-        return batches_of(read_train(rng), settings.batch_size, rng, padding)
+        return batches_of(read_train(rng), settings.batch_size, rng, watch.padding)
 
     def read_held_out() -> Iterator[Pairs]:
         return batches_of(read_validation(None), settings.batch_size, None)
 
+    plain = PlainValidation(model.loss) if settings.label_smoothing else None
+    event_files = _event_files(logs, batches) if logs else None
+    saving = Saving(parts, settings.epochs, save) if save else None
     model.fit(
         _dataset(read_epoch, batches, codecs),
         epochs=settings.epochs,
+        initial_epoch=done,
         validation_data=(
             _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
         ),
-        callbacks=[watch, *([best] if n_validation else []), *([_event_files(logs, batches)] if logs else [])],
+        callbacks=[one for one in (watch, plain, best, plateau, event_files, saving) if one],
         verbose=0,
         shuffle=False,  # the batches are
     )
     history = watch.finish()
-    history.padding_share = padding.share
-    history.best_epoch = best.best_epoch + 1 if n_validation else len(history.epochs)
+    if best:
+        history.best_epoch = best.epoch
     return history
 
 
-def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs) -> None:
-    optimizer = keras.optimizers.get(settings.optimizer)
-    optimizer.learning_rate = settings.learning_rate
-    # Over the steps that are there: a mean over padding too would say that long batches are easy.
-    mean = "mean_with_sample_weight"
+def _compile(
+    model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs, *, weighted: bool = False
+) -> None:
     if isinstance(codecs.target, Scaling):
-        loss = keras.losses.get({"class_name": settings.loss or "mean_squared_error", "config": {"reduction": mean}})
+        loss = vector_loss(settings, weighted=weighted)
         metric = keras.metrics.MeanAbsoluteError(name="mae")
     else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=mean)
+        loss = token_loss(settings, weighted=weighted)
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
         jit_compile=False,  # slower on a CPU
-        optimizer=optimizer,
+        optimizer=make_optimizer(settings, batches * settings.epochs),
         loss=loss,
         weighted_metrics=[metric],
         steps_per_execution=min(STEPS_PER_CALL, batches),
@@ -196,61 +189,3 @@ def _specs(codecs: Codecs) -> tuple[tf.TensorSpec, ...]:
     source = vectors((None, None, codecs.source.features + 1)) if isinstance(codecs.source, Scaling) else tokens
     target = vectors((None, None, codecs.target.features)) if isinstance(codecs.target, Scaling) else tokens
     return source, target, target, vectors((None, None))
-
-
-class _Watch(keras.callbacks.Callback):
-    """Keeps the curve and the rate, reports progress, and ends a training that has failed."""
-
-    def __init__(self, batches: int, settings: TrainingSettings, n_train: int, progress: Progress) -> None:
-        super().__init__()
-        self._batches, self._settings, self._n_train, self._progress = batches, settings, n_train, progress
-        self._history = History("")
-        self._began = time.perf_counter()
-        self._traced: tuple[float, int] | None = None  # when the first call ended, and pairs seen by then
-        self._epoch = 0
-        self._seen = 0
-        self._validating = 0.0
-        self._sums: dict[str, float] = {}
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        self._epoch, self._sums = epoch, {}
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ANN401
-        metrics = {name: float(value) for name, value in logs.items()}
-        self.model.reset_metrics()  # so that they are of one call each
-        done = min(batch + 1, self._batches)  # the last call counts as a full one
-        if not math.isfinite(metrics["loss"]):
-            raise TrainingError(
-                f"the loss is {metrics['loss']} after batch {done} of epoch {self._epoch + 1}, expected a "
-                f"number; lower training.learning_rate (it is {self._settings.learning_rate:g})"
-            )
-        seen = self._epoch * self._n_train + min(done * self._settings.batch_size, self._n_train)
-        for name, value in metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * (seen - self._seen)
-        self._seen = seen
-        self._history.curve.append({"pairs": seen, **metrics})
-        if self._traced is None:
-            self._traced = (time.perf_counter(), seen)
-        self._progress(self._epoch * self._batches + done, self._settings.epochs * self._batches, metrics)
-
-    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        self._validating -= time.perf_counter()
-
-    def on_test_end(self, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        self._validating += time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
-        validation = {name: float(value) for name, value in logs.items() if name.startswith("val_")}
-        means = {name: sum_ / self._n_train for name, sum_ in self._sums.items()}
-        self._history.epochs.append({**means, **validation})
-        logs.update(means)  # for the callbacks after this one: Keras' own are those of the last call
-
-    def finish(self) -> History:
-        now, history = time.perf_counter(), self._history
-        history.metric = next(name for name in history.epochs[0] if name in ("accuracy", "mae"))
-        history.seconds = now - self._began
-        history.sequences_per_s_with_tracing = self._seen / (history.seconds - self._validating)
-        if self._traced and self._seen > self._traced[1]:
-            elapsed = now - self._traced[0] - self._validating
-            history.sequences_per_s = (self._seen - self._traced[1]) / elapsed
-        return history

@@ -106,7 +106,34 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(command, tmp_path
     process.communicate(timeout=60)
     assert process.returncode == 130
     wait_until_gone(servers)
-    assert not list(tmp_path.glob("store/training/*"))
+    assert not list(tmp_path.glob("store/training/[!.]*"))
+    assert not list(tmp_path.glob("store/training/.making-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_training_that_was_killed_goes_on_to_the_same_weights_bit_by_bit(command, tmp_path, number):
+    """As one that was not, and so does all that follows but the report, which says how long it took."""
+    flags = [*TINY, "--training.epochs", "40", "--seed", "3"]
+    process = command("train_and_eval", *flags, "--store", str(tmp_path / "killed"))
+    wait_for(lambda: list(tmp_path.glob("killed/training/.checkpoint-*/state.json")))
+    time.sleep(0.5)  # into the middle of an epoch, some epochs on
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not list(tmp_path.glob("killed/training/[!.]*"))
+    summaries = {}
+    for store in ("killed", "whole"):
+        summary = tmp_path / f"{store}.json"
+        code, said = finish(
+            command("train_and_eval", *flags, "--store", str(tmp_path / store), "--summary", str(summary))
+        )
+        assert code == 0
+        assert ("Training goes on after epoch" in said) is (store == "killed")
+        summaries[store] = json.loads(summary.read_text())
+    digests = [{step["name"]: step["digest"] for step in one["steps"]} for one in summaries.values()]
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"report"}
+    assert not list(tmp_path.glob("killed/training/.*"))
 
 
 def test_refused_settings_exit_with_2_and_touch_nothing(command, tmp_path):

@@ -134,6 +134,10 @@ def keys(raw):
         ({**PAIRS, "target": ["x", "y"]}, ["data.target"]),
         ({**SERIES, "source": "x,y,x"}, ["data.source", "data.target"]),  # the target is the source's columns
         ({**SERIES, "source": "x", "target": ["y", "y"]}, ["data.target"]),
+        ({**PAIRS, "weight": "source"}, ["data.weight"]),
+        ({**PAIRS, "header": False, "weight": "1"}, ["data.weight"]),  # the target's position
+        ({**PAIRS, "header": False, "weight": "w"}, ["data.weight"]),
+        ({**SERIES, "source": "x", "weight": "w"}, ["data.weight"]),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_with_their_key(data, expected):
@@ -147,6 +151,8 @@ def test_columns_that_do_not_fit_are_refused_with_their_key(data, expected):
         {**PAIRS, "header": False, "source": "1", "target": "0"},
         {**SERIES, "source": "x,y"},
         {**SERIES, "source": ["x", "y"], "target": "x"},
+        {**PAIRS, "weight": "w"},
+        {**PAIRS, "header": False, "weight": "2"},
     ],
 )
 def test_columns_that_fit_pass(data):
@@ -191,6 +197,20 @@ def test_a_series_that_fits_passes(data):
         ),
         ({"data": {**PAIRS, "source_encoding": "vectors", "empty_source": "keep"}}, ["data.empty_source"]),
         ({"data": {**PAIRS, "target_encoding": "vectors", "empty_target": "keep"}}, ["data.empty_target"]),
+        ({"data": {**PAIRS, "shared_vocabulary": True, "source_encoding": "words"}}, ["data.shared_vocabulary"]),
+        ({"data": {**SERIES, "shared_vocabulary": True}}, ["data.shared_vocabulary"]),
+        (
+            {
+                "data": {
+                    **PAIRS,
+                    "shared_vocabulary": True,
+                    "source_encoding": "words",
+                    "target_encoding": "words",
+                    "target_lowercase": True,
+                }
+            },
+            ["data.shared_vocabulary"],
+        ),
         ({"data": PAIRS, "training": {"loss": "huber"}}, ["training.loss"]),
         ({"training": {"loss": "mean_squared_error"}}, ["training.loss"]),
         (
