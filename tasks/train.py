@@ -305,17 +305,24 @@ def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, 
         if vectors_digest(path) != digest:
             raise DataError(f"model.{side}_vectors: {path} changed while it was read; run again when it is whole")
         counts = profile[side]["id_counts"]
+        if experiment.model.share_embeddings:
+            counts = np.add(counts, profile["target"]["id_counts"])
         coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
         logger().info("model.%s_vectors: %s", side, coverages[side].said)
         rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
-        model.get_layer(f"{side}_features").set_weights([embedding_matrix(vocabulary, found, rng)])
+        model.get_layer(table_name(experiment.model, side)).set_weights([embedding_matrix(vocabulary, found, rng)])
     return coverages
 
 
 def keep_vectors(model: keras.Model, settings: ModelSettings) -> None:
     """Takes embeddings that started from vectors out of what is trained, where that is asked for."""
     for side in () if settings.train_vectors else settings.vector_files:
-        model.get_layer(f"{side}_features").trainable = False
+        model.get_layer(table_name(settings, side)).trainable = False
+
+
+def table_name(settings: ModelSettings, side: str) -> str:
+    """The layer of the training model that holds a side's embeddings."""
+    return "shared_features" if settings.share_embeddings else f"{side}_features"
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:

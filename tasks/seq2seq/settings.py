@@ -314,7 +314,7 @@ class ModelSettings(Section):
 
     def embedding_of(self, side: str) -> tuple[str, int]:
         """The setting that says how wide a side's embeddings are, and the width."""
-        own = getattr(self, f"{side}_embedding")
+        own: int | None = getattr(self, f"{side}_embedding")
         return ("model.embedding", self.embedding) if own is None else (f"model.{side}_embedding", own)
 
 
