@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run examples test test-slow test-browser test-postgres pictures check bench docs lock
+.PHONY: run examples test test-slow test-browser test-postgres pictures check bench proofs docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -36,6 +36,10 @@ check: .venv/test
 
 bench: .venv/bench
 	.venv/bin/python tests/benchmarks/run.py --json bench.json
+
+# All of docs/results.md, five seeds each: hours. One alone: python -m tests.proofs.run NAME.
+proofs: .venv/test
+	.venv/bin/python -m tests.proofs.run --page docs/results.md
 
 docs: .venv/test
 	.venv/bin/python -m flows._reference > docs/settings.md

@@ -82,9 +82,12 @@ MODEL_CODE = (
     "seq2seq/forecasting.py",
     "seq2seq/hashing.py",
     "seq2seq/hypotheses.py",
+    "seq2seq/layers.py",
     "seq2seq/metrics.py",
     "seq2seq/models.py",
     "seq2seq/predictor.py",
+    "seq2seq/recurrent.py",
+    "seq2seq/pretrained.py",
     "seq2seq/scaling.py",
     "seq2seq/scoring.py",
     "seq2seq/segments.py",
@@ -100,6 +103,7 @@ MODEL_CODE = (
     "storage/exports.py",
     "storage/lists.py",
     "storage/predictions.py",
+    "storage/word_vectors.py",
 )
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (
@@ -108,11 +112,14 @@ COMPARE_CODE = (
 )
 PREDICT_CODE = (
     "planning.py",
+    "figures.py",
     "predict.py",
     "serving.py",
+    "states_picture.py",
     "seq2seq/batch_settings.py",
     "seq2seq/counts.py",
     "seq2seq/drift.py",
+    "seq2seq/projection.py",
     "seq2seq/tally.py",
     "storage/accounts.py",
     "storage/assembly.py",

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
     KIND,
@@ -45,7 +45,7 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json"),
+            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
@@ -72,7 +72,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     samples = read_samples(dataset.path, N_VERIFIED)
     n_steps = steps_of(experiment.decoding.max_length or shape.target.length, codecs)
     facts = BundleFacts(
-        units=experiment.model.units,
+        units=experiment.model.decoder_width,
         parameters=models.train.count_params(),
         source=shape.source,
         target=shape.target,

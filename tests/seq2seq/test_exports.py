@@ -9,6 +9,7 @@ from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.exports import DecodeModule, portable
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.models import build_models
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 CODECS = Codecs(Vocabulary.identity(5), Vocabulary.identity(5))
@@ -17,7 +18,9 @@ CODECS = Codecs(Vocabulary.identity(5), Vocabulary.identity(5))
 @pytest.fixture(scope="module")
 def models():
     keras.utils.set_random_seed(0)
-    return build_models(Architecture(Side(vocabulary=6), Side(vocabulary=6), units=8, embedding=4, masked=False))
+    return build_models(
+        Architecture(Side(vocabulary=6), Side(vocabulary=6), False, ModelSettings(units=8, embedding=4))
+    )
 
 
 def operations(function):

@@ -14,6 +14,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json
 from tasks.storage.bundles import (
@@ -29,7 +30,7 @@ from tasks.storage.datasets import SideFacts, write_codecs
 from tasks.storage.store import Made, Recipe, Store
 
 RECIPE = Recipe("bundle", {}, {}, {}, {})
-ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), units=8, embedding=4, masked=True)
+ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
 FACTS = BundleFacts(
     units=8, parameters=1, source=SideFacts(encoding="integers", vocabulary=8, length=4),
     target=SideFacts(encoding="words", vocabulary=6, length=3), masked=True, relative=False,
@@ -145,7 +146,9 @@ def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store,
 def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
     """Beyond the steps that are written out, it is a loop."""
     vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4
-    models = build_models(Architecture(Side(vocabulary=8), Side(vocabulary=8), units=8, embedding=4, masked=False))
+    models = build_models(
+        Architecture(Side(vocabulary=8), Side(vocabulary=8), False, ModelSettings(units=8, embedding=4))
+    )
     sources = Sequences.of_rows(np.random.default_rng(0).integers(1, 8, (5, steps), dtype=np.int32))
     codecs = Codecs(vocabulary, vocabulary)
     plain, compiled = (

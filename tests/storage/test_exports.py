@@ -15,7 +15,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.settings import DecodingSettings, ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.datasets import Block, read_codecs, write_evaluation, write_pairs
 from tasks.storage.exports import SAVED_MODEL, load_decode, read_samples, save_decode
@@ -34,7 +34,9 @@ VECTORS = Codecs(Scaling((5.0,), (2.0,), (0.0,), (9.0,)), Scaling((-1.0, 3.0), (
 def models():
     """A model of which some sequences end by themselves and some do not."""
     keras.utils.set_random_seed(3)
-    models = build_models(Architecture(Side(vocabulary=8), Side(vocabulary=6), units=8, embedding=4, masked=True))
+    models = build_models(
+        Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
+    )
     models.train.set_weights([5 * weights for weights in models.train.get_weights()])
     kernel, bias = models.train.get_layer("output").get_weights()
     bias[CODECS.target.end] += 1
@@ -65,7 +67,7 @@ def test_the_exported_decode_answers_like_our_predictor(models, folder):
 
 def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values(tmp_path):
     keras.utils.set_random_seed(0)
-    models = build_models(Architecture(Side(features=1), Side(features=2), units=8, embedding=0, masked=True))
+    models = build_models(Architecture(Side(features=1), Side(features=2), True, ModelSettings(units=8, embedding=0)))
     save_decode(tmp_path, DecodeModule(models.encoder, models.decoder, VECTORS, 3), VECTORS)
     sources = Sequences.of_rows(np.random.default_rng(0).normal(5, 2, (6, 4, 1)))
     answer = load_decode(tmp_path)(source_array(sources, VECTORS.source))["vectors"].numpy()

@@ -1,0 +1,77 @@
+"""What is proven: each an experiment, its data, and the figures that it must reach."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proofs import samples
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+EXAMPLES = ROOT / "data" / "examples"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the summary.
+
+    Args:
+        name: of the summary's field.
+        said: in words.
+        goal: that the worst seed must reach, or None.
+        published: what others report for it, or None.
+        at_most: whether the goal is a ceiling that must not be touched, else a floor.
+    """
+
+    name: str
+    said: str
+    goal: float | None = None
+    published: float | None = None
+    at_most: bool = False
+
+    @property
+    def said_goal(self) -> str:
+        """The goal for a reader."""
+        return "" if self.goal is None else f"{'<' if self.at_most else '>='} {self.goal:g}"
+
+    def is_met(self, value: float) -> bool:
+        """Whether one run reaches the goal."""
+        reaches = operator.lt if self.at_most else operator.ge
+        return self.goal is None or reaches(value, self.goal)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One claim: what `experiment` must reach on the data that `make` writes, or that it brings itself."""
+
+    experiment: Path
+    figures: tuple[Figure, ...]
+    make: Callable[[Path], None] | None = None
+
+
+def _whole(goal: float | None = None) -> Figure:
+    return Figure("sequence_accuracy", "whole sequences right", goal)
+
+
+def _series(example: str) -> Proof:
+    figures = (
+        Figure("relative_mae_seasonal_naive", "error / that of the seasonal naive forecast", 1.0, at_most=True),
+        Figure("relative_mae_naive", "error / that of the naive forecast"),
+    )
+    return Proof(EXAMPLES / f"{example}.toml", figures)
+
+
+PROOFS = {
+    "tutorial": Proof(HERE / "tutorial.toml", (_whole(0.999),)),
+    "cardinality-300": Proof(HERE / "cardinality-300.toml", (_whole(0.999),)),
+    "addition": Proof(
+        HERE / "addition.toml",
+        (_whole(0.995), Figure("token_accuracy", "characters right", published=0.9985)),
+        samples.write_addition,
+    ),
+    "weather": _series("weather"),
+    "co2": _series("co2"),
+}
