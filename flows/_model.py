@@ -68,6 +68,7 @@ def describe_model(run: ModelRun) -> Summary:
         "train_sequences_per_s": training.facts["sequences_per_s"],
         "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
         "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
+        "vectors": training.facts["vectors"],
         "steps": describe_steps([run.dataset, training, run.bundle, run.evaluation, run.report]),
     }
 

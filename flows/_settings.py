@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,7 +23,8 @@ from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings import Experiment, FilesData, Section, SyntheticData, TrainingSettings
+from tasks.seq2seq.settings import Experiment, FilesData, ModelSettings, Section, SyntheticData, TrainingSettings
+from tasks.storage.word_vectors import vector_files_fit
 
 
 class Options(Section):
@@ -59,9 +61,10 @@ class Tree(Generic[SomeSettings]):
     check: Callable[[Mapping[str, Any]], SomeSettings]
 
 
-EXPERIMENT = Tree(Experiment, check_experiment)
+FILE_RULES = (vector_files_fit,)
+EXPERIMENT = Tree(Experiment, partial(check_experiment, also=FILE_RULES))
 BATCH = Tree(BatchSettings, check_batch_settings)
-NIGHTLY = Tree(NightlySettings, check_nightly_settings)
+NIGHTLY = Tree(NightlySettings, partial(check_nightly_settings, also=FILE_RULES))
 
 
 def read_settings(
@@ -141,8 +144,9 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     if isinstance(result.get("predict"), Mapping):
         result["predict"] = absolute_paths(result["predict"], base)
-    if isinstance(result.get("training"), Mapping):
-        result["training"] = resolve(result["training"], _path_fields(TrainingSettings))
+    for name, model in (("model", ModelSettings), ("training", TrainingSettings)):
+        if isinstance(result.get(name), Mapping):
+            result[name] = resolve(result[name], _path_fields(model))
     return result
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.promote import Promotion
+from tasks.seq2seq.pretrained import Coverage
 from tasks.storage.manifest import Handle
 
 Summary = dict[str, Any]
@@ -79,6 +80,12 @@ def show_dataset(summary: Summary) -> None:
         f"  {dataset['rows']} training, {dataset['validation_rows']} validation, {dataset['evaluation_rows']} "
         f"held-out pairs, {dataset['rejected_rows']} rows rejected"
     )
+
+
+def show_vectors(summary: Summary) -> None:
+    """Prints how much the pre-trained vectors cover."""
+    for side, found in summary["vectors"].items():
+        print(f"{side} vectors: {Coverage(**found).said}")
 
 
 def show_evaluation(summary: Summary) -> None:

@@ -20,7 +20,6 @@ from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
 from tasks.caching import run_step
 from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
-from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 
 
@@ -55,7 +54,7 @@ def generate_datasets(
         output: Parquet file to write the training pairs of a synthetic problem to as well
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
-    experiment, store = check_experiment(from_checkout(experiment)), ROOT / store
+    experiment, store = EXPERIMENT.check(from_checkout(experiment)), ROOT / store
     dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
     if output:
         run_step(copy_pairs, dataset, output)

@@ -21,14 +21,14 @@ from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._notify import tell, tell_of_failure
 from flows._settings import NIGHTLY, ROOT, Options, from_checkout
-from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from tasks.batch_report import describe_shifts
 from tasks.caching import run_step
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
 from tasks.planning import needs_model, plan
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
-from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
+from tasks.seq2seq.nightly_settings import NightlySettings
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
@@ -66,7 +66,7 @@ def nightly(
         notify: notification block that hears of a failed run, a refused model and rows that shifted, such as
             slack-webhook/team
     """
-    settings, store = check_nightly_settings(from_checkout(settings)), ROOT / store
+    settings, store = NIGHTLY.check(from_checkout(settings)), ROOT / store
     failure: Exception | None = None
     model: Summary = {}
     try:
@@ -138,6 +138,7 @@ def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
     show_checks(summary)
+    show_vectors(summary)
     show_evaluation({**summary, "examples": []})
     show_promotion(summary)
     print(f"report: {summary['report']}")

@@ -18,9 +18,8 @@ from flows._dry_run import plan_steps, show_planned
 from flows._model import describe_model, make_model, needs_tensorflow
 from flows._notify import tell_of_failure
 from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
-from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps
+from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from tasks.generate import check_inputs
-from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
 from tasks.train import check_start, check_tensorboard
@@ -53,7 +52,7 @@ def train_and_eval(
         refresh: make everything again, whatever is cached
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
-    experiment, store = check_experiment(from_checkout(experiment)), ROOT / store
+    experiment, store = EXPERIMENT.check(from_checkout(experiment)), ROOT / store
     return describe_model(make_model(experiment, store, refresh=refresh))
 
 
@@ -76,6 +75,7 @@ def show(summary: Summary) -> None:
     """Prints the result for a person."""
     show_dataset(summary)
     show_checks(summary)
+    show_vectors(summary)
     show_evaluation(summary)
     show_promotion(summary)
     print(f"report: {summary['report']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +18,13 @@ from tasks.planning import BatchModel, Job, describe_jobs, find_model, training_
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.drift import DayProfile, Shift, compare
 from tasks.seq2seq.tally import Scored, add_scored
-from tasks.storage.accounts import Account, list_accounts
+from tasks.storage.accounts import PICTURE, Account, list_accounts
 from tasks.storage.atomic import write_atomically
 from tasks.storage.store import Store
 from tasks.storage.targets import list_ignored
 
 RUN, PAGE = "_run.json", "_report.html"
+SHOWN_PICTURES = 4
 SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
 
 Batch = dict[str, Any]
@@ -43,6 +46,7 @@ def write_batch(
         n_more=max(0, len(batch["files"]) - SHOWN_FILES),
         said=SAID,
         scores=dict(score_rows(batch)),
+        pictures=find_pictures(batch),
     )
     write_atomically(settings.output / PAGE, page)
     return {**batch, "report": str(settings.output / PAGE)}
@@ -108,6 +112,16 @@ def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSetti
     return compare(training_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
 
 
+def find_pictures(batch: Batch) -> dict[str, str]:
+    """The first pictures of encoder states, by the name of their input, as URIs that a page can hold."""
+    outputs = [(file["name"], name) for file in batch["files"] for name in file.get("outputs", ())]
+    drawn = {input_name: name for input_name, name in outputs if name == f"{input_name}{PICTURE}"}
+    return {
+        input_name: f"data:image/png;base64,{base64.b64encode((Path(batch['output']) / name).read_bytes()).decode()}"
+        for input_name, name in itertools.islice(drawn.items(), SHOWN_PICTURES)
+    }
+
+
 def describe_shifts(batch: Batch) -> str:
     """What shifted, in a line for a person who is not looking at the report."""
     shifted = [f"{shift['name']} (PSI {shift['psi']:.2f})" for shift in batch["drift"] if shift["verdict"] == "shifted"]
@@ -144,6 +158,9 @@ def _markdown(batch: Batch) -> Iterator[str]:
     if batch["checks"]:
         yield from ("", "| check of the first rows | | |", "|---|---|---|")
         yield from (f"| {found['rule']} | {found['level']} | {_cell(found['said'])} |" for found in batch["checks"])
+    if pictures := find_pictures(batch):
+        yield from ("", "## Encoder states", "")
+        yield from (f"`{_cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
     if batch["scored"]:
         yield from ("", "## Scores", "", "| score | |", "|---|---|")
         yield from (f"| {name} | {value} |" for name, value in score_rows(batch))

@@ -7,17 +7,19 @@ from pathlib import Path
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
     KIND,
     BundleFacts,
+    load_models,
     load_weights,
     save_bundle,
-    save_decode,
+    steps_of,
     weights_digest,
 )
 from tasks.storage.datasets import DatasetFacts, read_codecs, write_codecs
+from tasks.storage.exports import SAVED_MODEL, load_decode, read_samples, save_decode
 from tasks.storage.manifest import Handle, canonical_digest
 from tasks.storage.store import Made, Recipe, Store
 
@@ -43,7 +45,7 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json"),
+            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
@@ -54,32 +56,45 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
 
 
 def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, folder: Path) -> Made:
-    """Fills `folder` with the bundle that `tasks.storage.bundles` describes."""
-    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - a cached run never loads it
+    """Fills `folder` with the bundle that `tasks.storage.bundles` describes, and verifies its exports.
+
+    Raises:
+        ExportError: one of them answers otherwise than the trained model.
+    """
+    from tasks.seq2seq.exports import DecodeModule  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
 
     shape = DatasetFacts.model_validate(dataset.facts)
     models = build_models(shape.architecture(experiment.model))
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
+    samples = read_samples(dataset.path, N_VERIFIED)
+    n_steps = steps_of(experiment.decoding.max_length or shape.target.length, codecs)
     facts = BundleFacts(
-        units=experiment.model.units,
+        units=experiment.model.decoder_width,
         parameters=models.train.count_params(),
         source=shape.source,
         target=shape.target,
         masked=shape.masked,
         relative=shape.relative,
+        verified=len(samples),
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
     write_codecs(folder, codecs)
     write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
-    save_decode(folder, models.encoder, models.decoder, codecs, facts)
+    verifier = Verifier(lambda *inputs: models.train(inputs), codecs, samples, n_steps)
+    decode = DecodeModule(*load_models(folder), codecs, n_steps)
+    verifier.check("encoder.keras with decoder.keras", decode.serve)
+    save_decode(folder, decode, codecs)
+    verifier.check(SAVED_MODEL, load_decode(folder))
     return Made(
         facts.model_dump(),
         identity=canonical_digest(
             [
                 weights_digest(models.train),
                 codecs.to_json(),
-                facts.model_dump(),
+                facts.model_dump(exclude={"verified"}),  # on what it was verified makes it no other model
                 experiment.decoding.model_dump(mode="json"),
             ]
         ),

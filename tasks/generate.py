@@ -85,6 +85,7 @@ def _recipe(experiment: Experiment) -> Recipe:
             **data.model_dump(mode="json", exclude={"train", "validation", "test"}),
             "source": data.source_columns,
             "target": data.target_columns,
+            "weight": data.weight_column,
         }
         # By number, not by name: a file that was only moved is read as it was.
         made_from = {
@@ -109,8 +110,9 @@ def check_inputs(experiment: Experiment) -> None:
         DataError: naming the first file that cannot.
     """
     if isinstance(experiment.data, FilesData):
-        layout = series_layout(experiment.data) if experiment.data.is_series else pair_layout(experiment.data)
-        for files in _input_files(experiment.data).values():
+        data = experiment.data
+        for key, files in _input_files(data).items():
+            layout = series_layout(data) if data.is_series else pair_layout(data, key)
             for file in files:
                 check_input(file, layout)
 

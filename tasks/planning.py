@@ -15,9 +15,11 @@ from tasks.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
 from tasks.progress import tracked
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.drift import Baseline, DayProfile
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.rules import nearest
 from tasks.seq2seq.settings import DecodingSettings, Experiment
+from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.accounts import Account, Lineage, Target, find_account
 from tasks.storage.atomic import read_json
 from tasks.storage.blocks import Layout
@@ -74,10 +76,16 @@ class BatchModel:
             model=self.bundle.digest,
             dataset=self.dataset,
             decoding=self.decoding.model_dump(mode="json"),
-            writing={name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")},
+            writing=_writing(settings),
             reading=self.reading.describe(),
             code=code_digest(tuple(sorted({*DATA_CODE, *MODEL_CODE, *PREDICT_CODE}))),
         )
+
+
+def _writing(settings: BatchSettings) -> dict[str, Any]:
+    """What is asked to be written; a picture alone where there is one, so that outputs without are what they were."""
+    asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
+    return asked if settings.states_picture is None else {**asked, "states_picture": settings.states_picture}
 
 
 def find_model(settings: BatchSettings, store: Store) -> BatchModel:
@@ -109,8 +117,48 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
         Seq2SeqError: the model, the inputs or the output folder are not what they should be.
     """
     check_output_folder(settings)
-    find_model(settings, store)
-    list_targets(settings)
+    model = find_model(settings, store)
+    _check_picture(list_targets(settings), settings, model)
+
+
+def _check_picture(targets: list[Target], settings: BatchSettings, model: BatchModel) -> None:
+    """Refuses a column to colour by that no file has; where some have it, the others fail alone.
+
+    Raises:
+        SettingsError: with the columns that there are.
+    """
+    if settings.states_picture is None:
+        return
+    faults = []
+    for target in targets:
+        try:
+            check_input(target.file, model.reading.layout(target.file))
+            faults.append(_picture_fault(target.file, settings, model))
+        except DataError:  # it fails alone, and says why
+            continue
+    if faults and all(faults):
+        raise SettingsError(f"--states-picture: {faults[0]}")
+
+
+def _picture_fault(file: InputFile, settings: BatchSettings, model: BatchModel) -> str | None:
+    """What keeps a file's states from being coloured; nothing where no picture is wanted."""
+    if settings.states_picture is None:
+        return None
+    opened = open_file(file, model)
+    there = [*opened.kept.names, *_own_colours(opened, model)]
+    if settings.states_picture in there:
+        return None
+    hint = nearest(settings.states_picture, there)
+    return f"{file.path} has no column {settings.states_picture!r} to colour by{hint}; there are {', '.join(there)}"
+
+
+def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
+    """The columns that predictions of a file have for sure and that a point can be coloured by."""
+    own = ["prediction"]
+    if isinstance(model.codecs.target, Vocabulary):
+        own += ["log_probability", *["correct"] * file.has_targets]
+    own.append("n_unknown" if isinstance(model.codecs.source, Vocabulary) else "outside_range")
+    return [*own, "origin_row"] if model.reading.data.is_series else own
 
 
 def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
@@ -133,8 +181,11 @@ def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bo
         if isinstance(found, Account) and not refresh:
             return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
         check_input(target.file, model.reading.layout(target.file))
+        fault = _picture_fault(target.file, settings, model)
     except DataError as error:
-        return Job(name=name, path=path, action="fail", reason=str(error))
+        fault = str(error)
+    if fault:
+        return Job(name=name, path=path, action="fail", reason=fault)
     reason = "a refresh was asked for" if isinstance(found, Account) else found
     return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
 

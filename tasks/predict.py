@@ -22,6 +22,7 @@ from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.serving import Chunk, Serving, ServingModel, load_serving
+from tasks.states_picture import SampledStates
 from tasks.storage.assembly import Assembly, Piece, work_name
 from tasks.storage.atomic import explain_os_errors
 from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
@@ -116,7 +117,8 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, line: _Line) -> 
     try:
         target = find_target(job, settings)
         reading = open_file(target.file, model)
-        assembly = Assembly(target, lineage, reading, settings.format, work)
+        picture = None if settings.states_picture is None else SampledStates(settings.states_picture)
+        assembly = Assembly(target, lineage, reading, settings.format, work, picture)
         line.expect(reading.estimate_rows(), reading.file.size)
         for piece in assembly.read(settings.chunk_rows):
             line.add(job, assembly, piece)

@@ -24,6 +24,7 @@ from tasks.caching import (
     recipe,
 )
 from tasks.seq2seq.gate import Verdict
+from tasks.seq2seq.pretrained import Coverage
 from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.manifest import Handle, Manifest
@@ -209,8 +210,10 @@ def _step(handle: Handle) -> dict[str, Any]:
 
 def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, str]:
     rate = history["sequences_per_s"]
+    vectors = {name: Coverage(**found).said for name, found in inputs["training"].facts["vectors"].items()}
     return {
         "parameters": f"{inputs['bundle'].facts['parameters']:,}",
+        **{f"pre-trained {name} vectors": said for name, said in vectors.items()},
         "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
         "padding in training batches": f"{100 * history['padding_share']:.2f} %",
         "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
@@ -221,7 +224,12 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
 def _lineage(inputs: Mapping[str, Handle]) -> dict[str, str]:
     digests = {f"{kind} digest": handle.digest for kind, handle in inputs.items()}
     manifests = [Manifest.read(handle.path) for handle in inputs.values()]
-    sources = {f"made from {name}": digest for name, digest in manifests[0].made_from.items()}
+    sources = {
+        f"made from {name}": digest
+        for manifest in manifests
+        for name, digest in manifest.made_from.items()
+        if name not in inputs
+    }
     versions = {name: version for manifest in manifests for name, version in manifest.versions.items()}
     return {
         **digests,

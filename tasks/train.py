@@ -8,24 +8,33 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
-from tasks.progress import progress
-from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.progress import progress, report
+from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.pretrained import Coverage, coverage, embedding_matrix, spellings
 from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings
-from tasks.storage.atomic import check_folder, remove_tree, write_json
+from tasks.storage.atomic import check_folder, read_json, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest
-from tasks.storage.datasets import DatasetFacts, read_codecs, read_pairs
+from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Made, Recipe, Store
+from tasks.storage.word_vectors import read_vectors, vectors_digest
+
+if TYPE_CHECKING:
+    import keras
 
 KIND = "training"
 LIBRARIES = ("keras", "numpy", "tensorflow")
 MAX_ONE_HOT = 10_000
+VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
 
 
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
@@ -65,13 +74,13 @@ def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str
     if experiment.training.start == "scratch" or promoted is None:
         return None
     bundle = store.open(BUNDLE, promoted)
-    before = read_experiment(bundle).model
-    if before != experiment.model:
-        changed = [
-            f"model.{name} is {getattr(experiment.model, name)!r}, of the promoted model {getattr(before, name)!r}"
-            for name in ModelSettings.model_fields
-            if getattr(experiment.model, name) != getattr(before, name)
-        ]
+    now, before = (one.model.model_dump(mode="json") for one in (experiment, read_experiment(bundle)))
+    changed = [
+        f"model.{name} is {value!r}, of the promoted model {before[name]!r}"
+        for name, value in now.items()
+        if _differs(name, value, before[name])
+    ]
+    if changed:
         raise SettingsError(
             f'training.start is "promoted", but the model that is promoted as {experiment.promotion_name!r} is of '
             f'another architecture: {"; ".join(changed)}; make them the same, or set training.start to "scratch"'
@@ -86,21 +95,30 @@ def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str
         return promoted
 
 
+def _differs(name: str, now: Any, before: Any) -> bool:  # noqa: ANN401 - values of settings
+    """Of vectors only whether there are any: symbols that the promoted model knows keep their weights."""
+    return (now is None) != (before is None) if name in UNKEYED["model"] else bool(now != before)
+
+
 def _loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:
     return (lambda: load_bundle(store.open(BUNDLE, start), store)) if start else None
 
 
 def training_recipe(experiment: Experiment, dataset_digest: str, start: str | None = None) -> Recipe:
-    """What the weights depend on: the model's and the training's settings, the seed, the dataset, and the start."""
+    """What the weights depend on: model, training and seed, the dataset, the start, and the content of vectors."""
     return recipe(
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json"),
+            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
             "training": experiment.training.model_dump(mode="json", exclude=UNKEYED["training"]),
             "seed": experiment.seed,
         },
-        made_from={"dataset": dataset_digest, **({"start": start} if start else {})},
+        made_from={
+            "dataset": dataset_digest,
+            **({"start": start} if start else {}),
+            **{f"{side}_vectors": vectors_digest(path) for side, path in experiment.model.vector_files.items()},
+        },
         code=MODEL_CODE,
         libraries=LIBRARIES,
     )
@@ -150,14 +168,16 @@ def write_training(
     if logs:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
-    set_up_threads(experiment.model.units)
+    set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     model = build_models(facts.architecture(experiment.model)).train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
+    coverages = start_embeddings(model, experiment, dataset.path, codecs)
     if load_start:
         start = load_start()
         carry_over(model, (start.encoder, start.decoder), start.codecs, codecs)
+    keep_vectors(model, experiment.model)
     first_at: list[float] = []
 
     def watch(done: int, total: int, metrics: dict[str, float]) -> None:
@@ -175,6 +195,7 @@ def write_training(
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
             progress=watch,
+            weighted=has_weights(dataset.path / "train.parquet"),
             logs=logs,
         )
     save_weights(model, folder)
@@ -187,10 +208,40 @@ def write_training(
             "best_epoch": history.best_epoch,
             "padding_share": history.padding_share,
             "first_steps_at": first_at[0],  # seconds since the epoch
+            "vectors": {side: found._asdict() for side, found in coverages.items()},
             **history.epochs[history.best_epoch - 1],
         },
         identity=weights_digest(model),
     )
+
+
+def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, codecs: Codecs) -> dict[str, Coverage]:
+    """Fills embeddings with the pre-trained vectors of their symbols, and says how many there are, by side.
+
+    Raises:
+        DataError: a file cannot be used, has a vector for no symbol, or changes while it is read.
+    """
+    coverages = {}
+    profile = read_json(dataset / "profile.json")
+    for i, (side, path) in enumerate(experiment.model.vector_files.items()):
+        digest, vocabulary = vectors_digest(path), getattr(codecs, side)
+        lowercase = getattr(experiment.data, f"{side}_lowercase")
+        with progress(f"{side} vectors"):
+            found = read_vectors(path, spellings(vocabulary), lowercase=lowercase, say=report)
+        if vectors_digest(path) != digest:
+            raise DataError(f"model.{side}_vectors: {path} changed while it was read; run again when it is whole")
+        counts = profile[side]["id_counts"]
+        coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
+        logger().info("model.%s_vectors: %s", side, coverages[side].said)
+        rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
+        model.get_layer(f"{side}_features").set_weights([embedding_matrix(vocabulary, found, rng)])
+    return coverages
+
+
+def keep_vectors(model: keras.Model, settings: ModelSettings) -> None:
+    """Takes embeddings that started from vectors out of what is trained, where that is asked for."""
+    for side in () if settings.train_vectors else settings.vector_files:
+        model.get_layer(f"{side}_features").trainable = False
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
@@ -199,9 +250,11 @@ def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:
     Raises:
         SettingsError: with what to set.
     """
-    largest = max(facts.source.vocabulary, facts.target.vocabulary)
-    if settings.embedding == 0 and largest > MAX_ONE_HOT:
-        raise SettingsError(
-            f"model.embedding is 0, which feeds one-hot vectors, and a vocabulary has {largest} ids: their "
-            f"matrix would take {4 * largest**2 / 1e9:.1f} GB; set model.embedding (64, say), or data.max_vocabulary"
-        )
+    for side in ("source", "target"):
+        vocabulary, (name, width) = getattr(facts, side).vocabulary, settings.embedding_of(side)
+        if width == 0 and vocabulary > MAX_ONE_HOT:
+            raise SettingsError(
+                f"{name} is 0, which feeds one-hot vectors, and the {side} vocabulary has {vocabulary} ids: "
+                f"their matrix would take {4 * vocabulary**2 / 1e9:.1f} GB; set {name} (64, say), or "
+                f"data.max_vocabulary"
+            )

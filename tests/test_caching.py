@@ -273,6 +273,7 @@ def keys(raw):
         ({"training": {"tensorboard": "/logs"}}, set()),
         ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
+        ({"model": {"train_vectors": False}}, {"training", "bundle"}),
     ],
 )
 def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_again):
@@ -288,6 +289,17 @@ def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
 
     assert key("a.parquet", b"1") == key("b.parquet", b"1")
     assert key("a.parquet", b"1") != key("a.parquet", b"2")
+
+
+def test_a_training_is_keyed_by_the_content_of_pre_trained_vectors_and_not_by_their_place(tmp_path):
+    def steps(name, content="a 1 2", side="source"):
+        (tmp_path / name).write_text(content)
+        return keys({"model": {f"{side}_vectors": tmp_path / name}})
+
+    before = steps("a.txt")
+    assert steps("b.txt") == before
+    for other in (keys({}), steps("a.txt", "a 1 3 "), steps("a.txt", side="target")):
+        assert {step for step in before if before[step] != other[step]} == {"training"}
 
 
 @pytest.mark.parametrize(

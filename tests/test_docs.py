@@ -143,7 +143,7 @@ def test_each_example_is_accepted_and_listed_with_its_data(path):
 def test_each_reason_of_a_reject_is_in_the_docs():
     page = PAGES["docs/own-data.md"]
     for reason in REASONS[1:]:
-        side = "target" if reason == "length" else "source"
+        side = {"length": "target", "negative": "weight"}.get(reason, "source")
         assert f"`{side}_{reason}`" in page
     code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/*.py"))
     of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))

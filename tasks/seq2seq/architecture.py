@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tasks.seq2seq.settings import ModelSettings
+
 
 @dataclass(frozen=True)
 class Side:
@@ -18,14 +20,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes of the model.
+    """The model that the settings ask for on data of these two sides.
 
-    `embedding` is the width of the embeddings, or 0 for one-hot vectors made inside the graph. `masked`:
-    sources are padded, and padding leaves the encoder's state as it is.
+    `masked`: sources are padded, and padding changes nothing.
     """
 
     source: Side
     target: Side
-    units: int
-    embedding: int
     masked: bool
+    settings: ModelSettings

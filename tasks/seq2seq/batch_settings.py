@@ -54,6 +54,12 @@ class BatchSettings(Section):
     )
     token_log_probabilities: bool = Field(False, description="write the log-probability of each predicted token")
     encoder_states: bool = Field(False, description="write the encoder's last state, state_h and state_c side by side")
+    states_picture: str | None = Field(
+        None,
+        min_length=1,
+        description="with encoder_states: draw them in two dimensions, beside each output, coloured by this column of "
+        "the input or the predictions (no picture)",
+    )
     max_reject_rate: float | None = Field(
         None, ge=0, le=1, description="exit 1 where a file has a larger share of rejected rows, in [0, 1] (any will do)"
     )
@@ -116,9 +122,15 @@ def check_batch_settings(raw: Mapping[str, Any]) -> BatchSettings:
         SettingsError: naming every fault, each with its key.
     """
     try:
-        return BatchSettings.model_validate(raw)
+        settings = BatchSettings.model_validate(raw)
     except ValidationError as error:
         raise SettingsError("\n".join(_faults(error))) from error
+    if settings.states_picture is not None and not settings.encoder_states:
+        raise SettingsError(
+            f"states_picture is {settings.states_picture!r}, but encoder_states is not set, so there are no states to "
+            f"draw; set encoder_states, or leave states_picture out"
+        )
+    return settings
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tasks.seq2seq.decoding import UNROLLED_STEPS, Segment, StepFunction, segment_steps
 from tasks.seq2seq.hypotheses import length_penalty
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 
 
 class _Beam(NamedTuple):
@@ -79,28 +79,38 @@ class BeamSearch:
         self._step, self._penalty, self._n_best = step, penalty, n_best
         self._size = segment_steps(n_steps)
 
-    def begin(self, state: list[Tensor], start: Tensor, _uniform: Tensor | None = None) -> Segment:
+    def begin(
+        self, state: list[Tensor], memory: list[Tensor], start: Tensor, _uniform: Tensor | None = None
+    ) -> Segment:
         """The first segment; see `Search`. Its first step is taken for one hypothesis a source."""
         one = tf.zeros_like(start)[:, None]  # sources x 1
         nothing = tf.zeros_like(one, tf.float64)
         beam = _Beam(start[:, None], nothing, nothing, one > 0, state)
         empty = tf.tile(one[..., None], (1, 1, self._size))
-        beam, history = self._advance(beam, _History(empty, tf.cast(empty, tf.float32), one), 0, 0)
+        beam, history = self._advance(beam, _History(empty, tf.cast(empty, tf.float32), one), memory, 0, 0)
+        memory = self._repeated(memory)
         if self.end is None and self.n_steps <= UNROLLED_STEPS:
             for i in range(1, self.n_steps):
-                beam, history = self._advance(beam, history, i, i)
+                beam, history = self._advance(beam, history, memory, i, i)
             return Segment(history.tokens, history.scores, [])
-        return self._loop(beam, history, tf.constant(0), 1)
+        return self._loop(beam, history, memory, tf.constant(0), 1)
 
-    def go_on(self, carry: list[Tensor], taken: Tensor, _uniform: Tensor | None = None) -> Segment:
+    def go_on(
+        self, carry: list[Tensor], memory: list[Tensor], taken: Tensor, _uniform: Tensor | None = None
+    ) -> Segment:
         """The next segment; see `Search`."""
         tokens, total, rank, ended, *state = carry
         beam = _Beam(tokens, total, rank, ended, [_merge(part) for part in state])
         empty = tf.tile(tf.zeros_like(tokens)[..., None], (1, 1, self._size))
         origin = tf.zeros_like(tokens) + tf.range(self.width)
-        return self._loop(beam, _History(empty, tf.cast(empty, tf.float32), origin), taken, 0)
+        history = _History(empty, tf.cast(empty, tf.float32), origin)
+        return self._loop(beam, history, self._repeated(memory), taken, 0)
 
-    def _loop(self, beam: _Beam, history: _History, taken: Tensor, first: int) -> Segment:
+    def _repeated(self, memory: list[Tensor]) -> list[Tensor]:
+        """The memory of each hypothesis: that of its source, whichever hypothesis it comes from."""
+        return [tf.repeat(part, self.width, axis=0) for part in memory]
+
+    def _loop(self, beam: _Beam, history: _History, memory: list[Tensor], taken: Tensor, first: int) -> Segment:
         """Steps `first` and on of a segment that begins after `taken` steps of the decode."""
         limit = tf.minimum(self._size, self.n_steps - taken)
 
@@ -108,7 +118,7 @@ class BeamSearch:
             return tf.logical_and(i < limit, tf.logical_not(tf.reduce_all(self._done(beam))))
 
         def advance(i: Tensor, beam: _Beam, history: _History) -> tuple[Tensor, _Beam, _History]:
-            return i + 1, *self._advance(beam, history, taken + i, i)
+            return i + 1, *self._advance(beam, history, memory, taken + i, i)
 
         i, beam, history = tf.while_loop(is_going_on, advance, (tf.constant(first), beam, history))
         state = [tf.reshape(part, (-1, self.width, *part.shape[1:])) for part in beam.state]
@@ -126,9 +136,16 @@ class BeamSearch:
         enough = tf.reduce_sum(tf.cast(safe, tf.int32), axis=1) >= self._n_best
         return tf.logical_or(enough, tf.logical_not(tf.reduce_any(alive, axis=1)))
 
-    def _advance(self, beam: _Beam, history: _History, taken: Any, i: Any) -> tuple[_Beam, _History]:  # noqa: ANN401
+    def _advance(
+        self,
+        beam: _Beam,
+        history: _History,
+        memory: list[Tensor],
+        taken: Any,  # noqa: ANN401
+        i: Any,  # noqa: ANN401
+    ) -> tuple[_Beam, _History]:
         """A step: the `taken`-th of the decode, from 0, and the `i`-th of the segment."""
-        candidates, state = self._candidates(beam, taken)
+        candidates, state = self._candidates(beam, memory, taken)
         per_hypothesis = candidates.tokens.shape[2]
         _, place = tf.math.top_k(_flat(tf.cast(candidates.rank, tf.float32)), self.width)
         parent = place // per_hypothesis  # sources x width
@@ -147,9 +164,9 @@ class BeamSearch:
         )
         return _Beam(tokens, total, rank, ended, state), history
 
-    def _candidates(self, beam: _Beam, taken: Any) -> tuple[_Candidates, list[Tensor]]:  # noqa: ANN401
+    def _candidates(self, beam: _Beam, memory: list[Tensor], taken: Any) -> tuple[_Candidates, list[Tensor]]:  # noqa: ANN401
         """The likeliest tokens after each hypothesis, by their logits, as `argmax` compares them."""
-        logits, state = self._step(tf.reshape(beam.tokens, (-1,)), beam.state)  # rows x vocabulary
+        logits, state = self._step(tf.reshape(beam.tokens, (-1,)), beam.state, memory)  # rows x vocabulary
         k = min(self.width, logits.shape[-1])
         values, tokens = tf.math.top_k(logits, k)
         scores = tf.minimum(values - tf.reduce_logsumexp(logits, axis=1, keepdims=True), 0.0)

@@ -1,7 +1,8 @@
 """Decoding over a step function, one token at a time: the likeliest, or one drawn; vectors step by step.
 
-A step function maps `(tokens, state) -> (logits, state)`: tokens `(rows,) int32`, logits
-`(rows, vocabulary) float32`, and a state of tensors `(rows, ...)`. Keras supplies one; a test supplies a table.
+A step function maps `(tokens, state, memory) -> (logits, state)`: tokens `(rows,) int32`, logits
+`(rows, vocabulary) float32`, a state of tensors `(rows, ...)`, and a memory of such tensors that all steps read and
+none changes. Keras supplies one; a test supplies a table.
 
 A batch is decoded in segments, some steps at a call, so that between them sequences that have ended can be
 dropped. A search begins from the encoder's state and goes on from what its last segment carries.
@@ -16,9 +17,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 
-StepFunction = Callable[[Tensor, Any], tuple[Tensor, Any]]
+StepFunction = Callable[[Tensor, Any, list[Tensor]], tuple[Tensor, Any]]
 # Logits `(rows, vocabulary)` and numbers in [0, 1) `(rows,) float64`, or None where nothing is drawn, to tokens
 # `(rows,) int32` and their log-probability `(rows,) float32`.
 Choice = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
@@ -64,16 +65,17 @@ class Search(Protocol):
     n_steps: int
     end: int | None
 
-    def begin(self, state: Any, start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
+    def begin(self, state: Any, memory: list[Tensor], start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
         """The first segment.
 
         Args:
             state: the decoder's first state, tensors `(sources, ...)`.
+            memory: what its steps read of each source, tensors `(sources, ...)`.
             start: the token that each sequence starts from, `(sources,) int32`.
             uniform: numbers in [0, 1) to draw by, `(sources, steps) float64`.
         """
 
-    def go_on(self, carry: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
+    def go_on(self, carry: list[Tensor], memory: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
         """The next segment, after `taken` `() int32` steps."""
 
 
@@ -123,6 +125,7 @@ def _unrolled(
     step: StepFunction,
     choose: Choice,
     state: Any,  # noqa: ANN401
+    memory: list[Tensor],
     last: Tensor,
     size: int,
     uniform: Tensor | None,
@@ -130,7 +133,7 @@ def _unrolled(
     """Tokens and scores `(rows, size)`."""
     tokens, scores = [], []
     for i in range(size):
-        logits, state = step(last, state)
+        logits, state = step(last, state, memory)
         last, score = choose(logits, None if uniform is None else uniform[:, i])
         tokens.append(last)
         scores.append(score)
@@ -152,6 +155,7 @@ def _looped(
     step: StepFunction,
     choose: Choice,
     state: Any,  # noqa: ANN401
+    memory: list[Tensor],
     last: Tensor,
     size: int,
     limit: Tensor,
@@ -164,7 +168,7 @@ def _looped(
         return tf.logical_and(taken < limit, tf.logical_not(tf.reduce_all(ended)))
 
     def advance(taken: Tensor, last: Tensor, ended: Tensor, tokens: Any, scores: Any, state: Any) -> tuple[Any, ...]:  # noqa: ANN401
-        logits, state = step(last, state)
+        logits, state = step(last, state, memory)
         last, score = choose(logits, None if uniform is None else uniform[:, taken])
         if end is not None:
             last, score = tf.where(ended, end, last), tf.where(ended, 0.0, score)
@@ -192,19 +196,19 @@ class StepByStep:
         self.n_steps, self.end = n_steps, end
         self._step, self._choose = step, choose
 
-    def begin(self, state: Any, start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
+    def begin(self, state: Any, memory: list[Tensor], start: Tensor, uniform: Tensor | None = None) -> Segment:  # noqa: ANN401
         """The first segment; see `Search`."""
         if self.end is None and self.n_steps <= UNROLLED_STEPS:
-            tokens, scores = _unrolled(self._step, self._choose, state, start, self.n_steps, uniform)
+            tokens, scores = _unrolled(self._step, self._choose, state, memory, start, self.n_steps, uniform)
             return Segment(tokens[:, None], scores[:, None], [])
-        return self.go_on([start, *state], tf.constant(0), uniform)
+        return self.go_on([start, *state], memory, tf.constant(0), uniform)
 
-    def go_on(self, carry: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
+    def go_on(self, carry: list[Tensor], memory: list[Tensor], taken: Tensor, uniform: Tensor | None = None) -> Segment:
         """The next segment; see `Search`."""
         last, *state = carry
         size = segment_steps(self.n_steps)
         limit = tf.minimum(size, self.n_steps - taken)
-        loop = _looped(self._step, self._choose, state, last, size, limit, self.end, uniform)
+        loop = _looped(self._step, self._choose, state, memory, last, size, limit, self.end, uniform)
         carry = [loop.last, *loop.state]
         return Segment(loop.tokens[:, None], loop.scores[:, None], carry, loop.taken, loop.ended)
 
@@ -222,6 +226,7 @@ def greedy(
     start: Tensor,
     n_steps: int,
     end: int | None = None,
+    memory: tuple[Tensor, ...] | list[Tensor] = (),
 ) -> Hypotheses:
     """Takes the likeliest token at each time step, all steps in one graph.
 
@@ -232,23 +237,37 @@ def greedy(
         n_steps: time steps to decode at most.
         end: the token that ends a sequence; None decodes all steps. The steps after an end hold it again
             and change no log-probability, and none are taken once every sequence has ended.
+        memory: what the step function reads.
 
     Returns:
         Tokens without the start, and the sum of their log-probabilities, the end's included.
     """
     if end is None and n_steps <= UNROLLED_STEPS:
-        tokens, scores = _unrolled(step, likeliest, state, start, n_steps, None)
+        tokens, scores = _unrolled(step, likeliest, state, list(memory), start, n_steps, None)
     else:
-        tokens, scores, *_ = _looped(step, likeliest, state, start, n_steps, tf.constant(n_steps), end, None)
+        limit = tf.constant(n_steps)
+        tokens, scores, *_ = _looped(step, likeliest, state, list(memory), start, n_steps, limit, end, None)
     return Hypotheses(tokens, tf.reduce_sum(scores, axis=1))
+
+
+def n_states(decoder: keras.Model) -> int:
+    """Tensors of an inference decoder's state; those of its memory follow among its inputs."""
+    return sum(not tensor.name.startswith("memory") for tensor in decoder.inputs[1:])
+
+
+def split_encoded(encoded: Any, decoder: keras.Model) -> tuple[list[Tensor], list[Tensor]]:  # noqa: ANN401
+    """The decoder's first state and its memory, of the inference encoder's outputs."""
+    encoded = list(encoded) if isinstance(encoded, list | tuple) else [encoded]  # a lone state is no list
+    n = n_states(decoder)
+    return encoded[:n], encoded[n:]
 
 
 def model_step(decoder: keras.Model) -> StepFunction:
     """The step function of an inference decoder over tokens."""
 
-    def step(tokens: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        logits, *state = decoder([tokens[:, None], *state])  # batch x 1 x vocabulary
-        return logits[:, 0], state
+    def step(tokens: Tensor, state: list[Tensor], memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        logits, *after = decoder([tokens[:, None], *state, *memory])  # batch x 1 x vocabulary
+        return logits[:, 0], after[: len(state)]
 
     return step
 
@@ -260,24 +279,26 @@ def decode_graph(
 
     def decode(source: Tensor) -> Hypotheses:
         first = ops.full((ops.shape(source)[0],), start, dtype="int32")
-        return greedy(model_step(decoder), encoder(source), first, n_steps, end)
+        state, memory = split_encoded(encoder(source), decoder)
+        return greedy(model_step(decoder), state, first, n_steps, end, memory)
 
     return decode
 
 
-def forecast(decoder: keras.Model, state: list[Tensor], n_steps: int) -> Tensor:
-    """Real vectors `(batch, n_steps, features) float32` from the encoder's state.
+def forecast(decoder: keras.Model, state: list[Tensor], memory: list[Tensor], n_steps: int) -> Tensor:
+    """Real vectors `(batch, n_steps, features) float32` from the decoder's first state and its memory.
 
     Each step is given the vector predicted before, the first one zeros, as in training.
     """
     vector = ops.zeros((ops.shape(state[0])[0], 1, decoder.inputs[0].shape[-1]))
     decoded = []
     for _ in range(n_steps):
-        vector, *state = decoder([vector, *state])  # batch x 1 x features
+        vector, *after = decoder([vector, *state, *memory])  # batch x 1 x features
+        state = after[: len(state)]
         decoded.append(vector)
     return ops.concatenate(decoded, axis=1)
 
 
 def forecast_graph(encoder: keras.Model, decoder: keras.Model, n_steps: int) -> Callable[..., Tensor]:
     """The whole decode of real vectors as one function of sources."""
-    return lambda source: forecast(decoder, encoder(source), n_steps)
+    return lambda source: forecast(decoder, *split_encoded(encoder(source), decoder), n_steps)

@@ -24,5 +24,9 @@ class ArtifactError(Seq2SeqError):
     """An artifact or a store that is missing, altered, of another format, or cannot be written."""
 
 
+class ExportError(Seq2SeqError):
+    """An export that does not answer as the trained model does; it is not published."""
+
+
 class ServerError(Seq2SeqError):
     """A Prefect server that is configured but not there, or that does not start."""

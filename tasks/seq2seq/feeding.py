@@ -54,7 +54,8 @@ class Batch(NamedTuple):
 
     source: `(batch, source_length) int32`, or `(batch, source_length, features + 1) float32`.
     decoder_input, target: `(batch, target_length) int32`, or `(batch, target_length, features) float32`.
-    weights: `(batch, target_length) float32`, 0 on padding; all 1 where targets are of one length.
+    weights: `(batch, target_length) float32`, 0 on padding; all 1 where targets are of one length. Of pairs that have
+        weights of their own: these over the time steps of the batch, so that the loss is a sum.
     """
 
     source: NDArray[Any]
@@ -78,12 +79,24 @@ def training_batch(pairs: Pairs, codecs: Codecs) -> Batch:
     if isinstance(codecs.target, Scaling):
         vectors = codecs.target.standardise(pairs.target.padded())
         first = np.zeros((len(vectors), 1, vectors.shape[2]), np.float32)
-        weights = np.ones(vectors.shape[:2], np.float32)
+        weights = _weighted(np.ones(vectors.shape[:2], np.float32), pairs)
         return Batch(source, np.concatenate([first, vectors[:, :-1]], axis=1), vectors, weights)
     target = _ended(pairs.target, codecs.target, None)
     lengths = pairs.target.lengths + (codecs.target.end is not None)
-    weights = (np.arange(target.shape[1]) < lengths[:, None]).astype(np.float32)
+    weights = _weighted((np.arange(target.shape[1]) < lengths[:, None]).astype(np.float32), pairs)
     return Batch(source, shift_right(target, codecs.target.start), target, weights)
+
+
+def _weighted(is_step: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]:
+    """Weights of time steps `(batch, target_length)`, of which `is_step` is 1 on those that are no padding.
+
+    Divided by the number of steps, not by the sum of the weights as a weighted mean would: a batch of light pairs then
+    teaches less than one of heavy pairs, and a pair counts the same whichever others it meets.
+    """
+    if pairs.weights is None:
+        return is_step
+    weights: NDArray[np.float32] = is_step * (pairs.weights[:, None] / is_step.sum()).astype(np.float32)
+    return weights
 
 
 def _ended(sequences: Sequences, vocabulary: Vocabulary, width: int | None) -> Ids:

@@ -2,6 +2,7 @@
 
 Each encoding stages its time steps as plain numbers that can be set aside before anything is learned,
 hashes them by their content, learns from those of the training split, and at last encodes what was staged.
+Two sides that share a vocabulary have one intake, which learns from both.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.feeding import Codec
+from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.hashing import Hashes, mix, text_hashes
 from tasks.seq2seq.scaling import Floats, Moments
+from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.vocabulary import N_CODE_POINTS, Integers, Vocabulary
 
 COUNTED_RANGE = 1 << 20  # integers within such a range are counted in an array
@@ -185,3 +187,25 @@ INTAKES: dict[str, type[Intake]] = {
     "words": WordIntake,
     "vectors": VectorIntake,
 }
+
+
+def intakes_of(data: FilesData) -> tuple[Intake, Intake]:
+    """The intakes of the source and of the target: one and the same where they share a vocabulary."""
+    source = INTAKES[data.source_encoding]()
+    return source, source if data.shared_vocabulary else INTAKES[data.target_encoding]()
+
+
+def finish_both(intakes: tuple[Intake, Intake], data: FilesData) -> Codecs:
+    """What both sides learned.
+
+    Raises:
+        DataError: fewer than two symbols.
+    """
+    names = [", ".join(map(str, columns)) for columns in (data.source_columns, data.target_columns)]
+    source, target = intakes
+    if source is target:
+        codec = source.finish(" and ".join(dict.fromkeys(names)), data.min_count, data.max_vocabulary)
+        return Codecs(codec, codec)
+    return Codecs(
+        *(intake.finish(name, data.min_count, data.max_vocabulary) for intake, name in zip(intakes, names, strict=True))
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
 
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.rules import check_experiment
+from tasks.seq2seq.rules import Rule, check_experiment
 from tasks.seq2seq.settings import Experiment
 
 
@@ -29,11 +29,12 @@ class NightlySettings(Experiment):
         return self.predict.model_copy(update={"model": self.promotion_name})
 
 
-def check_nightly_settings(raw: Mapping[str, Any]) -> NightlySettings:
+def check_nightly_settings(raw: Mapping[str, Any], also: Iterable[Rule] = ()) -> NightlySettings:
     """The nightly run that `raw` describes.
 
     Args:
         raw: nested dictionaries as TOML, flags and the environment give them.
+        also: rules that look at files, as `check_experiment` takes them.
 
     Raises:
         SettingsError: naming every fault, each with its key.
@@ -41,7 +42,7 @@ def check_nightly_settings(raw: Mapping[str, Any]) -> NightlySettings:
     rest = {name: value for name, value in raw.items() if name != "predict"}
     faults: list[str] = []
     try:
-        experiment = check_experiment(rest)
+        experiment = check_experiment(rest, also)
     except SettingsError as error:
         experiment = None
         faults.append(str(error))

@@ -24,13 +24,15 @@ from tasks.seq2seq.decoding import (
     forecast,
     likeliest,
     model_step,
+    n_states,
     sampler,
+    split_encoded,
 )
 from tasks.seq2seq.drawing import source_keys
 from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.hashing import Hashes
 from tasks.seq2seq.hypotheses import Decoded, rank_hypotheses
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.segments import BATCH_SIZES, SegmentDecoder, filled, fitting_size
 from tasks.seq2seq.sequences import Rows, Sequences
@@ -39,6 +41,8 @@ from tasks.seq2seq.vocabulary import Vocabulary
 
 # Hypotheses of a batch at most: as many rows go through the decoder at once.
 MAX_ROWS = 2_560
+# The memories of a batch are kept below this many numbers (256 MB).
+MAX_MEMORY = 64_000_000
 # Numbers a logit takes while a token is drawn: its weight and what these add up to, in 64 bits.
 NUMBERS_OF_A_DRAW = 4
 
@@ -66,7 +70,8 @@ class Predictions(NamedTuple):
     token_log_probability: its parts, float32; one a token, the end's too where the sequence ended.
     at_limit: which were cut off, as they did not end by themselves, `(n,) bool`.
     alternatives: the best hypotheses, where more than one is asked for.
-    states: the encoder's, `state_h` and `state_c` side by side, `(n, 2 * units) float32`, where asked for.
+    states: the decoder's first, as the encoder gives it, its parts side by side in the order of the decoder's inputs
+        (`state_h` and `state_c` of one LSTM layer), `(n, numbers) float32`, where asked for.
     """
 
     sequences: Sequences
@@ -102,7 +107,7 @@ class _TokenDecoder:
         self.sizes = _batch_sizes(target, decoding)
         self._search, self._decoding = _search(model_step(decoder), decoding, n_steps, target.end), decoding
         self._segments = SegmentDecoder(
-            encoder,
+            lambda sources: split_encoded(encoder(sources), decoder),
             self._search,
             target.start,
             _source_spec(encoder),
@@ -127,8 +132,8 @@ class _VectorDecoder:
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, n_steps: int, *, xla: bool) -> None:
         def graph(sources: Tensor) -> tuple[Tensor, list[Tensor]]:
-            state = encoder(sources)
-            return forecast(decoder, state, n_steps), state
+            state, memory = split_encoded(encoder(sources), decoder)
+            return forecast(decoder, state, memory, n_steps), state
 
         self._graph = tf.function(graph, input_signature=[_source_spec(encoder)], jit_compile=xla, autograph=False)
 
@@ -148,6 +153,30 @@ def _batch_sizes(target: Vocabulary, decoding: DecodingSettings) -> tuple[int, .
     numbers = target.size * (NUMBERS_OF_A_DRAW if decoding.method == "sample" else 1)
     largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // width)
     return tuple(sorted({min(size, largest) for size in BATCH_SIZES}))
+
+
+def _memory_size(decoder: keras.Model, decoding: DecodingSettings) -> int:
+    """Numbers that the decoder keeps of a source for each of its steps, 0 without attention."""
+    width = decoding.beam_width if decoding.method == "beam" else 1
+    numbers: int = sum(part.shape[-1] for part in decoder.inputs[1 + n_states(decoder) : -1])
+    return width * numbers
+
+
+def _batches(lengths: Rows, sizes: tuple[int, ...], memory: int) -> list[slice]:
+    """Sources in order, in batches of at most the largest size whose memories together stay within bounds."""
+    batches, first = [], 0
+    while first < len(lengths):
+        size = next(
+            (
+                size
+                for size in reversed(sizes)
+                if size * memory * (int(lengths[first : first + size].max()) + 1) <= MAX_MEMORY
+            ),
+            sizes[0],
+        )
+        batches.append(slice(first, min(first + size, len(lengths))))
+        first += size
+    return batches
 
 
 def _search(step: StepFunction, decoding: DecodingSettings, n_steps: int, end: int | None) -> Search:
@@ -184,7 +213,9 @@ class Predictor:
                 small to share.
         """
         self._codecs, self._decoding, self._threads = codecs, decoding, threads or available_cores()
-        self._state_size = sum(part.shape[-1] for part in encoder.outputs)
+        widths = [part.shape[-1] for part in decoder.inputs[1:] if part.name.startswith("state_")]
+        self._n_states, self._state_size = len(widths), sum(widths)
+        self._memory_size = _memory_size(decoder, decoding)
         if isinstance(codecs.target, Scaling):
             self._decoder: _TokenDecoder | _VectorDecoder = _VectorDecoder(encoder, decoder, n_steps, xla=xla)
         else:
@@ -203,12 +234,11 @@ class Predictor:
             source, back = source.take(order), np.argsort(order, kind="stable")
         keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
 
-        def decode(first: int) -> _Answer:
-            last = first + largest
-            sources = source_array(source.part(first, last), self._codecs.source)
-            return self._decoder.decode(sources, None if keys is None else keys[first:last], with_states)
+        def decode(part: slice) -> _Answer:
+            sources = source_array(source.part(part.start, part.stop), self._codecs.source)
+            return self._decoder.decode(sources, None if keys is None else keys[part], with_states)
 
-        answers = self._side_by_side(decode, range(0, len(source), largest))
+        answers = self._side_by_side(decode, _batches(source.lengths, self._decoder.sizes, self._memory_size))
         states = self._states(answers, back) if with_states else None
         if isinstance(self._codecs.target, Scaling):
             vectors = _joined([answer.decoded for answer in answers], (0, 1, self._codecs.target.features), back)
@@ -216,14 +246,14 @@ class Predictor:
         decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
         return _predictions(decoded if back is None else decoded.take(back), self._decoding.n_best, states)
 
-    def _side_by_side(self, decode: Callable[[int], _Answer], firsts: range) -> list[_Answer]:
-        if len(firsts) == 1:  # as in a service, where starting threads would take as long as decoding
-            return [decode(firsts[0])]
+    def _side_by_side(self, decode: Callable[[slice], _Answer], batches: list[slice]) -> list[_Answer]:
+        if len(batches) == 1:  # as in a service, where starting threads would take as long as decoding
+            return [decode(batches[0])]
         with ThreadPoolExecutor(max_workers=self._threads) as pool:
-            return list(pool.map(decode, firsts))
+            return list(pool.map(decode, batches))
 
     def _states(self, answers: list[_Answer], back: Rows | None) -> NDArray[np.float32]:
-        joined = [np.concatenate(answer.states, axis=1) for answer in answers]
+        joined = [np.concatenate(answer.states[: self._n_states], axis=1) for answer in answers]
         return _joined(joined, (0, self._state_size), back)
 
 

@@ -7,18 +7,20 @@ it finds, each a sentence with the key that the user would change.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.model_rules import embeddings_fit, model_settings_are_used, widths_fit
 from tasks.seq2seq.sampling import check_fresh_sources
 from tasks.seq2seq.settings import (
     DecodingSettings,
     EvaluationSettings,
     Experiment,
     FilesData,
+    ModelSettings,
     SyntheticData,
     TrainingSettings,
 )
@@ -79,8 +81,21 @@ def columns_fit(sections: Sections) -> Iterator[str]:
             )
         if len(set(columns)) < len(columns):
             yield f"data.{side} names a column twice: {columns}"
+    yield from _weight_faults(data)
     if not data.is_series and data.source_columns == data.target_columns:
         yield f"data.target is {data.target_columns[0]!r}, the source column too; name two different columns"
+
+
+def _weight_faults(data: FilesData) -> Iterator[str]:
+    weight = data.weight_column
+    if weight is None:
+        return
+    if data.is_series:
+        yield f"data.weight is {weight!r}; it is for pairs, the windows of a series all count the same"
+    if not data.header and isinstance(weight, str):
+        yield f"data.weight is {weight!r}; with data.header = false give the column's position, counted from 0"
+    if weight in (*data.source_columns, *data.target_columns):
+        yield f"data.weight is {weight!r}, a source or target column too; name a column of numbers"
 
 
 def series_fits(sections: Sections) -> Iterator[str]:
@@ -135,6 +150,26 @@ def encodings_fit(sections: Sections) -> Iterator[str]:
         )
 
 
+def shared_vocabulary_fits(sections: Sections) -> Iterator[str]:
+    """One vocabulary is of symbols of one kind, written alike."""
+    data = sections.get("data")
+    if not isinstance(data, FilesData) or not data.shared_vocabulary:
+        return
+    encodings = data.source_encoding, data.target_encoding
+    if "vectors" in encodings:
+        yield "data.shared_vocabulary is set, but vectors have no vocabulary; it is for integers, characters and words"
+    elif encodings[0] != encodings[1]:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_encoding is {encodings[0]!r} and data.target_encoding "
+            f"{encodings[1]!r}; make them the same, or leave it out"
+        )
+    if data.source_lowercase is not data.target_lowercase:
+        yield (
+            f"data.shared_vocabulary is set, but data.source_lowercase is {str(data.source_lowercase).lower()} and "
+            f"data.target_lowercase {str(data.target_lowercase).lower()}; make them the same, or leave it out"
+        )
+
+
 def decoding_fits(sections: Sections) -> Iterator[str]:
     """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
     data, decoding = sections.get("data"), sections.get("decoding")
@@ -145,6 +180,29 @@ def decoding_fits(sections: Sections) -> Iterator[str]:
         has_end=None if data is None else isinstance(data, FilesData) and data.target_encoding != "vectors",
         is_tokens=not isinstance(data, FilesData) or data.target_encoding != "vectors",
     )
+
+
+def vectors_fit(sections: Sections) -> Iterator[str]:
+    """Pre-trained vectors are for embeddings of the user's own symbols."""
+    data, model = sections.get("data"), sections.get("model")
+    if not isinstance(model, ModelSettings):
+        return
+    for side in model.vector_files:
+        name, width = model.embedding_of(side)
+        if isinstance(data, SyntheticData):
+            yield f"model.{side}_vectors is set, but the data is synthetic, whose symbols have no vectors anywhere"
+        elif isinstance(data, FilesData) and getattr(data, f"{side}_encoding") == "vectors":
+            yield f'model.{side}_vectors is set, but data.{side}_encoding is "vectors", which have no embeddings'
+        if width == 0:
+            yield (
+                f"model.{side}_vectors is set, but {name} is 0, which feeds one-hot vectors; set {name} to the number "
+                f"of columns of the file"
+            )
+    if not model.vector_files and not model.train_vectors:
+        yield (
+            "model.train_vectors is false, but there are no vectors to keep as they are; set model.source_vectors or "
+            "model.target_vectors"
+        )
 
 
 _METHOD_OF = {"beam_width": "beam", "length_penalty": "beam", "n_best": "beam"} | dict.fromkeys(
@@ -185,15 +243,21 @@ RULES: tuple[Rule, ...] = (
     columns_fit,
     series_fits,
     encodings_fit,
+    shared_vocabulary_fits,
     decoding_fits,
+    widths_fit,
+    model_settings_are_used,
+    embeddings_fit,
+    vectors_fit,
 )
 
 
-def check_experiment(raw: Mapping[str, Any]) -> Experiment:
+def check_experiment(raw: Mapping[str, Any], also: Iterable[Rule] = ()) -> Experiment:
     """The experiment that `raw` describes.
 
     Args:
         raw: nested dictionaries as TOML, flags and the environment give them.
+        also: rules that look at files, which the domain does not know; their faults are told with the others.
 
     Raises:
         SettingsError: naming every fault, each with its key.
@@ -207,7 +271,7 @@ def check_experiment(raw: Mapping[str, Any]) -> Experiment:
         experiment = None
         faults += section_faults(error, Experiment)
         sections = _sections_that_validate(raw)
-    for rule in RULES:
+    for rule in (*RULES, *also):
         faults += rule(sections)
     if faults or experiment is None:
         raise SettingsError("\n".join(faults))

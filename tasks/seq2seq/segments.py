@@ -18,7 +18,7 @@ from tasks.seq2seq.decoding import Search, Segment, segment_steps
 from tasks.seq2seq.drawing import drawn_numbers
 from tasks.seq2seq.hashing import Hashes
 from tasks.seq2seq.hypotheses import Part
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.sequences import Rows
 
 BATCH_SIZES = (1, 32, 256, 512)
@@ -41,7 +41,7 @@ class SegmentDecoder:
 
     def __init__(
         self,
-        encode: Callable[[Tensor], list[Tensor]],
+        encode: Callable[[Tensor], tuple[list[Tensor], list[Tensor]]],
         search: Search,
         start: int,
         source: tf.TensorSpec,
@@ -53,7 +53,7 @@ class SegmentDecoder:
         """Takes what is run.
 
         Args:
-            encode: sources to the decoder's first state, tensors `(sources, ...)`.
+            encode: sources to the decoder's first state and its memory, tensors `(sources, ...)`.
             search: the way to decode.
             start: the token that each sequence starts from.
             source: shape and type of the sources, any number of them.
@@ -62,10 +62,10 @@ class SegmentDecoder:
             draws: whether the search draws by numbers.
         """
 
-        def begin(sources: Tensor, uniform: Tensor | None = None) -> tuple[Segment, Tensor]:
-            state = encode(sources)
+        def begin(sources: Tensor, uniform: Tensor | None = None) -> tuple[Segment, list[Tensor], list[Tensor]]:
+            state, memory = encode(sources)
             first = tf.fill((tf.shape(sources)[0],), start)
-            return search.begin(state, first, uniform), state
+            return search.begin(state, memory, first, uniform), state, memory
 
         self._search, self._sizes = search, sizes
         self._steps = segment_steps(search.n_steps)
@@ -91,7 +91,7 @@ class SegmentDecoder:
         """
         rows: Rows = np.arange(len(sources))
         size = fitting_size(len(rows), self._sizes)
-        segment, state = self._begin(filled(sources, size), *self._numbers(keys, rows, 0, size))
+        segment, state, memory = self._begin(filled(sources, size), *self._numbers(keys, rows, 0, size))
         state = [part.numpy()[: len(rows)] for part in state] if with_states else []
         parts = [_on_host(segment, rows)]
         taken = parts[0].tokens.shape[2]
@@ -99,20 +99,22 @@ class SegmentDecoder:
             alive = np.flatnonzero(~segment.done.numpy()[: len(rows)])
             if not alive.size:
                 break
-            carry, size = self._packed(segment.carry, alive, len(rows), size)
+            carry, memory, size = self._packed(segment.carry, memory, alive, len(rows), size)
             rows = rows[alive]
-            segment = self._go_on()(carry, tf.constant(taken), *self._numbers(keys, rows, taken, size))
+            segment = self._go_on()(carry, memory, tf.constant(taken), *self._numbers(keys, rows, taken, size))
             parts.append(_on_host(segment, rows))
             taken += parts[-1].tokens.shape[2]
         return parts, state
 
-    def _packed(self, carry: list[Tensor], alive: Rows, n: int, size: int) -> tuple[list[Tensor], int]:
-        """What the sources at `alive` of `n` go on from, as a batch of its own, and its size."""
+    def _packed(
+        self, carry: list[Tensor], memory: list[Tensor], alive: Rows, n: int, size: int
+    ) -> tuple[list[Tensor], list[Tensor], int]:
+        """What the sources at `alive` of `n` go on from, as a batch of its own, their memory, and its size."""
         fitting = fitting_size(len(alive), self._sizes)
         if len(alive) == n and fitting == size:
-            return carry, size
+            return carry, memory, size
         places = filled(alive, fitting)
-        return [tf.gather(part, places) for part in carry], fitting
+        return [tf.gather(part, places) for part in carry], [tf.gather(part, places) for part in memory], fitting
 
     def _numbers(self, keys: Hashes | None, rows: Rows, taken: int, size: int) -> list[NDArray[np.float64]]:
         if keys is None:
@@ -122,9 +124,10 @@ class SegmentDecoder:
     def _go_on(self) -> Any:  # noqa: ANN401
         with self._lock:
             if self._later is None:
-                carry = self._begin.get_concrete_function().structured_outputs[0].carry
-                specs = [[tf.TensorSpec(part.shape, part.dtype) for part in carry], tf.TensorSpec((), tf.int32)]
-                self._later = tf.function(self._search.go_on, input_signature=[*specs, *self._uniform], **self._options)
+                segment, _, memory = self._begin.get_concrete_function().structured_outputs
+                specs = [[tf.TensorSpec(part.shape, part.dtype) for part in parts] for parts in (segment.carry, memory)]
+                signature = [*specs, tf.TensorSpec((), tf.int32), *self._uniform]
+                self._later = tf.function(self._search.go_on, input_signature=signature, **self._options)
             return self._later
 
 

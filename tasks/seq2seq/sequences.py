@@ -108,10 +108,14 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Source sequences and the target sequences that belong to them."""
+    """Source sequences and the target sequences that belong to them.
+
+    `weights`: how much each pair counts in training, `(n,) float64`; None where all count the same.
+    """
 
     source: Sequences
     target: Sequences
+    weights: NDArray[np.float64] | None = None
 
     @classmethod
     def of_rows(cls, source: Values, target: Values) -> Pairs:
@@ -122,8 +126,11 @@ class Pairs:
     def concatenate(cls, parts: Iterable[Pairs]) -> Pairs:
         """All pairs of all parts, in order; at least one part."""
         parts = list(parts)
+        weights = [part.weights for part in parts if part.weights is not None]
         return cls(
-            Sequences.concatenate(part.source for part in parts), Sequences.concatenate(part.target for part in parts)
+            Sequences.concatenate(part.source for part in parts),
+            Sequences.concatenate(part.target for part in parts),
+            np.concatenate(weights) if weights else None,
         )
 
     def __len__(self) -> int:
@@ -131,8 +138,10 @@ class Pairs:
 
     def part(self, first: int, last: int) -> Pairs:
         """Pairs `first` up to, but not including, `last`; nothing is copied."""
-        return Pairs(self.source.part(first, last), self.target.part(first, last))
+        weights = None if self.weights is None else self.weights[first:last]
+        return Pairs(self.source.part(first, last), self.target.part(first, last), weights)
 
     def take(self, rows: NDArray[Any]) -> Pairs:
         """The pairs at `rows` (numbers or a mask), in that order."""
-        return Pairs(self.source.take(rows), self.target.take(rows))
+        weights = None if self.weights is None else self.weights[rows]
+        return Pairs(self.source.take(rows), self.target.take(rows), weights)

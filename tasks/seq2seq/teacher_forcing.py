@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tasks.seq2seq.decoding import MAX_LOGITS
+from tasks.seq2seq.decoding import MAX_LOGITS, split_encoded
 from tasks.seq2seq.feeding import Codecs, training_batch
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.sequences import Pairs
 
 
@@ -22,7 +22,8 @@ class TeacherForced:
         """Takes the inference models, whose target is tokens, and the codecs of both sides."""
 
         def count(source: Tensor, decoder_input: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-            logits, *_ = decoder([decoder_input, *encoder(source)])
+            state, memory = split_encoded(encoder(source), decoder)
+            logits, *_ = decoder([decoder_input, *state, *memory])
             right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), target)
             if unknown is not None:  # the user's symbol was not produced
                 right = ops.logical_and(right, ops.not_equal(target, unknown))

@@ -80,6 +80,7 @@ def fit(
     read_validation: Read,
     seed: int,
     progress: Progress,
+    weighted: bool = False,
     logs: Path | None = None,
 ) -> History:
     """Trains `model` in place with teacher forcing; where there is validation, the best epoch's weights stay.
@@ -94,6 +95,7 @@ def fit(
         read_validation: gives their blocks.
         seed: of the order of pairs.
         progress: called after every call into the graph.
+        weighted: whether the pairs have weights.
         logs: folder for TensorBoard's event files; None for none.
 
     Raises:
@@ -101,7 +103,7 @@ def fit(
     """
     batches = math.ceil(n_train / settings.batch_size)
     padding, epochs = Padding(), itertools.count()
-    _compile(model, settings, batches, codecs)
+    _compile(model, settings, batches, codecs, weighted=weighted)
     watch = _Watch(batches, settings, n_train, progress)
     best = keras.callbacks.EarlyStopping(
         monitor="val_loss", mode="min", patience=settings.patience or settings.epochs, restore_best_weights=True
@@ -130,13 +132,18 @@ def fit(
     return history
 
 
-def _compile(model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs) -> None:
+def _compile(
+    model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs, *, weighted: bool = False
+) -> None:
     optimizer = keras.optimizers.get(settings.optimizer)
     optimizer.learning_rate = settings.learning_rate
     # Over the steps that are there: a mean over padding too would say that long batches are easy.
-    mean = "mean_with_sample_weight"
+    # Weights of pairs are divided by the steps already.
+    mean = "sum" if weighted else "mean_with_sample_weight"
     if isinstance(codecs.target, Scaling):
-        loss = keras.losses.get({"class_name": settings.loss or "mean_squared_error", "config": {"reduction": mean}})
+        # Of the class: a loss that Keras finds by its function's name takes no reduction.
+        name = (settings.loss or "mean_squared_error").title().replace("_", "")
+        loss = keras.losses.get({"class_name": name, "config": {"reduction": mean}})
         metric = keras.metrics.MeanAbsoluteError(name="mae")
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=mean)

@@ -2,6 +2,7 @@
 
     DIR/<path below its INPUT>/<full name>.parquet           the predictions (.csv, .jsonl likewise)
     DIR/<path below its INPUT>/<full name>.rejects.parquet   rows that could not be used
+    DIR/<path below its INPUT>/<full name>.states.png        encoder states in two dimensions, where asked for
     DIR/<path below its INPUT>/<full name>.account.json      what was read, predicted and rejected; written last
     DIR/_run.json, DIR/_report.html                          the folder as it is, and what the last run did
     DIR/.work/                                               what a run has not finished yet
@@ -29,6 +30,7 @@ from tasks.storage.manifest import FileEntry, canonical_digest
 FORMAT_VERSION = 1  # of outputs: another version predicts all files again
 ACCOUNT = ".account.json"
 REJECTS = ".rejects.parquet"
+PICTURE = ".states.png"
 WORK = ".work"
 LOCK = "lock"
 NAME_BYTES = 255  # of a file's name, on most file systems
@@ -61,6 +63,11 @@ class Target:
         """The rejects' file."""
         return self.folder / f"{self.name}{REJECTS}"
 
+    @property
+    def picture(self) -> Path:
+        """The file of the picture of encoder states."""
+        return self.folder / f"{self.name}{PICTURE}"
+
     def check_places(self, suffix: str) -> None:
         """Refuses a file whose output has no place.
 
@@ -73,7 +80,7 @@ class Target:
                 f"{self.file.path} has a name of {len(base.encode())} bytes, its output would have one that is too "
                 f"long; expected at most {NAME_BYTES - ADDED_BYTES}, rename it"
             )
-        for path in (self.output(suffix), self.rejects, self.account):
+        for path in (self.output(suffix), self.rejects, self.picture, self.account):
             if path.is_dir():
                 raise DataError(f"{self.file.path} cannot be predicted: {path} is a folder; move it out of the way")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -20,6 +20,16 @@ from tasks.storage.manifest import FileEntry, canonical_digest
 from tasks.storage.outputs import OutputWriter
 from tasks.storage.rejects import Rejects, write_rejects
 from tasks.storage.staging import FileToRead, read_chunk, tally_of, write_chunk
+
+
+class StatesPicture(Protocol):
+    """A picture of the encoder states of a file, whose rows pass by."""
+
+    def add(self, table: pa.Table) -> None:
+        """Takes in some rows of the output."""
+
+    def draw(self) -> bytes:
+        """The picture of all of them, as PNG."""
 
 
 class Piece(NamedTuple):
@@ -41,6 +51,7 @@ class Assembly:
         reading: the file and how it is read.
         kind: the output's format.
         work: a folder for what is not finished; parts that an ended run left there are taken as they are.
+        picture: draws the encoder states, if they are to be drawn.
     """
 
     target: Target
@@ -48,6 +59,7 @@ class Assembly:
     reading: FileToRead
     kind: OutputFormat
     work: Path
+    picture: StatesPicture | None = None
     n_resumed: int = 0
     _tally: Tally | None = None
     _rejects: Rejects | None = None
@@ -90,6 +102,8 @@ class Assembly:
         tally = tally_of(table)
         self._tally = self._tally + tally if self._tally else tally
         self._open(table.schema).write(table)
+        if self.picture:
+            self.picture.add(table)
 
     def _open(self, schema: pa.Schema) -> OutputWriter:
         if self._writer is None:
@@ -117,6 +131,9 @@ class Assembly:
                 self.target.output(self.kind): self.work / f"output.{self.kind}",
                 self.target.rejects: self.work / "rejects.parquet",
             }
+            if self.picture:
+                files[self.target.picture] = self.work / "states.png"
+                files[self.target.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
             before = Account.read_from(self.target.account)
@@ -157,9 +174,9 @@ class Assembly:
         )
 
     def _remove_former(self, before: Account | str, now: Account) -> None:
-        """An output of another format, which no account vouches for any more."""
-        if isinstance(before, Account) and before.format != now.format:
-            self.target.output(before.format).unlink(missing_ok=True)
+        """Files that no account vouches for any more: an output of another format, a picture."""
+        for name in before.files.keys() - now.files.keys() if isinstance(before, Account) else ():
+            (self.target.folder / name).unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Removes what was begun of a file that cannot be read."""

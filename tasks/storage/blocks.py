@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
 
-Kind = Literal["integers", "characters", "words", "vectors"]
+Kind = Literal["integers", "characters", "words", "vectors", "number"]  # the last: one real number a row
 BLOCK_ROWS = 32_768
 BLOCK_BYTES = 32 * 2**20
 _SHOWN_COLUMNS = 30

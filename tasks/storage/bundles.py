@@ -7,7 +7,7 @@ A bundle holds everything that prediction needs and nothing that comes after:
     bundle.json          lengths, encodings, the experiment
     codecs.json          symbols and ids, or means and deviations, of both sides
     profile.json         lengths and symbol counts of the training pairs
-    saved_model/         the whole greedy decode, for others: our predictor never executes it
+    saved_model/1/       the whole greedy decode, for others: our predictor never executes it (`storage.exports`)
 
 Nothing here is ever unpickled: models load with `safe_mode=True` and without custom objects.
 """
@@ -49,6 +49,7 @@ class BundleFacts(BaseModel):
     target: SideFacts
     masked: bool
     relative: bool
+    verified: int = 0  # sources that the exports were verified on
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,13 @@ class Bundle:
 
 def n_steps(facts: BundleFacts, codecs: Codecs) -> int:
     """Time steps that the longest target takes to decode, the end included where there is one."""
+    return steps_of(facts.target.length, codecs)
+
+
+def steps_of(length: int, codecs: Codecs) -> int:
+    """Time steps that a target of this length takes to decode, the end included where there is one."""
     has_end = isinstance(codecs.target, Vocabulary) and codecs.target.end is not None
-    return facts.target.length + has_end
+    return length + has_end
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -130,31 +136,6 @@ def save_bundle(
     write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment})
 
 
-def save_decode(folder: Path, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, facts: BundleFacts) -> None:
-    """Exports the whole decode as a SavedModel.
-
-    Its signature `serving_default` takes `source` as `feeding.Batch` describes it, and gives `tokens`
-    `(batch, target_length) int32` and `log_probability` `(batch,) float32`, or standardised `vectors`
-    `(batch, target_length, features) float32`.
-    """
-    import tensorflow as tf  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
-
-    from tasks.seq2seq.decoding import decode_graph, forecast_graph  # noqa: PLC0415 - likewise
-
-    steps = n_steps(facts, codecs)
-    if isinstance(codecs.target, Vocabulary):
-        decode = decode_graph(encoder, decoder, codecs.target.start, steps, codecs.target.end)
-        serve = lambda source: decode(source)._asdict()  # noqa: E731 - its parameter's name is the signature's
-    else:
-        forecast = forecast_graph(encoder, decoder, steps)
-        serve = lambda source: {"vectors": forecast(source)}  # noqa: E731 - likewise
-    source = encoder.inputs[0]
-    module = tf.Module()
-    module.models = [encoder, decoder]  # so that the weights are saved
-    module.serve = tf.function(serve, input_signature=[tf.TensorSpec(source.shape, source.dtype, name="source")])
-    tf.saved_model.save(module, str(folder / "saved_model"), signatures=module.serve)
-
-
 def read_experiment(handle: Handle) -> Experiment:
     """The experiment that a bundle was made by.
 
@@ -190,16 +171,25 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
     Raises:
         ArtifactError: it is missing, altered, of a newer format, or lies outside the store.
     """
-    import keras  # noqa: PLC0415 - see above
-
     folder = store.open(KIND, handle.digest).path
     if not folder.resolve().is_relative_to(store.root.resolve()):
         raise ArtifactError(f"{folder} leads out of the store {store.root}; import the bundle instead")
+    return Bundle(*load_models(folder), read_codecs(folder), BundleFacts.model_validate(handle.facts))
+
+
+def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
+    """Encoder and decoder of a bundle whose files were checked, or are being made.
+
+    Raises:
+        ArtifactError: Keras does not load them, or not in its safe mode.
+    """
+    import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
+
     try:
-        models = [
+        encoder, decoder = (
             keras.saving.load_model(folder / name, compile=False, safe_mode=True)
             for name in ("encoder.keras", "decoder.keras")
-        ]
+        )
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error
-    return Bundle(models[0], models[1], read_codecs(folder), BundleFacts.model_validate(handle.facts))
+    return encoder, decoder

@@ -34,6 +34,7 @@ EXPECTED: dict[Kind, str] = {
     "characters": "a string",
     "words": "a string or a list of strings",
     "vectors": "a list of numbers, a list of lists of numbers, or a number,",
+    "number": "a number",
 }
 _FILE_SIGNATURE = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"  # a message of length zero
@@ -48,9 +49,8 @@ def check(file: InputFile, layout: Layout) -> None:
     for name, kind in zip(layout.names, layout.kinds, strict=True):
         found = schema.field(name).type
         if not _fits(found, kind):
-            raise DataError(
-                f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]} for the encoding {kind}"
-            )
+            use = "" if kind == "number" else f" for the encoding {kind}"
+            raise DataError(f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}")
     if not has_rows:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
@@ -207,6 +207,8 @@ def _without_dictionary(column: pa.Array) -> pa.Array:
 
 def _fits(found: pa.DataType, kind: Kind) -> bool:
     inner = found.value_type if _is_list(found) else None
+    if kind == "number":
+        return bool(types.is_floating(found) or types.is_integer(found))
     if kind == "integers":
         return bool(types.is_integer(inner or found))
     if kind == "characters":

@@ -17,7 +17,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.sequences import Sequences
 
 # Why a row cannot be used; a reject's reason is the side and one of these.
-FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN = range(11)
+FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
 REASONS = (
     "",
     "null",
@@ -30,6 +30,7 @@ REASONS = (
     "too_long",
     "length",
     "unknown",
+    "negative",
 )
 
 INTEGER = r"^[+-]?[0-9]{1,18}$"
@@ -71,6 +72,24 @@ def to_column(array: pa.ChunkedArray, kind: str, *, lowercase: bool = False, fea
     if kind == "words":
         return _words(array, lowercase)
     return _numbers(array, pa.int64() if kind == "integers" else pa.float64(), features)
+
+
+def to_weights(array: pa.ChunkedArray) -> tuple[NDArray[np.float64], Reasons]:
+    """The numbers of a column, one a row, `(n,)`, and why some rows have no weight: 0 stands in for theirs.
+
+    Raises:
+        DataError: the column's type has no numbers.
+    """
+    column = to_column(array, "vectors", features=1)
+    lengths, reasons = column.steps.lengths, column.reasons
+    reasons[(lengths == 0) & (reasons == FINE)] = NULL  # empty text
+    reasons[(lengths > 1) & (reasons == FINE)] = TYPE
+    weights = np.zeros(len(lengths))
+    weights[lengths == 1] = column.steps.values[column.steps.offsets[:-1][lengths == 1], 0]
+    with np.errstate(over="ignore"):  # models take them as float32
+        reasons[~np.isfinite(weights.astype(np.float32)) & (reasons == FINE)] = NOT_FINITE
+    reasons[(weights < 0) & (reasons == FINE)] = NEGATIVE
+    return np.where(reasons == FINE, weights, 0.0), reasons
 
 
 def _decoded(array: pa.Array) -> pa.Array:

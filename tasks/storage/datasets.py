@@ -1,6 +1,7 @@
 r"""Datasets on disk: training pairs as Parquet in row groups that stream, fresh pairs as npz.
 
-train.parquet        columns source and target: lists of int32 ids, or of lists of float64 features
+train.parquet        columns source and target: lists of int32 ids, or of lists of float64 features; where pairs are
+                     weighted, weight: a float64, the pair's weight over the mean one of training, in validation too
 evaluation.npz       arrays source and target: the fresh set of a synthetic problem
 validation.parquet   \\
     test.parquet          } splits of the user's files; test rows name their file and row
@@ -41,6 +42,7 @@ ROW_GROUP_STEPS = 2_621_440
 SHUFFLED_ROW_GROUPS = 4
 CODECS = "codecs.json"
 SERIES = "series.json"
+WEIGHT = "weight"
 
 # Told what is done just now, how much of it, and of how much (None: nobody knows).
 Report = Callable[[str, int, int | None], None]
@@ -92,7 +94,7 @@ class DatasetFacts(BaseModel):
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, settings.units, settings.embedding, self.masked)
+        return Architecture(source, target, self.masked, settings)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def write_pairs(path: Path, blocks: Iterable[Block], beside: Mapping[str, pa.Dat
                 writer = pq.ParquetWriter(path, schema, compression="zstd", write_statistics=False)
             kinds = writer.schema
             columns = [to_lists(side, kinds.field(i).type) for i, side in enumerate(_sides(block.pairs))]
+            if block.pairs.weights is not None:
+                columns.append(pa.array(block.pairs.weights))
             writer.write_table(
                 pa.table([*columns, *(block.beside[name] for name in beside or {})], schema=kinds),
                 row_group_size=ROW_GROUP_ROWS,
@@ -146,6 +150,7 @@ def _schema(pairs: Pairs, beside: Mapping[str, pa.DataType]) -> pa.Schema:
                 pa.field(name, kind(side), nullable=False)
                 for name, side in zip(("source", "target"), _sides(pairs), strict=True)
             ),
+            *([] if pairs.weights is None else [pa.field(WEIGHT, pa.float64(), nullable=False)]),
             *(pa.field(name, kind, nullable=False) for name, kind in beside.items()),
         ],
         metadata={"schema_version": str(SCHEMA_VERSION)},
@@ -199,15 +204,25 @@ def read_pairs(path: Path, rng: np.random.Generator | None = None) -> Iterator[P
     """
     with _opened(path) as file:
         groups = np.arange(file.num_row_groups)
+        columns = ["source", "target", *([WEIGHT] if WEIGHT in file.schema_arrow.names else [])]
         size = 1
         if rng is not None:
             rng.shuffle(groups)
             size = SHUFFLED_ROW_GROUPS
         for first in range(0, len(groups), size):
-            table = file.read_row_groups(
-                groups[first : first + size].tolist(), columns=["source", "target"], use_threads=False
-            )
-            yield Pairs(*(from_lists(column) for column in table.columns))
+            table = file.read_row_groups(groups[first : first + size].tolist(), columns=columns, use_threads=False)
+            weights = table[WEIGHT].to_numpy() if WEIGHT in columns else None
+            yield Pairs(from_lists(table["source"]), from_lists(table["target"]), weights)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether the pairs in a file that `write_pairs` wrote have weights.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    with _opened(path) as file:
+        return WEIGHT in file.schema_arrow.names
 
 
 def _opened(path: Path) -> pq.ParquetFile:

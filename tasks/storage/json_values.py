@@ -94,11 +94,16 @@ def _numbers(values: list[Any]) -> list[float | None]:
         raise _Unfit from error
 
 
+def _number(value: Any) -> Value:  # noqa: ANN401 - as above
+    return Value(_numbers([value])[0], 0)
+
+
 _CONVERTERS: dict[Kind, Callable[[Any], Value]] = {
     "integers": _integers,
     "characters": _characters,
     "words": _words,
     "vectors": _vectors,
+    "number": _number,
 }
 
 
@@ -113,6 +118,8 @@ def type_of(kind: Kind, depth: int) -> pa.DataType:
         return pa.large_list(pa.int64())
     if kind == "characters":
         return pa.large_string()
+    if kind == "number":
+        return pa.float64()
     if kind == "words":
         return pa.large_string() if depth == 1 else pa.large_list(pa.large_string())
     return pa.large_list(pa.large_list(pa.float64()) if depth == 2 else pa.float64())  # noqa: PLR2004 - see Value

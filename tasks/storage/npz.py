@@ -34,6 +34,7 @@ _SUFFIX = ".npy"
 _ACCEPTED: dict[Kind, tuple[str, int, str]] = {
     "integers": ("iu", 2, "integers in 1 or 2 dimensions"),
     "vectors": ("iuf", 3, "numbers in 1, 2 or 3 dimensions"),
+    "number": ("iuf", 1, "numbers in 1 dimension"),
 }
 # What the values of kept columns are, by the code of their kind; dates and times are what they are to Arrow.
 _KEPT = {
@@ -198,7 +199,8 @@ def _check_array(where: str, kind: Kind, array: _Array) -> None:
         raise DataError(f"{where} {found}, and an npz holds no text for the encoding {kind}; use CSV, JSON lines, ...")
     codes, dimensions, words = _ACCEPTED[kind]
     if array.dtype.kind not in codes or not 1 <= len(array.shape) <= dimensions:
-        raise DataError(f"{where} {found}, expected {words} for the encoding {kind}")
+        use = "" if kind == "number" else f" for the encoding {kind}"
+        raise DataError(f"{where} {found}, expected {words}{use}")
 
 
 def _read_rows(array: _Array, n: int) -> NDArray[Any]:

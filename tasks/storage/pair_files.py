@@ -7,7 +7,7 @@ training split, and sets the rows aside. The second encodes what was set aside.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
-from tasks.seq2seq.intake import INTAKES, Intake, VectorIntake
+from tasks.seq2seq.intake import Intake, VectorIntake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Sequences
@@ -28,7 +28,7 @@ from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json
 from tasks.storage.blocks import Block as RawBlock
 from tasks.storage.blocks import Layout, Reject
-from tasks.storage.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column
+from tasks.storage.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column, to_weights
 from tasks.storage.datasets import Block, DatasetFacts, Report, SideFacts, say_nothing, write_codecs, write_pairs
 from tasks.storage.inputs import InputFile, ignored_files, list_inputs
 from tasks.storage.lists import from_lists, list_type, to_lists
@@ -42,14 +42,22 @@ BESIDE = {"file": pa.string(), "row": pa.int64(), "source_hash": pa.uint64()}
 _PAIR_SEED = 1
 
 
-def pair_layout(data: FilesData) -> Layout:
-    """The columns of a file of pairs."""
-    return Layout(
+def pair_layout(data: FilesData, key: str) -> Layout:
+    """The columns of a file of pairs that is given as `data.KEY`; a test is never weighted."""
+    layout = Layout(
         columns=(*data.source_columns, *data.target_columns),
         kinds=(data.source_encoding, data.target_encoding),
         header=data.header,
         delimiter=data.delimiter,
         quote=data.quote,
+    )
+    if data.weight_column is None or key == "test":
+        return layout
+    return replace(
+        layout,
+        columns=(*layout.columns, data.weight_column),
+        kinds=(*layout.kinds, "number"),
+        sides=(*layout.sides, "weight"),
     )
 
 
@@ -57,29 +65,25 @@ def pair_layout(data: FilesData) -> Layout:
 class _Side:
     """One side of the pairs while they are read."""
 
-    name: str
     encoding: str
     lowercase: bool
     keep_empty: bool
     max_length: int
     has_one_length: bool  # a target of vectors: the horizon
-    intake: Intake = field(init=False)
+    intake: Intake
     length: int | None = None  # the one length, once it is known
     longest: int = 0
 
-    def __post_init__(self) -> None:
-        self.intake = INTAKES[self.encoding]()
-
     @classmethod
-    def of(cls, data: FilesData, name: str) -> _Side:
+    def of(cls, data: FilesData, name: str, intake: Intake) -> _Side:
         encoding = getattr(data, f"{name}_encoding")
         return cls(
-            name=name,
             encoding=encoding,
             lowercase=getattr(data, f"{name}_lowercase"),
             keep_empty=getattr(data, f"empty_{name}") == "keep",
             max_length=getattr(data, f"max_{name}_length") or LONGEST,
             has_one_length=name == "target" and encoding == "vectors",
+            intake=intake,
         )
 
     def read(self, array: pa.ChunkedArray) -> tuple[Sequences, Reasons]:
@@ -112,6 +116,7 @@ class _Counts:
     rejected: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SPLITS), np.int64))
+    weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SPLITS)))  # of all rows together
     held_back: int = 0
 
 
@@ -131,7 +136,8 @@ def ingest_pairs(
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
             nothing to learn.
     """
-    sides = (_Side.of(data, "source"), _Side.of(data, "target"))
+    intakes = intakes_of(data)
+    sides = (_Side.of(data, "source", intakes[0]), _Side.of(data, "target", intakes[1]))
     with write_rejects(folder / "rejects.parquet") as rejects:
         staging = _Staging(folder)
         repeats = RepeatCounter(folder / "repeats")
@@ -141,7 +147,7 @@ def ingest_pairs(
             counts.read[key] = 0
             for file in list_inputs(where):
                 counts.files.append(file.path)
-                for block in read_blocks(file, pair_layout(data)):
+                for block in read_blocks(file, pair_layout(data, key)):
                     counts.read[key] += len(block.rows) + len(block.rejects)
                     report("rows read", sum(counts.read.values()), expected)
                     pairs, rows = _usable(block, file, sides, rejects)
@@ -153,6 +159,7 @@ def ingest_pairs(
                         pairs, rows, assigned, source = pairs.take(kept), rows[kept], assigned[kept], source[kept]
                     repeats.add(source, mix(source) ^ sides[1].hashes(pairs.target, _PAIR_SEED), assigned)
                     counts.rows += np.bincount(assigned, minlength=len(SPLITS))
+                    counts.weight += np.bincount(assigned, pairs.weights, minlength=len(SPLITS))
                     for split in np.unique(assigned).tolist():
                         chosen = np.flatnonzero(assigned == split)
                         part = pairs if len(chosen) == len(pairs) else pairs.take(chosen)
@@ -162,9 +169,7 @@ def ingest_pairs(
             counts.rejected[key] = rejects.n_since_start
             rejects.check_rate(where, counts.read[key], data.max_reject_rate)
         _check_splits(data, counts)
-        codecs = Codecs(
-            *(side.intake.finish(_column(data, side), data.min_count, data.max_vocabulary) for side in sides)
-        )
+        codecs = finish_both(intakes, data)
         written, unknown = _encode(staging, counts, sides, codecs, data, rejects, folder, report)
         for i, split in enumerate(SPLITS):
             # Those with unknown symbols, which only the second pass sees.
@@ -202,22 +207,22 @@ def _rows_expected(data: FilesData) -> int | None:
     return sum(known) if len(known) == len(rows) else None
 
 
-def _column(data: FilesData, side: _Side) -> str:
-    return str(getattr(data, f"{side.name}_columns")[0])
-
-
 def _usable(
     block: RawBlock, file: InputFile, sides: tuple[_Side, _Side], rejects: Rejects
 ) -> tuple[Pairs, NDArray[np.int64]]:
     """The pairs of a block and their row numbers, without the rows that cannot be used."""
-    (source, reasons), (target, target_reasons) = (side.read(block.table.column(i)) for i, side in enumerate(sides))
-    is_source = reasons != FINE
-    reasons = np.where(is_source, reasons, target_reasons)
-    rejects.add_block(file.name, block, reasons, lambda i: "source" if is_source[i] else "target")
-    fine = reasons == FINE
-    if fine.all():
-        return Pairs(source, target), block.rows
-    return Pairs(source.take(fine), target.take(fine)), block.rows[fine]
+    (source, source_reasons), (target, target_reasons) = (
+        side.read(block.table.column(i)) for i, side in enumerate(sides)
+    )
+    weights, found = None, [source_reasons, target_reasons]
+    if block.table.num_columns > len(sides):
+        weights, weight_reasons = to_weights(block.table.column(2))
+        found.append(weight_reasons)
+    blamed = np.argmax(np.stack(found) != FINE, axis=0)  # the first column with a fault
+    reasons = np.stack(found)[blamed, np.arange(len(blamed))]
+    rejects.add_block(file.name, block, reasons, lambda i: ("source", "target", "weight")[blamed[i]])
+    fine, pairs = reasons == FINE, Pairs(source, target, weights)
+    return (pairs, block.rows) if fine.all() else (pairs.take(fine), block.rows[fine])
 
 
 def _assign(pairs: Pairs, key: str, source: _Side, data: FilesData, seed: int) -> tuple[NDArray[np.int8], Hashes]:
@@ -244,7 +249,11 @@ class _Staging:
     def add(self, split: int, pairs: Pairs, rows: NDArray[np.int64], file: int) -> None:
         columns = [to_lists(steps, _staged_type(steps)) for steps in (pairs.source, pairs.target)]
         columns += [pa.array(rows), pa.array(np.full(len(pairs), file, np.int32))]
-        batch = pa.record_batch(columns, names=["source", "target", "row", "file"])
+        names = ["source", "target", "row", "file"]
+        if pairs.weights is not None and SPLITS[split] != "test":
+            columns.append(pa.array(pairs.weights))
+            names.append("weight")
+        batch = pa.record_batch(columns, names=names)
         if self._writers[split] is None:
             self._writers[split] = pa.ipc.new_file(self._paths[split], batch.schema)
         self._writers[split].write_batch(batch)
@@ -275,6 +284,11 @@ def _check_splits(data: FilesData, counts: _Counts) -> None:
                 f"to split by source; give more rows, another fraction, or files of their own with data.validation and "
                 f"data.test"
             )
+        if data.weight is not None and name != "test" and counts.rows[i] and not counts.weight[i]:
+            raise DataError(
+                f"{data.places.get(name, data.train)}: the weights of all {int(counts.rows[i])} {name} row(s), column "
+                f"{data.weight!r}, are 0, expected some above; give others, or leave data.weight out"
+            )
 
 
 def _encode(
@@ -293,17 +307,18 @@ def _encode(
     unknown: dict[str, int] = {}
     written: dict[str, int] = {}
     n_encoded = 0
+    mean_weight = counts.weight[0] / counts.rows[0]
 
     def encoded(split: str) -> Iterator[Block]:
         nonlocal n_encoded
         for batch in staging.read(SPLITS.index(split)):
             steps = [from_lists(batch.column(i)) for i in range(2)]
-            pairs = Pairs(
-                *(
-                    Sequences(side.intake.encode(staged.values), staged.offsets)
-                    for side, staged in zip(sides, steps, strict=True)
-                )
+            source, target = (
+                Sequences(side.intake.encode(staged.values), staged.offsets)
+                for side, staged in zip(sides, steps, strict=True)
             )
+            weights = batch["weight"].to_numpy() / mean_weight if "weight" in batch.schema.names else None
+            pairs = Pairs(source, target, weights)
             beside = {"file": names.take(batch.column("file")), "row": batch.column("row")}
             if split == "test":
                 beside["source_hash"] = pa.array(sides[0].hashes(steps[0]))

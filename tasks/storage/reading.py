@@ -107,7 +107,8 @@ class Reading:
         data = FilesData(train=Path("synthetic")) if isinstance(own, SyntheticData) else own
         names = ("source", "target", "header", "delimiter", "quote")
         given = {name: value for name in names if (value := getattr(settings, name)) is not None}
-        data = FilesData.model_validate({**data.model_dump(), **given})
+        # Weights are of training alone: the column need not be there.
+        data = FilesData.model_validate({**data.model_dump(exclude={"weight"}), **given})
         if faults := list(columns_fit({"data": data})):
             raise SettingsError("\n".join(faults).replace("data.", "--"))
         has_horizon = data.target_encoding == "vectors"

@@ -15,10 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.forecasting import NaiveScale
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
-from tasks.seq2seq.intake import INTAKES, Intake
+from tasks.seq2seq.intake import INTAKES, Intake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
@@ -105,14 +104,10 @@ def ingest_series(
     with write_rejects(folder / "rejects.parquet") as rejects:
         read = list(_read_all(data, rejects, held_out, report))
     _check_splits(data, read)
-    intakes = INTAKES[data.source_encoding](), INTAKES[data.target_encoding]()
+    intakes = intakes_of(data)
     for one in read:
         _learn(one, intakes, data)
-    sides = ("source", "target")
-    names = [", ".join(map(str, getattr(data, f"{side}_columns"))) for side in sides]
-    codecs = Codecs(
-        *(intake.finish(name, data.min_count, data.max_vocabulary) for intake, name in zip(intakes, names, strict=True))
-    )
+    codecs = finish_both(intakes, data)
     profile, written = Profile(codecs), {"validation": 0}
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
@@ -275,7 +270,10 @@ def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None
             for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True):
                 intake.learn(intake.stage(side.values, None))
         return
-    for intake, steps in zip(intakes, (read.series.source, read.series.target), strict=True):
+    sides = [read.series.source, read.series.target]
+    if intakes[0] is intakes[1] and data.source_columns == data.target_columns:
+        sides.pop()  # a time step that is both counts once
+    for intake, steps in zip(intakes, sides, strict=False):
         intake.learn(intake.stage(steps[read.learned], None))
 
 
@@ -308,26 +306,24 @@ def _windows(
     for one in read:
         for origins in _chunks(one.origins[split], data):
             pairs = _cut(one, origins, data)
-            source, target = (
+            hashes, target_hashes = (
                 sequence_hashes(intake.hashes(side.values), side.offsets)
                 for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
             )
-            repeats.add(source, mix(source) ^ target, np.full(len(pairs), SPLITS.index(split), np.int8))
-            encoded = Pairs(
-                *(
-                    Sequences(intake.encode(side.values), side.offsets)
-                    for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
-                )
+            repeats.add(hashes, mix(hashes) ^ target_hashes, np.full(len(pairs), SPLITS.index(split), np.int8))
+            source, target = (
+                Sequences(intake.encode(side.values), side.offsets)
+                for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
             )
             # The last step of the history is the row that a window's forecast is made from.
             beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
-            beside["source_hash"] = pa.array(source)
+            beside["source_hash"] = pa.array(hashes)
             if split == "test" and data.target_encoding == "vectors":
                 recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
                 beside["recent"] = to_lists(recent, _beside(data)["recent"])
             done += len(origins)
             report(f"{split} windows cut", done, total)
-            yield Block(encoded, beside)
+            yield Block(Pairs(source, target), beside)
 
 
 def _beside(data: FilesData) -> dict[str, pa.DataType]:

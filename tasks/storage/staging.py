@@ -82,12 +82,13 @@ class FileToRead:
             beside[ORIGIN_ROW] = pa.array([], pa.int64())
             if reading.data.relative_to_last:
                 beside[ORIGIN] = _no_rows(reading.target)
-        if self._has_targets:
+        if self.has_targets:
             beside |= {TARGET: _no_rows(reading.target), HAS_TARGET: no_flags}
         return _beside(self.kept.empty_table(), beside)
 
     @property
-    def _has_targets(self) -> bool:
+    def has_targets(self) -> bool:
+        """Whether predictions are held against targets of the file."""
         data = self.reading.data
         is_wanted = self.reading.all_origins or not data.is_series
         return is_wanted and set(data.target_columns) <= set(self.layout.columns)
@@ -107,7 +108,7 @@ class FileToRead:
             reasons[(source.count(vocabulary.unknown) > 0) & (reasons == FINE)] = UNKNOWN
         rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
         beside = {SOURCE: to_lists(source, _type_of(source))}
-        if self._has_targets:
+        if self.has_targets:
             # A row without a usable target is predicted, and not scored.
             target, faults = reading.target.encode(block.table.column(1))
             beside |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(faults == FINE)}
@@ -141,7 +142,7 @@ class FileToRead:
         if data.relative_to_last:
             last = Sequences.of_rows(series.target[origins - 1][:, None])
             columns[ORIGIN] = to_lists(last, _type_of(last))
-        if self._has_targets:
+        if self.has_targets:
             ahead = np.minimum(origins[:, None] + np.arange(data.horizon), len(series) - 1)
             is_there = (origins + data.horizon <= len(series)) & series.usable[ahead].all(axis=1)
             target = _encoded(Sequences.of_rows(series.target[ahead]), reading.target.codec)

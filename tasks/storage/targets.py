@@ -86,7 +86,7 @@ def _check_overwriting(targets: list[Target], settings: BatchSettings) -> None:
     """No output may take the place of an input; two outputs fall together only where two inputs are named alike."""
     inputs = {os.path.realpath(target.file.path) for target in targets}
     for target in targets:
-        for path in (target.output(settings.format), target.rejects, target.account):
+        for path in (target.output(settings.format), target.rejects, target.picture, target.account):
             if os.path.realpath(path) in inputs:
                 raise SettingsError(
                     f"the output {path} of {target.file.path} is an input itself; name another --output"

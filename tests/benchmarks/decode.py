@@ -22,6 +22,7 @@ from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 SOURCE_STEPS, TARGET_STEPS = 6, 3
@@ -43,7 +44,9 @@ def rate(decode: Callable[[], object], batch: int) -> float:
 
 def main() -> None:
     """Measures every batch size and prints the rates."""
-    models = build_models(Architecture(Side(TOKENS), Side(TOKENS), UNITS, EMBEDDING, masked=False))
+    models = build_models(
+        Architecture(Side(TOKENS), Side(TOKENS), False, ModelSettings(units=UNITS, embedding=EMBEDDING))
+    )
     whole = decode_graph(models.encoder, models.decoder, VOCABULARY.start, TARGET_STEPS, VOCABULARY.end)
     decode = tf.function(whole, jit_compile=True)
     predictor = Predictor(models.encoder, models.decoder, Codecs(VOCABULARY, VOCABULARY), TARGET_STEPS)

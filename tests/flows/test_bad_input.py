@@ -56,6 +56,26 @@ def test_all_faults_are_told_together(tmp_path, capsys):
         assert part in said
 
 
+def test_vectors_of_another_width_are_refused_with_all_other_faults_before_any_data_is_read(tmp_path, capsys):
+    """The path is relative to the TOML file; the data is not even there."""
+    (tmp_path / "vectors.txt").write_text("2 3\na 1 2 3\nb 1 2 3\n")
+    config = tmp_path / "words.toml"
+    lines = ["[data]", 'train = "no.csv"', 'source_encoding = "words"', 'target_encoding = "vectors"']
+    model = ["[model]", 'source_vectors = "vectors.txt"', 'target_vectors = "no.txt"', "[training]", "epochs = 0"]
+    config.write_text("\n".join([*lines, *model]))
+    assert main(["--config", str(config), "--store", str(tmp_path / "store")]) == 2
+    said = capsys.readouterr().err
+    for part in (
+        f"model.source_vectors: {tmp_path / 'vectors.txt'} holds vectors of 3 numbers, but model.embedding is 64",
+        'model.target_vectors is set, but data.target_encoding is "vectors"',
+        f"model.target_vectors: {tmp_path / 'no.txt'} does not exist",
+        "training.epochs",
+    ):
+        assert part in said
+    assert "no.csv" not in said
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_file_that_is_no_toml_is_refused(tmp_path, capsys):
     config = tmp_path / "bad.toml"
     config.write_text("name = = 5")

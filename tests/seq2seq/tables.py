@@ -31,9 +31,9 @@ class Tables:
         return (code * self.vocabulary + token + 1) % self.histories
 
     def encode(self, sources):
-        return [sources[:, 0], tf.fill((tf.shape(sources)[0],), -1)]
+        return [sources[:, 0], tf.fill((tf.shape(sources)[0],), -1)], []
 
-    def step(self, tokens, state):
+    def step(self, tokens, state, _memory):
         source, code = state
         code = tf.where(code < 0, 0, self.after(code, tokens))
         return tf.gather(tf.reshape(self.logits, (-1, self.vocabulary)), source * self.histories + code), [source, code]

@@ -12,7 +12,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import fit
 from tasks.seq2seq.vocabulary import Vocabulary
 
@@ -57,7 +57,7 @@ class Subject:
             sides = Side(features=2)
         self.codec = codec
         keras.utils.set_random_seed(0)
-        self.models = build_models(Architecture(sides, sides, units=16, embedding=8, masked=True))
+        self.models = build_models(Architecture(sides, sides, True, ModelSettings(units=16, embedding=8)))
         if trained:
             self.train(Pairs(self.source, target))
         else:  # at first, states are so small that they hardly differ

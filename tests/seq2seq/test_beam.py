@@ -118,10 +118,10 @@ class Counted(Tables):
         super().__init__(*arguments, **keywords)
         self.steps, self.rows = tf.Variable(0), tf.Variable(0)
 
-    def step(self, tokens, state):
+    def step(self, tokens, state, memory):
         self.steps.assign_add(1)
         self.rows.assign_add(tf.size(tokens))
-        return super().step(tokens, state)
+        return super().step(tokens, state, memory)
 
 
 def test_no_step_is_taken_once_the_best_cannot_be_overtaken():

@@ -15,7 +15,7 @@ NEXT = np.array([[0.1, 0.2, 0.6, 0.1], [0.2, 0.1, 0.2, 0.5], [0.3, 0.4, 0.2, 0.1
 LIKELY = {2: 0.6, 1: 0.4, 3: 0.5, 0: 0.7}
 
 
-def table_step(tokens, state):
+def table_step(tokens, state, _memory):
     """Logits are log-probabilities but for a constant, as a model's are."""
     return tf.math.log(tf.gather(NEXT, tokens)) + 5, state
 
@@ -26,9 +26,9 @@ class Counted:
     def __init__(self):
         self.steps = tf.Variable(0)
 
-    def __call__(self, tokens, state):
+    def __call__(self, tokens, state, memory):
         self.steps.assign_add(1)
-        return table_step(tokens, state)
+        return table_step(tokens, state, memory)
 
 
 def ids(*tokens):
@@ -62,9 +62,9 @@ def test_each_sequence_of_a_batch_goes_its_own_way():
 def test_the_step_function_is_given_its_last_tokens_and_state():
     seen = []
 
-    def step(tokens, state):
+    def step(tokens, state, memory):
         seen.append((np.asarray(tokens).tolist(), state))
-        return table_step(tokens, state + 1)
+        return table_step(tokens, state + 1, memory)
 
     greedy(step, 0, ids(0, 1), n_steps=3)
     assert seen == [([0, 1], 0), ([2, 3], 1), ([1, 0], 2)]
@@ -81,7 +81,7 @@ def test_a_long_decode_goes_on_as_a_short_one_begins(n_steps):
 def test_the_loop_hands_the_state_on():
     """A state that counts down picks the token; without an end and with one."""
 
-    def step(tokens, state):
+    def step(tokens, state, memory):
         return tf.one_hot(tf.minimum(state, 3), 4) * 9, state - 1
 
     for end, n_steps in ((None, 20), (0, 20)):
@@ -225,9 +225,11 @@ def test_to_draw_from_one_token_is_greedy(logits):
 def test_each_step_of_each_row_draws_by_its_own_number(n_steps, end):
     """Of a table that says the same after every token."""
     uniform = np.random.default_rng(0).random((50, n_steps))
-    step = lambda tokens, state: (tf.tile(tf.constant(LOGITS)[None], (tf.size(tokens), 1)), state)  # noqa: E731
+    step = lambda tokens, state, _: (tf.tile(tf.constant(LOGITS)[None], (tf.size(tokens), 1)), state)  # noqa: E731
     search = StepByStep(step, sampler(), n_steps, end)
-    segment = tf.function(search.begin, autograph=False)([], tf.zeros((50,), tf.int32), tf.constant(uniform[:, :16]))
+    segment = tf.function(search.begin, autograph=False)(
+        [], [], tf.zeros((50,), tf.int32), tf.constant(uniform[:, :16])
+    )
     steps = min(n_steps, 16)
     expected = np.searchsorted(np.cumsum([0.2, 0.4, 0.1, 0.3]), uniform[:, :steps], side="right")
     if end is not None:

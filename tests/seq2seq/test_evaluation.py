@@ -13,7 +13,7 @@ from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.settings import DecodingSettings, ModelSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ def inference(source, target, n_steps):
         Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
         for codec in (source, target)
     ]
-    models = build_models(Architecture(*sides, units=8, embedding=4, masked=True))
+    models = build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=4)))
     models.train.set_weights([3 * weights for weights in models.train.get_weights()])
     if isinstance(target, Vocabulary):
         kernel, bias = models.train.get_layer("output").get_weights()

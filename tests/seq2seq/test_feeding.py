@@ -106,6 +106,17 @@ def test_a_batch_of_vectors_starts_from_a_zero_vector():
     assert {array.dtype for array in batch} == {np.dtype(np.float32)}
 
 
+def test_weights_of_pairs_are_those_of_their_steps_over_the_steps_of_the_batch():
+    """Padding is no step, and the end is one; so the loss, a sum, is the mean of steps that count as they should."""
+    side = sequences([[4, 5, 6], [7]])
+    batch = training_batch(Pairs(side, side, np.array([3.0, 0.5])), Codecs(LEARNED, LEARNED))
+    assert batch.weights * 6 == pytest.approx(np.array([[3, 3, 3, 3], [0.5, 0.5, 0, 0]]))
+    assert batch.weights.dtype == np.float32
+    side = vectors([[10, 12], [14, 16]])
+    batch = training_batch(Pairs(side, side, np.array([1.0, 0.0])), Codecs(SCALING, SCALING))
+    assert (batch.weights * 4).tolist() == [[1, 1], [0, 0]]
+
+
 def test_the_two_sides_may_be_of_different_kinds():
     batch = training_batch(Pairs(vectors([[10]]), sequences([[4]])), Codecs(SCALING, LEARNED))
     assert (batch.source.tolist(), batch.target.tolist()) == ([[[0, 1]]], [[4, END]])

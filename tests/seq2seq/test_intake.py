@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.intake import COUNTED_RANGE, INTAKES
+from tasks.seq2seq.intake import COUNTED_RANGE, INTAKES, finish_both, intakes_of
+from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.vocabulary import Vocabulary
 
 TOKENS = ("integers", "characters", "words")
@@ -147,3 +148,40 @@ def test_vectors_are_hashed_by_their_values_and_their_order():
     assert hashes[0] == hashes[1] == hashes[4]
     assert len(set(hashes)) == 3
     assert intake.hashes(np.asfortranarray(np.array([[5.0, 6.0], [1.0, 0.0]]))).tolist()[1] == hashes[0]
+
+
+def learn_sides(encoding, source, target, **settings):
+    """The codecs of both sides and the ids of their symbols."""
+    data = FilesData(train="a.csv", source_encoding=encoding, target_encoding=encoding, **settings)
+    intakes = intakes_of(data)
+    steps = [staged(intake, encoding, side) for intake, side in zip(intakes, (source, target), strict=True)]
+    for intake, side in zip(intakes, steps, strict=True):
+        intake.learn(side)
+    codecs = finish_both(intakes, data)
+    return codecs, [intake.encode(side).tolist() for intake, side in zip(intakes, steps, strict=True)]
+
+
+@pytest.mark.parametrize("encoding", TOKENS)
+def test_a_shared_vocabulary_gives_a_symbol_one_id_on_both_sides(encoding):
+    _, b, c, d, _ = SYMBOLS[encoding]
+    codecs, ids = learn_sides(encoding, [d, b], [c, d], shared_vocabulary=True)
+    assert codecs.source == codecs.target == Vocabulary(encoding, (b, c, d))
+    assert ids == [[6, 4], [5, 6]]
+    codecs, ids = learn_sides(encoding, [d, b], [c, d])
+    assert (codecs.source.symbols, codecs.target.symbols) == ((b, d), (c, d))
+    assert ids == [[5, 4], [4, 5]]
+
+
+@pytest.mark.parametrize("encoding", TOKENS)
+def test_limits_of_a_shared_vocabulary_are_for_the_counts_of_both_sides_together(encoding):
+    a, b, c, d, _ = SYMBOLS[encoding]
+    sides = [a, b, b, c], [a, c, c, d]
+    codecs, ids = learn_sides(encoding, *sides, shared_vocabulary=True, min_count=2)
+    assert codecs.source.symbols == (a, b, c)  # on no side alone does `a` come twice
+    assert ids == [[4, 5, 5, 6], [4, 6, 6, codecs.target.unknown]]
+    assert learn_sides(encoding, *sides, shared_vocabulary=True, max_vocabulary=2)[0].target.symbols == (a, c)
+
+
+def test_a_shared_vocabulary_of_one_symbol_is_refused_by_the_columns_of_both_sides():
+    with pytest.raises(DataError, match="the source and target column of the training split holds 1 different symbol"):
+        learn_sides("integers", [1, 1], [1], shared_vocabulary=True)

@@ -4,6 +4,7 @@ import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.models import build_models, define_models
+from tasks.seq2seq.settings import ModelSettings
 
 SOURCE = np.array([[1, 2, 3, 4], [4, 4, 2, 1]], np.int32)
 DECODER_INPUT = np.array([[0, 2, 3], [0, 1, 2]], np.int32)
@@ -11,7 +12,7 @@ TARGET = np.array([[2, 3, 1], [1, 2, 4]], np.int32)
 
 
 def tokens(source, target, embedding, *, masked=False):
-    return build_models(Architecture(Side(source), Side(target), units=8, embedding=embedding, masked=masked))
+    return build_models(Architecture(Side(source), Side(target), masked, ModelSettings(units=8, embedding=embedding)))
 
 
 def vectors(ids, size):
@@ -107,7 +108,7 @@ def test_an_embedding_is_trained():
 @pytest.mark.parametrize("masked", [False, True])
 def test_over_vectors_the_source_has_a_feature_more_that_marks_padding_if_there_can_be_any(masked):
     """Fixed windows need none."""
-    models = build_models(Architecture(Side(features=3), Side(features=2), units=8, embedding=4, masked=masked))
+    models = build_models(Architecture(Side(features=3), Side(features=2), masked, ModelSettings(units=8, embedding=4)))
     features = 3 + masked
     assert [tuple(tensor.shape) for tensor in models.train.inputs] == [(None, None, features), (None, None, 2)]
     assert models.train([np.ones((2, 5, features)), np.ones((2, 4, 2))]).shape == (2, 4, 2)
@@ -116,9 +117,9 @@ def test_over_vectors_the_source_has_a_feature_more_that_marks_padding_if_there_
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_side_of_tokens_and_a_side_of_vectors_fit_together(masked):
-    to_vectors = build_models(Architecture(Side(5), Side(features=2), units=8, embedding=4, masked=masked))
+    to_vectors = build_models(Architecture(Side(5), Side(features=2), masked, ModelSettings(units=8, embedding=4)))
     assert to_vectors.train([SOURCE, np.ones((2, 3, 2))]).shape == (2, 3, 2)
-    to_tokens = build_models(Architecture(Side(features=2), Side(5), units=8, embedding=4, masked=masked))
+    to_tokens = build_models(Architecture(Side(features=2), Side(5), masked, ModelSettings(units=8, embedding=4)))
     assert to_tokens.train([np.ones((2, 6, 2 + masked)), DECODER_INPUT]).shape == (2, 3, 5)
 
 

@@ -13,7 +13,7 @@ from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.settings import DecodingSettings, ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.seq2seq.tables import rows_of
 
@@ -38,7 +38,7 @@ def ragged():
 def varied():
     """Answers end after 0 to 39 steps, or not at all within the limit."""
     keras.utils.set_random_seed(1)
-    models = build_models(Architecture(Side(12), Side(16), 16, embedding=8, masked=True))
+    models = build_models(Architecture(Side(12), Side(16), True, ModelSettings(units=16, embedding=8)))
     models.train.set_weights([6 * weights for weights in models.train.get_weights()])
     output = models.train.get_layer("output")
     kernel, bias = output.get_weights()

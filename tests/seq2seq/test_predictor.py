@@ -12,7 +12,7 @@ from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import DecodingSettings
+from tasks.seq2seq.settings import DecodingSettings, ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
@@ -28,7 +28,9 @@ def side(codec):
 def build(codecs, *, masked):
     """Weights twice as large as at first, so that answers differ."""
     keras.utils.set_random_seed(0)
-    models = build_models(Architecture(side(codecs.source), side(codecs.target), 16, embedding=8, masked=masked))
+    models = build_models(
+        Architecture(side(codecs.source), side(codecs.target), masked, ModelSettings(units=16, embedding=8))
+    )
     models.train.set_weights([2 * weights for weights in models.train.get_weights()])
     return models
 
@@ -116,7 +118,7 @@ def test_decoding_starts_from_the_start_token(models, sources):
 
 def test_a_models_step_takes_tokens_and_gives_logits_and_the_next_state(models, sources):
     state = models.encoder(sources.padded()[:3])
-    logits, after = model_step(models.decoder)(keras.ops.ones(3, "int32"), state)
+    logits, after = model_step(models.decoder)(keras.ops.ones(3, "int32"), state, [])
     assert logits.shape == (3, 9)
     assert [part.shape for part in after] == [(3, 16), (3, 16)]
     assert not np.allclose(after[0], state[0])

@@ -59,7 +59,7 @@ def test_an_unknown_key_comes_with_the_nearest_known_one(raw, unknown, meant):
 def test_an_unknown_key_that_is_near_to_none_lists_the_known_ones():
     (fault,) = faults({"model": {"xyz": 1}})
     assert "did you mean" not in fault
-    assert "units, embedding" in fault
+    assert "cell, units, encoder_units" in fault
 
 
 def test_files_need_their_training_file():
@@ -134,6 +134,10 @@ def keys(raw):
         ({**PAIRS, "target": ["x", "y"]}, ["data.target"]),
         ({**SERIES, "source": "x,y,x"}, ["data.source", "data.target"]),  # the target is the source's columns
         ({**SERIES, "source": "x", "target": ["y", "y"]}, ["data.target"]),
+        ({**PAIRS, "weight": "source"}, ["data.weight"]),
+        ({**PAIRS, "header": False, "weight": "1"}, ["data.weight"]),  # the target's position
+        ({**PAIRS, "header": False, "weight": "w"}, ["data.weight"]),
+        ({**SERIES, "source": "x", "weight": "w"}, ["data.weight"]),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_with_their_key(data, expected):
@@ -147,6 +151,8 @@ def test_columns_that_do_not_fit_are_refused_with_their_key(data, expected):
         {**PAIRS, "header": False, "source": "1", "target": "0"},
         {**SERIES, "source": "x,y"},
         {**SERIES, "source": ["x", "y"], "target": "x"},
+        {**PAIRS, "weight": "w"},
+        {**PAIRS, "header": False, "weight": "2"},
     ],
 )
 def test_columns_that_fit_pass(data):
@@ -191,6 +197,20 @@ def test_a_series_that_fits_passes(data):
         ),
         ({"data": {**PAIRS, "source_encoding": "vectors", "empty_source": "keep"}}, ["data.empty_source"]),
         ({"data": {**PAIRS, "target_encoding": "vectors", "empty_target": "keep"}}, ["data.empty_target"]),
+        ({"data": {**PAIRS, "shared_vocabulary": True, "source_encoding": "words"}}, ["data.shared_vocabulary"]),
+        ({"data": {**SERIES, "shared_vocabulary": True}}, ["data.shared_vocabulary"]),
+        (
+            {
+                "data": {
+                    **PAIRS,
+                    "shared_vocabulary": True,
+                    "source_encoding": "words",
+                    "target_encoding": "words",
+                    "target_lowercase": True,
+                }
+            },
+            ["data.shared_vocabulary"],
+        ),
         ({"data": PAIRS, "training": {"loss": "huber"}}, ["training.loss"]),
         ({"training": {"loss": "mean_squared_error"}}, ["training.loss"]),
         (
@@ -221,6 +241,40 @@ def test_settings_that_do_not_fit_the_encoding_are_refused_with_their_key(raw, e
 )
 def test_settings_that_fit_the_encoding_pass(raw):
     assert check_experiment(raw)
+
+
+WORDS = {**PAIRS, "source_encoding": "words", "target_encoding": "words"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"model": {"source_vectors": "v.txt", "target_vectors": "v.txt"}}, ["model.source_vectors", "model.target_vectors"]),
+        ({"data": {**WORDS, "source_encoding": "vectors"}, "model": {"source_vectors": "v.txt"}}, ["model.source_vectors"]),
+        ({"data": WORDS, "model": {"target_vectors": "v.txt", "embedding": 0}}, ["model.target_vectors"]),
+        ({"data": WORDS, "model": {"train_vectors": False}}, ["model.train_vectors"]),
+    ],
+    ids=["synthetic", "real vectors", "one-hot", "nothing to keep"],
+)  # fmt: skip
+def test_pre_trained_vectors_are_for_embeddings_of_symbols_of_files(raw, expected):
+    assert keys(raw) == expected
+
+
+def test_pre_trained_vectors_of_words_characters_and_integers_pass():
+    for encoding in ("words", "characters", "integers"):
+        data = {**PAIRS, "source_encoding": encoding, "target_encoding": "vectors"}
+        assert check_experiment({"data": data, "model": {"source_vectors": "v.txt", "train_vectors": False}})
+
+
+def test_rules_that_look_at_files_are_told_together_with_the_others():
+    found = []
+    with pytest.raises(SettingsError) as error:
+        check_experiment(
+            {"data": PAIRS, "model": {"train_vectors": False}},
+            also=[lambda sections: found.append(sections) or ["a file"]],
+        )
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["model.train_vectors", "a"]
+    assert found[0]["model"].train_vectors is False
 
 
 def test_faults_of_all_rules_and_all_sections_are_told_together():

@@ -87,10 +87,10 @@ class Recorded(Tables):
         super().__init__(*arguments, **keywords)
         self.rows, self.taken = tf.Variable(tf.zeros((100,), tf.int32)), tf.Variable(0)
 
-    def step(self, tokens, state):
+    def step(self, tokens, state, memory):
         self.rows.scatter_nd_update([[self.taken]], [tf.size(tokens)])
         self.taken.assign_add(1)
-        return super().step(tokens, state)
+        return super().step(tokens, state, memory)
 
     def history(self):
         return self.rows.numpy()[: int(self.taken.numpy())].tolist()

@@ -108,6 +108,16 @@ def test_pairs_stay_together():
     assert (rows_of(of_rows.source), rows_of(of_rows.target)) == ([[1, 2]], [[3]])
 
 
+def test_weights_stay_with_their_pairs():
+    side = sequences([[1], [2, 2], []])
+    pairs = Pairs(side, side, np.array([0.5, 2.0, 0.0]))
+    for some in (pairs.take(np.array([2, 1])), Pairs.concatenate([pairs.part(2, 3), pairs.part(1, 2)])):
+        assert some.weights.tolist() == [0.0, 2.0]
+    assert pairs.take(np.array([False, True, False])).weights.tolist() == [2.0]
+    plain = Pairs(side, side)
+    assert plain.part(0, 1).weights is plain.take(np.array([0])).weights is Pairs.concatenate([plain]).weights is None
+
+
 def test_a_token_is_counted_in_each_sequence_of_a_part():
     sequences = Sequences.of_lengths(np.array([3, 4, 3, 5, 3]), np.array([2, 0, 2, 1]))
     assert sequences.count(3).tolist() == [1, 0, 1, 1]

@@ -7,6 +7,7 @@ from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.sequences import Pairs, Sequences
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 
@@ -18,7 +19,7 @@ def build(codecs, *, masked):
     """Weights twice as large as at first, so that answers differ."""
     keras.utils.set_random_seed(0)
     sides = [Side(codec.size) for codec in (codecs.source, codecs.target)]
-    models = build_models(Architecture(*sides, 16, embedding=8, masked=masked))
+    models = build_models(Architecture(*sides, masked, ModelSettings(units=16, embedding=8)))
     models.train.set_weights([2 * weights for weights in models.train.get_weights()])
     return models
 

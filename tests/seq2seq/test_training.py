@@ -13,7 +13,7 @@ from tasks.seq2seq.problems import Dimensions
 from tasks.seq2seq.sampling import draw_fresh, draw_training
 from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import STEPS_PER_CALL, History, _compile, fit, set_up_threads
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.event_files import read_scalars
@@ -64,7 +64,7 @@ def build(codecs, units=8):
         Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
         for codec in (codecs.source, codecs.target)
     ]
-    return build_models(Architecture(*sides, units=units, embedding=8, masked=codecs is not TOKENS))
+    return build_models(Architecture(*sides, codecs is not TOKENS, ModelSettings(units=units, embedding=8)))
 
 
 class Run(NamedTuple):

@@ -7,6 +7,7 @@ from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.models import build_models
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.seq2seq.warm_start import carry_over
 
@@ -16,7 +17,7 @@ AFTER = Codecs(Vocabulary("characters", ("0", "b", "c", "d")), Vocabulary("words
 
 def models(codecs, embedding=5, units=4):
     sides = (Side(codec.size, 0) for codec in (codecs.source, codecs.target))
-    return build_models(Architecture(*sides, units, embedding, True))
+    return build_models(Architecture(*sides, True, ModelSettings(units=units, embedding=embedding)))
 
 
 def outputs(train, codecs, source, target):

@@ -5,16 +5,16 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import UNROLLED_STEPS
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.feeding import Codecs, source_array, until_end
+from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
+from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json
 from tasks.storage.bundles import (
@@ -23,7 +23,6 @@ from tasks.storage.bundles import (
     load_weights,
     n_steps,
     save_bundle,
-    save_decode,
     save_weights,
     weights_digest,
 )
@@ -31,7 +30,7 @@ from tasks.storage.datasets import SideFacts, write_codecs
 from tasks.storage.store import Made, Recipe, Store
 
 RECIPE = Recipe("bundle", {}, {}, {}, {})
-ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), units=8, embedding=4, masked=True)
+ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
 FACTS = BundleFacts(
     units=8, parameters=1, source=SideFacts(encoding="integers", vocabulary=8, length=4),
     target=SideFacts(encoding="words", vocabulary=6, length=3), masked=True, relative=False,
@@ -144,46 +143,12 @@ def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store,
         load_bundle(handle, store)
 
 
-def served(folder, source):
-    serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    return {name: value.numpy() for name, value in serve(source=tf.constant(source)).items()}
-
-
-def test_the_exported_decode_answers_like_our_predictor(tmp_path):
-    """But that it gives the last token too of what did not end, which the predictor cuts."""
-    keras.utils.set_random_seed(3)
-    models = build_models(ARCHITECTURE)
-    models.train.set_weights([5 * weights for weights in models.train.get_weights()])
-    kernel, bias = models.train.get_layer("output").get_weights()
-    bias[CODECS.target.end] += 1  # so that some end
-    models.train.get_layer("output").set_weights([kernel, bias])
-    save_decode(tmp_path, models.encoder, models.decoder, CODECS, FACTS)
-    answer = served(tmp_path, source_array(SOURCES, CODECS.source))
-    predicted = predict(models.encoder, models.decoder)
-    assert answer["tokens"].shape == (25, n_steps(FACTS, CODECS))
-    ended = until_end(answer["tokens"][:, :-1], CODECS.target)
-    assert np.array_equal(ended.values, predicted.sequences.values)
-    assert np.array_equal(ended.offsets, predicted.sequences.offsets)
-    assert 5 < predicted.at_limit.sum() < 20
-    by_itself = ~predicted.at_limit
-    assert answer["log_probability"][by_itself] == pytest.approx(predicted.log_probability[by_itself], abs=1e-5)
-
-
-def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values(tmp_path):
-    keras.utils.set_random_seed(0)
-    models = build_models(Architecture(Side(features=1), Side(features=2), units=8, embedding=0, masked=True))
-    save_decode(tmp_path, models.encoder, models.decoder, VECTORS, VECTOR_FACTS)
-    sources = Sequences.of_rows(np.random.default_rng(0).normal(5, 2, (6, 4, 1)))
-    answer = served(tmp_path, source_array(sources, VECTORS.source))["vectors"]
-    predicted = Predictor(models.encoder, models.decoder, VECTORS, n_steps(VECTOR_FACTS, VECTORS)).predict(sources)
-    assert answer.shape == (6, 3, 2)
-    assert VECTORS.target.restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
-
-
 def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
     """Beyond the steps that are written out, it is a loop."""
     vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4
-    models = build_models(Architecture(Side(vocabulary=8), Side(vocabulary=8), units=8, embedding=4, masked=False))
+    models = build_models(
+        Architecture(Side(vocabulary=8), Side(vocabulary=8), False, ModelSettings(units=8, embedding=4))
+    )
     sources = Sequences.of_rows(np.random.default_rng(0).integers(1, 8, (5, steps), dtype=np.int32))
     codecs = Codecs(vocabulary, vocabulary)
     plain, compiled = (

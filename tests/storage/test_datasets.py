@@ -241,7 +241,7 @@ def test_the_architecture_follows_data_and_settings():
         target=SideFacts(encoding="words", vocabulary=9, length=2), masked=True,
     )  # fmt: skip
     architecture = facts.architecture(ModelSettings(units=8, embedding=3))
-    assert architecture == Architecture(Side(0, 3), Side(9, 0), units=8, embedding=3, masked=True)
+    assert architecture == Architecture(Side(0, 3), Side(9, 0), True, ModelSettings(units=8, embedding=3))
 
 
 def test_facts_of_a_side_follow_its_codec():

@@ -163,6 +163,26 @@ def test_a_holdout_is_read_in_the_ids_of_whatever_model_it_is_held_against(tmp_p
             assert got == [symbol if symbol in codecs.source.symbols else None for symbol in asked]
 
 
+def test_a_holdout_is_read_by_a_model_whose_sides_share_a_vocabulary(tmp_path, store):
+    """And the other way round: it is the same pairs that both are compared by."""
+    path = pairs_file(tmp_path / "a.parquet", random_sources(300))
+    for seed, (first, second) in enumerate((({}, {"shared_vocabulary": True}), ({"shared_vocabulary": True}, {}))):
+        name = f"name{seed}"
+        before, holdout = promote_first(experiment(path, name=name, data=first, seed=seed), store)
+        settings = experiment(path, name=name, data=second, seed=seed)
+        assert is_comparable(holdout, settings)
+        after = make(settings, store)
+        codecs = read_codecs(after.path)
+        for asked, got in zip(read_evaluation(before.path), read_holdout(holdout, codecs), strict=True):
+            own = read_codecs(before.path)
+            for side in ("source", "target"):
+                old, new = getattr(own, side), getattr(codecs, side)
+                pairs = zip(getattr(asked.pairs, side).padded(), getattr(got.pairs, side).padded(), strict=True)
+                for row, other in pairs:
+                    known = [symbol if symbol in new.symbols else None for symbol in old.decode(row)]
+                    assert new.decode(other) == known
+
+
 def test_a_holdout_is_for_experiments_of_the_same_problem(tmp_path, store):
     train = pairs_file(tmp_path / "a.parquet", random_sources(300))
     _, holdout = promote_first(experiment(train), store)

@@ -525,6 +525,20 @@ def test_a_file_that_changes_while_it_is_read_ends_the_run(ingest, tmp_path):
     assert "changed while it was read" in said
 
 
+def test_sides_that_share_a_vocabulary_have_one_codec_in_which_both_are_stored(ingest, write, rows):
+    """A symbol that training has on the other side alone is not unknown."""
+    text = {"source_encoding": "words", "target_encoding": "words", "shared_vocabulary": True}
+    own = write([("a e", "a"), ("a f", "a")], "test.csv")
+    dataset = ingest(write([(" ".join(text), f"e {text}") for text, _ in rows]), test=own, unknown="reject", **text)
+    assert dataset.codecs.source == dataset.codecs.target
+    assert {"a", "b", "c", "d", "e"} < set(dataset.codecs.source.symbols)
+    assert dataset.split("test") == [(["a", "e"], ["a"])]
+    assert [row["reason"] for row in dataset.rejects] == ["source_unknown"]
+    assert dataset.facts.source.vocabulary == dataset.facts.target.vocabulary == dataset.codecs.source.size
+    found = [(" ".join(source), " ".join(target)) for source, target in dataset.split("train")]
+    assert set(found) <= {(" ".join(text), f"e {text}") for text, _ in rows} | {("a e", "a")}
+
+
 def test_memory_does_not_hold_the_file(run_python, tmp_path):
     """Four times the pairs take about the same memory."""
 

@@ -110,6 +110,17 @@ def test_columns_are_those_of_training_or_those_that_are_said(tmp_path):
     )
 
 
+def test_the_weights_of_training_need_not_be_there(tmp_path):
+    """Nor do they stand in the way of columns that are said, or of files without a header."""
+    file = file_of(tmp_path / "a.csv", b"w,target\n1,2\n")
+    layout = reading_of(data={"weight": "w"}, said={"source": "w"}).layout(file)
+    assert layout.columns == ("w", "target")
+    assert reading_of(data={"weight": "w"}, said={"header": False, "source": 0, "target": 1}).layout(file).columns == (
+        0,
+        1,
+    )
+
+
 def test_a_target_that_is_not_there_is_not_read(tmp_path):
     for name, content in {
         "a.csv": b"id,source\n1,2\n",

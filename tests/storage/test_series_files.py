@@ -288,6 +288,17 @@ def test_integers_are_symbols_of_the_training_time(ingest, write):
     assert "recent" not in dataset.raw("test")[0]
 
 
+def test_a_shared_vocabulary_counts_a_column_that_is_both_sides_once(ingest, write):
+    steps = [i % 3 for i in range(80)] + [7] + [i % 3 for i in range(19)]
+    steps[5] = 9
+    settings = {"source_encoding": "integers", "target_encoding": "integers", "shared_vocabulary": True}
+    dataset = ingest(write(y=steps), min_count=2, **settings)
+    assert dataset.codecs.source == dataset.codecs.target
+    assert dataset.codecs.source.symbols == (0, 1, 2)
+    path = write("two.csv", y=steps, z=[step + 1 for step in steps])
+    assert ingest(path, source="y", target="z", **settings).codecs.source.symbols == (0, 1, 2, 3, 9, 10)
+
+
 def test_vectors_may_lead_to_integers(ingest, write):
     path = write(y=COUNT, up=[i % 2 for i in range(100)])
     dataset = ingest(path, target="up", target_encoding="integers")

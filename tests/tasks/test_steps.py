@@ -84,7 +84,7 @@ def test_the_saved_model_decodes_as_the_bundle_does(made):
 
     _, _, _, bundle, evaluation = made
     stored = columns(evaluation)
-    served = tf.saved_model.load(str(bundle.path / "saved_model")).signatures["serving_default"](
+    served = tf.saved_model.load(str(bundle.path / "saved_model" / "1")).signatures["serving_default"](
         source=tf.constant(stored["source"].astype(np.int32))
     )
     assert (served["tokens"].numpy() == stored["prediction"]).all()

@@ -1,0 +1,34 @@
+"""The picture of a file's encoder states: a sample of the rows that pass by, drawn at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.seq2seq.projection import EvenSample, find_colours, principal_components
+
+MOST_POINTS = 4_000
+
+
+class SampledStates:
+    """The states of at most `MOST_POINTS` rows, evenly taken, and the column that colours them."""
+
+    def __init__(self, column: str) -> None:
+        """Takes the column's name."""
+        self._column, self._rows, self._sample = column, EvenSample(MOST_POINTS), pa.table({})
+
+    def add(self, table: pa.Table) -> None:
+        """Takes in some rows of an output."""
+        rows = table.select(dict.fromkeys(["encoder_state", self._column])).take(self._rows.add(len(table)))
+        self._sample = pa.concat_tables([self._sample, rows]) if self._sample.num_columns else rows
+        while self._rows.thin():
+            self._sample = self._sample.take(np.arange(0, len(self._sample), 2))
+
+    def draw(self) -> bytes:
+        """The picture as PNG."""
+        from tasks import figures  # noqa: PLC0415 - matplotlib takes a second
+
+        states = self._sample["encoder_state"].combine_chunks()
+        rows = states.flatten().to_numpy(zero_copy_only=False).reshape(len(states), states.type.list_size)
+        colours = find_colours(self._sample[self._column].to_pylist())
+        return figures.states(principal_components(rows), colours, self._column, self._rows.seen)

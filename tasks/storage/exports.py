@@ -1,0 +1,53 @@
+"""Exports on disk: what other programs read, in the layouts that they look for.
+
+saved_model/1/                           the whole decode, version 1, as TensorFlow Serving finds it
+saved_model/1/assets.extra/codecs.json   which id stands for which symbol, for whoever has this folder alone
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.sequences import Sequences
+from tasks.storage.datasets import read_evaluation, read_pairs, write_codecs
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.exports import DecodeModule
+    from tasks.seq2seq.verification import Decode
+
+# TensorFlow Serving takes a folder of versions, and serves the highest. A bundle never changes: it is its first.
+SAVED_MODEL = "saved_model/1"
+
+
+def save_decode(folder: Path, decode: DecodeModule, codecs: Codecs) -> None:
+    """Writes the whole decode as a SavedModel, with the signature `serving_default`."""
+    import tensorflow as tf  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
+
+    tf.saved_model.save(decode, str(folder / SAVED_MODEL), signatures=decode.serve)
+    extra = folder / SAVED_MODEL / "assets.extra"
+    extra.mkdir()
+    write_codecs(extra, codecs)
+
+
+def load_decode(folder: Path) -> Decode:
+    """The decode that `save_decode` wrote, as a program without our code would load it."""
+    import tensorflow as tf  # noqa: PLC0415 - likewise
+
+    loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
+    # Asked for its signature each time, since it holds the weights and must live as long as it is used.
+    return lambda source: loaded.signatures["serving_default"](source=tf.constant(source))
+
+
+def read_samples(dataset: Path, n: int) -> Sequences:
+    """`n` sources of a dataset at most, over all lengths: held-out ones first, then those of training."""
+    from tasks.seq2seq.verification import spread  # noqa: PLC0415 - likewise
+
+    parts = [spread(block.pairs.source, n) for block in itertools.islice(read_evaluation(dataset), 1)]
+    missing = n - sum(len(part) for part in parts)
+    if missing:
+        pairs = next(read_pairs(dataset / "train.parquet"))
+        parts.append(spread(pairs.source, missing))
+    return Sequences.concatenate(parts)
