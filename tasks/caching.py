@@ -69,6 +69,7 @@ MODEL_CODE = (
     "evaluate.py",
     "judging.py",
     "train.py",
+    "seq2seq/acceleration.py",
     "seq2seq/architecture.py",
     "seq2seq/attention_maps.py",
     "seq2seq/batching.py",

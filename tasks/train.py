@@ -181,6 +181,7 @@ def write_training(
     """
     import keras  # noqa: PLC0415 - a cached run never loads it
 
+    from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
@@ -194,6 +195,8 @@ def write_training(
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     check_validation(facts, experiment.training)
+    for reason in rules_out_cudnn(experiment.model, on_gpu=has_gpu()):
+        logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
     model = build_models(facts.architecture(experiment.model)).train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)

@@ -18,7 +18,7 @@ from onnx import compose, helper, parser
 from tasks.seq2seq.decoding import n_states
 from tasks.seq2seq.exports import portable
 from tasks.seq2seq.feeding import Codecs
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.vocabulary import Vocabulary
 
 # The newest operations that the converter writes, and the file format of their time.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.decoding import MAX_LOGITS
 from tasks.seq2seq.errors import ExportError
 from tasks.seq2seq.feeding import Codecs, shift_right, source_array
-from tasks.seq2seq.models import Tensor
+from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Rows, Sequences
 from tasks.seq2seq.vocabulary import Vocabulary
