@@ -71,6 +71,7 @@ MODEL_CODE = (
     "train.py",
     "seq2seq/acceleration.py",
     "seq2seq/architecture.py",
+    "seq2seq/attention_maps.py",
     "seq2seq/batching.py",
     "seq2seq/beam.py",
     "seq2seq/best.py",
