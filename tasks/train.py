@@ -161,6 +161,7 @@ def write_training(
     import keras  # noqa: PLC0415 - a cached run never loads it
 
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
@@ -171,7 +172,8 @@ def write_training(
     set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
-    model = build_models(facts.architecture(experiment.model)).train
+    models = build_models(facts.architecture(experiment.model))
+    model = models.train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)
     if load_start:
@@ -186,7 +188,7 @@ def write_training(
 
     with progress("train") as update:
         history = fit(
-            model,
+            with_sampling(models, experiment.training, facts.train_rows, experiment.seed),
             experiment.training,
             codecs,
             n_train=facts.train_rows,
