@@ -96,6 +96,7 @@ MODEL_CODE = (
     "seq2seq/recurrent.py",
     "seq2seq/resuming.py",
     "seq2seq/scaling.py",
+    "seq2seq/scheduled_sampling.py",
     "seq2seq/scoring.py",
     "seq2seq/segments.py",
     "seq2seq/sequences.py",

@@ -183,6 +183,7 @@ def write_training(
 
     from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
@@ -197,7 +198,8 @@ def write_training(
     check_validation(facts, experiment.training)
     for reason in rules_out_cudnn(experiment.model, on_gpu=has_gpu()):
         logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
-    model = build_models(facts.architecture(experiment.model)).train
+    models = build_models(facts.architecture(experiment.model))
+    model = models.train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)
     if load_start:
@@ -212,7 +214,7 @@ def write_training(
 
     with progress("train") as update, _telling_of_an_end(checkpoint):
         history = fit(
-            model,
+            with_sampling(models, experiment.training, facts.train_rows, experiment.seed),
             experiment.training,
             codecs,
             n_train=facts.train_rows,

@@ -170,6 +170,32 @@ def shared_vocabulary_fits(sections: Sections) -> Iterator[str]:
         )
 
 
+_SCHEDULES_OF = {
+    "sampling_probability": ("constant", "linear"),
+    "sampling_steps": ("linear",),
+    "sampling_k": ("exponential", "inverse_sigmoid"),
+}
+
+
+def sampling_fits(sections: Sections) -> Iterator[str]:
+    """Settings of scheduled sampling are for the schedule that is chosen, and k is one that its formula takes."""
+    training = sections.get("training")
+    if not isinstance(training, TrainingSettings):
+        return
+    for name, schedules in _SCHEDULES_OF.items():
+        value = getattr(training, name)
+        if value is not None and training.sampling not in schedules:
+            said = " or ".join(f'"{schedule}"' for schedule in schedules)
+            yield f'training.{name} is {value:g}, but training.sampling is "{training.sampling}"; it is for {said}'
+    k = training.sampling_k
+    if k is None:
+        return
+    if training.sampling == "exponential" and k >= 1:
+        yield f"training.sampling_k is {k:g}; of exponential it is below 1, as 1 - k^i grows only then"
+    if training.sampling == "inverse_sigmoid" and k < 1:
+        yield f"training.sampling_k is {k:g}; of inverse_sigmoid it is 1 or more"
+
+
 def decoding_fits(sections: Sections) -> Iterator[str]:
     """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
     data, decoding = sections.get("data"), sections.get("decoding")
@@ -228,6 +254,7 @@ RULES: tuple[Rule, ...] = (
     series_fits,
     encodings_fit,
     shared_vocabulary_fits,
+    sampling_fits,
     decoding_fits,
     training_fits,
     widths_fit,

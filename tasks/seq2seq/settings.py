@@ -409,6 +409,25 @@ class TrainingSettings(Section):
         description="where training starts: from new weights, or from those of the model that is promoted under the "
         "experiment's name, where there is one; symbols that it knows keep their weights",
     )
+    sampling: Literal["none", "constant", "linear", "exponential", "inverse_sigmoid"] = Field(
+        "none",
+        description="how the probability runs with which a step of training is given the model's own previous "
+        "prediction, not the true one: scheduled sampling, over gradient steps i from 0. none: never; constant: p; "
+        "linear: p i / sampling_steps; exponential: 1 - k^i; inverse_sigmoid: 1 - k / (k + e^(i/k))",
+    )
+    sampling_probability: float | None = Field(
+        None, ge=0, le=1, description="p of constant (0.25), and of linear, which ends there (1), in [0, 1]"
+    )
+    sampling_steps: int | None = Field(
+        None, ge=1, description="linear: gradient steps until p is reached (those of the whole training)"
+    )
+    sampling_k: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="k of exponential, below 1, and of inverse_sigmoid, 1 or more (such that the probability is a half "
+        "midway through the training)",
+    )
     patience: int | None = Field(
         None,
         ge=1,

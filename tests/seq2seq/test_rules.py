@@ -327,3 +327,32 @@ def test_a_single_section_is_checked_in_the_same_words():
 def test_nearest_says_nothing_where_nothing_is_near():
     assert nearest("units", ["epochs"]) == ""
     assert nearest("epoch", ["epochs", "units"]) == ", did you mean 'epochs'?"
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"sampling_probability": 0.5}, ["training.sampling_probability"]),
+        ({"sampling": "exponential", "sampling_probability": 0.5}, ["training.sampling_probability"]),
+        ({"sampling": "constant", "sampling_steps": 9}, ["training.sampling_steps"]),
+        ({"sampling": "linear", "sampling_k": 0.5}, ["training.sampling_k"]),
+        ({"sampling": "exponential", "sampling_k": 1}, ["training.sampling_k"]),
+        ({"sampling": "inverse_sigmoid", "sampling_k": 0.9}, ["training.sampling_k"]),
+        ({"sampling_k": 0.9, "sampling_steps": 2}, ["training.sampling_steps", "training.sampling_k"]),
+    ],
+)
+def test_settings_of_another_sampling_schedule_are_refused_with_their_key(training, expected):
+    assert keys({"training": training}) == expected
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"sampling": "constant", "sampling_probability": 1.0},
+        {"sampling": "linear", "sampling_probability": 0.5, "sampling_steps": 9},
+        {"sampling": "exponential", "sampling_k": 0.999},
+        {"sampling": "inverse_sigmoid", "sampling_k": 1},
+    ],
+)
+def test_settings_of_the_chosen_sampling_schedule_pass(training):
+    assert check_experiment({"training": training})
