@@ -18,6 +18,7 @@ from tasks.seq2seq.projection import NOTHING, OTHERS, Colours, Projection
 INK, GRID = "#1f4e79", "#d9dee4"
 MAX_FORECASTS = 4
 MAX_MAP_LABELS = 30  # symbols along a side of an attention map that can be read
+MAX_UPRIGHT = 2  # characters of a symbol that need not be turned
 CELL_INCHES, MAX_INCHES = 0.24, 9.0
 MAX_NAME = 28  # characters of a user's text beside a picture
 MAX_LABELS = 25  # more tick labels than this cannot be read
@@ -119,8 +120,9 @@ def attention_figure(source: list[str], predicted: list[str], weights: NDArray[n
     axes = figure.subplots()
     image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     if len(source) <= MAX_MAP_LABELS:
-        turned = any(len(step) > 1 for step in source)
-        axes.set_xticks(np.arange(len(source)), map(_short, source), rotation=90 if turned else 0, fontsize=8)
+        axes.set_xticks(np.arange(len(source)), map(_short, source), fontsize=8)
+        for label, step in zip(axes.get_xticklabels(), source, strict=True):
+            label.set_rotation(90 if len(step) > MAX_UPRIGHT else 0)
     if len(predicted) <= MAX_MAP_LABELS:
         axes.set_yticks(np.arange(len(predicted)), map(_short, predicted), fontsize=8)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
