@@ -26,7 +26,7 @@ def test_the_domain_knows_neither_prefect_nor_parquet(run_python):
     loaded = run_python(
         """
         import importlib, pathlib, sys
-        with_keras = ("beam", "decoding", "evaluation", "exports", "layers", "models", "predictor", "recurrent",
+        with_keras = ("beam", "decoding", "evaluation", "exports", "onnx_decode", "layers", "models", "predictor", "recurrent",
                       "segments", "teacher_forcing", "training", "verification", "warm_start")
         for path in pathlib.Path("tasks/seq2seq").glob("*.py"):
             if path.stem not in (*with_keras, "tutorial", "__init__"):
