@@ -116,6 +116,13 @@ MODEL_CODE = (
     "storage/predictions.py",
     "storage/word_vectors.py",
 )
+ONNX_CODE = (
+    "export_onnx.py",
+    "seq2seq/exports.py",
+    "seq2seq/onnx_decode.py",
+    "seq2seq/verification.py",
+    "storage/exports.py",
+)
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (
     "compare.py",

@@ -510,6 +510,12 @@ class EvaluationSettings(Section):
     chrf: bool = Field(False, description="report chrF by sacrebleu")
 
 
+class ExportSettings(Section):
+    """What is made of a model for other programs, beside its bundle; it changes no result of the model."""
+
+    onnx: bool = Field(False, description="the whole decode as an ONNX file, an artifact of its own")
+
+
 CheckRule = Literal["rows", "rejected", "duplicates", "conflicts", "overlap", "unknown", "lengths", "drift"]
 
 
@@ -591,6 +597,7 @@ class Experiment(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     decoding: DecodingSettings = Field(default_factory=DecodingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
     checks: TrainingChecks = Field(default_factory=TrainingChecks)
 
     @model_validator(mode="before")
