@@ -38,8 +38,7 @@ def learning_curve(curve: list[dict[str, float]], epochs: list[dict[str, float]]
         axes.plot([point["pairs"] for point in curve], [point[name] for point in curve], color=INK, label="training")
         validation = [epoch[f"val_{name}"] for epoch in epochs if f"val_{name}" in epoch]
         if validation:
-            ends = np.linspace(0, curve[-1]["pairs"], len(epochs) + 1)[1:]
-            axes.plot(ends, validation, "o", color="#c0504d", label="validation")
+            axes.plot([epoch["pairs"] for epoch in epochs], validation, "o", color="#c0504d", label="validation")
             axes.legend(frameon=False)
         axes.set(xlabel="training pairs seen", ylabel=LABELS[name])
         if min(point[name] for point in curve) >= 0:
