@@ -91,6 +91,7 @@ MODEL_CODE = (
     "seq2seq/models.py",
     "seq2seq/optimizing.py",
     "seq2seq/plateau.py",
+    "seq2seq/precision.py",
     "seq2seq/predictor.py",
     "seq2seq/resuming.py",
     "seq2seq/recurrent.py",

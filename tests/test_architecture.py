@@ -26,9 +26,9 @@ def test_the_domain_knows_neither_prefect_nor_parquet(run_python):
     loaded = run_python(
         """
         import importlib, pathlib, sys
-        with_keras = ("averaging", "beam", "best", "deadline", "decoding", "evaluation", "exports", "layers", "losses", "models", "optimizing",
-                      "plateau", "predictor", "recurrent", "resuming", "segments", "teacher_forcing", "training",
-                      "verification", "warm_start", "watching")
+        with_keras = ("averaging", "beam", "best", "deadline", "decoding", "evaluation", "exports", "layers", "losses",
+                      "models", "optimizing", "plateau", "precision", "predictor", "recurrent", "resuming", "segments",
+                      "teacher_forcing", "training", "verification", "warm_start", "watching")
         for path in pathlib.Path("tasks/seq2seq").glob("*.py"):
             if path.stem not in (*with_keras, "tutorial", "__init__"):
                 importlib.import_module(f"tasks.seq2seq.{path.stem}")
