@@ -69,7 +69,9 @@ MODEL_CODE = (
     "evaluate.py",
     "judging.py",
     "train.py",
+    "seq2seq/acceleration.py",
     "seq2seq/architecture.py",
+    "seq2seq/attention_maps.py",
     "seq2seq/averaging.py",
     "seq2seq/batching.py",
     "seq2seq/beam.py",
@@ -93,10 +95,11 @@ MODEL_CODE = (
     "seq2seq/plateau.py",
     "seq2seq/precision.py",
     "seq2seq/predictor.py",
-    "seq2seq/resuming.py",
-    "seq2seq/recurrent.py",
     "seq2seq/pretrained.py",
+    "seq2seq/recurrent.py",
+    "seq2seq/resuming.py",
     "seq2seq/scaling.py",
+    "seq2seq/scheduled_sampling.py",
     "seq2seq/scoring.py",
     "seq2seq/segments.py",
     "seq2seq/sequences.py",
@@ -115,6 +118,13 @@ MODEL_CODE = (
     "storage/lists.py",
     "storage/predictions.py",
     "storage/word_vectors.py",
+)
+ONNX_CODE = (
+    "export_onnx.py",
+    "seq2seq/exports.py",
+    "seq2seq/onnx_decode.py",
+    "seq2seq/verification.py",
+    "storage/exports.py",
 )
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (

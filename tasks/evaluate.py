@@ -66,15 +66,15 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
     judge = Judge(experiment, model, dataset.path, facts.evaluation_rows)
     writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
     examples: list[dict[str, Any]] = []
+    attention: list[dict[str, Any]] = []
     n_unknown = n_outside = 0
     with writer, progress("evaluate") as update:
         for block in read_evaluation(dataset.path):
             evaluated = judge.add(block)
             writer.write(block, evaluated)
-            if len(examples) < experiment.evaluation.n_examples:
-                examples += list_examples(
-                    block, evaluated, model.codecs, experiment.evaluation.n_examples - len(examples)
-                )
+            if missing := min(experiment.evaluation.n_examples - len(examples), len(block.pairs)):
+                examples += list_examples(block, evaluated, model.codecs, missing)
+                attention += [found.to_json() for found in judge.map_attention(block, evaluated, missing)]
             n_unknown += 0 if evaluated.n_unknown is None else int((evaluated.n_unknown > 0).sum())
             n_outside += 0 if evaluated.outside_range is None else int(evaluated.outside_range.sum())
             update(writer.rows, facts.evaluation_rows, {})
@@ -86,6 +86,7 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
             "dataset": dataset.digest,
             "scores": scores,
             "examples": examples,
+            "attention": attention,
             "mistakes": judge.evaluation.mistakes(),
         },
     )

@@ -17,6 +17,9 @@ from tasks.seq2seq.projection import NOTHING, OTHERS, Colours, Projection
 
 INK, GRID = "#1f4e79", "#d9dee4"
 MAX_FORECASTS = 4
+MAX_MAP_LABELS = 30  # symbols along a side of an attention map that can be read
+MAX_UPRIGHT = 2  # characters of a symbol that need not be turned
+CELL_INCHES, MAX_INCHES = 0.24, 9.0
 MAX_NAME = 28  # characters of a user's text beside a picture
 MAX_LABELS = 25  # more tick labels than this cannot be read
 
@@ -96,6 +99,36 @@ def confusion(matrix: NDArray[np.int64], labels: list[str]) -> bytes:
     axes.set(xlabel="predicted", ylabel="expected")
     figure.colorbar(image, label="share of the expected token")
     return _png(figure)
+
+
+def attention(source: list[str], predicted: list[str], weights: NDArray[np.floating[Any]]) -> bytes:
+    """The picture that `attention_figure` describes."""
+    return _png(attention_figure(source, predicted, weights))
+
+
+def attention_figure(source: list[str], predicted: list[str], weights: NDArray[np.floating[Any]]) -> Figure:
+    """The weights of the source's steps (columns) at each step of a prediction (rows), which are read from the top.
+
+    Args:
+        source: how each step is written; where there are more than can be read, they are numbered.
+        predicted: likewise.
+        weights: `(predicted, source)`, in [0, 1].
+    """
+    width, height = (min(max(1.8 + CELL_INCHES * len(steps), 3.0), MAX_INCHES) for steps in (source, predicted))
+    figure = Figure(figsize=(width + 0.8, height), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    if len(source) <= MAX_MAP_LABELS:
+        axes.set_xticks(np.arange(len(source)), map(_short, source), fontsize=8)
+        for label, step in zip(axes.get_xticklabels(), source, strict=True):
+            label.set_rotation(90 if len(step) > MAX_UPRIGHT else 0)
+    if len(predicted) <= MAX_MAP_LABELS:
+        axes.set_yticks(np.arange(len(predicted)), map(_short, predicted), fontsize=8)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        _plain(label)
+    axes.set(xlabel="source", ylabel="predicted")
+    figure.colorbar(image, label="attention")
+    return figure
 
 
 def states(projection: Projection, colours: Colours, column: str, seen: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.settings import Experiment
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json
@@ -16,6 +17,7 @@ from tasks.storage.datasets import SERIES, Block
 from tasks.storage.lists import from_lists
 
 if TYPE_CHECKING:
+    from tasks.seq2seq.attention_maps import AttentionMap
     from tasks.seq2seq.evaluation import Evaluated, TokenEvaluation, VectorEvaluation
 
 XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
@@ -35,6 +37,7 @@ class Judge:
         """
         from tasks.seq2seq.evaluation import Inference, TokenEvaluation, VectorEvaluation  # noqa: PLC0415 - loads Keras
 
+        self._model = model
         facts = model.facts
         inference = Inference(
             model.encoder,
@@ -63,6 +66,17 @@ class Judge:
     def add(self, block: Block) -> Evaluated:
         """Predicts and scores a block."""
         return self.evaluation.add(block.pairs, _recent(block))
+
+    def map_attention(self, block: Block, evaluated: Evaluated, n: int) -> list[AttentionMap]:
+        """What the first predictions of a block attended to; none without attention."""
+        from tasks.seq2seq.attention_maps import map_attention  # noqa: PLC0415 - loads Keras
+
+        prediction = evaluated.prediction.part(0, n)
+        recent = _recent(block)
+        if self._model.facts.relative and recent is not None:  # as the model gave them
+            prediction = Sequences.of_rows(prediction.padded() - recent[:n, -1:])
+        pairs = Pairs(block.pairs.source.part(0, n), prediction)
+        return map_attention(self._model.encoder, self._model.decoder, self._model.codecs, pairs, evaluated.ended)
 
 
 def _recent(block: Block) -> NDArray[np.float64] | None:

@@ -33,6 +33,7 @@ from tasks.storage.store import Made, Recipe, Store
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
 MAX_REJECTS = 20
+MAX_ATTENTION_MAPS = 4
 _MARKS = {True: "right", False: "wrong", None: ""}
 
 
@@ -177,6 +178,10 @@ def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any]) -> dict
         pictures["accuracy by position"] = figures.accuracy_by_position(scores["accuracy_by_position"])
         matrix = evaluation["mistakes"]["matrix"]
         pictures["confusion matrix of tokens"] = figures.confusion(np.array(matrix["counts"]), matrix["labels"])
+    for i, found in enumerate(evaluation["attention"][:MAX_ATTENTION_MAPS], 1):
+        pictures[f"what example {i} attended to: at each step of the prediction (rows), the source"] = (
+            figures.attention(found["source"], found["predicted"], np.array(found["weights"]))
+        )
     return {name: figures.data_uri(png) for name, png in pictures.items()}
 
 

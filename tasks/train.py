@@ -182,8 +182,10 @@ def write_training(
     """
     import keras  # noqa: PLC0415 - a cached run never loads it
 
+    from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
     from tasks.seq2seq.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
@@ -198,10 +200,13 @@ def write_training(
     check_validation(facts, experiment.training)
     if experiment.training.deterministic:
         set_up_determinism()
+    for reason in rules_out_cudnn(experiment.model, on_gpu=has_gpu()):
+        logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
     if lacking := why_slow(experiment.training.precision, gpu_capabilities(), cpu_flags()):
         logger().warning("training.precision %s is slow here: it takes %s", experiment.training.precision, lacking)
     with layers_of(experiment.training.precision):
-        model = build_models(facts.architecture(experiment.model)).train
+        models = build_models(facts.architecture(experiment.model))
+    model = models.train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)
     if load_start:
@@ -216,7 +221,7 @@ def write_training(
 
     with progress("train") as update, _telling_of_an_end(checkpoint):
         history = fit(
-            model,
+            with_sampling(models, experiment.training, facts.train_rows, experiment.seed),
             experiment.training,
             codecs,
             n_train=facts.train_rows,
@@ -321,17 +326,24 @@ def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, 
         if vectors_digest(path) != digest:
             raise DataError(f"model.{side}_vectors: {path} changed while it was read; run again when it is whole")
         counts = profile[side]["id_counts"]
+        if experiment.model.share_embeddings:
+            counts = np.add(counts, profile["target"]["id_counts"])
         coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
         logger().info("model.%s_vectors: %s", side, coverages[side].said)
         rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
-        model.get_layer(f"{side}_features").set_weights([embedding_matrix(vocabulary, found, rng)])
+        model.get_layer(table_name(experiment.model, side)).set_weights([embedding_matrix(vocabulary, found, rng)])
     return coverages
 
 
 def keep_vectors(model: keras.Model, settings: ModelSettings) -> None:
     """Takes embeddings that started from vectors out of what is trained, where that is asked for."""
     for side in () if settings.train_vectors else settings.vector_files:
-        model.get_layer(f"{side}_features").trainable = False
+        model.get_layer(table_name(settings, side)).trainable = False
+
+
+def table_name(settings: ModelSettings, side: str) -> str:
+    """The layer of the training model that holds a side's embeddings."""
+    return "shared_features" if settings.share_embeddings else f"{side}_features"
 
 
 def check_one_hot(facts: DatasetFacts, settings: ModelSettings) -> None:

@@ -207,7 +207,7 @@ def test_all_code_that_is_digested_is_there():
 
 # What the steps use and no result depends on: words, places, settings (their values are in the keys), the caching.
 NOT_KEYED = {
-    "artifact_keys.py", "caching.py", "progress.py", "seq2seq/errors.py", "seq2seq/settings.py",
+    "artifact_keys.py", "caching.py", "progress.py", "seq2seq/errors.py", "seq2seq/model_rules.py", "seq2seq/settings.py",
     "storage/atomic.py", "storage/manifest.py", "storage/store.py",
     # Which holdout and which start: their digests are in the keys.
     "seq2seq/comparison.py", "seq2seq/gate.py", "seq2seq/translation.py", "storage/promotions.py",
@@ -271,6 +271,7 @@ def keys(raw):
         ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "bundle", "evaluation"}),
         ({"training": {"patience": 3}}, {"training"}),
         ({"training": {"tensorboard": "/logs"}}, set()),
+        ({"export": {"onnx": True}}, set()),
         ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
         ({"model": {"train_vectors": False}}, {"training", "bundle"}),

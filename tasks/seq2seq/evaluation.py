@@ -37,6 +37,7 @@ class Evaluated(NamedTuple):
     correct: whether each sequence is right as a whole, `(n,) bool`; None for vectors.
     n_unknown: source symbols that training has not seen, `(n,) int64`; None where there can be none.
     outside_range: whether source values lie far outside the training range, `(n,) bool`; None for tokens.
+    ended: whether a prediction ended by itself and was not cut, `(n,) bool`; None where there are no ends.
     """
 
     reference: Sequences
@@ -45,6 +46,7 @@ class Evaluated(NamedTuple):
     correct: NDArray[np.bool_] | None
     n_unknown: NDArray[np.int64] | None
     outside_range: NDArray[np.bool_] | None
+    ended: NDArray[np.bool_] | None = None
 
 
 class Inference(NamedTuple):
@@ -87,6 +89,7 @@ class TokenEvaluation:
             count_tokens(pairs.target, predictions.sequences, self._vocabulary.unknown)[1],
             _count_unknown(pairs.source, self._codecs),
             _are_outside(pairs.source, self._codecs),
+            None if predictions.at_limit is None else ~predictions.at_limit,
         )
 
     def scores(self) -> dict[str, Any]:

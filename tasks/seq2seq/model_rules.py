@@ -82,6 +82,37 @@ def embeddings_fit(sections: Sections) -> Iterator[str]:
         yield "model.share_embeddings is set, but source and target have a vocabulary each"
 
 
+def vectors_fit(sections: Sections) -> Iterator[str]:
+    """Pre-trained vectors are for embeddings of the user's own symbols."""
+    data, model = sections.get("data"), sections.get("model")
+    if not isinstance(model, ModelSettings):
+        return
+    given = model.vector_files
+    for side in given:
+        name, width = model.embedding_of(side)
+        if isinstance(data, SyntheticData):
+            yield f"model.{side}_vectors is set, but the data is synthetic, whose symbols have no vectors anywhere"
+        elif isinstance(data, FilesData) and getattr(data, f"{side}_encoding") == "vectors":
+            yield f'model.{side}_vectors is set, but data.{side}_encoding is "vectors", which have no embeddings'
+        if width == 0:
+            yield (
+                f"model.{side}_vectors is set, but {name} is 0, which feeds one-hot vectors; set {name} to the number "
+                f"of columns of the file"
+            )
+    if model.share_embeddings and model.target_vectors:
+        yield "model.target_vectors is set, but model.share_embeddings makes one table; set model.source_vectors alone"
+    if model.tie_embeddings and not model.train_vectors and ("target" in given or (given and model.share_embeddings)):
+        yield (
+            "model.train_vectors is false, but model.tie_embeddings makes the output layer of the same table, which "
+            "would not learn; leave one of them out"
+        )
+    if not given and not model.train_vectors:
+        yield (
+            "model.train_vectors is false, but there are no vectors to keep as they are; set model.source_vectors or "
+            "model.target_vectors"
+        )
+
+
 def _has_one_vocabulary(data: Any) -> bool:  # noqa: ANN401 - a section
     """Synthetic problems that keep their symbols have, and files whose vocabulary is shared."""
     if isinstance(data, SyntheticData):

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tasks.seq2seq.acceleration import has_gpu
 from tasks.seq2seq.beam import BeamSearch
 from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.decoding import (
@@ -208,10 +209,12 @@ class Predictor:
             codecs: of both sides.
             n_steps: time steps to decode at most; `decoding.max_length` overrides it where sequences end.
             decoding: the method and its settings.
-            xla: compile for each length of sources and each batch size: slower to start, faster then.
+            xla: compile for each length of sources and each batch size: slower to start, faster then. Not done on a
+                GPU, whose kernels for recurrent layers cannot be compiled.
             threads: batches that are decoded side by side (one a core): the products of a narrow model are too
                 small to share.
         """
+        xla = xla and not has_gpu()
         self._codecs, self._decoding, self._threads = codecs, decoding, threads or available_cores()
         widths = [part.shape[-1] for part in decoder.inputs[1:] if part.name.startswith("state_")]
         self._n_states, self._state_size = len(widths), sum(widths)

@@ -13,14 +13,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.model_rules import embeddings_fit, model_settings_are_used, widths_fit
+from tasks.seq2seq.model_rules import embeddings_fit, model_settings_are_used, vectors_fit, widths_fit
 from tasks.seq2seq.sampling import check_fresh_sources
 from tasks.seq2seq.settings import (
     DecodingSettings,
     EvaluationSettings,
     Experiment,
     FilesData,
-    ModelSettings,
     SyntheticData,
     TrainingSettings,
 )
@@ -171,6 +170,32 @@ def shared_vocabulary_fits(sections: Sections) -> Iterator[str]:
         )
 
 
+_SCHEDULES_OF = {
+    "sampling_probability": ("constant", "linear"),
+    "sampling_steps": ("linear",),
+    "sampling_k": ("exponential", "inverse_sigmoid"),
+}
+
+
+def sampling_fits(sections: Sections) -> Iterator[str]:
+    """Settings of scheduled sampling are for the schedule that is chosen, and k is one that its formula takes."""
+    training = sections.get("training")
+    if not isinstance(training, TrainingSettings):
+        return
+    for name, schedules in _SCHEDULES_OF.items():
+        value = getattr(training, name)
+        if value is not None and training.sampling not in schedules:
+            said = " or ".join(f'"{schedule}"' for schedule in schedules)
+            yield f'training.{name} is {value:g}, but training.sampling is "{training.sampling}"; it is for {said}'
+    k = training.sampling_k
+    if k is None:
+        return
+    if training.sampling == "exponential" and k >= 1:
+        yield f"training.sampling_k is {k:g}; of exponential it is below 1, as 1 - k^i grows only then"
+    if training.sampling == "inverse_sigmoid" and k < 1:
+        yield f"training.sampling_k is {k:g}; of inverse_sigmoid it is 1 or more"
+
+
 def decoding_fits(sections: Sections) -> Iterator[str]:
     """Settings of a decoding method are for that method, and methods for tokens are for tokens."""
     data, decoding = sections.get("data"), sections.get("decoding")
@@ -181,29 +206,6 @@ def decoding_fits(sections: Sections) -> Iterator[str]:
         has_end=None if data is None else isinstance(data, FilesData) and data.target_encoding != "vectors",
         is_tokens=not isinstance(data, FilesData) or data.target_encoding != "vectors",
     )
-
-
-def vectors_fit(sections: Sections) -> Iterator[str]:
-    """Pre-trained vectors are for embeddings of the user's own symbols."""
-    data, model = sections.get("data"), sections.get("model")
-    if not isinstance(model, ModelSettings):
-        return
-    for side in model.vector_files:
-        name, width = model.embedding_of(side)
-        if isinstance(data, SyntheticData):
-            yield f"model.{side}_vectors is set, but the data is synthetic, whose symbols have no vectors anywhere"
-        elif isinstance(data, FilesData) and getattr(data, f"{side}_encoding") == "vectors":
-            yield f'model.{side}_vectors is set, but data.{side}_encoding is "vectors", which have no embeddings'
-        if width == 0:
-            yield (
-                f"model.{side}_vectors is set, but {name} is 0, which feeds one-hot vectors; set {name} to the number "
-                f"of columns of the file"
-            )
-    if not model.vector_files and not model.train_vectors:
-        yield (
-            "model.train_vectors is false, but there are no vectors to keep as they are; set model.source_vectors or "
-            "model.target_vectors"
-        )
 
 
 _METHOD_OF = {"beam_width": "beam", "length_penalty": "beam", "n_best": "beam"} | dict.fromkeys(
@@ -252,6 +254,7 @@ RULES: tuple[Rule, ...] = (
     series_fits,
     encodings_fit,
     shared_vocabulary_fits,
+    sampling_fits,
     decoding_fits,
     training_fits,
     widths_fit,

@@ -314,7 +314,7 @@ class ModelSettings(Section):
 
     def embedding_of(self, side: str) -> tuple[str, int]:
         """The setting that says how wide a side's embeddings are, and the width."""
-        own = getattr(self, f"{side}_embedding")
+        own: int | None = getattr(self, f"{side}_embedding")
         return ("model.embedding", self.embedding) if own is None else (f"model.{side}_embedding", own)
 
 
@@ -408,6 +408,25 @@ class TrainingSettings(Section):
         "scratch",
         description="where training starts: from new weights, or from those of the model that is promoted under the "
         "experiment's name, where there is one; symbols that it knows keep their weights",
+    )
+    sampling: Literal["none", "constant", "linear", "exponential", "inverse_sigmoid"] = Field(
+        "none",
+        description="how the probability runs with which a step of training is given the model's own previous "
+        "prediction, not the true one: scheduled sampling, over gradient steps i from 0. none: never; constant: p; "
+        "linear: p i / sampling_steps; exponential: 1 - k^i; inverse_sigmoid: 1 - k / (k + e^(i/k))",
+    )
+    sampling_probability: float | None = Field(
+        None, ge=0, le=1, description="p of constant (0.25), and of linear, which ends there (1), in [0, 1]"
+    )
+    sampling_steps: int | None = Field(
+        None, ge=1, description="linear: gradient steps until p is reached (those of the whole training)"
+    )
+    sampling_k: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="k of exponential, below 1, and of inverse_sigmoid, 1 or more (such that the probability is a half "
+        "midway through the training)",
     )
     patience: int | None = Field(
         None,
@@ -516,6 +535,12 @@ class EvaluationSettings(Section):
     chrf: bool = Field(False, description="report chrF by sacrebleu")
 
 
+class ExportSettings(Section):
+    """What is made of a model for other programs, beside its bundle; it changes no result of the model."""
+
+    onnx: bool = Field(False, description="the whole decode as an ONNX file, an artifact of its own")
+
+
 CheckRule = Literal["rows", "rejected", "duplicates", "conflicts", "overlap", "unknown", "lengths", "drift"]
 
 
@@ -578,7 +603,7 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 # What is recorded with an experiment and changes no result: it is in no step's key. Of vectors their content counts.
-UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}, "model": {"source_vectors", "target_vectors"}}
+UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}, "model": {"cudnn", "source_vectors", "target_vectors"}}
 
 
 class Experiment(Section):
@@ -597,6 +622,7 @@ class Experiment(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     decoding: DecodingSettings = Field(default_factory=DecodingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
     checks: TrainingChecks = Field(default_factory=TrainingChecks)
 
     @model_validator(mode="before")

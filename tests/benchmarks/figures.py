@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from architectures import PROBLEMS, SHAPES
+
 Results = dict[str, list[dict[str, Any]]]  # by measurement, one entry a round
 
 
@@ -221,6 +223,21 @@ FIGURES = (
         "MiB",
         "predict_large.peak_rss_mib",
         goal=1300,
+    ),
+    *(
+        Figure(
+            f"{name}-{problem}-{what}",
+            "architectures",
+            f"{name.replace('_', ' ')}, {PROBLEMS[problem].n_in} -> {PROBLEMS[problem].n_out}: {said} / PyTorch",
+            "sequences/s",
+            f"our_{name}.{problem}_{what}",
+            f"torch_{name}.{problem}_{what}",
+            0.8,
+            at_most=False,
+        )
+        for name, shape in SHAPES.items()
+        for problem in shape.problems
+        for what, said in (("train", "training"), ("decode", "decoding"))
     ),
     Figure("stream", "stream", "100,000,000 pairs streamed", "pairs/s", "stream.pairs_per_s"),
     Figure(

@@ -15,9 +15,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from architectures import SHAPES
 from processes import MeasurementError, Processes, Running
 
 Result = dict[str, Any]
@@ -149,6 +151,18 @@ def predict_large(place: Place) -> Result:
     return {**many, **{f"few_{name}": value for name, value in few.items()}}
 
 
+def torch_shape(name: str, place: Place) -> Result:
+    """PyTorch's rates of one architecture, `PROBLEM_train` and `PROBLEM_decode`."""
+    rates = place.processes.result("torch_architectures.py", name)
+    return {f"{problem}_{what}": of[what] for problem, of in rates.items() for what in of}
+
+
+def our_shape(name: str, place: Place) -> Result:
+    """Ours, likewise."""
+    rates = {what: place.processes.result("our_architectures.py", what, name) for what in ("train", "decode")}
+    return {f"{problem}_{what}": rate for what, of in rates.items() for problem, rate in of.items()}
+
+
 def accuracy(place: Place) -> Result:
     """The default run with 10,000 fresh samples for each seed; `worst` is the lowest accuracy."""
     shares = [
@@ -189,6 +203,11 @@ IN_EACH_ROUND: dict[str, Callable[[Place], Result]] = {
     "own_data": own_data,
     "rerun": rerun,
     "rerun_on_server": rerun_on_server,
+    **{
+        f"{side}_{name}": partial(measure, name)
+        for name in SHAPES
+        for side, measure in (("torch", torch_shape), ("our", our_shape))
+    },
 }
 ONCE: dict[str, Callable[[Place], Result]] = {
     "stream": stream,

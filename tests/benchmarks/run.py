@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from architectures import SHAPES
 from figures import FIGURES, FULL_ONLY, GROUPS, QUIET_CORES, Figure, Results, evaluate, format_table, is_disturbed
 from measurements import IN_EACH_ROUND, MADE_BEFORE, ONCE, Place
 from processes import MeasurementError, Processes
 
 EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
-PEERS = {"torch": "torch", "tutorial": "tensorflow", "gemm": "numpy"}
+PEERS = {"torch": "torch", "tutorial": "tensorflow", "gemm": "numpy", **{f"torch_{name}": "torch" for name in SHAPES}}
 STREAM_BYTES = 2_000_000_000
 
 
@@ -91,7 +92,7 @@ def check(wanted: set[str]) -> None:
     Raises:
         RefusedError: naming what is missing.
     """
-    missing = [PEERS[name] for name in wanted if name in PEERS and not importlib.util.find_spec(PEERS[name])]
+    missing = {PEERS[name] for name in wanted if name in PEERS and not importlib.util.find_spec(PEERS[name])}
     if missing:
         raise RefusedError(
             f"{', '.join(sorted(missing))} is not installed, and the figures are ratios to it; install "

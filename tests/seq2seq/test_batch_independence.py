@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import decode_graph, forecast_graph
+from tasks.seq2seq.decoding import decode_graph, forecast_graph, split_encoded
 from tasks.seq2seq.feeding import Codecs, source_array
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
@@ -46,7 +46,7 @@ def scaling(values):
 class Subject:
     """A model and its rows; `architecture` is tokens or vectors on both sides, `trained` for an epoch or random."""
 
-    def __init__(self, kind, *, trained):
+    def __init__(self, kind, *, trained, **settings):
         rng = np.random.default_rng(0)
         self.source = tokens(rng) if kind == "tokens" else vectors(rng)
         if kind == "tokens":
@@ -57,7 +57,7 @@ class Subject:
             sides = Side(features=2)
         self.codec = codec
         keras.utils.set_random_seed(0)
-        self.models = build_models(Architecture(sides, sides, True, ModelSettings(units=16, embedding=8)))
+        self.models = build_models(Architecture(sides, sides, True, ModelSettings(units=16, embedding=8, **settings)))
         if trained:
             self.train(Pairs(self.source, target))
         else:  # at first, states are so small that they hardly differ
@@ -93,13 +93,23 @@ class Subject:
         array = tf.constant(self.array(source, width))
         decoded = self.decode(array)
         decoded = decoded if isinstance(decoded, tuple) else (decoded,)
-        return [np.asarray(part) for part in (*self.models.encoder(array), *decoded)]
+        state, _ = split_encoded(self.models.encoder(array), self.models.decoder)
+        return [np.asarray(part) for part in (*state, *decoded)]
 
 
-@pytest.fixture(scope="module", params=[("tokens", False), ("tokens", True), ("vectors", False)], ids=str)
+SUBJECTS = {
+    "tokens": ("tokens", False, {}),
+    "tokens, trained": ("tokens", True, {}),
+    "tokens, attending": ("tokens", True, {"attention": "luong_general", "bidirectional": True}),
+    "vectors": ("vectors", False, {}),
+    "vectors, attending": ("vectors", False, {"attention": "luong_dot", "input_feeding": True}),
+}
+
+
+@pytest.fixture(scope="module", params=SUBJECTS.values(), ids=SUBJECTS)
 def subject(request):
-    kind, trained = request.param
-    return Subject(kind, trained=trained)
+    kind, trained, settings = request.param
+    return Subject(kind, trained=trained, **settings)
 
 
 def assert_same(outcome, expected):

@@ -23,6 +23,7 @@ METHODS = {
     "beam": DecodingSettings(method="beam", beam_width=3, length_penalty=0.7, n_best=2),
     "sample": DecodingSettings(method="sample", temperature=0.7, top_k=6, seed=3),
 }
+ATTENDING = {"attention": "luong_general", "input_feeding": True}
 LIMIT = 41
 
 
@@ -34,17 +35,21 @@ def ragged():
     return Sequences.of_lengths(rng.integers(4, 12, lengths.sum(), dtype=np.int32), lengths)
 
 
-@pytest.fixture(scope="module")
-def varied():
+def models_of(**settings):
     """Answers end after 0 to 39 steps, or not at all within the limit."""
     keras.utils.set_random_seed(1)
-    models = build_models(Architecture(Side(12), Side(16), True, ModelSettings(units=16, embedding=8)))
+    models = build_models(Architecture(Side(12), Side(16), True, ModelSettings(units=16, embedding=8, **settings)))
     models.train.set_weights([6 * weights for weights in models.train.get_weights()])
     output = models.train.get_layer("output")
     kernel, bias = output.get_weights()
     bias[[0, 1, 3]] = -9  # no special symbol but the end
     output.set_weights([kernel, bias])
     return models
+
+
+@pytest.fixture(scope="module")
+def varied():
+    return models_of()
 
 
 class Decoded:
@@ -60,9 +65,10 @@ class Decoded:
         return Predictor(models.encoder, models.decoder, VARIED, LIMIT, self.decoding, xla=False, threads=threads)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=[*METHODS, "beam with attention"])
 def decoded(request, varied, ragged):
-    return Decoded(varied, METHODS[request.param], ragged)
+    method, *attending = request.param.split(" with ")
+    return Decoded(models_of(**ATTENDING) if attending else varied, METHODS[method], ragged)
 
 
 def assert_same(found, whole, rows):
@@ -147,6 +153,19 @@ def test_alternatives_are_the_best_first_and_the_first_is_the_prediction(varied,
     of_source = np.repeat(np.arange(600), found.counts)
     assert len(set(zip(of_source.tolist(), rows_of(found.sequences), strict=True))) == len(of_source)
     assert predictions.sequences.lengths[0] == len(found.sequences[0])
+
+
+def test_each_log_probability_is_the_models_own(decoded):
+    """Of a model that is told the same tokens, whatever other hypotheses and sources stood beside them."""
+    whole, target = decoded.whole, VARIED.target
+    for row in range(0, 600, 40):
+        said = whole.sequences[row].tolist()
+        expected = [*said, target.end][: len(whole.token_log_probability[row])]
+        source = source_array(decoded.source.part(row, row + 1), VARIED.source)
+        logits = np.asarray(decoded.models.train([source, np.array([[target.start, *expected[:-1]]], np.int32)]))[0]
+        total = np.log(np.exp(logits.astype(np.float64)).sum(axis=1))
+        scores = logits[np.arange(len(expected)), expected] - total
+        assert whole.token_log_probability[row] == pytest.approx(scores, abs=1e-2)  # rounding grows
 
 
 def test_there_are_alternatives_only_where_they_are_asked_for(decoded):

@@ -243,6 +243,7 @@ def test_settings_that_fit_the_encoding_pass(raw):
     assert check_experiment(raw)
 
 
+TIED = {"tie_embeddings": True, "units": 64}
 WORDS = {**PAIRS, "source_encoding": "words", "target_encoding": "words"}
 
 
@@ -253,11 +254,23 @@ WORDS = {**PAIRS, "source_encoding": "words", "target_encoding": "words"}
         ({"data": {**WORDS, "source_encoding": "vectors"}, "model": {"source_vectors": "v.txt"}}, ["model.source_vectors"]),
         ({"data": WORDS, "model": {"target_vectors": "v.txt", "embedding": 0}}, ["model.target_vectors"]),
         ({"data": WORDS, "model": {"train_vectors": False}}, ["model.train_vectors"]),
+        ({"data": WORDS, "model": {"target_vectors": "v.txt", "target_embedding": 0}}, ["model.target_vectors"]),
+        ({"data": WORDS, "model": {**TIED, "target_vectors": "v.txt", "train_vectors": False}}, ["model.train_vectors"]),
     ],
-    ids=["synthetic", "real vectors", "one-hot", "nothing to keep"],
+    ids=["synthetic", "real vectors", "one-hot", "nothing to keep", "one-hot target", "an output that would not learn"],
 )  # fmt: skip
 def test_pre_trained_vectors_are_for_embeddings_of_symbols_of_files(raw, expected):
     assert keys(raw) == expected
+
+
+def test_one_table_takes_one_file_of_vectors():
+    """The data, whose vocabulary is not shared, has a fault of its own."""
+    model = {"share_embeddings": True, "source_vectors": "v.txt"}
+    assert keys({"data": WORDS, "model": model}) == ["model.share_embeddings"]
+    found = keys({"data": WORDS, "model": {**model, "target_vectors": "v.txt"}})
+    assert found == ["model.share_embeddings", "model.target_vectors"]
+    found = keys({"data": WORDS, "model": {**model, **TIED, "train_vectors": False}})
+    assert found == ["model.share_embeddings", "model.train_vectors"]
 
 
 def test_pre_trained_vectors_of_words_characters_and_integers_pass():
@@ -314,3 +327,32 @@ def test_a_single_section_is_checked_in_the_same_words():
 def test_nearest_says_nothing_where_nothing_is_near():
     assert nearest("units", ["epochs"]) == ""
     assert nearest("epoch", ["epochs", "units"]) == ", did you mean 'epochs'?"
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"sampling_probability": 0.5}, ["training.sampling_probability"]),
+        ({"sampling": "exponential", "sampling_probability": 0.5}, ["training.sampling_probability"]),
+        ({"sampling": "constant", "sampling_steps": 9}, ["training.sampling_steps"]),
+        ({"sampling": "linear", "sampling_k": 0.5}, ["training.sampling_k"]),
+        ({"sampling": "exponential", "sampling_k": 1}, ["training.sampling_k"]),
+        ({"sampling": "inverse_sigmoid", "sampling_k": 0.9}, ["training.sampling_k"]),
+        ({"sampling_k": 0.9, "sampling_steps": 2}, ["training.sampling_steps", "training.sampling_k"]),
+    ],
+)
+def test_settings_of_another_sampling_schedule_are_refused_with_their_key(training, expected):
+    assert keys({"training": training}) == expected
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"sampling": "constant", "sampling_probability": 1.0},
+        {"sampling": "linear", "sampling_probability": 0.5, "sampling_steps": 9},
+        {"sampling": "exponential", "sampling_k": 0.999},
+        {"sampling": "inverse_sigmoid", "sampling_k": 1},
+    ],
+)
+def test_settings_of_the_chosen_sampling_schedule_pass(training):
+    assert check_experiment({"training": training})

@@ -121,6 +121,8 @@ def test_vectors_of_another_width_than_the_embeddings_are_a_fault_of_the_first_l
         f"model.target_vectors: {path} holds vectors of 2 numbers, but model.embedding is 64; set model.embedding to "
         f"2, or take a file of 64"
     )
+    (fault,) = faults(target_vectors=path, target_embedding=3, embedding=2)
+    assert "but model.target_embedding is 3; set model.target_embedding to 2" in fault
     both = faults(source_vectors=path, target_vectors=path.with_name("no.txt"))
     assert [fault.split(":")[0] for fault in both] == ["model.source_vectors", "model.target_vectors"]
     assert "does not exist" in both[1]

@@ -146,3 +146,16 @@ def test_a_training_that_is_repeated_in_one_process_is_the_same(made):
     """Keras counts what it makes up names for: layers, and optimizers too."""
     store, dataset, training, *_ = made
     assert train_model.fn(EXPERIMENT, dataset, store, refresh=True).digest == training.digest
+
+
+def test_the_training_step_samples_where_the_settings_say_so(tmp_path):
+    """Otherwise the same seed gives the same weights, by which a training is known."""
+    found = set()
+    for training in ({}, {"sampling": "constant", "sampling_probability": 1.0}):
+        small = {"problem": "copy", "n_in": 3, "cardinality": 8, "n_samples": 64}
+        raw = {"data": small, "model": {"units": 4}, "training": {"batch_size": 32, **training}}
+        experiment = check_experiment({**raw, "evaluation": {"n_samples": 20}})
+        dataset = generate_dataset.fn(experiment, tmp_path)
+        dataset = getattr(dataset, "data", dataset)  # the second time it is found
+        found.add(train_model.fn(experiment, dataset, tmp_path).digest)
+    assert len(found) == 2
