@@ -93,6 +93,7 @@ MODEL_CODE = (
     "seq2seq/models.py",
     "seq2seq/optimizing.py",
     "seq2seq/plateau.py",
+    "seq2seq/precision.py",
     "seq2seq/predictor.py",
     "seq2seq/pretrained.py",
     "seq2seq/recurrent.py",

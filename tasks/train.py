@@ -17,6 +17,7 @@ from prefect.context import TaskRunContext
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.progress import progress, report
+from tasks.seq2seq.cores import cpu_flags
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError, TrainingError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.pretrained import Coverage, coverage, embedding_matrix, spellings
@@ -183,8 +184,9 @@ def write_training(
 
     from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
     from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training import fit, set_up_threads  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
@@ -196,9 +198,14 @@ def write_training(
     keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     check_validation(facts, experiment.training)
+    if experiment.training.deterministic:
+        set_up_determinism()
     for reason in rules_out_cudnn(experiment.model, on_gpu=has_gpu()):
         logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
-    models = build_models(facts.architecture(experiment.model))
+    if lacking := why_slow(experiment.training.precision, gpu_capabilities(), cpu_flags()):
+        logger().warning("training.precision %s is slow here: it takes %s", experiment.training.precision, lacking)
+    with layers_of(experiment.training.precision):
+        models = build_models(facts.architecture(experiment.model))
     model = models.train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     coverages = start_embeddings(model, experiment, dataset.path, codecs)

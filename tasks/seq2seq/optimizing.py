@@ -62,7 +62,9 @@ def make_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.O
     }
     if settings.average == "ema":
         chosen |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
-    return OPTIMIZERS[settings.optimizer](learning_rate=make_learning_rate(settings, steps), **chosen)
+    optimizer = OPTIMIZERS[settings.optimizer](learning_rate=make_learning_rate(settings, steps), **chosen)
+    # Gradients of 16 bits would vanish: the loss is scaled up for them, and steps that overflow are left out.
+    return keras.optimizers.LossScaleOptimizer(optimizer) if settings.precision == "mixed_float16" else optimizer
 
 
 def make_learning_rate(settings: TrainingSettings, steps: int) -> Any:  # noqa: ANN401 - a number or a schedule

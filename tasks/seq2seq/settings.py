@@ -453,6 +453,16 @@ class TrainingSettings(Section):
         allow_inf_nan=False,
         description="seconds after which training ends as after its last epoch, validation included (no limit)",
     )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32",
+        description="Keras' name of the dtype policy that is trained with; weights, logits and what is exported are "
+        "float32 in any case",
+    )
+    deterministic: bool = Field(
+        False,
+        description="on a GPU: the same weights from the same seed, to the last bit, at a cost of time (on a CPU they "
+        "always are)",
+    )
     tensorboard: Path | None = Field(
         None,
         description="folder for TensorBoard's event files, with a folder in it for each training (none are written); "

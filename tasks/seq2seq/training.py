@@ -52,6 +52,11 @@ def set_up_threads(units: int) -> None:
         return
 
 
+def set_up_determinism() -> None:
+    """Tells TensorFlow to choose operations that give the same bits each time; it holds for the whole process."""
+    tf.config.experimental.enable_op_determinism()
+
+
 def fit(
     model: keras.Model,
     settings: TrainingSettings,

@@ -3,8 +3,12 @@ import dataclasses
 import keras
 import pytest
 
+from tasks.seq2seq.architecture import Architecture, Side
+from tasks.seq2seq.models import build_models
+from tasks.seq2seq.precision import layers_of
 from tasks.seq2seq.resuming import parts_of
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.scheduled_sampling import with_sampling
+from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tests.trainings import EndedError, are_equal, model_with_dropout, random_pairs, state_of, train
 
 # Two calls into the graph an epoch. The targets cannot be learned: early epochs are the best.
@@ -53,6 +57,30 @@ def test_a_training_that_was_killed_and_goes_on_ends_with_the_same_weights_bit_b
     """With dropout, an optimizer that has moments, and the best of all epochs, which was before the kill."""
     history = check_that_nothing_is_seen_of_a_kill(SETTINGS.model_copy(update=settings), ended_in_epoch=4)
     assert history.best_epoch <= 3 or settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [{}, {"precision": "mixed_float16", "average": "last"}], ids=["float32", "float16"]
+)
+def test_the_pipelines_own_model_goes_on_bit_by_bit_with_all_that_is_random_in_it(settings):
+    """Dropout of every kind, and decoder inputs that are sampled from the model."""
+    settings = SETTINGS.model_copy(update={"epochs": 3, "sampling": "linear", "schedule": "cosine_decay", **settings})
+    model_settings = ModelSettings(
+        units=4, embedding=4, layers=2, bidirectional=True, attention="luong_general", input_feeding=True, dropout=0.2,
+        recurrent_dropout=0.2, output_dropout=0.2,
+    )  # fmt: skip
+
+    def model(seed=0):
+        keras.utils.set_random_seed(seed)
+        with layers_of(settings.precision):
+            models = build_models(Architecture(Side(6), Side(6), masked=True, settings=model_settings))
+        return with_sampling(models, settings, n_train=70, seed=0)
+
+    whole, resumed, kept = model(), model(seed=9), []
+    train(whole, settings, validation=VALIDATION, save=kept.append)
+    train(resumed, settings, validation=VALIDATION, snapshot=kept[0])
+    assert are_equal(state_of(whole), state_of(resumed))
 
 
 def test_patience_counts_on_after_a_kill():

@@ -1,4 +1,4 @@
-"""A training step that is stopped, and what its next run makes of it."""
+"""A training step that is stopped, what its next run makes of it, and one of mixed precision."""
 
 import contextlib
 import json
@@ -8,8 +8,11 @@ import signal
 
 import pytest
 
+from tasks.export import export_model
 from tasks.generate import generate_dataset
+from tasks.seq2seq.cores import cpu_flags
 from tasks.seq2seq.rules import check_experiment
+from tasks.storage.bundles import load_bundle
 from tasks.storage.checkpoints import Checkpoint
 from tasks.storage.store import Store
 from tasks.train import checkpoint_of, train_model, training_recipe, write_training
@@ -17,7 +20,7 @@ from tasks.train import checkpoint_of, train_model, training_recipe, write_train
 EXPERIMENT = check_experiment(
     {
         "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 320},
-        "model": {"units": 4, "embedding": 4},
+        "model": {"units": 4, "embedding": 4, "dropout": 0.1},
         "training": {"batch_size": 16, "epochs": 4},
         "evaluation": {"n_samples": 5},
     }
@@ -118,3 +121,38 @@ def test_a_checkpoint_that_was_cut_is_told_and_training_starts_anew(dataset, sto
 def test_a_refresh_starts_anew(dataset, store, checkpoint):
     training = train_model.fn(EXPERIMENT, dataset, store, refresh=True)
     assert history_of(training)["resumed_after"] == []
+
+
+def test_a_model_of_mixed_precision_is_exported_as_one_of_float32(dataset, tmp_path, said):
+    raw = EXPERIMENT.model_dump(exclude_unset=True)
+    mixed = check_experiment({**raw, "training": {"precision": "mixed_float16", "max_seconds": 0.001}})
+    training = train_model.fn(mixed, dataset, tmp_path)
+    bundle = load_bundle(export_model.fn(mixed, dataset, training, tmp_path), Store(tmp_path))
+    for model in (bundle.encoder, bundle.decoder):
+        assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"float32"}
+    fast = {"avx512_fp16", "amx_fp16"} & cpu_flags()
+    warned = (
+        "training.precision mixed_float16 is slow here: it takes a GPU, or a processor with avx512_fp16 or amx_fp16"
+    )
+    assert (warned in said) is not bool(fast)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path, deterministic):
+    """On a CPU in any case; with the option the bits are others, since other operations are chosen."""
+    code = """
+        import sys
+        from pathlib import Path
+        from tasks.generate import generate_dataset
+        from tasks.seq2seq.rules import check_experiment
+        from tasks.train import train_model
+        from tests.tasks.test_resume import EXPERIMENT
+        raw = EXPERIMENT.model_dump(exclude_unset=True)
+        raw["training"]["deterministic"] = sys.argv[2] == "True"
+        experiment, store = check_experiment(raw), Path(sys.argv[1])
+        print(train_model.fn(experiment, generate_dataset.fn(experiment, store), store).digest)
+        """
+    stores = (str(tmp_path / name) for name in "ab")
+    first, second = (run_python(code, store, str(deterministic)).splitlines()[-1] for store in stores)
+    assert first == second
