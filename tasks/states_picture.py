@@ -8,17 +8,23 @@ import pyarrow as pa
 from tasks.seq2seq.projection import EvenSample, find_colours, principal_components
 
 MOST_POINTS = 4_000
+MOST_NUMBERS = 4_000_000  # of all states that are shown: wide ones are fewer
 
 
 class SampledStates:
-    """The states of at most `MOST_POINTS` rows, evenly taken, and the column that colours them."""
+    """The states of at most `MOST_POINTS` rows, evenly taken, and the column that colours them; one table at least."""
 
     def __init__(self, column: str) -> None:
         """Takes the column's name."""
-        self._column, self._rows, self._sample = column, EvenSample(MOST_POINTS), pa.table({})
+        self._column = column
+        self._rows: EvenSample | None = None
+        self._sample = pa.table({})
 
     def add(self, table: pa.Table) -> None:
         """Takes in some rows of an output."""
+        if self._rows is None:
+            width = table.schema.field("encoder_state").type.list_size
+            self._rows = EvenSample(max(2, min(MOST_POINTS, MOST_NUMBERS // width)))
         rows = table.select(dict.fromkeys(["encoder_state", self._column])).take(self._rows.add(len(table)))
         self._sample = pa.concat_tables([self._sample, rows]) if self._sample.num_columns else rows
         while self._rows.thin():
@@ -28,6 +34,7 @@ class SampledStates:
         """The picture as PNG."""
         from tasks import figures  # noqa: PLC0415 - matplotlib takes a second
 
+        assert self._rows is not None
         states = self._sample["encoder_state"].combine_chunks()
         rows = states.flatten().to_numpy(zero_copy_only=False).reshape(len(states), states.type.list_size)
         colours = find_colours(self._sample[self._column].to_pylist())

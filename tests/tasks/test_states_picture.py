@@ -132,6 +132,15 @@ def test_the_sample_is_of_the_same_rows_as_their_colours(monkeypatch):
     np.testing.assert_allclose(projection.points[:, 0], np.sqrt(3) * (np.array(shown) - np.mean(shown)), atol=1e-5)
 
 
+def test_wide_states_are_shown_of_fewer_rows(monkeypatch):
+    monkeypatch.setattr(states_picture, "MOST_NUMBERS", 40)
+    monkeypatch.setattr("tasks.figures.states", lambda projection, *_: b"%d" % len(projection.points))
+    sample = SampledStates("n")
+    states = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(200, np.float32)), 10)
+    sample.add(pa.table({"n": np.arange(20), "encoder_state": states}))
+    assert sample.draw() == b"3"
+
+
 POINTS = Projection(np.array([[0.0, 1], [2, 3], [4, 5]]), (0.75, 0.2))
 
 
