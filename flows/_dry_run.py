@@ -10,6 +10,7 @@ from flows._summary import print_table
 from tasks.check import checks_recipe
 from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe
+from tasks.export_onnx import onnx_recipe
 from tasks.generate import dataset_recipe
 from tasks.report import report_recipe
 from tasks.seq2seq.settings import Experiment
@@ -35,7 +36,7 @@ class _Step(NamedTuple):
     look: Callable[..., Handle | Decision | str]
 
 
-ALL = ("dataset", "checks", "training", "bundle", "evaluation", "promotion", "report")
+ALL = ("dataset", "checks", "training", "bundle", "evaluation", "promotion", "report", "onnx")
 
 
 def _steps(experiment: Experiment, store: Store) -> Iterator[_Step]:
@@ -63,6 +64,8 @@ def _steps(experiment: Experiment, store: Store) -> Iterator[_Step]:
     yield _Step("evaluation", ("dataset", "bundle"), by(evaluation_recipe))
     yield _Step("promotion", ("bundle", "evaluation"), lambda bundle, _evaluation: decision(bundle))
     yield _Step("report", ALL[:6], report)
+    if experiment.export.onnx:
+        yield _Step("onnx", ("dataset", "bundle"), by(onnx_recipe))
 
 
 def plan_steps(

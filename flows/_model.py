@@ -18,10 +18,12 @@ from tasks.check import check_dataset
 from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model, evaluation_recipe
 from tasks.export import bundle_recipe, export_model
+from tasks.export_onnx import export_onnx, onnx_recipe
 from tasks.generate import dataset_recipe, generate_dataset
 from tasks.promote import Promotion, promote_model
 from tasks.report import publish_report, write_report
 from tasks.seq2seq.settings import Experiment
+from tasks.storage.exports import ONNX_FILE
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Store
 from tasks.train import find_start, train_model, training_recipe
@@ -37,6 +39,7 @@ class ModelRun(NamedTuple):
     evaluation: Handle
     promotion: Promotion
     report: Handle
+    onnx: Handle | None
 
 
 def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> ModelRun:
@@ -52,7 +55,11 @@ def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> ModelRu
     inputs = [dataset, checks, training, bundle, evaluation]
     report = run_step(write_report, experiment, inputs, decision, store, refresh=refresh)
     run_step(publish_report, experiment, report)
-    return ModelRun(dataset, checks, training, bundle, evaluation, promotion, report)
+    # Last: a model that does not convert is proven and promoted all the same.
+    onnx = (
+        run_step(export_onnx, experiment, dataset, bundle, store, refresh=refresh) if experiment.export.onnx else None
+    )
+    return ModelRun(dataset, checks, training, bundle, evaluation, promotion, report, onnx)
 
 
 def describe_model(run: ModelRun) -> Summary:
@@ -69,7 +76,10 @@ def describe_model(run: ModelRun) -> Summary:
         "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
         "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
         "vectors": training.facts["vectors"],
-        "steps": describe_steps([run.dataset, training, run.bundle, run.evaluation, run.report]),
+        "onnx": run.onnx and str(run.onnx.path / ONNX_FILE),
+        "steps": describe_steps(
+            [run.dataset, training, run.bundle, run.evaluation, run.report, *([run.onnx] if run.onnx else [])]
+        ),
     }
 
 
@@ -80,4 +90,6 @@ def needs_tensorflow(experiment: Experiment, store: Store) -> bool:
         return True
     training = store.peek(training_recipe(experiment, dataset, find_start(experiment, dataset, store)))
     bundle = training and store.peek(bundle_recipe(experiment, dataset, training))
-    return not (bundle and store.peek(evaluation_recipe(experiment, dataset, bundle)))
+    if not (bundle and store.peek(evaluation_recipe(experiment, dataset, bundle))):
+        return True
+    return experiment.export.onnx and store.peek(onnx_recipe(experiment, dataset, bundle)) is None

@@ -17,6 +17,7 @@ from tasks.seq2seq.settings import (
     DecodingSettings,
     EvaluationSettings,
     Experiment,
+    ExportSettings,
     FilesData,
     ModelSettings,
     SyntheticData,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Training": ("training.", "", TrainingSettings),
     "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
     "Evaluation": ("evaluation.", "", EvaluationSettings),
+    "Export": ("export.", "It changes no result, and nothing but the export itself is made for it.", ExportSettings),
     "Data checks": (
         "checks.",
         "Before training. A rule that is not kept warns, or ends the run where `checks.fail` names it.",

@@ -24,6 +24,7 @@ from flows._settings import NIGHTLY, ROOT, Options, from_checkout
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from tasks.batch_report import describe_shifts
 from tasks.caching import run_step
+from tasks.export_onnx import check_onnx
 from tasks.generate import check_inputs
 from tasks.night_report import publish_night
 from tasks.planning import needs_model, plan
@@ -106,6 +107,7 @@ def check(settings: NightlySettings, options: NightlyOptions) -> None:
     check_inputs(settings.experiment)
     check_start(settings.experiment, Store(options.store))
     check_tensorboard(settings.experiment)
+    check_onnx(settings.experiment)
     check_output_folder(settings.batch)
     list_targets(settings.batch)
 

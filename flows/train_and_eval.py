@@ -19,6 +19,7 @@ from flows._model import describe_model, make_model, needs_tensorflow
 from flows._notify import tell_of_failure
 from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
+from tasks.export_onnx import check_onnx
 from tasks.generate import check_inputs
 from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
@@ -57,10 +58,11 @@ def train_and_eval(
 
 
 def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
-    """Refuses input files, a start, or logs that cannot be worked with."""
+    """Refuses input files, a start, or logs that cannot be worked with, and an export that cannot be made."""
     check_inputs(experiment)
     check_start(experiment, Store(options.store))
     check_tensorboard(experiment)
+    check_onnx(experiment)
 
 
 def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:

@@ -72,11 +72,13 @@ MODEL_CODE = (
     "seq2seq/acceleration.py",
     "seq2seq/architecture.py",
     "seq2seq/attention_maps.py",
+    "seq2seq/averaging.py",
     "seq2seq/batching.py",
     "seq2seq/beam.py",
     "seq2seq/best.py",
     "seq2seq/cores.py",
     "seq2seq/counts.py",
+    "seq2seq/deadline.py",
     "seq2seq/decoding.py",
     "seq2seq/drawing.py",
     "seq2seq/evaluation.py",
@@ -115,6 +117,13 @@ MODEL_CODE = (
     "storage/lists.py",
     "storage/predictions.py",
     "storage/word_vectors.py",
+)
+ONNX_CODE = (
+    "export_onnx.py",
+    "seq2seq/exports.py",
+    "seq2seq/onnx_decode.py",
+    "seq2seq/verification.py",
+    "storage/exports.py",
 )
 CHECK_CODE = ("check.py", "seq2seq/checks.py", "seq2seq/drift.py")
 COMPARE_CODE = (

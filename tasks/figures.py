@@ -18,6 +18,7 @@ from tasks.seq2seq.projection import NOTHING, OTHERS, Colours, Projection
 INK, GRID = "#1f4e79", "#d9dee4"
 MAX_FORECASTS = 4
 MAX_MAP_LABELS = 30  # symbols along a side of an attention map that can be read
+MAX_UPRIGHT = 2  # characters of a symbol that need not be turned
 CELL_INCHES, MAX_INCHES = 0.24, 9.0
 MAX_NAME = 28  # characters of a user's text beside a picture
 MAX_LABELS = 25  # more tick labels than this cannot be read
@@ -37,8 +38,7 @@ def learning_curve(curve: list[dict[str, float]], epochs: list[dict[str, float]]
         axes.plot([point["pairs"] for point in curve], [point[name] for point in curve], color=INK, label="training")
         validation = [epoch[f"val_{name}"] for epoch in epochs if f"val_{name}" in epoch]
         if validation:
-            ends = np.linspace(0, curve[-1]["pairs"], len(epochs) + 1)[1:]
-            axes.plot(ends, validation, "o", color="#c0504d", label="validation")
+            axes.plot([epoch["pairs"] for epoch in epochs], validation, "o", color="#c0504d", label="validation")
             axes.legend(frameon=False)
         axes.set(xlabel="training pairs seen", ylabel=LABELS[name])
         if min(point[name] for point in curve) >= 0:
@@ -119,8 +119,9 @@ def attention_figure(source: list[str], predicted: list[str], weights: NDArray[n
     axes = figure.subplots()
     image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     if len(source) <= MAX_MAP_LABELS:
-        turned = any(len(step) > 1 for step in source)
-        axes.set_xticks(np.arange(len(source)), map(_short, source), rotation=90 if turned else 0, fontsize=8)
+        axes.set_xticks(np.arange(len(source)), map(_short, source), fontsize=8)
+        for label, step in zip(axes.get_xticklabels(), source, strict=True):
+            label.set_rotation(90 if len(step) > MAX_UPRIGHT else 0)
     if len(predicted) <= MAX_MAP_LABELS:
         axes.set_yticks(np.arange(len(predicted)), map(_short, predicted), fontsize=8)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):

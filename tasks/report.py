@@ -217,12 +217,13 @@ def _step(handle: Handle) -> dict[str, Any]:
 
 
 def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, str]:
-    rate = history["sequences_per_s"]
+    rate, ended_by = history["sequences_per_s"], history["ended_by"]
     vectors = {name: Coverage(**found).said for name, found in inputs["training"].facts["vectors"].items()}
     return {
         "parameters": f"{inputs['bundle'].facts['parameters']:,}",
         **{f"pre-trained {name} vectors": said for name, said in vectors.items()},
         "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
+        **({"training was ended by": f"training.{ended_by}"} if ended_by != "epochs" else {}),
         "padding in training batches": f"{100 * history['padding_share']:.2f} %",
         "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
         "training rate with tracing": f"{history['sequences_per_s_with_tracing']:,.0f} sequences/s",

@@ -228,6 +228,14 @@ def write_training(
             snapshot=snapshot,
             save=checkpoint.write if checkpoint else None,
         )
+    if history.ended_by != "epochs":
+        logger().info(
+            "training.%s ended training in epoch %d of %d; the weights of epoch %d are kept",
+            history.ended_by,
+            len(history.epochs),
+            experiment.training.epochs,
+            history.best_epoch,
+        )
     save_weights(model, folder)
     write_json(folder / "history.json", dataclasses.asdict(history))
     return Made(
@@ -236,6 +244,7 @@ def write_training(
             "sequences_per_s": history.sequences_per_s,
             "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
             "best_epoch": history.best_epoch,
+            "ended_by": history.ended_by,
             "padding_share": history.padding_share,
             "first_steps_at": first_at[0],  # seconds since the epoch
             "vectors": {side: found._asdict() for side, found in coverages.items()},

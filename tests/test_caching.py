@@ -271,6 +271,7 @@ def keys(raw):
         ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "bundle", "evaluation"}),
         ({"training": {"patience": 3}}, {"training"}),
         ({"training": {"tensorboard": "/logs"}}, set()),
+        ({"export": {"onnx": True}}, set()),
         ({"evaluation": {"bleu": True}}, {"evaluation"}),
         ({"model": {"units": 64}}, {"training", "bundle"}),
         ({"model": {"train_vectors": False}}, {"training", "bundle"}),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from tasks.seq2seq.feeding import Codec, Codecs, training_batch
@@ -53,14 +53,18 @@ def map_attention(
     """
     if not _attends(decoder):
         return []
+    specs = [tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype) for model in (encoder, decoder)]
+    attend = tf.function(
+        lambda source, given: decoder([given, *encoder(source)])[-1], input_signature=specs, autograph=False
+    )
     maps = []
     for i in range(len(pairs)):  # alone, so that nothing is padded
         batch = training_batch(pairs.part(i, i + 1), codecs)
-        *_, weights = decoder([ops.convert_to_tensor(batch.decoder_input), *encoder(batch.source)])
+        weights = attend(batch.source, batch.decoder_input)
         source, predicted = _steps(batch.source, codecs.source), _steps(batch.target, codecs.target)
         if ended is not None and not ended[i]:
             predicted = predicted[:-1]
-        maps.append(AttentionMap(source, predicted, np.asarray(weights)[0, : len(predicted)]))
+        maps.append(AttentionMap(source, predicted, weights.numpy()[0, : len(predicted)]))
     return maps
 
 

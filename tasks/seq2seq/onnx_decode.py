@@ -15,7 +15,7 @@ import tensorflow as tf
 import tf2onnx
 from onnx import compose, helper, parser
 
-from tasks.seq2seq.decoding import n_states
+from tasks.seq2seq.decoding import n_states, split_encoded
 from tasks.seq2seq.exports import portable
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.layers import Tensor
@@ -115,7 +115,7 @@ def onnx_decode(encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_st
     names = [tensor.name for tensor in decoder.inputs[1:]]
     state = names[: n_states(decoder)]
     with portable(encoder, decoder):
-        encode, step = _encoder_graph(encoder, state, names), _step_graph(decoder, state, names)
+        encode, step = _encoder_graph(encoder, decoder, state, names), _step_graph(decoder, state, names)
     before, inside, after = _parsed(codecs, n_steps)
     *outputs, scanned = inside.output
     body = helper.make_graph(
@@ -140,14 +140,16 @@ def onnx_decode(encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_st
     return model
 
 
-def _encoder_graph(encoder: keras.Model, state: list[str], names: list[str]) -> onnx.GraphProto:
+def _encoder_graph(encoder: keras.Model, decoder: keras.Model, state: list[str], names: list[str]) -> onnx.GraphProto:
     """`source -> [first_..., for each state, step_... for each memory]`, named as the loop takes them."""
     given = [f"first_{name}" if name in state else f"step_{name}" for name in names]
     source = encoder.inputs[0]
-    return _converted(
-        lambda source: dict(zip(given, encoder(source), strict=True)),
-        [tf.TensorSpec(source.shape, source.dtype, name="source")],
-    )
+
+    def encode(source: Tensor) -> dict[str, Tensor]:
+        state, memory = split_encoded(encoder(source), decoder)
+        return dict(zip(given, [*state, *memory], strict=True))
+
+    return _converted(encode, [tf.TensorSpec(source.shape, source.dtype, name="source")])
 
 
 def _step_graph(decoder: keras.Model, state: list[str], names: list[str]) -> onnx.GraphProto:

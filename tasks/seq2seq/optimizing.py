@@ -55,11 +55,13 @@ def make_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.O
     Raises:
         SettingsError: the learning rate would rise until the end.
     """
-    chosen = {
+    chosen: dict[str, Any] = {
         name: getattr(settings, name)
         for name in ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue")
         if getattr(settings, name) is not None
     }
+    if settings.average == "ema":
+        chosen |= {"use_ema": True, "ema_momentum": settings.ema_momentum}
     return OPTIMIZERS[settings.optimizer](learning_rate=make_learning_rate(settings, steps), **chosen)
 
 

@@ -434,6 +434,21 @@ class TrainingSettings(Section):
         description="epochs without a lower validation loss after which training ends (all epochs are run); the "
         "weights of the best epoch are kept in any case",
     )
+    average: Literal["none", "last", "ema"] = Field(
+        "none",
+        description="weights that are validated and kept: none: those of the last step; last: the mean of the last "
+        "epochs' ends; ema: Keras' exponential moving average over the steps",
+    )
+    average_epochs: int = Field(5, ge=2, description="last: of so many epochs")
+    ema_momentum: float = Field(
+        0.999, gt=0, lt=1, description="ema: the share of the average that a step leaves, in (0, 1)"
+    )
+    max_seconds: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds after which training ends as after its last epoch, validation included (no limit)",
+    )
     tensorboard: Path | None = Field(
         None,
         description="folder for TensorBoard's event files, with a folder in it for each training (none are written); "
@@ -508,6 +523,12 @@ class EvaluationSettings(Section):
     )
     bleu: bool = Field(False, description="report BLEU by sacrebleu")
     chrf: bool = Field(False, description="report chrF by sacrebleu")
+
+
+class ExportSettings(Section):
+    """What is made of a model for other programs, beside its bundle; it changes no result of the model."""
+
+    onnx: bool = Field(False, description="the whole decode as an ONNX file, an artifact of its own")
 
 
 CheckRule = Literal["rows", "rejected", "duplicates", "conflicts", "overlap", "unknown", "lengths", "drift"]
@@ -591,6 +612,7 @@ class Experiment(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     decoding: DecodingSettings = Field(default_factory=DecodingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
     checks: TrainingChecks = Field(default_factory=TrainingChecks)
 
     @model_validator(mode="before")

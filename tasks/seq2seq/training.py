@@ -14,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tasks.seq2seq.averaging import make_average
 from tasks.seq2seq.batching import batches_of
 from tasks.seq2seq.best import Best
 from tasks.seq2seq.cores import available_cores
+from tasks.seq2seq.deadline import Deadline
 from tasks.seq2seq.feeding import Codecs, training_batch
 from tasks.seq2seq.losses import PlainValidation, token_loss, vector_loss
 from tasks.seq2seq.optimizing import make_optimizer
@@ -93,7 +95,9 @@ def fit(
     watch = Watch(batches, settings, n_train, progress)
     best = Best(settings.patience) if n_validation else None
     plateau = Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None
-    changing = {"watch": watch, "best": best, "plateau": plateau}
+    average = make_average(settings)
+    deadline = Deadline(watch, settings.max_seconds) if settings.max_seconds else None
+    changing = {"watch": watch, "best": best, "average": average, "plateau": plateau}
     parts = parts_of(model, {name: part for name, part in changing.items() if part})
     if snapshot:
         restore(parts, snapshot)
@@ -115,13 +119,17 @@ def fit(
         validation_data=(
             _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
         ),
-        callbacks=[one for one in (watch, plain, best, plateau, event_files, saving) if one],
+        callbacks=[one for one in (watch, plain, best, average, plateau, deadline, event_files, saving) if one],
         verbose=0,
         shuffle=False,  # the batches are
     )
     history = watch.finish()
     if best:
         history.best_epoch = best.epoch
+    if best and best.has_ended:
+        history.ended_by = "patience"
+    elif deadline and deadline.has_passed and history.curve[-1]["pairs"] < settings.epochs * n_train:
+        history.ended_by = "max_seconds"
     return history
 
 

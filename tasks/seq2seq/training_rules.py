@@ -18,6 +18,8 @@ _FOR: dict[str, tuple[str, tuple[str, ...]]] = {
     "plateau_factor": ("schedule", ("reduce_lr_on_plateau",)),
     "plateau_patience": ("schedule", ("reduce_lr_on_plateau",)),
     "min_learning_rate": ("schedule", ("reduce_lr_on_plateau",)),
+    "average_epochs": ("average", ("last",)),
+    "ema_momentum": ("average", ("ema",)),
 }
 
 
@@ -28,6 +30,8 @@ def training_faults(training: TrainingSettings, data: SyntheticData | FilesData 
     clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(training, name) is not None]
     if len(clips) > 1:
         yield f"{' and '.join(f'training.{name}' for name in clips)} are set; Keras clips by one of them"
+    if training.average == "last" and training.epochs == 1:
+        yield 'training.average is "last", but training.epochs is 1; there is only one end of an epoch'
     if data is not None:
         yield from _of_data(training, data)
 

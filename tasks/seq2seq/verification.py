@@ -10,11 +10,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tasks.seq2seq.decoding import MAX_LOGITS
+from tasks.seq2seq.decoding import MAX_LOGITS, split_encoded
 from tasks.seq2seq.errors import ExportError
 from tasks.seq2seq.feeding import Codecs, shift_right, source_array
 from tasks.seq2seq.layers import Tensor
@@ -37,6 +38,16 @@ Decode = Callable[[NDArray[Any]], Mapping[str, Any]]
 Teacher = Callable[[Tensor, Tensor], Tensor]
 
 
+def inference(encoder: keras.Model, decoder: keras.Model) -> Teacher:
+    """The inference models as one that is taught: the decoder takes all steps at once."""
+
+    def teach(source: Tensor, fed: Tensor) -> Tensor:
+        state, memory = split_encoded(encoder(source), decoder)
+        return decoder([fed, *state, *memory])[0]
+
+    return teach
+
+
 def spread(sources: Sequences, n: int) -> Sequences:
     """`n` of the sources at most, evenly over all lengths, the shortest and the longest among them."""
     order = np.argsort(sources.lengths, kind="stable")
@@ -52,7 +63,7 @@ class Verifier:
 
     def __init__(self, teacher: Teacher, codecs: Codecs, sources: Sequences, n_steps: int) -> None:
         """Takes the trained model, the sources to decode, and the time steps that exports decode at most."""
-        self._codecs = codecs
+        self._codecs, self._n_steps = codecs, n_steps
         self._batches = list(_batches(sources, codecs, n_steps))
         graph = teacher if isinstance(codecs.target, Scaling) else _token_graph(teacher)
         self._graph = tf.function(graph, autograph=False, reduce_retracing=True)
@@ -66,7 +77,8 @@ class Verifier:
         fault = self._vector_fault if isinstance(self._codecs.target, Scaling) else self._token_fault
         with _exact():
             for source in self._batches:
-                found = fault(source, {key: np.asarray(value) for key, value in decode(source).items()})
+                answer = {key: np.asarray(value) for key, value in decode(source).items()}
+                found = self._shape_fault(answer, len(source)) or fault(source, answer)
                 if found:
                     row, said = found
                     shown = np.array2string(source[row], threshold=20)
@@ -74,6 +86,13 @@ class Verifier:
                         f"{name} answers otherwise than the trained model for the source {shown}: {said}; nothing is "
                         f"published. Run it again; if it says so again, take the versions of requirements.lock"
                     )
+
+    def _shape_fault(self, answer: Mapping[str, NDArray[Any]], n: int) -> tuple[int, str] | None:
+        for key, value in answer.items():
+            expected = (n,) if key == "log_probability" else (n, self._n_steps)
+            if value.shape[: len(expected)] != expected:
+                return 0, f"its {key} are of the shape {value.shape}, expected {expected} and more"
+        return None
 
     def _token_fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
         """The first row whose tokens are not the model's, and what is wrong with it."""

@@ -29,6 +29,7 @@ class History:
     point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`
     for tokens, in [0, 1], and `mae` for vectors, in standard deviations. `best_epoch` counts from 1: the
     weights that were kept. `padding_share` is the padding among all time steps of training batches.
+    `ended_by` is what ended training: all `epochs` are done, `patience`, or `max_seconds`.
     `learning_rate` is that of the step which comes next. `resumed_after` holds the epochs after which a
     training that was killed went on.
     """
@@ -37,6 +38,7 @@ class History:
     curve: list[dict[str, float]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    ended_by: str = "epochs"
     resumed_after: list[int] = field(default_factory=list)
     padding_share: float = 0.0
     seconds: float = 0.0
@@ -108,11 +110,12 @@ class Watch(keras.callbacks.Callback):
         """Keras calls it."""
         self._validating += time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401
         """Keras calls it."""
         validation = {name: float(value) for name, value in logs.items() if name.startswith("val_")}
-        means = {name: sum_ / self._n_train for name, sum_ in self._sums.items()}
-        self._history.epochs.append({**means, **validation, "learning_rate": self._learning_rate})
+        pairs = self._seen - epoch * self._n_train  # fewer where time was over
+        means = {name: sum_ / pairs for name, sum_ in self._sums.items()}
+        self._history.epochs.append({"pairs": self._seen, **means, **validation, "learning_rate": self._learning_rate})
         logs.update(means)  # for the callbacks after this one: Keras' own are those of the last call
 
     def finish(self) -> History:

@@ -2,6 +2,7 @@
 
 saved_model/1/                           the whole decode, version 1, as TensorFlow Serving finds it
 saved_model/1/assets.extra/codecs.json   which id stands for which symbol, for whoever has this folder alone
+decode.onnx                              the whole decode for onnxruntime and its like, in an artifact of its own
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # TensorFlow Serving takes a folder of versions, and serves the highest. A bundle never changes: it is its first.
 SAVED_MODEL = "saved_model/1"
+ONNX_FILE = "decode.onnx"
 
 
 def save_decode(folder: Path, decode: DecodeModule, codecs: Codecs) -> None:
@@ -39,6 +41,15 @@ def load_decode(folder: Path) -> Decode:
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     # Asked for its signature each time, since it holds the weights and must live as long as it is used.
     return lambda source: loaded.signatures["serving_default"](source=tf.constant(source))
+
+
+def load_onnx(folder: Path) -> Decode:
+    """The decode of an ONNX file, run by onnxruntime."""
+    import onnxruntime  # noqa: PLC0415 - an extra
+
+    session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda source: dict(zip(names, session.run(names, {"source": source}), strict=True))
 
 
 def read_samples(dataset: Path, n: int) -> Sequences:

@@ -79,15 +79,16 @@ def models(source, target, **settings):
 
 
 KINDS = {
-    "dot": {"attention": "luong_dot"},
-    "general, fed, two layers": {"attention": "luong_general", "input_feeding": True, "layers": 2, "cell": "gru"},
-    "bahdanau": {"attention": "bahdanau", "bidirectional": True},
-}
+    "dot, greedy": ("greedy", {"attention": "luong_dot"}),
+    "general, fed, two layers, beam": (
+        "beam", {"attention": "luong_general", "input_feeding": True, "layers": 2, "cell": "gru"},
+    ),
+    "bahdanau, beam": ("beam", {"attention": "bahdanau", "bidirectional": True}),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["greedy", "beam"])
-@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
-def test_the_weights_are_those_of_the_steps_of_the_decode(settings, method):
+@pytest.mark.parametrize(("method", "settings"), KINDS.values(), ids=KINDS)
+def test_the_weights_are_those_of_the_steps_of_the_decode(method, settings):
     """The decoder, asked again for each token of what was predicted with its own state, as decoding does."""
     made, source = models(Side(LETTERS.size), Side(LETTERS.size), **settings), ids("abca", "d")
     decoding = DecodingSettings(method=method)

@@ -20,6 +20,9 @@ VECTORS = {"train": "a.csv", "target_encoding": "vectors"}
         ({"warmup_steps": 5, "schedule": "reduce_lr_on_plateau"}, FILES, "choose another schedule, or no warm-up"),
         ({"warmup_steps": 8}, {"n_samples": 1000}, "warmup_steps is 8, but the whole training has 4 steps"),
         ({"clipnorm": 1, "clipvalue": 1}, FILES, "training.clipnorm and training.clipvalue are set"),
+        ({"average": "last"}, FILES, "training.epochs is 1; there is only one end of an epoch"),
+        ({"average_epochs": 3, "average": "ema"}, FILES, "training.average_epochs is 3, but training.average is"),
+        ({"ema_momentum": 0.9}, FILES, 'training.ema_momentum is 0.9, but training.average is "none"; it is for "ema"'),
         ({"label_smoothing": 0.1}, VECTORS, "training.label_smoothing is 0.1, but the target is made of vectors"),
         (
             {"schedule": "polynomial_decay", "end_learning_rate": 0.1},

@@ -19,7 +19,7 @@ from tasks.storage.datasets import DatasetFacts, read_codecs
 from tasks.storage.manifest import Manifest
 from tasks.storage.promotions import promote
 from tasks.storage.store import Store
-from tasks.train import find_start, train_model
+from tasks.train import find_start, keep_vectors, start_embeddings, train_model
 
 SOURCE = {"Ash": [5, 0, 0], "birch": [0, 5, 0], "cedar": [0, 0, 5], "oak": [1, 1, 1]}
 TARGET = {"1": [1, 2, 3], "2": [4, 5, 6]}
@@ -170,3 +170,38 @@ def test_going_on_from_a_promoted_model_known_symbols_keep_their_weights_and_new
         np.testing.assert_allclose(after["source"][symbol], before["source"][symbol], atol=0 if not tuned else 1e-3)
     with pytest.raises(SettingsError, match=r"model.source_vectors is None, of the promoted model '.*source.txt'"):
         find_start(trees.experiment(training={"start": "promoted"}, source_vectors=None), "", Store(trees.store))
+
+
+def test_one_table_for_both_sides_takes_one_file_and_covers_the_tokens_of_both(tmp_path):
+    rng = np.random.default_rng(0)
+    words = ["ash", "birch", "elm"]
+    rows = [[" ".join(rng.choice(words, rng.integers(1, 6))) for _ in range(2)] for _ in range(200)]
+    (tmp_path / "pairs.csv").write_text("source,target\n" + "".join(f"{source},{target}\n" for source, target in rows))
+    data = {"train": tmp_path / "pairs.csv", "source_encoding": "words", "target_encoding": "words"}
+    source = vectors(tmp_path / "source.txt", {"ash": [1, 2, 3], "elm": [4, 5, 6]})
+    experiment = check_experiment(
+        {
+            "data": {**data, "shared_vocabulary": True},
+            "model": {
+                "units": 4,
+                "embedding": 3,
+                "share_embeddings": True,
+                "source_vectors": source,
+                "train_vectors": False,
+            },
+        }
+    )
+    dataset = generate_dataset.fn(experiment, tmp_path / "store")
+    model = build_models(DatasetFacts.model_validate(dataset.facts).architecture(experiment.model)).train
+    codecs = read_codecs(dataset.path)
+    found = start_embeddings(model, experiment, dataset.path, codecs)["source"]
+    keep_vectors(model, experiment.model)
+    table = model.get_layer("shared_features")
+    at = [codecs.target.reserved + codecs.target.symbols.index(word) for word in ("ash", "elm")]
+    assert table.get_weights()[0][at].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert table.trainable_weights == []
+    counts = np.sum(
+        [read_json(dataset.path / "profile.json")[side]["id_counts"] for side in ("source", "target")], axis=0
+    )
+    assert found.share_of_tokens == pytest.approx(counts[at].sum() / counts.sum())
+    assert found.found == 2

@@ -1,0 +1,87 @@
+"""The ONNX step: the whole decode of a bundle for onnxruntime, as an artifact of its own beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from prefect import task
+
+from tasks.caching import ONNX_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings import Experiment
+from tasks.storage.bundles import load_bundle, steps_of
+from tasks.storage.datasets import write_codecs
+from tasks.storage.exports import ONNX_FILE, load_onnx, read_samples
+from tasks.storage.manifest import Handle
+from tasks.storage.store import Made, Recipe, Store
+
+KIND = "onnx"
+PACKAGES = {"onnx": "1.23", "onnxruntime": "1.32", "tf2onnx": "1.17"}  # the extra `onnx` of pyproject.toml
+
+
+@task(name="export onnx", task_run_name="export onnx {experiment.promotion_name}", **TASK_OPTIONS)
+def export_onnx(
+    experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
+) -> Handle:
+    """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
+    check_onnx(experiment)
+    step = onnx_recipe(experiment, dataset.digest, bundle.digest)
+    return finished(
+        make_once(
+            step,
+            Store(store),
+            lambda folder: write_onnx(experiment, step, dataset, bundle, Store(store), folder),
+            refresh=refresh,
+        )
+    )
+
+
+def check_onnx(experiment: Experiment) -> None:
+    """Refuses an export to ONNX without the packages that it takes, before any work starts.
+
+    Raises:
+        SettingsError: some are missing.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if experiment.export.onnx and missing:
+        wanted = " ".join(f'"{name}>={version}"' for name, version in PACKAGES.items())
+        raise SettingsError(
+            f"export.onnx is set, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
+            f"install with: python -m pip install {wanted}, or leave the setting out"
+        )
+
+
+def onnx_recipe(experiment: Experiment, dataset_digest: str, bundle_digest: str) -> Recipe:
+    """What the ONNX file depends on: the bundle alone; it is verified on the dataset."""
+    return recipe(
+        KIND,
+        experiment,
+        settings={},
+        made_from={"dataset": dataset_digest, "bundle": bundle_digest},
+        code=ONNX_CODE,
+        libraries=("keras", *PACKAGES, "tensorflow"),
+    )
+
+
+def write_onnx(
+    experiment: Experiment, step: Recipe, dataset: Handle, bundle: Handle, store: Store, folder: Path
+) -> Made:
+    """Fills `folder` with `decode.onnx` and its `codecs.json`.
+
+    Raises:
+        ExportError: onnxruntime answers otherwise than the model.
+    """
+    from tasks.seq2seq.onnx_decode import onnx_decode  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
+
+    model = load_bundle(bundle, store)
+    n_steps = steps_of(experiment.decoding.max_length or model.facts.target.length, model.codecs)
+    samples = read_samples(dataset.path, N_VERIFIED)
+    decode = onnx_decode(model.encoder, model.decoder, model.codecs, n_steps)
+    (folder / ONNX_FILE).write_bytes(decode.SerializeToString())
+    write_codecs(folder, model.codecs)
+    verifier = Verifier(inference(model.encoder, model.decoder), model.codecs, samples, n_steps)
+    verifier.check(ONNX_FILE, load_onnx(folder))
+    # The converter numbers names by what it converted before: the same model may be other bytes.
+    return Made({"verified": len(samples)}, identity=step.key)
