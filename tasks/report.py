@@ -118,7 +118,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "headline": _headline(scores),
         "scores": dict(_score_rows(scores)),
         "examples": evaluation["examples"],
-        "pictures": _pictures(evaluation, history),
+        "pictures": _pictures(evaluation, history, experiment.training.sampling),
         "mistakes": evaluation["mistakes"],
         "data": dict(_data_rows(inputs["dataset"])),
         "checks": inputs["checks"].facts["findings"],
@@ -158,12 +158,15 @@ def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.replace("_", " "), f"{value:.4g}"
 
 
-def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str, str]:
+def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], sampling: str) -> dict[str, str]:
     """The pictures there are, by what they show."""
     from tasks import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
 
     scores = evaluation["scores"]
-    pictures = {"learning curve": figures.learning_curve(history["curve"], history["epochs"], history["metric"])}
+    curve = "learning curve"
+    if sampling != "none":
+        curve += "; in training some inputs were the model's own predictions, in validation none"
+    pictures = {curve: figures.learning_curve(history["curve"], history["epochs"], history["metric"])}
     if "mae" in scores:
         errors = {"model": scores["mae_by_step"]}
         if relative := scores["relative_mae_naive_by_step"]:

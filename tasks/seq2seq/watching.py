@@ -23,7 +23,7 @@ Progress = Callable[[int, int, dict[str, float]], None]  # batches done, batches
 class History:
     """What training saw; losses and metrics are means over batches of means over time steps.
 
-    Losses are in nats for tokens; accuracies are teacher-forced.
+    Losses are in nats for tokens; accuracies are teacher-forced, in training as far as inputs are not sampled.
 
     `curve` holds a point for every call into the graph: pairs seen, and the mean loss and metric since the
     point before. `epochs` holds the same of each epoch, and of the validation split. `metric` is `accuracy`

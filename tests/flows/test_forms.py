@@ -46,7 +46,7 @@ def test_each_parameter_says_what_it_is(flow):
     assert [path for path, node in found if "const" not in node and not node.get("description")] == []
 
 
-COLUMNS = ("source", "target")  # names, or positions from 0
+COLUMNS = ("source", "target", "weight")  # names, or positions from 0
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

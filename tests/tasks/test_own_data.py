@@ -151,7 +151,13 @@ def labels(tmp_path_factory):
     labels[3] = [40]
     pq.write_table(pa.table({"source": [step.tolist() for step in steps], "target": labels}), folder / "a.parquet")
     data = {"train": folder / "a.parquet", "source_encoding": "vectors", "max_reject_rate": 0.01}
-    return Made(folder / "store", data=data, model={"units": 8}, training=QUICK)
+    return Made(folder / "store", data=data, model={"units": 8}, training={**QUICK, "sampling": "constant"})
+
+
+def test_the_report_says_where_training_was_given_predictions(labels, spelling):
+    said = "in training some inputs were the model&#39;s own predictions"
+    assert said in labels.page
+    assert said not in spelling.page
 
 
 def test_vectors_are_labelled_with_the_users_own_integers(labels):
