@@ -70,7 +70,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     from tasks.seq2seq.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
 
     shape = DatasetFacts.model_validate(dataset.facts)
-    models = build_models(shape.architecture(experiment.model))
+    models = build_models(shape.architecture(experiment.model.without_dropout()))
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     samples = read_samples(dataset.path, N_VERIFIED)
