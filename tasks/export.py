@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import task
 
 from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.bundles import (
@@ -22,6 +24,9 @@ from tasks.storage.datasets import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.exports import SAVED_MODEL, load_decode, read_samples, save_decode
 from tasks.storage.manifest import Handle, canonical_digest
 from tasks.storage.store import Made, Recipe, Store
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.verification import Verifier
 
 
 @task(name="export model", task_run_name="export {experiment.promotion_name}", **TASK_OPTIONS)
@@ -56,13 +61,12 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
 
 
 def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, folder: Path) -> Made:
-    """Fills `folder` with the bundle that `tasks.storage.bundles` describes, and verifies its exports.
+    """Fills `folder` with the bundle that `tasks.storage.bundles` describes, each of its exports verified.
 
     Raises:
         ExportError: one of them answers otherwise than the trained model.
     """
-    from tasks.seq2seq.exports import DecodeModule  # noqa: PLC0415 - a cached run never loads it
-    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
 
     shape = DatasetFacts.model_validate(dataset.facts)
@@ -70,7 +74,6 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     samples = read_samples(dataset.path, N_VERIFIED)
-    n_steps = steps_of(experiment.decoding.max_length or shape.target.length, codecs)
     facts = BundleFacts(
         units=experiment.model.decoder_width,
         parameters=models.train.count_params(),
@@ -83,22 +86,21 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
     write_codecs(folder, codecs)
     write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
-    verifier = Verifier(lambda *inputs: models.train(inputs), codecs, samples, n_steps)
+    n_steps = steps_of(experiment.decoding.max_length or facts.target.length, codecs)
+    _export_decode(folder, codecs, n_steps, Verifier(lambda *pair: models.train(pair), codecs, samples, n_steps))
+    # On what a model was verified makes it no other model.
+    told = [codecs.to_json(), facts.model_dump(exclude={"verified"}), experiment.decoding.model_dump(mode="json")]
+    return Made(facts.model_dump(), identity=canonical_digest([weights_digest(models.train), *told]))
+
+
+def _export_decode(folder: Path, codecs: Codecs, n_steps: int, verifier: Verifier) -> None:
+    """Verifies the models that lie in `folder`, and exports their whole decode, verified too."""
+    from tasks.seq2seq.exports import DecodeModule  # noqa: PLC0415 - a cached run never loads it
+
     decode = DecodeModule(*load_models(folder), codecs, n_steps)
     verifier.check("encoder.keras with decoder.keras", decode.serve)
     save_decode(folder, decode, codecs)
     verifier.check(SAVED_MODEL, load_decode(folder))
-    return Made(
-        facts.model_dump(),
-        identity=canonical_digest(
-            [
-                weights_digest(models.train),
-                codecs.to_json(),
-                facts.model_dump(exclude={"verified"}),  # on what it was verified makes it no other model
-                experiment.decoding.model_dump(mode="json"),
-            ]
-        ),
-    )
 
 
 def _rejects(experiment: Experiment, shape: DatasetFacts) -> dict[str, int]:

@@ -14,6 +14,7 @@ from tasks.seq2seq.batch_settings import check_batch_settings
 from tasks.seq2seq.forecasting import VectorScores
 from tasks.seq2seq.rules import check_experiment
 from tasks.seq2seq.scoring import TokenScores
+from tasks.seq2seq.settings import ExportSettings
 from tests.batch_models import batch_models, integer_pairs
 from tests.conftest import ROOT
 
@@ -77,7 +78,8 @@ def runs(store, server):
     ]
     chosen = [check_experiment(one) for one in experiments if one["name"] in MODELS]
     (tiny,) = (one for one in chosen if one.name == "tiny")
-    chosen.append(tiny.model_copy(update={"seed": 1}))  # a second model under a name: it is compared on the holdout
+    # A second model under a name, which is compared on the holdout; with all its exports.
+    chosen.append(tiny.model_copy(update={"seed": 1, "export": ExportSettings(onnx=True)}))
     return [train_and_eval(one, store) for one in chosen], [generate_datasets(one, store) for one in chosen]
 
 

@@ -68,7 +68,7 @@ def test_settings_stand_in_the_group_of_their_section(page):
     groups = re.findall(r"^(\w+.*):$", said, re.MULTILINE)
     assert [group for group in groups if group != "example"] == [
         "options", "experiment", "data (synthetic)", "data (files)", "model", "training", "decoding", "evaluation",
-        "checks",
+        "export", "checks",
     ]  # fmt: skip
     model = said.split("\nmodel:\n")[1].split("\ntraining:\n")[0]
     assert set(re.findall(r"^  --(\w+)\.", model, re.MULTILINE)) == {"model"}

@@ -6,11 +6,18 @@ import pytest
 
 import tasks.export
 from tasks.export import export_model
+from tasks.export_onnx import export_onnx
 from tasks.generate import generate_dataset
 from tasks.seq2seq.errors import ExportError
+from tasks.seq2seq.feeding import source_array, until_end
+from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.rules import check_experiment
+from tasks.seq2seq.sequences import Sequences
+from tasks.storage.bundles import load_bundle
 from tasks.storage.exports import load_decode
+from tasks.storage.store import Store
 from tasks.train import train_model
+from tests.seq2seq.test_architectures import KINDS
 
 RAW = {
     "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 400},
@@ -74,6 +81,34 @@ def test_a_saved_model_that_does_not_hold_the_trained_weights_is_not_published(t
 def test_the_facts_tell_on_how_many_sources_the_exports_were_verified(trained):
     """On the held-out ones and on those of training; all, where there are fewer than 1,000."""
     assert export(trained).facts["verified"] == 420
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_of_model_is_trained_exported_and_loaded_and_predicts_the_same(kind, tmp_path):
+    """That they are the same the step itself verifies; here that it finds no fault, and that what it wrote is loaded."""
+    rng = np.random.default_rng(0)
+    rows = [" ".join(map(str, rng.integers(0, 9, rng.integers(1, 7)))) for _ in range(400)]
+    (tmp_path / "a.csv").write_text("source,target\n" + "".join(f"{row},{row[::-1]}\n" for row in rows))
+    words = {"source_encoding": "words", "target_encoding": "words"}
+    experiment = check_experiment(
+        {
+            "data": {"train": tmp_path / "a.csv", **words, "shared_vocabulary": kind.get("share_embeddings", False)},
+            "model": {"units": 8, "embedding": 4, **kind},
+            "training": {"epochs": 1, "learning_rate": 0.02},
+            "export": {"onnx": True},
+        }
+    )
+    dataset = generate_dataset.fn(experiment, tmp_path)
+    bundle = export_model.fn(experiment, dataset, train_model.fn(experiment, dataset, tmp_path), tmp_path)
+    assert export_onnx.fn(experiment, dataset, bundle, tmp_path).facts == {"verified": bundle.facts["verified"]}
+    loaded = load_bundle(bundle, Store(tmp_path))
+    sources = Sequences.of_lengths(rng.integers(4, 10, 45, dtype=np.int32), np.arange(1, 10))
+    predicted = Predictor(loaded.encoder, loaded.decoder, loaded.codecs, loaded.n_steps, xla=False).predict(sources)
+    served = load_decode(bundle.path)(source_array(sources, loaded.codecs.source))["tokens"].numpy()
+    ended = until_end(served[:, : loaded.n_steps - 1], loaded.codecs.target)
+    assert np.array_equal(ended.values, predicted.sequences.values)
+    assert np.array_equal(ended.offsets, predicted.sequences.offsets)
 
 
 def test_the_saved_model_decodes_as_many_tokens_as_the_experiment_says(tmp_path):

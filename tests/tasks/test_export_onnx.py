@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import tasks.export_onnx
+from flows._dry_run import plan_steps
 from tasks.caching import ONNX_CODE, code_digest
 from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe, export_model
@@ -66,6 +67,14 @@ def test_the_file_decodes_like_the_bundle_and_is_found_again(made):
     assert handle.facts == {"verified": 420}
     again = export_onnx.fn(WITH, dataset, bundle, store)
     assert (again.name, again.result().digest) == ("Cached", handle.digest)
+
+
+def test_a_dry_run_tells_of_it_where_it_is_asked_for(made):
+    store, dataset, bundle = made
+    export_onnx.fn(WITH, dataset, bundle, store)
+    planned = {step.name: step.cached for step in plan_steps(WITH, store)}
+    assert (planned["bundle"], planned["onnx"]) == (True, True)
+    assert "onnx" not in {step.name for step in plan_steps(WITHOUT, store)}
 
 
 def test_asking_for_it_makes_nothing_else_again():
