@@ -56,12 +56,10 @@ def test_attention_reverses_what_a_state_cannot_hold_and_goes_on_beyond_the_leng
     """Without it, and all else equal, neither is learned."""
     write_reversal(tmp_path)
     as_long, longer = accuracies(run, tmp_path, "--model.attention", "luong_general", "--model.input_feeding", "true")
-    print("WITH", as_long, longer)
     assert as_long >= 0.95
-    assert longer >= 0.2
+    assert longer >= 0.3
     as_long, longer = accuracies(run, tmp_path)
-    print("WITHOUT", as_long, longer)
-    assert as_long <= 0.8
+    assert as_long <= 0.7
     assert longer <= 0.02
 
 
