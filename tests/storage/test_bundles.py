@@ -181,7 +181,15 @@ def test_a_model_is_identified_by_its_weights_whatever_was_built_before_it(model
     assert weights_digest(other) == weights_digest(models.train)
 
 
-@pytest.mark.parametrize("change", [{"units": 16}, {"embedding": 0}, {"target": Side(vocabulary=7)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": ModelSettings(units=16, embedding=4)},
+        {"settings": ModelSettings(units=8, embedding=0)},
+        {"settings": ModelSettings(units=8, embedding=4, attention="luong_dot")},
+        {"target": Side(vocabulary=7)},
+    ],
+)
 def test_weights_of_another_architecture_are_refused(models, tmp_path, change):
     save_weights(models.train, tmp_path)
     other = build_models(dataclasses.replace(ARCHITECTURE, **change)).train
