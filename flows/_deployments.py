@@ -24,7 +24,8 @@ from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.seq2seq.rules import check_experiment, nearest
-from tasks.seq2seq.settings import Experiment, Section
+from tasks.seq2seq.section import Section
+from tasks.seq2seq.settings import Experiment
 
 DEPLOYMENTS = ROOT / "prefect.yaml"
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")

@@ -11,6 +11,8 @@ from pydantic_core import PydanticUndefined
 from flows._help import shown_default
 from flows._settings import Options
 from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.nightly_settings import NightlySettings
 from tasks.seq2seq.settings import (
     BatchChecks,
@@ -18,12 +20,9 @@ from tasks.seq2seq.settings import (
     EvaluationSettings,
     Experiment,
     ExportSettings,
-    FilesData,
-    ModelSettings,
-    SyntheticData,
     TrainingChecks,
-    TrainingSettings,
 )
+from tasks.seq2seq.training_settings import TrainingSettings
 
 HEAD = """# Settings
 

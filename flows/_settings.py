@@ -20,10 +20,14 @@ from pydantic_settings import SettingsError as SourceError
 
 from flows._help import INPUTS, ROOT, asks_for_help, help_text
 from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.nightly_settings import NightlySettings, check_nightly_settings
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings import Experiment, FilesData, ModelSettings, Section, SyntheticData, TrainingSettings
+from tasks.seq2seq.section import Section
+from tasks.seq2seq.settings import Experiment
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.storage.word_vectors import vector_files_fit
 
 

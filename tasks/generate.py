@@ -10,6 +10,7 @@ from prefect import task
 
 from tasks.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.progress import progress, report, tracked
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.hashing import Hashes
@@ -17,7 +18,7 @@ from tasks.seq2seq.problems import PROBLEMS
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING, draw_fresh, draw_training
 from tasks.seq2seq.sequences import Pairs
-from tasks.seq2seq.settings import Experiment, FilesData, SyntheticData
+from tasks.seq2seq.settings import Experiment
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import check_writable, copy_atomically, write_json
 from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs

@@ -20,9 +20,11 @@ from tasks.progress import progress, report
 from tasks.seq2seq.cores import cpu_flags
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError, TrainingError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.pretrained import Coverage, coverage, embedding_matrix, spellings
-from tasks.seq2seq.settings import UNKEYED, Experiment, ModelSettings, TrainingSettings
+from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.seq2seq.snapshot import Snapshot
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.storage.atomic import check_folder, read_json, remove_tree, write_json
 from tasks.storage.bundles import KIND as BUNDLE
 from tasks.storage.bundles import Bundle, load_bundle, read_experiment, save_weights, weights_digest

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.model_rules import without_cudnn
-from tasks.seq2seq.settings import ModelSettings
+from tasks.seq2seq.model_settings import ModelSettings
 
 
 def has_gpu() -> bool:

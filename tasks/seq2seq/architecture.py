@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.seq2seq.settings import ModelSettings
+from tasks.seq2seq.model_settings import ModelSettings
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.snapshot import Arrays, Facts
+from tasks.seq2seq.training_settings import TrainingSettings
 
 
 class Average(keras.callbacks.Callback, ABC):

@@ -8,17 +8,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from tasks.seq2seq.data_settings import ColumnNames, FilesData, SyntheticData
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import decoding_faults, section_faults
-from tasks.seq2seq.settings import (
-    BatchChecks,
-    ColumnNames,
-    DecodingSettings,
-    Experiment,
-    FilesData,
-    Section,
-    SyntheticData,
-)
+from tasks.seq2seq.section import Section
+from tasks.seq2seq.settings import BatchChecks, DecodingSettings, Experiment
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.seq2seq.data_settings import SyntheticData
 from tasks.seq2seq.metrics import Z_95, wilson_interval
-from tasks.seq2seq.settings import Experiment, SyntheticData
+from tasks.seq2seq.settings import Experiment
 
 Reals = NDArray[np.float64]
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.feeding import Codec, Codecs
 from tasks.seq2seq.hashing import Hashes, mix, text_hashes
 from tasks.seq2seq.scaling import Floats, Moments
-from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.vocabulary import N_CODE_POINTS, Integers, Vocabulary
 
 COUNTED_RANGE = 1 << 20  # integers within such a range are counted in an array

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 
 
 def token_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.losses.Loss:

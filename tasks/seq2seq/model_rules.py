@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.seq2seq.settings import FilesData, ModelSettings, SyntheticData
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
+from tasks.seq2seq.model_settings import ModelSettings
 
 Sections = Mapping[str, Any]
 

@@ -18,8 +18,8 @@ from keras import layers, ops
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.layers import GlobalAttention, InputFeedingDecoder, Tensor
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.recurrent import Stack, numbered
-from tasks.seq2seq.settings import ModelSettings
 
 PARTS = {"lstm": ("state_h", "state_c"), "gru": ("state_h",)}  # of a layer's state
 

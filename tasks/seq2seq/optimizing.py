@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     one.__name__.lower(): one

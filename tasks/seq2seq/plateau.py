@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.snapshot import Arrays, Facts
+from tasks.seq2seq.training_settings import TrainingSettings
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from tasks.seq2seq.layers import STATES, Tensor
-from tasks.seq2seq.settings import ModelSettings
+from tasks.seq2seq.model_settings import ModelSettings
 
 _KINDS = {"lstm": layers.LSTM, "gru": layers.GRU}
 

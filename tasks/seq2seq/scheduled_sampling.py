@@ -23,7 +23,7 @@ import tensorflow as tf
 from tasks.seq2seq.decoding import split_encoded
 from tasks.seq2seq.layers import Tensor
 from tasks.seq2seq.models import Models
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 
 PROBABILITY = {"constant": 0.25, "linear": 1.0}  # where none is set
 _COINS_STREAM = 5

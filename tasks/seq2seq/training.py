@@ -26,8 +26,8 @@ from tasks.seq2seq.plateau import Plateau
 from tasks.seq2seq.resuming import Save, Saving, parts_of, restore
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs
-from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.snapshot import Snapshot
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.seq2seq.watching import History, Progress, Watch
 
 # Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.

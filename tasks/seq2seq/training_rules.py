@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tasks.seq2seq.settings import FilesData, SyntheticData, TrainingSettings
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
+from tasks.seq2seq.training_settings import TrainingSettings
 
 DECAYS = ("cosine_decay", "exponential_decay", "inverse_time_decay", "polynomial_decay")
 # What a setting is for: the setting that decides, and its values.

@@ -13,8 +13,8 @@ import keras
 
 from tasks.seq2seq.batching import Padding
 from tasks.seq2seq.errors import TrainingError
-from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.snapshot import Arrays, Facts
+from tasks.seq2seq.training_settings import TrainingSettings
 
 Progress = Callable[[int, int, dict[str, float]], None]  # batches done, batches in all, metrics
 

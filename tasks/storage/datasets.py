@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.lists import from_lists, list_type, to_lists
 

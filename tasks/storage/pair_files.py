@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
@@ -22,7 +23,6 @@ from tasks.seq2seq.intake import Intake, VectorIntake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.splitting import SPLITS, assign_splits
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import write_json

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.forecasting import NaiveScale
 from tasks.seq2seq.hashing import Hashes, is_among, mix, sequence_hashes
@@ -21,7 +22,6 @@ from tasks.seq2seq.intake import INTAKES, Intake, finish_both, intakes_of
 from tasks.seq2seq.profile import Profile
 from tasks.seq2seq.sampling import NOTHING
 from tasks.seq2seq.sequences import Pairs, Rows, Sequences
-from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.splitting import SPLITS
 from tasks.seq2seq.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
 from tasks.storage.atomic import write_json

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.pretrained import Found
-from tasks.seq2seq.settings import ModelSettings
 from tasks.storage.atomic import file_digest
 from tasks.storage.datasets import Report, say_nothing
 

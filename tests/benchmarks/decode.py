@@ -19,10 +19,10 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import decode_graph
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 SOURCE_STEPS, TARGET_STEPS = 6, 3

@@ -18,7 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tasks.generate import dataset_recipe, write_dataset
-from tasks.seq2seq.settings import Experiment, SyntheticData
+from tasks.seq2seq.data_settings import SyntheticData
+from tasks.seq2seq.settings import Experiment
 from tasks.storage.store import Store
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.settings import ModelSettings
+from tasks.seq2seq.model_settings import ModelSettings
 
 
 def test_what_rules_out_the_fast_kernels_is_said_where_there_is_a_gpu():

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import decode_graph, model_step, n_states, split_encoded
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models, memory_names, state_names
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.seq2seq.warm_start import carry_over
 

@@ -13,11 +13,12 @@ from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.attention_maps import map_attention
 from tasks.seq2seq.decoding import split_encoded
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import DecodingSettings, ModelSettings
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("characters", ("a", "b", "c", "d"))  # ids 4 to 7

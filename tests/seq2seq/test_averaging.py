@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import are_equal, model_with_dropout, random_pairs, train
 
 # One step an epoch. The targets cannot be learned: early epochs are the best.

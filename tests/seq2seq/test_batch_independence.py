@@ -8,12 +8,13 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import decode_graph, forecast_graph, split_encoded
 from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import fit
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 N_ROWS, N_STEPS, LONGEST = 512, 5, 9

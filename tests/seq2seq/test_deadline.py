@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.seq2seq.deadline import Deadline
-from tasks.seq2seq.settings import TrainingSettings
 from tasks.seq2seq.training import STEPS_PER_CALL
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import model_with_dropout, random_pairs, train
 
 SETTINGS = TrainingSettings(batch_size=4, epochs=3, patience=1)

@@ -8,12 +8,13 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.evaluation import Inference, TokenEvaluation, VectorEvaluation
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.scoring import TokenScorer, corpus_bleu, corpus_chrf
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import DecodingSettings, ModelSettings
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 

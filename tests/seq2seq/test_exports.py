@@ -8,8 +8,8 @@ import pytest
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.exports import DecodeModule, portable
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 CODECS = Codecs(Vocabulary.identity(5), Vocabulary.identity(5))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.intake import COUNTED_RANGE, INTAKES, finish_both, intakes_of
-from tasks.seq2seq.settings import FilesData
 from tasks.seq2seq.vocabulary import Vocabulary
 
 TOKENS = ("integers", "characters", "words")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tasks.seq2seq.losses import token_loss
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import CODECS, model_with_dropout, random_pairs, train
 
 TARGET = np.array([[1, 2, 0], [3, 0, 0]], np.int32)

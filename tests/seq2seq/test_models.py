@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models, define_models
-from tasks.seq2seq.settings import ModelSettings
 
 SOURCE = np.array([[1, 2, 3, 4], [4, 4, 2, 1]], np.int32)
 DECODER_INPUT = np.array([[0, 2, 3], [0, 1, 2]], np.int32)

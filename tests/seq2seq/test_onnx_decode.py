@@ -8,11 +8,11 @@ import pytest
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.exports import DecodeModule
 from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.onnx_decode import onnx_decode
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.seq2seq.test_architectures import KINDS
 

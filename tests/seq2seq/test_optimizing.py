@@ -4,7 +4,7 @@ import pytest
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.optimizing import OPTIMIZERS, make_learning_rate, make_optimizer
-from tasks.seq2seq.settings import TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import model_with_dropout, random_pairs, train
 
 

@@ -4,9 +4,10 @@ import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.cores import cpu_flags
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.precision import layers_of, why_slow
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import copied_pairs, train
 
 SETTINGS = TrainingSettings(batch_size=32, epochs=2, learning_rate=0.02)

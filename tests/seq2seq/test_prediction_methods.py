@@ -10,10 +10,11 @@ from tasks.seq2seq import predictor as module
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.drawing import drawn_numbers, source_keys
 from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import DecodingSettings, ModelSettings
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.seq2seq.tables import rows_of
 

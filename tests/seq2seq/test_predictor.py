@@ -8,11 +8,12 @@ from tasks.seq2seq import predictor as module
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import UNROLLED_STEPS, decode_graph, forecast_graph, model_step
 from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import DecodingSettings, ModelSettings
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))

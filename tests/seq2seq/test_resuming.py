@@ -4,11 +4,12 @@ import keras
 import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.precision import layers_of
 from tasks.seq2seq.resuming import parts_of
 from tasks.seq2seq.scheduled_sampling import with_sampling
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
+from tasks.seq2seq.training_settings import TrainingSettings
 from tests.trainings import EndedError, are_equal, model_with_dropout, random_pairs, state_of, train
 
 # Two calls into the graph an epoch. The targets cannot be learned: early epochs are the best.

@@ -1,8 +1,9 @@
 import pytest
 
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings import Experiment, ModelSettings
+from tasks.seq2seq.settings import Experiment
 
 
 def faults(raw):

@@ -10,12 +10,13 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import split_encoded
 from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.scheduled_sampling import sampled_inputs, sampling_schedule, with_sampling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import _compile
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests import trainings
 from tests.trainings import are_equal

@@ -3,15 +3,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from tasks.seq2seq.data_settings import FilesData, SyntheticData
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.problems import Dimensions
-from tasks.seq2seq.settings import (
-    EvaluationSettings,
-    Experiment,
-    FilesData,
-    ModelSettings,
-    SyntheticData,
-    TrainingSettings,
-)
+from tasks.seq2seq.settings import EvaluationSettings, Experiment
+from tasks.seq2seq.training_settings import TrainingSettings
 
 
 def test_the_defaults_are_the_tutorials_problem_at_full_size():

@@ -5,9 +5,9 @@ import pytest
 from tasks.seq2seq import teacher_forcing
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.feeding import Codecs, source_array
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.teacher_forcing import TeacherForced
 from tasks.seq2seq.vocabulary import Vocabulary
 

@@ -7,14 +7,15 @@ import pytest
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import Models, build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.problems import Dimensions
 from tasks.seq2seq.sampling import draw_fresh, draw_training
 from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import STEPS_PER_CALL, History, _compile, fit, set_up_threads
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.event_files import read_scalars
 

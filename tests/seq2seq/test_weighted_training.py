@@ -8,12 +8,13 @@ import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings, TrainingSettings
 from tasks.seq2seq.training import _compile, fit
+from tasks.seq2seq.training_settings import TrainingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(8)))] * 2)  # ids 4 to 11

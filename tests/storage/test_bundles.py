@@ -10,11 +10,11 @@ from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import UNROLLED_STEPS
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json
 from tasks.storage.bundles import (

@@ -6,9 +6,9 @@ import pytest
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import ModelSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage import datasets
 from tasks.storage.datasets import (

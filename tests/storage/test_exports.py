@@ -11,11 +11,12 @@ import pytest
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.exports import DecodeModule
 from tasks.seq2seq.feeding import Codecs, source_array, until_end
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs, Sequences
-from tasks.seq2seq.settings import DecodingSettings, ModelSettings
+from tasks.seq2seq.settings import DecodingSettings
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.datasets import Block, read_codecs, write_evaluation, write_pairs
 from tasks.storage.exports import SAVED_MODEL, load_decode, read_samples, save_decode

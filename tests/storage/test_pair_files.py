@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.scaling import Scaling
-from tasks.seq2seq.settings import FilesData
 from tasks.storage.atomic import read_json
 from tasks.storage.datasets import read_codecs
 from tasks.storage.pair_files import LONGEST, ingest_pairs
@@ -554,7 +554,7 @@ def test_memory_does_not_hold_the_file(run_python, tmp_path):
             run_python(
                 """
                 import pathlib, re, sys
-                from tasks.seq2seq.settings import FilesData
+                from tasks.seq2seq.data_settings import FilesData
                 from tasks.storage.pair_files import ingest_pairs
 
                 facts = ingest_pairs(FilesData(train=sys.argv[1]), 0, pathlib.Path(sys.argv[2]))

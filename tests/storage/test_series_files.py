@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.scaling import Scaling
-from tasks.seq2seq.settings import FilesData
 from tasks.storage.atomic import read_json
 from tasks.storage.datasets import read_codecs
 from tasks.storage.series_files import ingest_series

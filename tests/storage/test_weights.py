@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.seq2seq.batching import batches_of
+from tasks.seq2seq.data_settings import FilesData
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.settings import FilesData
 from tasks.storage.atomic import read_json
 from tasks.storage.datasets import has_weights, read_codecs, read_pairs
 from tasks.storage.inputs import list_inputs

@@ -16,8 +16,8 @@ from tasks.promote import promote_model
 from tasks.report import write_report
 from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.errors import DataError, SettingsError
+from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.rules import check_experiment
-from tasks.seq2seq.settings import ModelSettings
 from tasks.storage.atomic import read_json
 from tasks.storage.bundles import load_bundle
 from tasks.storage.datasets import DatasetFacts, SideFacts
