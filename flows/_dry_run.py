@@ -14,10 +14,11 @@ from tasks.export_onnx import onnx_recipe
 from tasks.generate import dataset_recipe
 from tasks.report import report_recipe
 from tasks.seq2seq.settings import Experiment
+from tasks.starting import find_start
 from tasks.storage.manifest import Handle
 from tasks.storage.promotions import Decision, read_promotions
 from tasks.storage.store import Recipe, Store
-from tasks.train import find_start, training_recipe
+from tasks.train import training_recipe
 
 
 class Planned(NamedTuple):

@@ -23,10 +23,11 @@ from tasks.generate import dataset_recipe, generate_dataset
 from tasks.promote import Promotion, promote_model
 from tasks.report import publish_report, write_report
 from tasks.seq2seq.settings import Experiment
+from tasks.starting import find_start
 from tasks.storage.exports import ONNX_FILE
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Store
-from tasks.train import find_start, train_model, training_recipe
+from tasks.train import train_model, training_recipe
 
 
 class ModelRun(NamedTuple):

@@ -30,10 +30,11 @@ from tasks.night_report import publish_night
 from tasks.planning import needs_model, plan
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.nightly_settings import NightlySettings
+from tasks.starting import check_start
 from tasks.storage.promotions import read_promotions
 from tasks.storage.store import Store
 from tasks.storage.targets import check_output_folder, list_targets
-from tasks.train import check_start, check_tensorboard
+from tasks.train import check_tensorboard
 
 
 class NightlyOptions(Options):

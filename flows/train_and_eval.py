@@ -22,8 +22,9 @@ from flows._summary import show_checks, show_dataset, show_evaluation, show_prom
 from tasks.export_onnx import check_onnx
 from tasks.generate import check_inputs
 from tasks.seq2seq.settings import Experiment
+from tasks.starting import check_start
 from tasks.storage.store import Store
-from tasks.train import check_start, check_tensorboard
+from tasks.train import check_tensorboard
 
 
 class TrainAndEvalOptions(Options):

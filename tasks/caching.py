@@ -68,6 +68,7 @@ MODEL_CODE = (
     "export.py",
     "evaluate.py",
     "judging.py",
+    "starting.py",
     "train.py",
     "seq2seq/acceleration.py",
     "seq2seq/architecture.py",

@@ -13,13 +13,14 @@ from tasks.report import _lineage, _sizes
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.rules import check_experiment
+from tasks.starting import find_start, keep_vectors, start_embeddings
 from tasks.storage.atomic import read_json
 from tasks.storage.bundles import load_weights
 from tasks.storage.datasets import DatasetFacts, read_codecs
 from tasks.storage.manifest import Manifest
 from tasks.storage.promotions import promote
 from tasks.storage.store import Store
-from tasks.train import find_start, keep_vectors, start_embeddings, train_model
+from tasks.train import train_model
 
 SOURCE = {"Ash": [5, 0, 0], "birch": [0, 5, 0], "cedar": [0, 0, 5], "oak": [1, 1, 1]}
 TARGET = {"1": [1, 2, 3], "2": [4, 5, 6]}

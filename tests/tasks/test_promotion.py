@@ -13,10 +13,11 @@ from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.rules import check_experiment
+from tasks.starting import check_start, find_start
 from tasks.storage.manifest import Handle
 from tasks.storage.promotions import promote, read_promotions
 from tasks.storage.store import Store
-from tasks.train import check_start, find_start, train_model
+from tasks.train import train_model
 from tests.batch_models import spelled
 
 pytestmark = pytest.mark.slow  # each trains two models or three

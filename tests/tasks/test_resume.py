@@ -12,10 +12,11 @@ from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.seq2seq.cores import cpu_flags
 from tasks.seq2seq.rules import check_experiment
+from tasks.starting import checkpoint_of
 from tasks.storage.bundles import load_bundle
 from tasks.storage.checkpoints import Checkpoint
 from tasks.storage.store import Store
-from tasks.train import checkpoint_of, train_model, training_recipe, write_training
+from tasks.train import train_model, training_recipe, write_training
 
 EXPERIMENT = check_experiment(
     {
