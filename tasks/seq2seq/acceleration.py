@@ -1,4 +1,4 @@
-"""Whether a GPU runs the recurrent layers by cuDNN's kernels, several times as fast as by single operations."""
+"""Whether a GPU runs the recurrent layers by cuDNN's kernels, faster than single operations."""
 
 from __future__ import annotations
 

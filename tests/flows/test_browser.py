@@ -128,7 +128,7 @@ def test_a_deployments_form_offers_each_setting_with_its_meaning_and_default(bro
     api, _ = site
     (deployment,) = ask(api, "deployments", deployments={"name": {"any_": ["weekly"]}})
     browser.get(f"{api.removesuffix('/api')}/deployments/deployment/{deployment['id']}/run")
-    see(browser, "experiment", "Units", "LSTM units of the encoder and of the decoder", "folder of the artifact store")
+    see(browser, "experiment", "Units", "units of each recurrent layer", "folder of the artifact store")
     values = browser.execute_script(
         "return [...document.querySelectorAll('input, textarea')].map(input => input.value)"
     )

@@ -76,7 +76,9 @@ PROOFS = {
         HERE / "reversal.toml", (Figure("bleu", "BLEU", 95.19, published=95.19), _whole()), samples.write_reversal
     ),
     "copy": Proof(HERE / "copy.toml", (_whole(0.99), Figure("token_accuracy", "integers right")), samples.write_copy),
-    "first-40-of-400": Proof(HERE / "first-40-of-400.toml", (_whole(), Figure("token_accuracy", "integers right"))),
+    "first-40-of-400": Proof(
+        HERE / "first-40-of-400.toml", (_whole(), Figure("token_accuracy", "integers right")), samples.write_first_40
+    ),
     "weather": _series("weather"),
     "co2": _series("co2"),
 }
