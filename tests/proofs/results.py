@@ -113,7 +113,7 @@ def _describe(runs: Sequence[Run]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return (
         f"{run.train_rows:,} training pairs, {run.evaluated:,} held out; {run.parameters:,} weights; "
-        f"{run.cores} cores; {versions}."
+        f"{run.cores} core{'s' * (run.cores > 1)}; {versions}."
     )
 
 
