@@ -1,4 +1,4 @@
-"""The examples: each in a small version here, in full by `make examples`, and the quick ones in full when slow tests run."""
+"""The examples: all in full by `make examples`, the quick ones when slow tests run; in a small version, one of each kind."""
 
 import math
 
@@ -8,11 +8,10 @@ from flows._settings import ROOT
 from flows.train_and_eval import main
 
 EXAMPLES = ROOT / "data" / "examples"
-FILES = ("co2", "dates", "dice", "g2p", "integers", "numbers", "reversal", "weather")
 SMALL = ("--training.epochs", "1", "--training.batch_size", "256", "--model.units", "8", "--model.embedding", "4")
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["co2", "dates", "g2p", "reversal"])
 def test_an_example_runs_from_its_file_to_its_report(run, name):
     code, summary, _ = run(main, "--config", str(EXAMPLES / f"{name}.toml"), *SMALL)
     assert code == 0

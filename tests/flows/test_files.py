@@ -36,6 +36,7 @@ def test_the_example_file_is_learned_whole(run):
     assert summary["name"] == "integers-example"
 
 
+@pytest.mark.slow
 def test_the_example_file_runs_for_one_epoch_and_nothing_stands_on_both_sides(run):
     _, summary, _ = run(main, "--config", str(EXAMPLES / "integers.toml"), "--training.epochs", "1", *QUICK)
     dataset = summary["dataset"]
@@ -50,6 +51,7 @@ def test_the_example_file_runs_for_one_epoch_and_nothing_stands_on_both_sides(ru
     assert not splits["validation"] & splits["test"]
 
 
+@pytest.mark.slow
 def test_zero_and_negatives_are_symbols_and_come_back_as_such(run, tmp_path, pairs):
     path = write_pairs(tmp_path / "mine.parquet", *pairs)
     code, summary, _ = run(main, "--data.train", str(path), *QUICK)
@@ -80,6 +82,7 @@ def test_own_columns_and_own_files_for_validation_and_test(run, tmp_path, pairs)
     assert (train.exists(), dev.exists(), test.exists()) == (True, True, True)
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_read_again(run, tmp_path, pairs):
     path = write_pairs(tmp_path / "mine.parquet", *pairs)
     _, before, _ = run(main, "--data.train", str(path), *QUICK)

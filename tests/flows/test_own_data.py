@@ -62,6 +62,7 @@ def test_a_tsv_of_words_and_phonemes_without_a_header(run, lexicon):
     assert summary["dataset"]["rejected_rows"] == 0
 
 
+@pytest.mark.slow
 def test_text_is_scored_by_bleu_and_chrf_only_when_asked(run, lexicon):
     path, _ = lexicon
     path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:300]), encoding="utf-8")

@@ -62,6 +62,7 @@ def wait_for(condition, seconds=120):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_on_one_new_prefect_home_both_succeed_and_leave_nothing(command, tmp_path):
     flags = [*TINY, "--store", str(tmp_path / "store")]
     both = [command("train_and_eval", *flags, "--summary", str(tmp_path / f"{i}.json")) for i in range(2)]
@@ -144,6 +145,7 @@ def test_refused_settings_exit_with_2_and_touch_nothing(command, tmp_path):
     assert not home.exists() or not list(home.glob("*.db"))
 
 
+@pytest.mark.slow
 def test_a_failed_run_exits_with_1(command, tmp_path):
     flags = [*TINY, "--training.learning_rate", "0.0001", "--training.epochs", "1"]
     code, said = finish(command("train_and_eval", *flags, "--require-promotion", "--store", str(tmp_path / "store")))

@@ -51,7 +51,10 @@ def check_that_nothing_is_seen_of_a_kill(settings, ended_in_epoch, validation=VA
     [
         {},
         {"average": "last", "average_epochs": 2, "schedule": "cosine_decay", "warmup_steps": 20},
-        {"average": "ema", "optimizer": "adamw", "label_smoothing": 0.1, "global_clipnorm": 0.5},
+        pytest.param(
+            {"average": "ema", "optimizer": "adamw", "label_smoothing": 0.1, "global_clipnorm": 0.5},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_training_that_was_killed_and_goes_on_ends_with_the_same_weights_bit_by_bit(settings):

@@ -209,6 +209,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_last_bit_and_two_seeds_are_not():
     assert not are_equal(first, trained())
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_and_goes_on_ends_with_the_same_weights_bit_by_bit():
     """The coins follow from the optimizer's count of steps, which is in the snapshot; so does the schedule."""
     settings = TrainingSettings(batch_size=16, epochs=2, sampling="linear", learning_rate=0.03)
