@@ -1,5 +1,7 @@
 """Every kind of model: that its parts fit, and that it says the same however it is asked."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.decoding import decode_graph, model_step, n_states, split_encoded
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.model_rules import model_settings_are_used, widths_fit
 from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models, memory_names, state_names
 from tasks.seq2seq.vocabulary import Vocabulary
@@ -37,12 +40,39 @@ KINDS = {
 }  # fmt: skip
 
 
+CHOICES = {
+    "cell": ("lstm", "gru"), "encoder_units": (4, 8), "decoder_units": (6, 8), "encoder_layers": (1, 2, 3),
+    "decoder_layers": (1, 2, 3), "bidirectional": (False, True), "bridge": (None, "copy", "dense"),
+    "residual": (False, True), "layer_norm": (False, True),
+    "attention": ("none", "luong_dot", "luong_general", "bahdanau"), "input_feeding": (None, False, True),
+    "embedding": (0, 4, 8), "target_embedding": (None, 0, 6, 8), "share_embeddings": (False, True),
+    "tie_embeddings": (False, True), "dropout": (0, 0.2), "output_dropout": (0, 0.2), "recurrent_dropout": (0, 0.2),
+}  # fmt: skip
+
+
+def drawn_kinds():
+    """Settings drawn from all that may be chosen, without those that the rules refuse."""
+    rng = np.random.default_rng(0)
+    while True:
+        kind = {name: values[rng.integers(len(values))] for name, values in CHOICES.items()}
+        sections = {"model": ModelSettings(**kind)}
+        if not [*widths_fit(sections), *model_settings_are_used(sections)]:
+            yield kind
+
+
 def models_of(vocabulary=VOCABULARY, **changes):
     side = Side(vocabulary)
     return build_models(Architecture(side, side, True, ModelSettings(**{"units": 8, "embedding": 4, **changes})))
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+EVERY_KIND = [pytest.param(kind, id=name) for name, kind in KINDS.items()]
+EVERY_KIND += [
+    pytest.param(kind, id=f"drawn {number}", marks=pytest.mark.slow)
+    for number, kind in enumerate(itertools.islice(drawn_kinds(), 24))
+]
+
+
+@pytest.fixture(scope="module", params=EVERY_KIND)
 def settings(request):
     return ModelSettings(**{"units": 8, "embedding": 4, **request.param})
 
