@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.context import TaskRunContext
@@ -37,9 +36,6 @@ from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_
 from tasks.storage.manifest import Handle
 from tasks.storage.store import Made, Recipe, Store
 from tasks.storage.word_vectors import vectors_digest
-
-if TYPE_CHECKING:
-    pass
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
 MAX_ONE_HOT = 10_000
