@@ -11,7 +11,9 @@ EXAMPLES = ROOT / "data" / "examples"
 SMALL = ("--training.epochs", "1", "--training.batch_size", "256", "--model.units", "8", "--model.embedding", "4")
 
 
-@pytest.mark.parametrize("name", ["co2", "dates", "g2p", "reversal"])
+@pytest.mark.parametrize(
+    "name", ["co2", "g2p", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dates", "reversal"))]
+)
 def test_an_example_runs_from_its_file_to_its_report(run, name):
     code, summary, _ = run(main, "--config", str(EXAMPLES / f"{name}.toml"), *SMALL)
     assert code == 0

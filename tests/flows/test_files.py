@@ -92,6 +92,7 @@ def test_a_changed_file_is_read_again(run, tmp_path, pairs):
     assert not any(step["cached"] for step in after["steps"])
 
 
+@pytest.mark.slow
 def test_a_source_with_two_targets_is_counted_reported_and_kept(run, tmp_path, pairs):
     pairs[0].append(pairs[0][0])
     pairs[1].append([4, 4])

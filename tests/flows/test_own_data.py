@@ -145,6 +145,7 @@ def test_several_columns_are_named_with_commas_between(run, months, tmp_path):
     assert again["dataset"]["digest"] == summary["dataset"]["digest"]
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_alike_whatever_is_asked_is_refused_however_often_that_is_right(run, tmp_path):
     rng = np.random.default_rng(0)
     source = rng.integers(0, 10, (1500, 3)).tolist()

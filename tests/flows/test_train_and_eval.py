@@ -111,7 +111,11 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
         (("--evaluation.n_examples", "5"), {"evaluation", "report"}),
         (("--evaluation.min_sequence_accuracy", "0.5"), {"report"}),
         (("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}),
-        (("--data.n_samples", "5000"), {"dataset", "training", "bundle", "evaluation", "report"}),
+        pytest.param(
+            ("--data.n_samples", "5000"),
+            {"dataset", "training", "bundle", "evaluation", "report"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change, remade):
@@ -156,6 +160,7 @@ def test_a_dry_run_of_refused_settings_exits_with_2_and_one_without_a_store_make
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_quiet_run_prints_nothing_unless_it_exits_with_1(run, store):
     assert run(main, *TINY, "--quiet", store=store)[::2] == (0, "")
     worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
@@ -249,6 +254,7 @@ def test_every_problem_runs(run, problem):
     assert len(summary["examples"][0]["expected"]) == 3
 
 
+@pytest.mark.slow
 def test_addition_is_written_digit_by_digit(run):
     code, summary, said = run(
         main,

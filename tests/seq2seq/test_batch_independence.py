@@ -98,16 +98,19 @@ class Subject:
         return [np.asarray(part) for part in (*state, *decoded)]
 
 
-SUBJECTS = {
-    "tokens": ("tokens", False, {}),
-    "tokens, trained": ("tokens", True, {}),
-    "tokens, attending": ("tokens", True, {"attention": "luong_general", "bidirectional": True}),
-    "vectors": ("vectors", False, {}),
-    "vectors, attending": ("vectors", False, {"attention": "luong_dot", "input_feeding": True}),
-}
+SUBJECTS = [
+    pytest.param(("tokens", False, {}), id="tokens"),
+    pytest.param(("tokens", True, {}), id="tokens, trained"),
+    pytest.param(
+        ("tokens", True, {"attention": "luong_general", "bidirectional": True}), id="tokens, attending",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(("vectors", False, {}), id="vectors"),
+    pytest.param(("vectors", False, {"attention": "luong_dot", "input_feeding": True}), id="vectors, attending"),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=SUBJECTS.values(), ids=SUBJECTS)
+@pytest.fixture(scope="module", params=SUBJECTS)
 def subject(request):
     kind, trained, settings = request.param
     return Subject(kind, trained=trained, **settings)

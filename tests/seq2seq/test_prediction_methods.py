@@ -66,7 +66,7 @@ class Decoded:
         return Predictor(models.encoder, models.decoder, VARIED, LIMIT, self.decoding, xla=False, threads=threads)
 
 
-@pytest.fixture(scope="module", params=[*METHODS, "beam with attention"])
+@pytest.fixture(scope="module", params=[*METHODS, pytest.param("beam with attention", marks=pytest.mark.slow)])
 def decoded(request, varied, ragged):
     method, *attending = request.param.split(" with ")
     return Decoded(models_of(**ATTENDING) if attending else varied, METHODS[method], ragged)

@@ -87,6 +87,7 @@ def test_the_pipelines_own_model_goes_on_bit_by_bit_with_all_that_is_random_in_i
     assert are_equal(state_of(whole), state_of(resumed))
 
 
+@pytest.mark.slow
 def test_patience_counts_on_after_a_kill():
     settings = SETTINGS.model_copy(update={"patience": 2, "epochs": 9})
     history = check_that_nothing_is_seen_of_a_kill(settings, ended_in_epoch=3)

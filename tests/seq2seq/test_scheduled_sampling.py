@@ -35,6 +35,15 @@ ARCHITECTURES = {
 EACH = pytest.mark.parametrize("codecs", [TOKENS, REALS], ids=["tokens", "vectors"])
 
 
+def each_architecture(*but):
+    """Three of them by default, all when slow tests run."""
+    quick = ("one layer", "input feeding", "dropout")
+    names = [name for name in ARCHITECTURES if name not in but]
+    return pytest.mark.parametrize(
+        "architecture", [pytest.param(name, marks=[pytest.mark.slow] * (name not in quick)) for name in names]
+    )
+
+
 def models_of(codecs, architecture="one layer"):
     keras.utils.set_random_seed(0)
     target = Side(features=2) if codecs is REALS else Side(codecs.target.size)
@@ -126,7 +135,7 @@ def test_without_a_k_half_of_the_steps_midway_through_the_training_are_own(sampl
 
 
 @EACH
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture()
 def test_an_own_input_is_what_the_model_said_after_the_inputs_that_were_really_used(codecs, architecture):
     models, batch = models_of(codecs, architecture), batch_of(codecs)
     is_own = np.random.default_rng(1).random(batch.target.shape[:2]) < 0.5
@@ -173,7 +182,7 @@ def test_each_gradient_step_draws_anew_and_by_the_schedule():
 
 
 @EACH
-@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "dropout"])
+@each_architecture("dropout")
 def test_with_probability_1_the_loss_and_the_gradient_are_those_of_a_decoder_that_runs_freely(codecs, architecture):
     models, batch = models_of(codecs, architecture), batch_of(codecs)
     with tf.GradientTape() as tape:

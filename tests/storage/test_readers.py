@@ -203,12 +203,12 @@ def test_utf16_is_refused(write, name):
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_compressed_file_that_breaks_off_is_refused(write, codec, name):
-    rows = "".join(f'{{"source":"{i}","target":"{i * i}"}}\n' for i in range(200_000))
+    rows = "".join(f'{{"source":"{i}","target":"{i * i}"}}\n' for i in range(60_000))
     raw = ("source,target\n" + rows.replace('{"source":"', "").replace('","target":"', ",").replace('"}', "")).encode()
     raw = raw if name == "a.csv" else rows.encode()
     packed = gzip.compress(raw) if codec == "gzip" else pa.compress(raw, codec="zstd", asbytes=True)
     name += {"gzip": ".gz", "zstd": ".zst"}[codec]
-    assert len(pairs(write(name, packed))[0]) == 200_000
+    assert len(pairs(write(name, packed))[0]) == 60_000
     for cut in (4, len(packed) // 2):
         message = refusal(write(name, packed[:-cut]), early=False)
         assert "breaks off or is damaged after row" in message

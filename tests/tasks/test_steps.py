@@ -115,6 +115,7 @@ def with_tensorboard(folder, **training):
     )
 
 
+@pytest.mark.slow
 def test_each_training_writes_event_files_to_a_folder_of_its_own_and_one_that_was_found_says_that_it_writes_none(
     made, tmp_path, caplog
 ):
