@@ -31,7 +31,7 @@ def write_reversal(folder: Path, train: int = 50_000, held_out: int = 1_000) -> 
         write_pairs(folder / f"{name}.parquet", sources, [source[::-1] for source in sources])
 
 
-def write_copy(folder: Path, train: int = 20_000, held_out: int = 1_000, longest: int = 100) -> None:
+def write_copy(folder: Path, train: int = 50_000, held_out: int = 1_000, longest: int = 100) -> None:
     """Integers repeated: `train` pairs of 1 to `longest`, and `held_out` each to validate and to test on."""
     draw = np.random.default_rng(0).integers
     for name, rows in (("train", train), ("validation", held_out), ("test", held_out)):
