@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run examples test test-slow test-browser test-postgres pictures check bench proofs docs lock
+.PHONY: run examples test test-slow test-exhaustive test-browser test-postgres pictures check bench proofs docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -15,6 +15,10 @@ test: .venv/test
 
 test-slow: .venv/test
 	.venv/bin/python -m pytest -m slow
+
+# All kinds of models and all examples: half an hour.
+test-exhaustive: .venv/test
+	.venv/bin/python -m pytest -m exhaustive
 
 # Needs Debian's chromium and chromium-driver.
 test-browser: .venv/test

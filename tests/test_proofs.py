@@ -141,8 +141,10 @@ def test_a_proof_that_is_not_there_is_refused(flags, said, capsys):
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("goal", "code"), [(0.0, 0), (1.1, 1)])
+@pytest.mark.parametrize(
+    ("goal", "code"),
+    [pytest.param(0.0, 0, marks=pytest.mark.exhaustive), pytest.param(1.1, 1, marks=pytest.mark.slow)],
+)
 def test_the_command_runs_each_seed_and_says_whether_its_goals_are_reached(goal, code, tmp_path, monkeypatch, capfd):
     experiment, page = tmp_path / "tiny.toml", tmp_path / "page.md"
     experiment.write_text(

@@ -111,8 +111,13 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(command, tmp_path
     assert not list(tmp_path.glob("store/training/.making-*"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_training_that_was_killed_goes_on_to_the_same_weights_bit_by_bit(command, tmp_path, number):
     """As one that was not, and so does all that follows but the report, which says how long it took."""
     flags = [*TINY, "--training.epochs", "40", "--seed", "3"]

@@ -67,7 +67,7 @@ def models_of(vocabulary=VOCABULARY, **changes):
 
 EVERY_KIND = [pytest.param(kind, id=name) for name, kind in KINDS.items()]
 EVERY_KIND += [
-    pytest.param(kind, id=f"drawn {number}", marks=pytest.mark.slow)
+    pytest.param(kind, id=f"drawn {number}", marks=pytest.mark.exhaustive)
     for number, kind in enumerate(itertools.islice(drawn_kinds(), 24))
 ]
 

@@ -104,7 +104,7 @@ def test_attention_and_what_is_fed_back_of_it_go_through_the_loop():
     run.agrees(source_array(sources(WORDS, LENGTHS), WORDS))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("masked", [True, False], ids=["masked", "fixed"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_kind_of_model_is_decoded_alike(kind, masked):

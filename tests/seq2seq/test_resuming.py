@@ -63,9 +63,12 @@ def test_a_training_that_was_killed_and_goes_on_ends_with_the_same_weights_bit_b
     assert history.best_epoch <= 3 or settings
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings", [{}, {"precision": "mixed_float16", "average": "last"}], ids=["float32", "float16"]
+    "settings",
+    [
+        pytest.param({}, id="float32", marks=pytest.mark.slow),
+        pytest.param({"precision": "mixed_float16", "average": "last"}, id="float16", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_the_pipelines_own_model_goes_on_bit_by_bit_with_all_that_is_random_in_it(settings):
     """Dropout of every kind, and decoder inputs that are sampled from the model."""

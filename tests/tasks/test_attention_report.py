@@ -45,7 +45,7 @@ def test_the_report_shows_what_the_first_examples_attended_to(tmp_path):
         assert text.count("what example ") in (MAX_ATTENTION_MAPS, 2 * MAX_ATTENTION_MAPS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("score", ["luong_dot", "luong_general", "bahdanau"])
 def test_a_model_that_learned_to_copy_attends_to_the_diagonal(tmp_path, score):
     found, facts, _ = run(

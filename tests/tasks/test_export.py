@@ -83,7 +83,7 @@ def test_the_facts_tell_on_how_many_sources_the_exports_were_verified(trained):
     assert export(trained).facts["verified"] == 420
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_kind_of_model_is_trained_exported_and_loaded_and_predicts_the_same(kind, tmp_path):
     """That they are the same the step itself verifies; here that it finds no fault, and that what it wrote is loaded."""

@@ -138,8 +138,10 @@ def test_a_model_of_mixed_precision_is_exported_as_one_of_float32(dataset, tmp_p
     assert (warned in said) is not bool(fast)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize(
+    "deterministic",
+    [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.exhaustive)],
+)
 def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path, deterministic):
     """On a CPU in any case; with the option the bits are others, since other operations are chosen."""
     code = """
