@@ -8,12 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from flows import _server
 from flows._settings import ROOT
-from tests.flows.served import ask, wait_for
+from tests.flows.served import ask
 from tests.flows.tiny import TINY
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -96,20 +98,28 @@ def picture(browser, tmp_path):
     return take
 
 
+def until(browser, condition, seconds=60):
+    """What the condition gives, once it is true; a page that is drawn anew meanwhile is asked again."""
+    return WebDriverWait(browser, seconds, ignored_exceptions=[StaleElementReferenceException]).until(condition)
+
+
 def see(browser, *texts):
     """Waits until the page shows these texts."""
     for text in texts:
-        wait_for(lambda text=text: text in browser.find_element(By.TAG_NAME, "body").text, seconds=60)
+        until(browser, lambda page, text=text: text in page.find_element(By.TAG_NAME, "body").text)
 
 
 def click(browser, text, tag="a"):
     """Clicks the first element that shows this text, once there is one."""
 
-    def shown():
-        found = browser.find_elements(By.XPATH, f"//{tag}[contains(., '{text}')]")
-        return [element for element in found if element.is_displayed()]
+    def is_clicked(page):
+        found = page.find_elements(By.XPATH, f"//{tag}[contains(., '{text}')]")
+        shown = next((element for element in found if element.is_displayed()), None)
+        if shown:
+            shown.click()
+        return bool(shown)
 
-    wait_for(shown, seconds=60)[0].click()
+    until(browser, is_clicked)
 
 
 def pictures_are_drawn(browser):
@@ -155,13 +165,13 @@ def test_a_run_is_found_by_its_name_and_leads_to_its_artifacts(browser, site, pi
     see(browser, title)
     click(browser, title)
     see(browser, title, "Completed")
-    wait_for(lambda: browser.find_elements(By.TAG_NAME, "canvas"), seconds=30)  # of the timeline
+    until(browser, lambda page: page.find_elements(By.TAG_NAME, "canvas"), seconds=30)  # of the timeline
     picture(names[0])
     click(browser, "Artifacts", tag="*[not(*)]")  # the tab
     click(browser, artifact)
     see(browser, *texts)
     if artifact.startswith("report-"):
-        wait_for(lambda: pictures_are_drawn(browser), seconds=30)
+        until(browser, pictures_are_drawn, seconds=30)
     picture(names[1])
     assert fetched(browser)
     assert [address for address in fetched(browser) if not address.startswith((base, "data:"))] == []
@@ -172,7 +182,7 @@ def test_the_report_on_disk_shows_its_pictures(browser, site, picture):
     (page,) = folder.glob("store/report/*/report.html")
     browser.get(page.as_uri())
     see(browser, "reverse_first", "learning curve")
-    wait_for(lambda: pictures_are_drawn(browser), seconds=30)
+    until(browser, pictures_are_drawn, seconds=30)
     picture("report")
 
 
