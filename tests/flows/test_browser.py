@@ -110,13 +110,15 @@ def see(browser, *texts):
 
 
 def click(browser, text, tag="a"):
-    """Clicks the first element that shows this text, once there is one."""
+    """Clicks the first element that shows this text, once there is one; lists are drawn as far as one scrolls."""
 
     def is_clicked(page):
         found = page.find_elements(By.XPATH, f"//{tag}[contains(., '{text}')]")
         shown = next((element for element in found if element.is_displayed()), None)
         if shown:
             shown.click()
+        else:
+            page.execute_script("document.querySelectorAll('*').forEach(part => part.scrollTop = part.scrollHeight)")
         return bool(shown)
 
     until(browser, is_clicked)
