@@ -16,7 +16,7 @@ test: .venv/test
 test-slow: .venv/test
 	.venv/bin/python -m pytest -m slow
 
-# All kinds of models and all examples: half an hour.
+# All kinds of models, and examples in full.
 test-exhaustive: .venv/test
 	.venv/bin/python -m pytest -m exhaustive
 

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.proofs import run as command
 from tests.proofs.proofs import PROOFS, Figure, Proof
 from tests.proofs.results import PageError, Run, format_table, missed, put_into
-from tests.proofs.samples import write_addition, write_copy, write_reversal
+from tests.proofs.samples import write_addition, write_copy, write_first_40, write_reversal
 
 PAGE = (ROOT / "docs" / "results.md").read_text()
 ON_FILES = {name: proof for name, proof in PROOFS.items() if proof.make}
@@ -38,6 +38,16 @@ def test_the_copy_has_all_lengths_to_100(tmp_path):
     pairs = rows(tmp_path / "train.parquet")
     assert {len(source) for source, _ in pairs} == set(range(1, 101))
     assert all(source == target for source, target in pairs)
+
+
+def test_the_400_are_held_out_and_shorter_ones_stand_beside_them_in_training(tmp_path):
+    write_first_40(tmp_path, train=1_000, held_out=20)
+    pairs = {name: rows(tmp_path / f"{name}.parquet") for name in ("train", "validation", "test")}
+    assert all(target == source[:40][::-1] for each in pairs.values() for source, target in each)
+    assert {len(source) for name in ("validation", "test") for source, _ in pairs[name]} == {400}
+    lengths = [len(source) for source, _ in pairs["train"]]
+    assert lengths.count(400) == 100
+    assert (min(lengths), max(lengths)) == (1, 400)
 
 
 def test_additions_are_right_and_no_two_are_of_the_same_numbers(tmp_path):
