@@ -6,10 +6,11 @@ results, and a task whose artifact was found ends in a state named Cached.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
+import io
 import time
+import tokenize
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -151,6 +152,8 @@ PREDICT_CODE = (
 )
 REPORT_CODE = ("report.py", "report.html.jinja", "figures.py")
 
+_BLOCKS = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE)  # what they are counts, not how they are written
+
 
 @cache
 def code_digest(files: tuple[str, ...], folder: Path = TASKS_FOLDER) -> str:
@@ -158,8 +161,22 @@ def code_digest(files: tuple[str, ...], folder: Path = TASKS_FOLDER) -> str:
     digest = hashlib.sha256()
     for name in files:
         text = (folder / name).read_text(encoding="utf-8")
-        digest.update(f"{name}\0{ast.unparse(ast.parse(text)) if name.endswith('.py') else text}\0".encode())
+        digest.update(f"{name}\0{_without_layout(text) if name.endswith('.py') else text}\0".encode())
     return digest.hexdigest()
+
+
+def _without_layout(source: str) -> str:
+    """The tokens of Python code without comments and blank lines.
+
+    Not its syntax tree: before Python 3.11.8 and 3.12.2 one fails now and then while another thread makes one
+    (CPython's issue 106905), and libraries are imported by a thread.
+    """
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return "\0".join(
+        tokenize.tok_name[token.type] if token.type in _BLOCKS else token.string
+        for token in tokens
+        if token.type not in (tokenize.COMMENT, tokenize.NL)
+    )
 
 
 def recipe(

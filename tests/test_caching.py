@@ -1,6 +1,10 @@
 import ast
+import contextlib
+import gc
 import logging
 import os
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -175,8 +179,14 @@ def digest_of(folder, name, text):
 
 @pytest.mark.parametrize(
     "text",
-    [CODE + "# a comment\n", CODE.replace("\n\n", "\n\n\n\n"), CODE.replace("2 * x", "(2 * x)  # twice")],
-    ids=["comment", "layout", "brackets"],
+    [
+        CODE + "# a comment\n",
+        CODE.replace("\n\n", "\n\n\n\n"),
+        CODE.replace("2 * x", "2  *x  # twice"),
+        CODE.replace("    return", "  return"),
+        CODE.replace("(x)", "(\n    x\n)"),
+    ],
+    ids=["comment", "blank lines", "blanks", "indentation", "line breaks"],
 )
 def test_comments_and_layout_do_not_count_as_code(tmp_path, text):
     assert digest_of(tmp_path, "a.py", text) == digest_of(tmp_path, "a.py", CODE)
@@ -184,11 +194,57 @@ def test_comments_and_layout_do_not_count_as_code(tmp_path, text):
 
 @pytest.mark.parametrize(
     "text",
-    [CODE.replace("2 * x", "3 * x"), CODE.replace("double", "twice"), CODE + "A = 1\n"],
-    ids=["value", "name", "more"],
+    [
+        CODE.replace("2 * x", "3 * x"),
+        CODE.replace("double", "twice"),
+        CODE + "A = 1\n",
+        CODE + "if A:\n    b()\nc()\n",
+        CODE + "if A:\n    b()\n    c()\n",
+    ],
+    ids=["value", "name", "more", "behind a block", "in a block"],
 )
 def test_a_change_of_code_counts(tmp_path, text):
     assert digest_of(tmp_path, "a.py", text) != digest_of(tmp_path, "a.py", CODE)
+
+
+class _Garbage:
+    """What runs Python code when it is collected, wherever that happens."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        for _ in range(50):
+            pass
+
+
+def test_code_is_digested_while_another_thread_makes_syntax_trees(monkeypatch):
+    """As imports may; CPython before 3.11.8 and 3.12.2 then fails to make one."""
+    source = (TASKS_FOLDER / "caching.py").read_text()
+    has_ended = threading.Event()
+
+    def make_trees():
+        while not has_ended.is_set():
+            _ = [_Garbage() for _ in range(20)]
+            with contextlib.suppress(SystemError):
+                ast.parse(source)
+
+    other = threading.Thread(target=make_trees)
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-5)
+    gc.set_threshold(50)
+    other.start()
+    try:
+        digests = set()
+        for _ in range(10):
+            _ = [_Garbage() for _ in range(20)]
+            digests.add(code_digest.__wrapped__(DATA_CODE[:5]))
+    finally:
+        has_ended.set()
+        other.join()
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+    assert len(digests) == 1
 
 
 def test_a_template_counts_by_its_text(tmp_path):
