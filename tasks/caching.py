@@ -109,6 +109,7 @@ MODEL_CODE = (
     "seq2seq/teacher_forcing.py",
     "seq2seq/training.py",
     "seq2seq/translation.py",
+    "seq2seq/unrolling.py",
     "seq2seq/verification.py",
     "seq2seq/vocabulary.py",
     "seq2seq/warm_start.py",

@@ -131,6 +131,7 @@ def write_training(
     from tasks.seq2seq.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
     from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.unrolling import Lengths  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
@@ -174,6 +175,7 @@ def write_training(
             read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
             seed=experiment.seed,
             progress=watch,
+            lengths=None if facts.masked else Lengths(facts.source.length, facts.target.length),
             weighted=has_weights(dataset.path / "train.parquet"),
             logs=logs,
             snapshot=snapshot,

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tasks.seq2seq.decoding import UNROLLED_STEPS, Segment, StepFunction, segment_steps
+from tasks.seq2seq.decoding import Segment, StepFunction, segment_steps
 from tasks.seq2seq.hypotheses import length_penalty
-from tasks.seq2seq.layers import Tensor
+from tasks.seq2seq.layers import UNROLLED_STEPS, Tensor
 
 
 class _Beam(NamedTuple):

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tasks.seq2seq.layers import Tensor
+from tasks.seq2seq.layers import UNROLLED_STEPS, Tensor
 
 StepFunction = Callable[[Tensor, Any, list[Tensor]], tuple[Tensor, Any]]
 # Logits `(rows, vocabulary)` and numbers in [0, 1) `(rows,) float64`, or None where nothing is drawn, to tokens
@@ -26,8 +26,6 @@ Choice = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 # Steps between two looks at which sequences have ended.
 SEGMENT_STEPS = 16
-# Short decodes without an end are written out step by step, which runs a third faster than a loop.
-UNROLLED_STEPS = 16
 # Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
 COLDEST = 1e-30
 # Logits of one batch are kept below this many numbers (256 MB) where they are all needed at once.

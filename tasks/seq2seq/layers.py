@@ -19,6 +19,8 @@ Tensor = Any  # a symbolic or eager Keras tensor: Keras ships no types
 
 CELLS = {"lstm": layers.LSTMCell, "gru": layers.GRUCell}
 STATES = {"lstm": 2, "gru": 1}  # tensors of a layer's state
+# So many steps are written out where their number is known beforehand: a loop costs its own time at each.
+UNROLLED_STEPS = 16
 
 
 class Attended(NamedTuple):
@@ -158,9 +160,8 @@ class InputFeedingDecoder(layers.Layer):
         sequences = [features, *self._kept(features, training)]
         if training:
             self._draw_recurrent_dropout(state)
-        if features.shape[1] == 1:
-            vector, weights, state = self._step([part[:, 0] for part in sequences], state, memory, training)
-            result = [vector[:, None], *state, weights[:, None]]
+        if features.shape[1] is not None and features.shape[1] <= UNROLLED_STEPS:
+            result = self._written_out(sequences, state, memory, training)
         else:
             result = self._loop(sequences, state, memory, training)
         for cell in self.cells:
@@ -181,6 +182,16 @@ class InputFeedingDecoder(layers.Layer):
         """One mask for all time steps, drawn before the loop."""
         for i, cell in enumerate(self.cells):
             cell.get_recurrent_dropout_mask(state[i * self.state_size])
+
+    def _written_out(
+        self, sequences: list[Tensor], state: list[Tensor], memory: list[Tensor], training: bool
+    ) -> list[Tensor]:
+        outputs = []
+        for i in range(sequences[0].shape[1]):
+            *now, state = self._step([part[:, i] for part in sequences], state, memory, training)
+            outputs.append(now)
+        vectors, weights = (tf.stack(parts, axis=1) for parts in zip(*outputs, strict=True))
+        return [vectors, *state, weights]
 
     def _loop(self, sequences: list[Tensor], state: list[Tensor], memory: list[Tensor], training: bool) -> list[Tensor]:
         steps = tf.shape(sequences[0])[1]

@@ -122,9 +122,10 @@ class SampledModel(keras.Model):
         shape = tf.shape(decoder_input)[:2]
         is_own = tf.random.stateless_uniform(shape, seed) < self._schedule(step)
         # Without an own input there is nothing to find, which takes longer than a step of teacher forcing.
-        return tf.cond(
+        inputs = tf.cond(
             tf.reduce_any(is_own[:, 1:]), lambda: self._find(source, decoder_input, is_own), lambda: decoder_input
         )
+        return tf.ensure_shape(inputs, decoder_input.shape)
 
 
 def with_sampling(models: Models, settings: TrainingSettings, n_train: int, seed: int) -> keras.Model:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tasks.seq2seq.batching import batches_of
 from tasks.seq2seq.best import Best
 from tasks.seq2seq.cores import available_cores
 from tasks.seq2seq.deadline import Deadline
-from tasks.seq2seq.feeding import Codecs, training_batch
+from tasks.seq2seq.feeding import Codec, Codecs, training_batch
 from tasks.seq2seq.losses import PlainValidation, token_loss, vector_loss
 from tasks.seq2seq.optimizing import make_optimizer
 from tasks.seq2seq.plateau import Plateau
@@ -28,6 +27,7 @@ from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Pairs
 from tasks.seq2seq.snapshot import Snapshot
 from tasks.seq2seq.training_settings import TrainingSettings
+from tasks.seq2seq.unrolling import Lengths, unrolled
 from tasks.seq2seq.watching import History, Progress, Watch
 
 # Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.
@@ -68,6 +68,7 @@ def fit(
     read_validation: Read,
     seed: int,
     progress: Progress,
+    lengths: Lengths | None = None,
     weighted: bool = False,
     logs: Path | None = None,
     snapshot: Snapshot | None = None,
@@ -85,6 +86,7 @@ def fit(
         read_validation: gives their blocks.
         seed: of the order of pairs.
         progress: called after every call into the graph.
+        lengths: of all pairs, those to validate on too; None where they differ.
         weighted: whether the pairs have weights.
         logs: folder for TensorBoard's event files; None for none.
         snapshot: of the same training, from which it goes on.
@@ -117,17 +119,21 @@ def fit(
     plain = PlainValidation(model.loss) if settings.label_smoothing else None
     event_files = _event_files(logs, batches) if logs else None
     saving = Saving(parts, settings.epochs, save) if save else None
-    model.fit(
-        _dataset(read_epoch, batches, codecs),
-        epochs=settings.epochs,
-        initial_epoch=done,
-        validation_data=(
-            _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs) if n_validation else None
-        ),
-        callbacks=[one for one in (watch, plain, best, average, plateau, deadline, event_files, saving) if one],
-        verbose=0,
-        shuffle=False,  # the batches are
-    )
+    specs = _specs(codecs, lengths)
+    with unrolled(model, lengths):
+        model.fit(
+            _dataset(read_epoch, batches, codecs, specs),
+            epochs=settings.epochs,
+            initial_epoch=done,
+            validation_data=(
+                _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs, specs)
+                if n_validation
+                else None
+            ),
+            callbacks=[one for one in (watch, plain, best, average, plateau, deadline, event_files, saving) if one],
+            verbose=0,
+            shuffle=False,  # the batches are
+        )
     history = watch.finish()
     if best:
         history.best_epoch = best.epoch
@@ -162,13 +168,14 @@ def _event_files(folder: Path, batches: int) -> keras.callbacks.Callback:
     return keras.callbacks.TensorBoard(folder, write_graph=False, update_freq=every)
 
 
-def _dataset(read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs) -> tf.data.Dataset:
+def _dataset(
+    read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs, specs: tuple[tf.TensorSpec, ...]
+) -> tf.data.Dataset:
     """Batches for Keras, read anew in each epoch.
 
     `Dataset.from_generator` does the same and costs a fifth of the training rate.
     """
-    kinds = _specs(codecs)
-    nothing = tuple(np.zeros([size or 0 for size in spec.shape], spec.dtype.as_numpy_dtype) for spec in kinds)
+    nothing = tuple(np.zeros([size or 0 for size in spec.shape], spec.dtype.as_numpy_dtype) for spec in specs)
     batches: Iterator[Pairs] = iter(())
 
     def next_batch(index: np.int64) -> tuple[NDArray[Any], ...]:
@@ -179,8 +186,8 @@ def _dataset(read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs
         return training_batch(pairs, codecs) if pairs else nothing
 
     def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(next_batch, [index], [spec.dtype for spec in kinds])
-        return tuple(tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, kinds, strict=True))
+        arrays = tf.numpy_function(next_batch, [index], [spec.dtype for spec in specs])
+        return tuple(tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, specs, strict=True))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing to tune, and its thread holds up the end of training
@@ -195,10 +202,14 @@ def _dataset(read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs
     )
 
 
-def _specs(codecs: Codecs) -> tuple[tf.TensorSpec, ...]:
+def _specs(codecs: Codecs, lengths: Lengths | None) -> tuple[tf.TensorSpec, ...]:
     """Shapes and types of a `Batch`."""
-    tokens = tf.TensorSpec((None, None), tf.int32)
-    vectors = partial(tf.TensorSpec, dtype=tf.float32)
-    source = vectors((None, None, codecs.source.features + 1)) if isinstance(codecs.source, Scaling) else tokens
-    target = vectors((None, None, codecs.target.features)) if isinstance(codecs.target, Scaling) else tokens
-    return source, target, target, vectors((None, None))
+    n_in, n_out = lengths or (None, None)
+
+    def spec(steps: int | None, codec: Codec, marked: int = 0) -> tf.TensorSpec:
+        if isinstance(codec, Scaling):
+            return tf.TensorSpec((None, steps, codec.features + marked), tf.float32)
+        return tf.TensorSpec((None, steps), tf.int32)
+
+    target = spec(n_out, codecs.target)
+    return spec(n_in, codecs.source, marked=1), target, target, tf.TensorSpec((None, n_out), tf.float32)

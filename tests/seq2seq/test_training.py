@@ -3,6 +3,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tasks.seq2seq.architecture import Architecture, Side
 from tasks.seq2seq.errors import TrainingError
@@ -16,6 +17,7 @@ from tasks.seq2seq.scaling import Moments
 from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.training import STEPS_PER_CALL, History, _compile, fit, set_up_threads
 from tasks.seq2seq.training_settings import TrainingSettings
+from tasks.seq2seq.unrolling import Lengths
 from tasks.seq2seq.vocabulary import Vocabulary
 from tests.event_files import read_scalars
 
@@ -79,7 +81,7 @@ class Run(NamedTuple):
     drawn: list  # a number from the generator that each reading of the training pairs was given
 
 
-def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, logs=None):
+def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, logs=None, lengths=None):
     calls, drawn = [], []
 
     def read(rng):
@@ -99,6 +101,7 @@ def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, log
         seed=0,
         progress=lambda done, total, metrics: calls.append((done, total, *sorted(metrics))),
         logs=logs,
+        lengths=lengths,
     )
     return Run(models, history, pairs, validation, calls, drawn)
 
@@ -370,3 +373,19 @@ def test_event_files_hold_what_the_history_holds(still, tmp_path):
             assert scalars[f"epoch_{metric}"] == pytest.approx(expected, rel=1e-6)
     curve = read_scalars(tmp_path / "train")["batch_loss"]
     assert curve == pytest.approx([point["loss"] for point in logged.history.curve], rel=1e-6)
+
+
+@pytest.mark.parametrize("codecs", ["tokens", "vectors"])
+def test_where_lengths_are_known_training_learns_the_same(codecs):
+    pairs = random_pairs(20) if codecs == "tokens" else line_pairs(20)
+    settings, codecs = TrainingSettings(batch_size=8), TOKENS if codecs == "tokens" else of_vectors(pairs)
+    looped = train(pairs, settings, codecs, validation=pairs)
+    n_in, n_out = pairs.source.longest, pairs.target.longest
+    written_out = train(pairs, settings, codecs, validation=pairs, lengths=Lengths(n_in, n_out))
+    for one, other in zip(looped.models.train.get_weights(), written_out.models.train.get_weights(), strict=True):
+        assert other == pytest.approx(one, abs=1e-4)
+
+
+def test_pairs_of_other_lengths_than_said_are_no_batch():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        train(random_pairs(20), STILL, TOKENS, lengths=Lengths(4, 2))

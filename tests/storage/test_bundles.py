@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tasks.seq2seq.architecture import Architecture, Side
-from tasks.seq2seq.decoding import UNROLLED_STEPS
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.layers import UNROLLED_STEPS
 from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor

@@ -13,6 +13,7 @@ from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
+from tasks.seq2seq import training as training_code
 from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.rules import check_experiment
@@ -160,3 +161,23 @@ def test_the_training_step_samples_where_the_settings_say_so(tmp_path):
         dataset = getattr(dataset, "data", dataset)  # the second time it is found
         found.add(train_model.fn(experiment, dataset, tmp_path).digest)
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(("problem", "lengths"), [("reverse_first", (6, 3)), ("addition", None)])
+def test_the_training_step_knows_the_lengths_of_a_synthetic_problem(problem, lengths, tmp_path, monkeypatch):
+    """Seen at the one place that uses them: weights alone do not tell."""
+    seen = []
+
+    def unrolled(model, lengths):
+        seen.append(lengths)
+        return real(model, lengths)
+
+    real = training_code.unrolled
+    monkeypatch.setattr(training_code, "unrolled", unrolled)
+    raw = {"data": {"problem": problem, "n_samples": 64}, "model": {"units": 4}, "evaluation": {"n_samples": 20}}
+    experiment = check_experiment(raw)
+    dataset = generate_dataset.fn(experiment, tmp_path)
+    train_model.fn(experiment, dataset, tmp_path)
+    size = experiment.data.dimensions
+    assert seen == [(size.n_in, size.n_out)]
+    assert lengths in (None, seen[0])
