@@ -21,6 +21,9 @@ _FOR: dict[str, tuple[str, tuple[str, ...]]] = {
     "min_learning_rate": ("schedule", ("reduce_lr_on_plateau",)),
     "average_epochs": ("average", ("last",)),
     "ema_momentum": ("average", ("ema",)),
+    "sampling_probability": ("sampling", ("constant", "linear")),
+    "sampling_steps": ("sampling", ("linear",)),
+    "sampling_k": ("sampling", ("exponential", "inverse_sigmoid")),
 }
 
 
@@ -28,6 +31,7 @@ def training_faults(training: TrainingSettings, data: SyntheticData | FilesData 
     """What keeps these settings from being used, with this data where it is known."""
     yield from _of_other_choices(training)
     yield from _of_schedules(training)
+    yield from _of_sampling(training)
     clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(training, name) is not None]
     if len(clips) > 1:
         yield f"{' and '.join(f'training.{name}' for name in clips)} are set; Keras clips by one of them"
@@ -59,6 +63,16 @@ def _of_schedules(training: TrainingSettings) -> Iterator[str]:
                 f"training.{name} is {getattr(training, name):g}, above training.learning_rate, "
                 f"{training.learning_rate:g}; the learning rate falls"
             )
+
+
+def _of_sampling(training: TrainingSettings) -> Iterator[str]:
+    k = training.sampling_k
+    if k is None:
+        return
+    if training.sampling == "exponential" and k >= 1:
+        yield f"training.sampling_k is {k:g}; of exponential it is below 1, as 1 - k^i grows only then"
+    if training.sampling == "inverse_sigmoid" and k < 1:
+        yield f"training.sampling_k is {k:g}; of inverse_sigmoid it is 1 or more"
 
 
 def _of_data(training: TrainingSettings, data: SyntheticData | FilesData) -> Iterator[str]:

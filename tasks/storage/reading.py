@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.batch_settings import BatchSettings
+from tasks.seq2seq.data_rules import columns_fit
 from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.feeding import Codec, Codecs
-from tasks.seq2seq.rules import columns_fit
 from tasks.seq2seq.scaling import Scaling
 from tasks.seq2seq.sequences import Sequences
 from tasks.seq2seq.settings import Experiment
