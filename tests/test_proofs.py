@@ -47,7 +47,7 @@ def test_the_400_are_held_out_and_shorter_ones_stand_beside_them_in_training(tmp
     assert {len(source) for name in ("validation", "test") for source, _ in pairs[name]} == {400}
     lengths = [len(source) for source, _ in pairs["train"]]
     assert lengths.count(400) == 100
-    assert (min(lengths), max(lengths)) == (1, 400)
+    assert (min(lengths), max(lengths)) == (10, 400)
 
 
 def test_additions_are_right_and_no_two_are_of_the_same_numbers(tmp_path):
