@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from prefect.settings import (
@@ -11,6 +13,8 @@ from prefect.settings import (
     temporary_settings,
 )
 from prefect.testing.utilities import prefect_test_harness
+
+from flows._settings import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,3 +49,27 @@ def own_server_environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("prefect-home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**kept, "PREFECT_HOME": str(home)}
+
+
+@pytest.fixture
+def start_process(own_server_environment):
+    """Starts Python with some arguments and that environment; it is killed when the test ends."""
+    processes = []
+
+    def start(*arguments, **environment):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            env={**own_server_environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -15,6 +14,7 @@ from flows._settings import ROOT
 from tests.batch_models import batch_models, integer_pairs
 from tests.batch_runs import check_account, contents
 from tests.flows.batch_files import make_old, records, write_files
+from tests.flows.processes import finish, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -23,44 +23,16 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def start(own_server_environment, store, tmp_path):
-    """Starts the command as a process; it is killed when the test ends."""
-    processes = []
+def start(start_process, store, tmp_path):
+    """Starts the command as a process."""
 
     def start(*flags, output="out", before="", **environment):
-        command = [
-            *map(str, flags), "--output", str(tmp_path / output), "--store", str(store), "--model", "integers",
-        ]  # fmt: skip
+        command = [*flags, "--output", tmp_path / output, "--store", store, "--model", "integers"]
         code = f"{before}\nimport sys\nfrom flows.batch_predict import main\nsys.exit(main(sys.argv[1:]))"
         run = ["-c", code] if before else ["-m", "flows.batch_predict"]
-        process = subprocess.Popen(
-            [sys.executable, *run, *command],
-            cwd=ROOT,
-            env={**own_server_environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        return process
+        return start_process(*run, *command, **environment)
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-def finish(process):
-    said, _ = process.communicate(timeout=240)
-    assert "Traceback" not in said, said
-    return process.returncode, said
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return start
 
 
 def parts(folder):

@@ -13,37 +13,19 @@ import pytest
 
 from flows import _server
 from flows._settings import ROOT
+from tests.flows.processes import finish, wait_for
 from tests.flows.tiny import TINY
 from tests.terminal import at_a_terminal
 
 
 @pytest.fixture
-def command(own_server_environment):
-    """Starts a command as a process; it is killed when the test ends."""
-    processes = []
+def command(start_process):
+    """Starts a command as a process."""
 
     def start(name, *flags, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"flows.{name}", *flags],
-            cwd=ROOT,
-            env={**own_server_environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        return process
+        return start_process("-m", f"flows.{name}", *flags, **environment)
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def finish(process):
-    said, _ = process.communicate(timeout=240)
-    assert "Traceback" not in said, said
-    return process.returncode, said
+    return start
 
 
 def children(process):
@@ -53,13 +35,6 @@ def children(process):
 def wait_until_gone(processes, seconds=30):
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     assert not alive
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
