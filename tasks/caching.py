@@ -103,6 +103,7 @@ MODEL_CODE = (
     "seq2seq/scaling.py",
     "seq2seq/scheduled_sampling.py",
     "seq2seq/scoring.py",
+    "seq2seq/seeding.py",
     "seq2seq/segments.py",
     "seq2seq/sequences.py",
     "seq2seq/snapshot.py",

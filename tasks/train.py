@@ -124,12 +124,11 @@ def write_training(
     `load_start` gives the bundle whose weights training starts from. Training goes on from the checkpoint, if there
     is one, and leaves one after each epoch.
     """
-    import keras  # noqa: PLC0415 - a cached run never loads it
-
-    from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
     from tasks.seq2seq.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
     from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.seeding import seeded  # noqa: PLC0415 - likewise
     from tasks.seq2seq.training import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
     from tasks.seq2seq.unrolling import Lengths  # noqa: PLC0415 - likewise
     from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
@@ -140,7 +139,6 @@ def write_training(
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
     set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
-    keras.utils.set_random_seed(experiment.seed)
     check_one_hot(facts, experiment.model)
     check_validation(facts, experiment.training)
     if experiment.training.deterministic:
@@ -149,7 +147,7 @@ def write_training(
         logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
     if lacking := why_slow(experiment.training.precision, gpu_capabilities(), cpu_flags()):
         logger().warning("training.precision %s is slow here: it takes %s", experiment.training.precision, lacking)
-    with layers_of(experiment.training.precision):
+    with seeded(experiment.seed), layers_of(experiment.training.precision):
         models = build_models(facts.architecture(experiment.model))
     model = models.train
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)

@@ -1,7 +1,9 @@
 """Training, export, evaluation, promotion and report as tasks, called without a server."""
 
 import logging
+import random
 import sys
+import threading
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -144,10 +146,22 @@ def test_tensorboard_is_refused_where_its_package_or_its_folder_is_missing(tmp_p
         check_tensorboard(with_tensorboard(tmp_path))
 
 
-def test_a_training_that_is_repeated_in_one_process_is_the_same(made):
-    """Keras counts what it makes up names for: layers, and optimizers too."""
+def test_a_training_that_is_repeated_in_one_process_is_the_same_whoever_else_draws(made):
+    """Keras counts what it makes up names for, layers and optimizers; Prefect's threads draw from Python's generator."""
     store, dataset, training, *_ = made
-    assert train_model.fn(EXPERIMENT, dataset, store, refresh=True).digest == training.digest
+    has_ended = threading.Event()
+
+    def draw():
+        while not has_ended.wait(0.001):
+            random.random()  # noqa: S311 - a disturbance
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        assert train_model.fn(EXPERIMENT, dataset, store, refresh=True).digest == training.digest
+    finally:
+        has_ended.set()
+        other.join()
 
 
 def test_the_training_step_samples_where_the_settings_say_so(tmp_path):
