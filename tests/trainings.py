@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tasks.seq2seq.feeding import Codecs
+from tasks.seq2seq.seeding import seeded
 from tasks.seq2seq.sequences import Pairs
 from tasks.seq2seq.training import fit
 from tasks.seq2seq.vocabulary import Vocabulary
@@ -25,13 +26,13 @@ def copied_pairs(n, seed=0):
 
 def model_with_dropout(seed=0, dropout=0.2, units=8):
     """The mean of the source beside each decoder input, with random masks; Keras traces it in no time."""
-    keras.utils.set_random_seed(seed)
-    source, decoder_input = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
-    layers = keras.layers
-    mean = layers.GlobalAveragePooling1D(keepdims=True)(layers.Embedding(6, units)(source))
-    features = layers.Dropout(dropout)(layers.Embedding(6, units)(decoder_input) + mean)
-    hidden = layers.Dropout(dropout)(layers.Dense(units, activation="tanh")(features))
-    return keras.Model([source, decoder_input], layers.Dense(6, dtype="float32")(hidden))
+    with seeded(seed):
+        source, decoder_input = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+        layers = keras.layers
+        mean = layers.GlobalAveragePooling1D(keepdims=True)(layers.Embedding(6, units)(source))
+        features = layers.Dropout(dropout)(layers.Embedding(6, units)(decoder_input) + mean)
+        hidden = layers.Dropout(dropout)(layers.Dense(units, activation="tanh")(features))
+        return keras.Model([source, decoder_input], layers.Dense(6, dtype="float32")(hidden))
 
 
 class EndedError(Exception):

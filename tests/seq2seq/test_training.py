@@ -14,6 +14,7 @@ from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.problems import Dimensions
 from tasks.seq2seq.sampling import draw_fresh, draw_training
 from tasks.seq2seq.scaling import Moments
+from tasks.seq2seq.seeding import seeded
 from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.training import STEPS_PER_CALL, History, _compile, fit, set_up_threads
 from tasks.seq2seq.training_settings import TrainingSettings
@@ -88,8 +89,8 @@ def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, log
         drawn.append(int(rng.integers(1 << 30)))
         return blocks or [pairs]
 
-    keras.utils.set_random_seed(0)
-    models = build(codecs, units)
+    with seeded(0):
+        models = build(codecs, units)
     history = fit(
         models.train,
         settings,
@@ -198,8 +199,8 @@ def test_the_padding_of_training_batches_is_told(still, ragged):
 
 def compiled(codecs, settings):
     """A model as `fit` compiles it, but run step by step, which spares tracing it."""
-    keras.utils.set_random_seed(0)
-    model = build(codecs).train
+    with seeded(0):
+        model = build(codecs).train
     _compile(model, settings, 1, codecs)
     model.run_eagerly = True
     return model

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from tasks.seq2seq.model_settings import ModelSettings
 from tasks.seq2seq.models import build_models
 from tasks.seq2seq.predictor import Predictor
 from tasks.seq2seq.scaling import Scaling
+from tasks.seq2seq.seeding import seeded
 from tasks.seq2seq.sequences import Pairs, Sequences
 from tasks.seq2seq.training import _compile, fit
 from tasks.seq2seq.training_settings import TrainingSettings
@@ -23,9 +23,9 @@ PLAIN_DESCENT = TrainingSettings(optimizer="sgd", learning_rate=1.0, batch_size=
 
 
 def models_of(codecs):
-    keras.utils.set_random_seed(0)
     sides = [Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=1) for codec in codecs]
-    return build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=8)))
+    with seeded(0):
+        return build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=8)))
 
 
 def both(codecs):
