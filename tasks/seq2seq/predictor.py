@@ -171,7 +171,7 @@ def _batches(lengths: Rows, sizes: tuple[int, ...], memory: int) -> list[slice]:
             (
                 size
                 for size in reversed(sizes)
-                if size * memory * (int(lengths[first : first + size].max()) + 1) <= MAX_MEMORY
+                if size * memory * (int(np.max(lengths[first : first + size])) + 1) <= MAX_MEMORY
             ),
             sizes[0],
         )

@@ -100,7 +100,7 @@ class Verifier:
         assert isinstance(vocabulary, Vocabulary)
         known = ((tokens >= 0) & (tokens < vocabulary.size)).all(1)
         if not known.all():
-            row = int(known.argmin())
+            row = int(np.argmin(known))
             return row, f"its tokens are {tokens[row]}, ids are below {vocabulary.size}"
         fed = shift_right(tokens, vocabulary.start)
         chosen, best, total = (part.numpy() for part in self._graph(source, fed, tokens))
