@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.sampling import check_fresh_sources
+from tasks.seq2seq.section import Sections
 from tasks.seq2seq.settings import EvaluationSettings
 from tasks.seq2seq.training_settings import TrainingSettings
-
-Sections = Mapping[str, Any]
 
 TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
 VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.model_settings import ModelSettings
-
-Sections = Mapping[str, Any]
+from tasks.seq2seq.section import Sections
 
 
 def widths_fit(sections: Sections) -> Iterator[str]:

@@ -24,11 +24,11 @@ from tasks.seq2seq.data_rules import (
 from tasks.seq2seq.data_settings import FilesData, SyntheticData
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.model_rules import embeddings_fit, model_settings_are_used, vectors_fit, widths_fit
+from tasks.seq2seq.section import Sections
 from tasks.seq2seq.settings import DecodingSettings, Experiment
 from tasks.seq2seq.training_rules import training_faults
 from tasks.seq2seq.training_settings import TrainingSettings
 
-Sections = Mapping[str, Any]
 Rule = Callable[[Sections], Iterator[str]]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,3 +14,6 @@ class Section(BaseModel):
     """A part of the experiment; it takes no key that it does not know, and never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Sections = Mapping[str, Any]  # those of an experiment by name, as far as they validated: what a rule looks at

@@ -177,8 +177,8 @@ def test_the_training_step_samples_where_the_settings_say_so(tmp_path):
     assert len(found) == 2
 
 
-@pytest.mark.parametrize(("problem", "lengths"), [("reverse_first", (6, 3)), ("addition", None)])
-def test_the_training_step_knows_the_lengths_of_a_synthetic_problem(problem, lengths, tmp_path, monkeypatch):
+@pytest.mark.parametrize("problem", ["reverse_first", "addition"])
+def test_the_training_step_knows_the_lengths_of_a_synthetic_problem(problem, tmp_path, monkeypatch):
     """Seen at the one place that uses them: weights alone do not tell."""
     seen = []
 
@@ -194,4 +194,3 @@ def test_the_training_step_knows_the_lengths_of_a_synthetic_problem(problem, len
     train_model.fn(experiment, dataset, tmp_path)
     size = experiment.data.dimensions
     assert seen == [(size.n_in, size.n_out)]
-    assert lengths in (None, seen[0])
