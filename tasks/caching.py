@@ -148,6 +148,7 @@ PREDICT_CODE = (
     "seq2seq/tally.py",
     "storage/accounts.py",
     "storage/assembly.py",
+    "storage/chunk_files.py",
     "storage/outputs.py",
     "storage/reading.py",
     "storage/staging.py",

@@ -19,15 +19,15 @@ from tasks.planning import BatchModel, Job, find_model, find_target, open_file, 
 from tasks.progress import Update, progress
 from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.cores import available_cores
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings import DecodingSettings
 from tasks.serving import Chunk, Serving, ServingModel, load_serving
 from tasks.states_picture import SampledStates
 from tasks.storage.assembly import Assembly, Piece, work_name
 from tasks.storage.atomic import explain_os_errors
+from tasks.storage.chunk_files import read_chunk, write_chunk
 from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
 from tasks.storage.predictions import to_values
-from tasks.storage.staging import read_chunk, write_chunk
 from tasks.storage.store import Store
 from tasks.storage.targets import clear_work, work_folder
 
@@ -56,7 +56,15 @@ def predict_chunk(label: str, serving: Serving, chunks: list[ChunkFiles]) -> Non
     model = load_serving(serving)
     for chunk in chunks:
         with explain_os_errors(chunk.part):
-            write_chunk(chunk.part, model.predict_chunk(read_chunk(chunk.staged)))
+            _predict(chunk, model)
+
+
+def _predict(chunk: ChunkFiles, model: ServingModel) -> None:
+    try:
+        staged = read_chunk(chunk.staged)
+    except ArtifactError:
+        return  # a chunk without predictions fails its file, and no other, when it is to be appended
+    write_chunk(chunk.part, model.predict_chunk(staged))
 
 
 def open_runner(settings: BatchSettings) -> TaskRunner[Any]:
@@ -226,7 +234,11 @@ class _Line:
                 assembly.abandon()
             return
         if piece is not None:
-            assembly.append(piece)
+            try:
+                assembly.append(piece)
+            except DataError as error:  # what was begun is removed at the file's end, when no worker reads it
+                self.fail(job, error)
+                return
             self._rows += piece.rows
             self._show()
             return

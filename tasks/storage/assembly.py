@@ -12,14 +12,15 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from tasks.seq2seq.batch_settings import OutputFormat
-from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.tally import Tally
 from tasks.storage.accounts import Account, Lineage, Target
 from tasks.storage.atomic import explain_os_errors, file_digest, flush, remove_tree
+from tasks.storage.chunk_files import read_chunk, write_chunk
 from tasks.storage.manifest import FileEntry, canonical_digest
 from tasks.storage.outputs import OutputWriter
 from tasks.storage.rejects import Rejects, write_rejects
-from tasks.storage.staging import FileToRead, read_chunk, tally_of, write_chunk
+from tasks.storage.staging import FileToRead, tally_of
 
 
 class StatesPicture(Protocol):
@@ -50,7 +51,7 @@ class Assembly:
         lineage: what the output is made from.
         reading: the file and how it is read.
         kind: the output's format.
-        work: a folder for what is not finished; parts that an ended run left there are taken as they are.
+        work: a folder for what is not finished; sound parts that an ended run left there are taken over.
         picture: draws the encoder states, if they are to be drawn.
     """
 
@@ -81,22 +82,40 @@ class Assembly:
                 if piece.is_done:
                     self.n_resumed += 1
                 else:
-                    write_chunk(piece.staged, chunk)
+                    write_chunk(piece.staged, chunk, is_kept=False)
                 yield piece
 
     def _piece(self, number: int, rows: int) -> Piece:
         part = self.work / f"{number:06d}.part"
         try:
             is_done = len(read_chunk(part)) == rows
-        except (OSError, pa.ArrowException):  # not there, or cut short by a crash of the machine
+        except (OSError, ArtifactError):  # not there, or not as it was written
             is_done = False
+        if not is_done:
+            part.unlink(missing_ok=True)  # or it could be taken for this run's
         return Piece(self.work / f"{number:06d}.staged", part, rows, is_done)
 
     def append(self, piece: Piece) -> None:
-        """Writes a predicted chunk; pieces come in the order in which `read` gave them."""
+        """Writes a predicted chunk; pieces come in the order in which `read` gave them.
+
+        Raises:
+            DataError: a chunk or its predictions are not as they were written.
+            ArtifactError: the output cannot be written.
+        """
         with explain_os_errors(self.work):
-            self._write(read_chunk(piece.part))
+            self._write(self._predicted(piece))
             piece.staged.unlink(missing_ok=True)
+
+    def _predicted(self, piece: Piece) -> pa.Table:
+        try:
+            if not piece.part.exists():
+                read_chunk(piece.staged)  # says what kept it from being predicted
+            return read_chunk(piece.part)
+        except (OSError, ArtifactError) as error:
+            raise DataError(
+                f"{self.reading.file.path} was not predicted: {error}; run the same command again, and have a look "
+                f"at the disk if this comes back"
+            ) from error
 
     def _write(self, table: pa.Table) -> None:
         tally = tally_of(table)

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,30 +33,43 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def aside(path: Path) -> Path:
+    """A name beside `path` that no other host, process or thread has: 64 bits of it are drawn anew by the kernel."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+@contextlib.contextmanager
+def written_aside(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
+    """Gives the name of a file to write, which then takes the place of `path` in one step.
+
+    Args:
+        path: the file to be made or replaced; if writing fails, it stays as it was and nothing is left beside it.
+        is_flushed: whether the content is on the disk before it has its name, and the name before this ends.
+    """
+    made = aside(path)
+    try:
+        yield made
+        if is_flushed:
+            flush(made)
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+    if is_flushed:
+        flush(path.parent)
+
+
 def write_atomically(path: Path, content: str) -> None:
     """Replaces `path` with `content` in one step."""
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(content, encoding="utf-8")
-            flush(aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        flush(path.parent)
+        with written_aside(path) as made:
+            made.write_text(content, encoding="utf-8")
 
 
 def copy_atomically(source: Path, path: Path) -> None:
     """Puts a copy of `source` at `path` in one step."""
-    with explain_os_errors(path):
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            shutil.copyfile(source, aside)
-            flush(aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+    with explain_os_errors(path), written_aside(path) as made:
+        shutil.copyfile(source, made)
 
 
 def check_writable(path: Path | None, flag: str) -> None:

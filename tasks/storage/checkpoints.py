@@ -18,7 +18,7 @@ import numpy as np
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.snapshot import Snapshot
-from tasks.storage.atomic import explain_os_errors, file_digest, flush, read_json, remove_tree, write_atomically
+from tasks.storage.atomic import explain_os_errors, file_digest, read_json, remove_tree, write_atomically, written_aside
 from tasks.storage.manifest import canonical_digest
 
 FORMAT_VERSION = 1
@@ -47,8 +47,8 @@ class Checkpoint:
         arrays = {f"{name}/{i}": array for name, part in snapshot.arrays.items() for i, array in enumerate(part)}
         with explain_os_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            np.savez(file, allow_pickle=False, **arrays)
-            flush(file)
+            with written_aside(file) as made, made.open("wb") as sink:
+                np.savez(sink, allow_pickle=False, **arrays)
             state = {
                 "format_version": FORMAT_VERSION,
                 "key": self._key,
@@ -58,8 +58,8 @@ class Checkpoint:
                 "file": {"name": file.name, "sha256": file_digest(file)},
             }
             write_atomically(self.folder / _STATE, json.dumps({**state, "checksum": canonical_digest(state)}))
-            for other in self.folder.glob("epoch-*.npz"):
-                if other != file:
+            for other in self.folder.iterdir():  # the epoch before, and what a killed run was writing
+                if other.name not in (file.name, _STATE):
                     other.unlink()
 
     def read(self) -> Snapshot | None:

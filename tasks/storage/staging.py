@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,21 +183,6 @@ def _in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
             waiting, n = [joined.slice(rows)], n - rows
     if n:
         yield pa.concat_tables(waiting)
-
-
-def write_chunk(path: Path, chunk: pa.Table) -> None:
-    """Writes a chunk, or what was predicted of one, in one step."""
-    aside = path.with_name(f".{path.name}.tmp")
-    chunk = chunk.unify_dictionaries()
-    with pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_file(sink, chunk.schema) as writer:
-        writer.write_table(chunk)
-    aside.replace(path)
-
-
-def read_chunk(path: Path) -> pa.Table:
-    """The chunk in a file."""
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 _TALLY = b"tally"

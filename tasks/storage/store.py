@@ -11,7 +11,6 @@ leaves the old folder, which a promoted name may still need.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.atomic import (
+    aside,
     explain_os_errors,
     file_digest,
     flush,
@@ -86,7 +86,7 @@ class Store:
         """
         with explain_os_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{os.getpid()}"
+            probe = aside(self.root / "probe")
             probe.write_bytes(b"x")
             probe.unlink()
 

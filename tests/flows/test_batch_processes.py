@@ -118,7 +118,7 @@ def test_two_commands_at_once_on_one_new_prefect_home_both_succeed(start, tmp_pa
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on(start, server, tmp_path):
+def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on_with_what_is_sound(start, server, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 6000)
     process = start(path, "--chunk-rows", "50", "--workers", "2")
     wait_for(lambda: parts(tmp_path / "out") >= 4)
@@ -130,9 +130,15 @@ def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on(start, serve
     assert "run the same command again" in said
     assert not contents(tmp_path / "out")
     assert not psutil.wait_procs(servers, timeout=30)[1]
+    damaged = min(tmp_path.glob("out/.work/*/*.part"))
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    n_sound = parts(tmp_path / "out") - 1
     code, said = finish(start(path, "--chunk-rows", "50", "--workers", "2", PREFECT_API_URL=server))
     assert code == 0
-    assert "chunks of an ended run taken over" in said
+    assert f"{n_sound} chunks of an ended run taken over" in said
+    assert finish(start(path, "--chunk-rows", "50", output="never", PREFECT_API_URL=server))[0] == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "never")
 
 
 @pytest.mark.slow

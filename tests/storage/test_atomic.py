@@ -1,11 +1,14 @@
 import errno
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.storage import atomic
 from tasks.storage.atomic import (
+    aside,
     check_writable,
     copy_atomically,
     explain_os_errors,
@@ -16,6 +19,7 @@ from tasks.storage.atomic import (
     remove_tree,
     write_atomically,
     write_json,
+    written_aside,
 )
 
 
@@ -63,6 +67,48 @@ def test_a_write_that_the_disk_refuses_keeps_the_old_content(tmp_path, run_pytho
     assert "--store" in message
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
+
+
+def test_content_is_flushed_before_it_has_its_name_and_the_name_afterwards(tmp_path, monkeypatch):
+    path, seen = tmp_path / "a", []
+    monkeypatch.setattr(atomic, "flush", lambda flushed: seen.append((flushed == tmp_path, path.exists())))
+    for write in (lambda: write_atomically(path, "x"), lambda: copy_atomically(tmp_path / "source", path)):
+        (tmp_path / "source").write_text("x")
+        write()
+        path.unlink()
+    assert seen == [(False, False), (True, True)] * 2
+
+
+def test_no_two_writers_have_the_same_name_for_what_they_write_aside(tmp_path, run_python):
+    """Not even those that a fork made alike."""
+    code = """
+        import os, pathlib, sys
+        from tasks.storage.atomic import aside
+        os.fork()
+        sys.stdout.write(f"{aside(pathlib.Path(sys.argv[1]))}\\n")
+        """
+    made = run_python(code, tmp_path / "a").splitlines()
+    with ThreadPoolExecutor(4) as pool:
+        made += map(str, pool.map(aside, [tmp_path / "a"] * 100))
+    assert len({*made}) == 102
+    assert all(name.startswith(f"{tmp_path}/.a.") for name in made)
+
+
+def test_threads_that_write_one_file_at_once_leave_one_whole_content(tmp_path):
+    letters = "abcdefgh"
+    with ThreadPoolExecutor(len(letters)) as pool:
+        list(pool.map(lambda letter: write_atomically(tmp_path / "a", letter * 300_000), letters * 5))
+    content = (tmp_path / "a").read_text()
+    assert content in {letter * 300_000 for letter in letters}
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_is_written_aside_is_removed_if_writing_fails(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(UnicodeEncodeError), written_aside(tmp_path / "a") as made:
+        made.write_text("half \ud800", encoding="utf-8")
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_copy_replaces_what_was_there_and_leaves_nothing_beside(tmp_path):

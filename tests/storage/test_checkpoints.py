@@ -51,6 +51,36 @@ def test_a_checkpoint_that_is_cut_or_altered_is_told_and_not_read(checkpoint, fi
         assert checkpoint.read() is None
 
 
+@pytest.mark.parametrize("file", ["state.json", "epoch-2.npz"])
+def test_a_checkpoint_of_which_any_bit_was_flipped_is_not_read(checkpoint, file):
+    path = checkpoint.folder / file
+    whole = path.read_bytes()
+    for i in range(0, len(whole), 3):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :])
+        with pytest.raises(ArtifactError, match="altered"):
+            checkpoint.read()
+    path.write_bytes(whole)
+    assert checkpoint.read().epochs == 2
+
+
+def test_what_a_killed_run_was_writing_goes_with_the_next_epoch(checkpoint):
+    (checkpoint.folder / ".epoch-3.npz.0123456789abcdef.tmp").write_bytes(b"PK")
+    checkpoint.write(Snapshot(3, FACTS, ARRAYS))
+    assert {path.name for path in checkpoint.folder.iterdir()} == {"state.json", "epoch-3.npz"}
+
+
+def test_an_epoch_that_cannot_be_written_leaves_the_one_before_and_no_more(checkpoint, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fails)
+    for epochs in (2, 3):
+        with pytest.raises(ArtifactError, match="No space"):
+            checkpoint.write(Snapshot(epochs, FACTS, ARRAYS))
+        assert checkpoint.read().epochs == 2
+        assert {path.name for path in checkpoint.folder.iterdir()} == {"state.json", "epoch-2.npz"}
+
+
 def test_a_checkpoint_of_another_training_is_not_read(checkpoint):
     with pytest.raises(ArtifactError, match="another training"):
         Checkpoint(checkpoint.folder, "2").read()

@@ -23,11 +23,9 @@ from tasks.storage.staging import (
     SOURCE,
     TARGET,
     FileToRead,
-    read_chunk,
     take_columns,
     tally_of,
     with_tally,
-    write_chunk,
 )
 from tests.storage.test_reading import reading_of
 
@@ -205,50 +203,15 @@ def test_windows_are_cut_a_bounded_number_at_once(tmp_path, monkeypatch):
     assert [len(chunk) for chunk in read.chunks] == [3, 3, 2]
 
 
-# Chunks on disk
+# What a chunk carries
 
 
-def test_a_chunk_comes_back_as_it_was_written(tmp_path):
-    read = Read(write(tmp_path / "a.parquet", source=pa.array([[1], [5, 0]], INTEGERS), s=["x", None]), reading_of())
-    write_chunk(tmp_path / "chunk", read.whole)
-    assert read_chunk(tmp_path / "chunk").equals(read.whole)
-    assert not list(tmp_path.glob(".chunk*"))
-
-
-def test_a_chunk_that_cannot_be_written_does_not_take_the_place_of_the_former(tmp_path, monkeypatch):
-    write_chunk(tmp_path / "chunk", pa.table({"a": [1]}))
-
-    def fails(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(staging.pa.ipc, "new_file", fails)
-    with pytest.raises(OSError, match="No space"):
-        write_chunk(tmp_path / "chunk", pa.table({"a": [2]}))
-    assert read_chunk(tmp_path / "chunk")["a"].to_pylist() == [1]
-
-
-def test_different_dictionaries_of_one_column_are_one_in_a_chunk(tmp_path):
-    parts = [pa.array(values).dictionary_encode() for values in (["a", "b"], ["c", "a"])]
-    write_chunk(tmp_path / "chunk", pa.table({"kind": pa.chunked_array(parts)}))
-    assert read_chunk(tmp_path / "chunk")["kind"].to_pylist() == ["a", "b", "c", "a"]
-
-
-def test_a_chunk_that_was_cut_short_is_none(tmp_path):
-    write_chunk(tmp_path / "chunk", pa.table({"a": list(range(1000))}))
-    content = (tmp_path / "chunk").read_bytes()
-    for n in (0, 10, len(content) - 5):
-        (tmp_path / "chunk").write_bytes(content[:n])
-        with pytest.raises((OSError, pa.ArrowException)):
-            read_chunk(tmp_path / "chunk")
-
-
-def test_a_predicted_chunk_carries_its_tally(tmp_path):
+def test_a_predicted_chunk_carries_its_tally():
     tally = Tally(
         rows=2, scored=None, reached_limit=1, rows_with_unknown=0, rows_outside_range=None,
         day=DayProfile.of(np.array([1, 2])),
     )  # fmt: skip
-    write_chunk(tmp_path / "chunk", with_tally(pa.table({"a": [1, 2]}), tally))
-    assert tally_of(read_chunk(tmp_path / "chunk")) == tally
+    assert tally_of(with_tally(pa.table({"a": [1, 2]}), tally)) == tally
 
 
 def test_our_own_columns_are_taken_apart_from_the_files():

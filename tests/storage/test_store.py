@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -380,3 +381,10 @@ def test_a_stores_root_is_absolute(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert Store(tmp_path.__class__("here")).root == tmp_path / "here"
     assert Store(tmp_path.__class__("~/there")).root == tmp_path / "home" / "there"
+
+
+def test_a_store_is_prepared_by_many_at_once(tmp_path):
+    """In two containers even processes have the same number."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: Store(tmp_path).prepare(), range(400)))
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
@@ -19,7 +20,8 @@ from tasks.predict import ChunkFiles, plan_batch, predict_chunk
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
 from tasks.serving import Serving, ServingModel, load_serving
 from tasks.storage.accounts import Account
-from tasks.storage.staging import read_chunk, tally_of, with_tally
+from tasks.storage.chunk_files import read_chunk
+from tasks.storage.staging import tally_of, with_tally
 from tasks.storage.store import Store
 from tests.batch_models import LONGEST, SYMBOLS, batch_models, integer_pairs
 from tests.batch_runs import (
@@ -336,17 +338,149 @@ def test_chunks_of_other_content_are_not_taken_over(store, rows, folder):
     assert column(out / "a.parquet.parquet", "id") == [*range(399, -1, -1)]
 
 
-def test_a_part_that_was_cut_short_is_predicted_again(store, rows, folder):
-    path, out = write(folder / "a.parquet", rows), folder.parent / "out"
-    with pytest.raises(Killed):
-        predict(store, path, output=out, model="integers", chunk_rows=50, runner=HereAndNow(dies_before=4))
-    parts = sorted((out / ".work").glob("*/*.part"))
-    assert len(parts) == 4
+IN_FIFTIES = {"model": "integers", "chunk_rows": 50}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store, rows, tmp_path_factory):
+    """A file, and what a run makes of it that nothing comes in between."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    path = write(folder / "a.parquet", rows)
+    predict(store, path, output=folder / "out", **IN_FIFTIES)
+    return path, contents(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def killed_run(store, rows, undisturbed, tmp_path_factory):
+    """The output folder of a run over the same file that was killed with four parts done, and one of another file."""
+    folder = tmp_path_factory.mktemp("killed")
+    other = write(folder / "other.parquet", rows, range(399, -1, -1))
+    for path, name in ((undisturbed[0], "out"), (other, "other")):
+        with pytest.raises(Killed):
+            predict(store, path, output=folder / name, runner=HereAndNow(dies_before=4), **IN_FIFTIES)
+        assert len(parts_of(folder / name)) == 4
+    return folder
+
+
+@pytest.fixture
+def killed(killed_run, tmp_path):
+    """A copy of the output folder of the killed run."""
+    return Path(shutil.copytree(killed_run / "out", tmp_path / "out"))
+
+
+def parts_of(out):
+    return sorted((out / ".work").glob("*/*.part"))
+
+
+def flip(path, position, bit=0):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("where", range(12))
+def test_a_part_with_a_flipped_bit_is_predicted_again(where, store, killed, undisturbed):
+    path, expected = undisturbed
+    part = parts_of(killed)[where % 4]
+    flip(part, part.stat().st_size * where // 12, where % 8)
+    assert predict(store, path, output=killed, **IN_FIFTIES)["a.parquet"].n_resumed == 3
+    assert contents(killed) == expected
+
+
+def _cut(parts, _others):
     parts[1].write_bytes(parts[1].read_bytes()[:-40])
     parts[2].write_bytes(b"")
-    assert predict(store, path, output=out, model="integers", chunk_rows=50)["a.parquet"].n_resumed == 2
-    predict(store, path, output=folder.parent / "never", model="integers", chunk_rows=50)
-    assert contents(out) == contents(folder.parent / "never")
+
+
+def _swap(parts, _others):
+    """Both are of 50 rows."""
+    one, other = parts[1].read_bytes(), parts[2].read_bytes()
+    parts[1].write_bytes(other)
+    parts[2].write_bytes(one)
+
+
+def _take_one_of_another_file(parts, others):
+    shutil.copyfile(others[1], parts[1])
+
+
+def _take_all_of_another_file(parts, others):
+    for part, other in zip(parts, others, strict=True):
+        shutil.copyfile(other, part)
+
+
+def _take_one_for_a_chunk_not_done_yet(parts, _others):
+    shutil.copyfile(parts[0], parts[0].with_name("000006.part"))
+
+
+def _spoil_what_else_was_begun(parts, _others):
+    begun = {path for path in parts[0].parent.iterdir() if path not in parts}
+    assert {"rejects.parquet", "output.parquet"} < {path.name for path in begun}
+    for path in begun:
+        path.write_bytes(b"spoilt")
+
+
+HARMS = {
+    _cut: 2, _swap: 2, _take_one_of_another_file: 3, _take_all_of_another_file: 0,
+    _take_one_for_a_chunk_not_done_yet: 4, _spoil_what_else_was_begun: 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("harm", "n_sound"), HARMS.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_only_sound_parts_of_an_ended_run_are_taken_over(harm, n_sound, store, killed, killed_run, undisturbed):
+    path, expected = undisturbed
+    harm(parts_of(killed), parts_of(killed_run / "other"))
+    assert predict(store, path, output=killed, **IN_FIFTIES)["a.parquet"].n_resumed == n_sound
+    assert contents(killed) == expected
+
+
+class Harming(HereAndNow):
+    """Flips a bit of one chunk of a task, before or after it is predicted."""
+
+    def __init__(self, kind, n, chunk=0):
+        super().__init__()
+        self._kind, self._n, self._chunk = kind, n, chunk
+
+    def submit(self, task, parameters):
+        path = getattr(parameters["chunks"][self._chunk], self._kind) if self.n == self._n else None
+        if path and self._kind == "staged":
+            flip(path, 500)
+        ended = super().submit(task, parameters)
+        if path and self._kind == "part":
+            flip(path, 500)
+        return ended
+
+
+@pytest.mark.parametrize("kind", ["staged", "part"])
+@pytest.mark.parametrize("n", [0, 3, 7])
+def test_a_chunk_that_goes_bad_under_way_fails_its_file_and_the_next_run_makes_it(n, kind, store, undisturbed, folder):
+    path, expected = undisturbed
+    out = folder.parent / "out"
+    write(folder / "b.jsonl", {"source": [[1, 2], [3]]})
+    jobs = predict(store, path, folder, output=out, runner=Harming(kind, n), **IN_FIFTIES)
+    assert (jobs["a.parquet"].action, jobs["b.jsonl"].action) == ("fail", "predict")
+    for text in (f"{path} was not predicted", f"{n:06}.{kind} was cut or altered", "run the same command again"):
+        assert text in jobs["a.parquet"].reason
+    assert {name.split(".")[0] for name in contents(out)} == {"b"}
+    assert [entry.name for entry in (out / ".work").iterdir()] == ["lock"]
+    assert predict(store, path, folder, output=out, **IN_FIFTIES)["a.parquet"].n_resumed == 0
+    assert {name: digest for name, digest in contents(out).items() if name.startswith("a.")} == expected
+
+
+def test_a_part_of_an_ended_run_is_not_blamed_for_what_this_run_staged(store, killed, undisturbed):
+    flip(parts_of(killed)[1], 500)
+    jobs = predict(store, undisturbed[0], output=killed, runner=Harming("staged", 0), **IN_FIFTIES)
+    assert "000001.staged was cut or altered" in jobs["a.parquet"].reason
+
+
+@pytest.mark.parametrize("kind", ["staged", "part"])
+def test_of_small_files_in_one_task_only_that_whose_chunk_goes_bad_fails(kind, store, folder):
+    for i in range(3):
+        write(folder / f"{i}.jsonl", {"source": [[1, 2], [3]]})
+    jobs = predict(store, folder, output=folder.parent / "out", runner=Harming(kind, 0, chunk=1), model="integers")
+    assert [job.action for job in jobs.values()] == ["predict", "fail", "predict"]
+    predict(store, folder, output=folder.parent / "out", model="integers")
+    predict(store, folder, output=folder.parent / "never", model="integers")
+    assert contents(folder.parent / "out") == contents(folder.parent / "never")
 
 
 # What is predicted again
@@ -829,11 +963,13 @@ def test_a_chunk_is_predicted_from_its_file_into_its_file(store, folder):
     with pytest.raises(Killed):
         predict(store, folder, output=folder.parent / "out", model="integers", runner=runner)
     (staged,) = (folder.parent / "out" / ".work").glob("*/*.staged")
-    chunks = [ChunkFiles(staged=staged, part=folder / f"{i}.part") for i in range(2)]
-    assert predict_chunk.fn("a", _serving(store), chunks) is None
-    assert chunks[0].part.read_bytes() == chunks[1].part.read_bytes()  # a task that runs twice does no harm
-    assert len(read_chunk(chunks[0].part)) == 3
-    assert tally_of(read_chunk(chunks[0].part)).rows == 3
+    chunk, made = ChunkFiles(staged=staged, part=folder / "0.part"), set()
+    for _ in range(2):  # a task that runs twice does no harm
+        assert predict_chunk.fn("a", _serving(store), [chunk]) is None
+        made.add(chunk.part.read_bytes())
+    assert len(made) == 1
+    assert len(read_chunk(chunk.part)) == 3
+    assert tally_of(read_chunk(chunk.part)).rows == 3
 
 
 def test_a_plan_is_made_in_the_order_of_names_and_makes_nothing(store, folder, rows):
