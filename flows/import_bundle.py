@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows._settings import ROOT
 from tasks.seq2seq.errors import Seq2SeqError
+from tasks.storage.manifest import short
 from tasks.storage.registry import import_bundle
 from tasks.storage.store import Store
 
@@ -17,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m flows.import_bundle",
         description="Copy a model bundle into the artifact store, after checking every file of it. Example: "
-        "python -m flows.import_bundle /mnt/other/artifacts/bundle/1a2b3c4d5e6f7a8b",
+        "python -m flows.import_bundle /mnt/other/artifacts/bundle/1a2b3c4d*",
     )
     parser.add_argument("folder", type=Path, help="the bundle's folder, with its manifest.json")
     parser.add_argument("--store", type=Path, default=ROOT / "data" / "artifacts", help="folder of the artifact store")
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     except Seq2SeqError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 2
-    print(f"{handle.path}\nuse it with: --model {handle.digest[:12]}")
+    print(f"{handle.path}\nuse it with: --model {short(handle.digest)}")
     return 0
 
 

@@ -16,10 +16,10 @@ from tasks.seq2seq.errors import ArtifactError, Seq2SeqError, SettingsError
 from tasks.seq2seq.rules import nearest
 from tasks.seq2seq.settings import NAME, Experiment
 from tasks.storage.bundles import read_experiment
-from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.manifest import Handle, Manifest, short
 from tasks.storage.promotions import Decision, decided_names, promote, read_promotions, roll_back
 from tasks.storage.registry import find_bundle
-from tasks.storage.store import DIGEST_CHARACTERS, Store
+from tasks.storage.store import Store
 
 EXIT_SUCCESS, EXIT_REFUSED = 0, 2
 
@@ -86,7 +86,7 @@ def _promote(store: Store, options: argparse.Namespace) -> None:
         raise SettingsError(f"{options.name!r} is no name; expected letters, digits, dots, dashes and underscores")
     before = read_promotions(store, options.name)
     if before.promoted == bundle.digest:
-        raise SettingsError(f"{bundle.digest[:DIGEST_CHARACTERS]} serves as {options.name!r} already")
+        raise SettingsError(f"{short(bundle.digest)} serves as {options.name!r} already")
     holdout = before.holdout or _holdout(store, bundle, experiment)
     promote(store, options.name, bundle.digest, options.reason, holdout=holdout)
 
@@ -106,9 +106,9 @@ def _show(store: Store, names: list[str]) -> None:
     for name in names:
         promotions = read_promotions(store, name)
         serves = promotions.promoted
-        print(f"{name}: {serves[:DIGEST_CHARACTERS] if serves else 'no model'} serves")
+        print(f"{name}: {short(serves) if serves else 'no model'} serves")
         if promotions.holdout:
-            print(f"  models are compared on the holdout {promotions.holdout[:DIGEST_CHARACTERS]}")
+            print(f"  models are compared on the holdout {short(promotions.holdout)}")
         table = Table(box=None, pad_edge=True)
         for column in ("when (UTC)", "model", "", "by", "reason"):
             table.add_column(column, no_wrap=True, overflow="ignore")
@@ -118,22 +118,29 @@ def _show(store: Store, names: list[str]) -> None:
 
 
 def _row(decision: Decision, store: Store) -> tuple[str, ...]:
-    kept = "" if _is_there(store, decision.model) else " (its bundle is gone)"
     return (
         f"{decision.at:%Y-%m-%d %H:%M}",
-        decision.model[:DIGEST_CHARACTERS] + kept,
+        short(decision.model) + _lost(store, decision.model),
         "promoted" if decision.promoted else "refused",
         decision.by,
         decision.reason,
     )
 
 
-def _is_there(store: Store, model: str) -> bool:
+def _lost(store: Store, model: str) -> str:
     try:
         Manifest.read(store.folder("bundle", model))
     except ArtifactError:
-        return False
-    return True
+        return " (its folder has a former name)" if _has_former(store, model) else " (its bundle is gone)"
+    return ""
+
+
+def _has_former(store: Store, model: str) -> bool:
+    try:
+        store.refuse_former("bundle", model)
+    except ArtifactError:
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tasks.seq2seq.drift import DayProfile, Shift, compare
 from tasks.seq2seq.tally import Scored, add_scored
 from tasks.storage.accounts import PICTURE, Account, list_accounts
 from tasks.storage.atomic import write_atomically
+from tasks.storage.manifest import short
 from tasks.storage.store import Store
 from tasks.storage.targets import list_ignored
 
@@ -40,6 +41,7 @@ def write_batch(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["short"] = short
     page = environment.get_template("batch_report.html.jinja").render(
         batch=batch,
         files=batch["files"][:SHOWN_FILES],
@@ -148,7 +150,7 @@ def as_markdown(batch: Batch) -> str:
 
 def _markdown(batch: Batch) -> Iterator[str]:
     yield f"# {batch['predicted']:,} of {batch['read']:,} rows predicted, {batch['rejected']:,} rejected"
-    yield f"Model {batch['model']['name'] or ''} `{batch['model']['digest'][:16]}`, output in `{batch['output']}`."
+    yield f"Model {batch['model']['name'] or ''} `{short(batch['model']['digest'])}`, output in `{batch['output']}`."
     yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
     for file in batch["files"][:SHOWN_FILES]:
         numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))

@@ -27,7 +27,7 @@ from tasks.seq2seq.gate import Verdict
 from tasks.seq2seq.pretrained import Coverage
 from tasks.seq2seq.settings import UNKEYED, Experiment
 from tasks.storage.atomic import read_json, write_json
-from tasks.storage.manifest import Handle, Manifest
+from tasks.storage.manifest import Handle, Manifest, short
 from tasks.storage.store import Made, Recipe, Store
 
 KIND = "report"
@@ -211,7 +211,7 @@ def _step(handle: Handle) -> dict[str, Any]:
         "kind": handle.kind,
         "seconds": handle.made_in_seconds,
         "size": f"{size / 1e6:.2f} MB",
-        "digest": handle.digest[:16],
+        "digest": short(handle.digest),
         "path": handle.path,
     }
 

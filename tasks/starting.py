@@ -23,7 +23,7 @@ from tasks.storage.bundles import Bundle, load_bundle, read_experiment
 from tasks.storage.checkpoints import Checkpoint
 from tasks.storage.manifest import Manifest
 from tasks.storage.promotions import read_promotions
-from tasks.storage.store import DIGEST_CHARACTERS, Recipe, Store
+from tasks.storage.store import Recipe, Store
 from tasks.storage.word_vectors import read_vectors, vectors_digest
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def table_name(settings: ModelSettings, side: str) -> str:
 
 def checkpoint_of(step: Recipe, store: Store) -> Checkpoint:
     """Where a training leaves what it takes to go on after a kill."""
-    return Checkpoint(store.root / KIND / f".checkpoint-{step.key[:DIGEST_CHARACTERS]}", step.key)
+    return Checkpoint(store.place(KIND, f".checkpoint-{step.key}"), step.key)
 
 
 def read_snapshot(checkpoint: Checkpoint, epochs: int) -> Snapshot | None:

@@ -33,7 +33,7 @@ from tasks.storage.atomic import check_folder, remove_tree, write_json
 from tasks.storage.bundles import Bundle, save_weights, weights_digest
 from tasks.storage.checkpoints import Checkpoint
 from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_pairs
-from tasks.storage.manifest import Handle
+from tasks.storage.manifest import Handle, short
 from tasks.storage.store import Made, Recipe, Store
 from tasks.storage.word_vectors import vectors_digest
 
@@ -108,7 +108,7 @@ def _is_retried() -> bool:
 def tensorboard_folder(experiment: Experiment, step: Recipe) -> Path | None:
     """Where the logs of one training go: nights of one name stand side by side."""
     folder = experiment.training.tensorboard
-    return folder and folder / f"{experiment.promotion_name}-{step.key[:16]}"
+    return folder and folder / f"{experiment.promotion_name}-{short(step.key)}"
 
 
 def write_training(

@@ -17,7 +17,9 @@ import pytest
 
 from flows.batch_predict import main as batch_predict
 from tasks.generate import generate_dataset
+from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.rules import check_experiment
+from tasks.storage.holdouts import fixed_holdout
 from tasks.storage.promotions import promote, read_promotions
 from tasks.storage.registry import find_bundle, import_bundle
 from tasks.storage.store import Store
@@ -26,7 +28,7 @@ from tests.batch_runs import contents, predict, write_report
 from tests.conftest import ROOT
 from tests.operations import FILES, GUIDE, LABELLED, Machine, commands, end, until
 
-IN_TESTS = {"postgres", "sqlite", "backup", "restore", "import", "prune", "failed", "age", "rollback"}
+IN_TESTS = {"postgres", "sqlite", "backup", "restore", "rename", "import", "prune", "failed", "age", "rollback"}
 ANOTHER = check_experiment({"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}})
 
 
@@ -104,6 +106,21 @@ def test_a_store_and_an_output_folder_hold_on_another_machine(machine, store, in
     flags = ["--output", str(again), "--model", "integers", "--store", str(moved), "--settle", "0", "--plan"]
     assert batch_predict([str(tmp_path / "letters"), *flags]) == 0
     assert re.search(r"a\.jsonl +keep +nothing changed", capsys.readouterr().out)
+
+
+def test_a_store_of_an_older_version_is_whole_again_when_its_folders_are_renamed(machine, store):
+    before = {path.relative_to(store.root) for path in store.root.rglob("*")}
+    for manifest in list(store.root.glob("*/*/manifest.json")):
+        manifest.parent.rename(manifest.parent.with_name(manifest.parent.name[:16]))
+    with pytest.raises(ArtifactError, match="has a name of an older version"):
+        find_bundle(store, "integers")
+    with pytest.raises(ArtifactError, match="has a name of an older version"):
+        fixed_holdout(store, "integers")
+    for _ in range(2):  # again is no harm
+        machine.run(*commands("rename"))
+        assert {path.relative_to(store.root) for path in store.root.rglob("*")} == before
+    assert find_bundle(store, "integers").name == "integers"
+    assert fixed_holdout(store, "integers")
 
 
 def test_every_bundle_of_a_store_can_be_imported_into_another(machine, store):

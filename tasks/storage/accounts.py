@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.seq2seq.batch_settings import OutputFormat
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.tally import Tally
 from tasks.storage.atomic import file_digest, write_atomically
 from tasks.storage.inputs import InputFile
-from tasks.storage.manifest import FileEntry, canonical_digest
+from tasks.storage.manifest import Digest, FileEntry, canonical_digest
 
 FORMAT_VERSION = 1  # of outputs: another version predicts all files again
 ACCOUNT = ".account.json"
@@ -95,9 +95,9 @@ class Lineage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: int = FORMAT_VERSION
-    input: str
-    model: str
-    dataset: str
+    input: Digest
+    model: Digest
+    dataset: Digest
     decoding: dict[str, Any]
     writing: dict[str, Any]
     reading: dict[str, Any]
@@ -132,6 +132,20 @@ class Account(BaseModel):
     files: dict[str, FileEntry]
     checksum: str = Field("", repr=False)
 
+    @model_validator(mode="after")
+    def _names_its_own_files(self) -> Self:
+        """A file that it names is removed where a later output has none: it must be one of this input's.
+
+        The name itself is as the user's file system has it, with any character but `/` in its parts.
+        """
+        if "\0" in self.name or {"", ".", ".."} & set(self.name.split("/")):
+            raise ValueError("expected a name below the input, without '.' and '..'")
+        for file in self.files:
+            suffix = file.removeprefix(f"{self.name}.")
+            if suffix == file or not suffix.isprintable() or "/" in suffix or "\\" in suffix:
+                raise ValueError("expected files that begin with the name of the input")
+        return self
+
     def check(self) -> None:
         """Proves that no row was lost or counted twice.
 
@@ -160,13 +174,12 @@ class Account(BaseModel):
         """The account in a file, or why it is none; the files that it names are not looked at."""
         try:
             account = cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            is_as_written = account.checksum == account.content_digest()
         except FileNotFoundError:
             return "not predicted yet"
-        except (OSError, ValueError, ValidationError):
+        except (OSError, ValueError, RecursionError):
             return "its account cannot be read, or is of another version"
-        if account.checksum != account.content_digest():
-            return "its account was altered"
-        return account
+        return account if is_as_written else "its account was altered"
 
     def fault_of_files(self, folder: Path) -> str | None:
         """What is wrong with the files that it vouches for, below the output folder; None if nothing is."""

@@ -151,5 +151,7 @@ def explain_os_errors(where: Path) -> Iterator[None]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder with all that is in it, if it is there."""
+    """Removes a folder with all that is in it, if it is there; of a link the link, not what it leads to."""
+    if folder.is_symlink():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -28,7 +28,7 @@ from tasks.seq2seq.settings import Experiment
 from tasks.seq2seq.vocabulary import Vocabulary
 from tasks.storage.atomic import read_json, write_json
 from tasks.storage.datasets import SideFacts, read_codecs
-from tasks.storage.manifest import Handle
+from tasks.storage.manifest import Handle, first_fault
 from tasks.storage.store import Store
 
 if TYPE_CHECKING:
@@ -144,10 +144,10 @@ def read_experiment(handle: Handle) -> Experiment:
     """
     try:
         return Experiment.model_validate(read_json(handle.path / "bundle.json")["experiment"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"{handle.path} was made with settings that this version of the project does not know; train it again "
-            f"({error})"
+            f"({first_fault(error)})"
         ) from error
 
 
@@ -161,8 +161,10 @@ def check_bundle(handle: Handle) -> None:
     try:
         BundleFacts.model_validate(handle.facts)
         read_codecs(handle.path)
-    except (OSError, ValueError, KeyError, DataError) as error:
-        raise ArtifactError(f"{handle.path} holds no bundle that this version of the project knows: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
+        raise ArtifactError(
+            f"{handle.path} holds no bundle that this version of the project knows: {first_fault(error)}"
+        ) from error
 
 
 def load_bundle(handle: Handle, store: Store) -> Bundle:

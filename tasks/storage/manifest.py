@@ -6,14 +6,39 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+DIGEST_CHARACTERS = 16  # of a digest, where people are shown it
+DIGEST = r"^[0-9a-f]{64}$"
+KIND = r"^[a-z][a-z0-9_]{0,30}$"
+_PART_BYTES, _NAME_CHARACTERS = 255, 1024  # of a part of a file's name, and of all of it
+_SHOWN = 60  # characters of what a file holds, in a message
+
+
+def _check_file_name(name: str) -> str:
+    """A file's name, if it can only lead to a file below the folder that it is joined to."""
+    parts = name.split("/")
+    is_short = len(name) <= _NAME_CHARACTERS and all(len(part.encode()) <= _PART_BYTES for part in parts)
+    if not is_short or {"", ".", ".."} & set(parts) or "\\" in name or not name.isprintable():
+        raise ValueError("expected a relative path without '.', '..', backslashes and control characters")
+    return name
+
+
+# What others wrote becomes a path, or part of one, only after it was held against one of these.
+Digest = Annotated[str, Field(pattern=DIGEST)]
+Kind = Annotated[str, Field(pattern=KIND)]
+FileName = Annotated[str, AfterValidator(_check_file_name)]
+
+
+def short(digest: str) -> str:
+    """The first digits of a digest, as people are shown it."""
+    return digest[:DIGEST_CHARACTERS]
 
 
 def canonical_digest(content: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -22,12 +47,24 @@ def canonical_digest(content: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def first_fault(error: Exception) -> str:
+    """Why a file of somebody else cannot be read, in one line whatever the file holds."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    fault = error.errors(include_url=False)[0]
+    place = fault["loc"][:-2] if "[key]" in fault["loc"] else fault["loc"]  # such a name is the value itself
+    field = ".".join(map(str, place))[:_SHOWN]
+    if fault["type"] == "missing":
+        return f"{field!r} is missing"
+    return f"{field!r} is {str(fault['input'])[:_SHOWN]!r}: {fault['msg'].removeprefix('Value error, ')}"
+
+
 class FileEntry(BaseModel):
     """One file of an artifact."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sha256: str
+    sha256: Digest
     bytes: int
 
 
@@ -39,12 +76,12 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
+    kind: Kind
     format_version: int
-    digest: str
-    key: str
-    files: dict[str, FileEntry]
-    made_from: dict[str, str]
+    digest: Digest
+    key: Digest
+    files: dict[FileName, FileEntry]
+    made_from: dict[str, Digest]
     depends_on: dict[str, Any]
     experiment: dict[str, Any]
     versions: dict[str, str]
@@ -78,11 +115,12 @@ class Manifest(BaseModel):
                     f"{FORMAT_VERSION}; update the project"
                 )
             manifest = cls.model_validate(raw)
+            is_as_written = manifest.checksum == manifest.content_digest()
         except FileNotFoundError as error:
             raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            raise ArtifactError(f"{path} cannot be read: {type(error).__name__}") from error
-        if manifest.checksum != manifest.content_digest():
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ArtifactError(f"{path} cannot be read: {first_fault(error)}") from error
+        if not is_as_written:
             raise ArtifactError(f"{path} was altered: its checksum does not fit")
         return manifest
 
@@ -96,9 +134,9 @@ class Handle(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: str
+    kind: Kind
     path: Path
-    digest: str
+    digest: Digest
     format_version: int
     facts: dict[str, Any]
     made_in_seconds: float

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.gate import Verdict
 from tasks.storage.atomic import locked, write_atomically
+from tasks.storage.manifest import Digest, first_fault
 from tasks.storage.store import Store
 
 
@@ -27,13 +28,13 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str
-    evaluation: str | None
+    model: Digest
+    evaluation: Digest | None
     promoted: bool
     reason: str
     at: datetime
     by: Literal["gate", "person"] = "gate"
-    replaced: str | None = None
+    replaced: Digest | None = None
 
 
 class Promotions(BaseModel):
@@ -44,8 +45,8 @@ class Promotions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    promoted: str | None = None
-    holdout: str | None = None
+    promoted: Digest | None = None
+    holdout: Digest | None = None
     decisions: tuple[Decision, ...] = ()
 
     def decision_of(self, model: str) -> Decision | None:
@@ -70,8 +71,8 @@ def read_promotions(store: Store, name: str) -> Promotions:
         return Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
         return Promotions()
-    except (OSError, ValueError, ValidationError) as error:
-        raise ArtifactError(f"{path} cannot be read as a record of promotions: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} cannot be read as a record of promotions: {first_fault(error)}") from error
 
 
 def decided_names(store: Store) -> list[str]:
@@ -202,8 +203,8 @@ def _write(store: Store, name: str, promotions: Promotions) -> None:
 
 
 def _lock(store: Store, name: str) -> Path:
-    return store.root / "locks" / f"promotions-{name}"
+    return store.place("locks", f"promotions-{name}")
 
 
 def _path(store: Store, name: str) -> Path:
-    return store.root / "promotions" / f"{name}.json"
+    return store.place("promotions", f"{name}.json")

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.rules import nearest
 from tasks.storage import bundles
-from tasks.storage.manifest import MANIFEST, Handle, Manifest
+from tasks.storage.manifest import Handle, Manifest
 from tasks.storage.promotions import promoted_names, read_promotions
 from tasks.storage.store import Store, check_artifact
 
-_DIGEST = re.compile(r"^[0-9a-f]{6,64}$")
+_DIGITS = re.compile(r"[0-9a-f]{6,64}")
 EVALUATION = "evaluation"
 
 
@@ -51,7 +51,7 @@ def find_bundle(store: Store, model: str | None) -> Found:
                 f"the model that is promoted as {model!r} cannot be used: {error}; train it again, or name another "
                 f"with --model"
             ) from error
-    if _DIGEST.match(model) and (found := _by_digest(store, model)):
+    if _DIGITS.fullmatch(model) and (found := _by_digest(store, model)):
         return Found(found, None)
     if "/" in model or Path(model).is_dir():
         return Found(_by_folder(store, Path(model)), None)
@@ -76,9 +76,9 @@ def import_bundle(store: Store, folder: Path) -> Handle:
 def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
     """The newest evaluation of a bundle that is in the store; None without any."""
     found = []
-    for path in (store.root / EVALUATION).glob(f"[!.]*/{MANIFEST}"):
+    for digest in store.digests(EVALUATION):
         try:
-            manifest = Manifest.read(path.parent)
+            manifest = Manifest.read(store.folder(EVALUATION, digest))
         except ArtifactError:
             continue
         if manifest.made_from.get("bundle") == bundle_digest:
@@ -92,16 +92,14 @@ def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
 
 
 def _by_digest(store: Store, digits: str) -> Handle | None:
-    folders = sorted((store.root / bundles.KIND).glob(f"{digits[:16]}*"))
-    if len(folders) > 1:
+    found = [digest for digest in store.digests(bundles.KIND) if digest.startswith(digits)]
+    if len(found) > 1:
         raise SettingsError(
-            f"--model {digits} begins the digests of {len(folders)} bundles: "
-            f"{', '.join(folder.name for folder in folders)}; give more digits"
+            f"--model {digits} begins the digests of {len(found)} bundles: {', '.join(found)}; give more digits"
         )
-    if not folders:
-        return None
-    digest = Manifest.read(folders[0]).digest
-    return store.open(bundles.KIND, digest) if digest.startswith(digits) else None
+    if not found:
+        store.refuse_former(bundles.KIND, digits)
+    return store.open(bundles.KIND, found[0]) if found else None
 
 
 def _by_folder(store: Store, folder: Path) -> Handle:
@@ -110,7 +108,7 @@ def _by_folder(store: Store, folder: Path) -> Handle:
     manifest = Manifest.read(folder)
     if manifest.kind != bundles.KIND:
         raise SettingsError(f"--model {folder} is an artifact of kind {manifest.kind!r}, expected a {bundles.KIND}")
-    if folder.resolve() != store.folder(bundles.KIND, manifest.digest).resolve():
+    if folder.resolve().parent != store.folder(bundles.KIND, manifest.digest).resolve().parent:
         raise SettingsError(
             f"--model {folder} lies outside the store {store.root}; name the store that it belongs to with --store, "
             f"or bring it in with: python -m flows.import_bundle {folder} --store {store.root}"

@@ -4,6 +4,8 @@
     <store>/keys/<kind>-<key>.json  which digest a step with this key made
     <store>/locks/                  one lock a step, let go by the kernel
 
+Digests and keys are whole in these names: of two that begin alike, one would block the other for ever.
+
 An artifact never changes. Making one again under the same key points the index to the new digest and
 leaves the old folder, which a promoted name may still need.
 """
@@ -11,6 +13,9 @@ leaves the old folder, which a promoted name may still need.
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,9 +34,19 @@ from tasks.storage.atomic import (
     remove_tree,
     write_atomically,
 )
-from tasks.storage.manifest import FORMAT_VERSION, MANIFEST, FileEntry, Handle, Manifest, canonical_digest
+from tasks.storage.manifest import (
+    DIGEST,
+    FORMAT_VERSION,
+    KIND,
+    MANIFEST,
+    FileEntry,
+    Handle,
+    Manifest,
+    canonical_digest,
+    short,
+)
 
-DIGEST_CHARACTERS = 16  # of a digest in a folder's name; the manifest holds it whole
+FORMER_CHARACTERS = 16  # of a digest in the names that folders had before they carried it whole
 
 
 @dataclass(frozen=True)
@@ -94,9 +109,9 @@ class Store:
         """The digest that a recipe made, from the index alone; the artifact is not checked."""
         try:
             digest = json.loads(self._index(recipe).read_text(encoding="utf-8"))["digest"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return digest if isinstance(digest, str) else None
+        return digest if isinstance(digest, str) and re.fullmatch(DIGEST, digest) else None
 
     def find(self, recipe: Recipe) -> Handle | str:
         """The checked artifact of a recipe, or the reason why there is none."""
@@ -115,11 +130,12 @@ class Store:
             ArtifactError: it is missing, cut short or altered.
         """
         folder = self.folder(kind, digest)
+        if not folder.exists():
+            self.refuse_former(kind, digest)
         manifest = check_artifact(folder)
         if (manifest.kind, manifest.digest) != (kind, digest):
             raise ArtifactError(
-                f"{folder} holds {manifest.kind} {manifest.digest[:DIGEST_CHARACTERS]}, expected {kind} "
-                f"{digest[:DIGEST_CHARACTERS]}"
+                f"{folder} holds {manifest.kind} {short(manifest.digest)}, expected {kind} {short(digest)}"
             )
         return Handle.of(manifest, folder)
 
@@ -131,7 +147,7 @@ class Store:
         Raises:
             ArtifactError: the store cannot be written; nothing of the attempt is left.
         """
-        making = self.root / recipe.kind / f".making-{recipe.key[:DIGEST_CHARACTERS]}"
+        making, index = self.place(recipe.kind, f".making-{recipe.key}"), self._index(recipe)
         began = clock()
         with explain_os_errors(making):
             remove_tree(making)  # what a killed run left
@@ -146,7 +162,7 @@ class Store:
                 folder = self._publish(making, manifest)
             finally:
                 remove_tree(making)
-        write_atomically(self._index(recipe), json.dumps({"digest": manifest.digest}))
+        write_atomically(index, json.dumps({"digest": manifest.digest}))
         return self.open(recipe.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
 
     def adopt(self, folder: Path, kind: str) -> Handle:
@@ -158,15 +174,17 @@ class Store:
         manifest = check_artifact(folder)
         if manifest.kind != kind:
             raise ArtifactError(f"{folder} is an artifact of kind {manifest.kind!r}, expected a {kind}")
-        making = self.root / kind / f".making-{manifest.digest[:DIGEST_CHARACTERS]}"
-        with explain_os_errors(making), locked(self.root / "locks" / f"{kind}-adopt"):
+        making = self.place(kind, f".making-{manifest.digest}")
+        with explain_os_errors(making), locked(self.place("locks", f"{kind}-adopt")):
             remove_tree(making)
+            making.mkdir(parents=True)
             try:
                 for name in (*manifest.files, MANIFEST):
                     (making / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(folder / name, making / name)
                 flush_tree(making)
-                check_artifact(making)  # the copy is what counts
+                if check_artifact(making) != manifest:  # the copy is what counts
+                    raise ArtifactError(f"{folder} changed while it was copied; try again")
                 self._publish(making, manifest)
             finally:
                 remove_tree(making)
@@ -174,14 +192,53 @@ class Store:
 
     def lock(self, recipe: Recipe) -> Any:  # noqa: ANN401 - a context manager
         """One process at a time makes what this recipe says."""
-        return locked(self.root / "locks" / f"{recipe.kind}-{recipe.key[:DIGEST_CHARACTERS]}")
+        return locked(self.place("locks", f"{recipe.kind}-{recipe.key}"))
+
+    def digests(self, kind: str) -> list[str]:
+        """The digests of a kind's artifacts by the names of their folders, sorted; nothing is checked."""
+        return sorted(path.name for path in (self.root / kind).glob("*") if re.fullmatch(DIGEST, path.name))
+
+    def refuse_former(self, kind: str, digits: str) -> None:
+        """Refuses an artifact that is only there under the name that an older version of the project gave its folder.
+
+        Raises:
+            ArtifactError: there is one whose digest begins with `digits`; with what to do.
+        """
+        for former in sorted((self.root / kind).glob(f"{digits[:FORMER_CHARACTERS]}*")):
+            if len(former.name) == FORMER_CHARACTERS and (digest := Manifest.read(former).digest).startswith(digits):
+                keep = shlex.join(["mv", str(former), str(self.folder(kind, digest))])
+                raise ArtifactError(f"{former} has a name of an older version of the project (to keep it: {keep})")
 
     def folder(self, kind: str, digest: str) -> Path:
-        """Where the artifact with this digest lies, or would."""
-        return self.root / kind / digest[:DIGEST_CHARACTERS]
+        """Where the artifact with this digest lies, or would.
+
+        Raises:
+            ArtifactError: the kind or the digest is none.
+        """
+        if not re.fullmatch(KIND, kind) or not re.fullmatch(DIGEST, digest):
+            raise ArtifactError(
+                f"{kind[:99]!r} {digest[:99]!r} names no artifact; expected a kind and 64 digits of a digest"
+            )
+        return self.place(kind, digest)
+
+    def place(self, folder: str, name: str) -> Path:
+        """`<store>/<folder>/<name>`, proven to lie there: what is written, renamed or removed has its path from here.
+
+        Raises:
+            ArtifactError: one of the names leads elsewhere, or the folder is a link.
+        """
+        for part in (folder, name):
+            if part in ("", ".", "..") or "/" in part or "\0" in part:
+                raise ArtifactError(f"{part[:99]!r} is no name of anything in the store {self.root}")
+        if (self.root / folder).is_symlink():
+            raise ArtifactError(
+                f"{self.root / folder} is a link; expected a folder, so that nothing outside of the store is changed: "
+                f"make the store itself the link, or name another one with --store"
+            )
+        return self.root / folder / name
 
     def _index(self, recipe: Recipe) -> Path:
-        return self.root / "keys" / f"{recipe.kind}-{recipe.key[:32]}.json"
+        return self.place("keys", f"{recipe.kind}-{recipe.key}.json")
 
     def _describe(self, recipe: Recipe, made: Made, making: Path, seconds: float) -> Manifest:
         files = {
@@ -208,19 +265,22 @@ class Store:
     def _publish(self, making: Path, manifest: Manifest) -> Path | None:
         """Renames the folder into place; gives None where the same artifact stands there already."""
         folder = self.folder(manifest.kind, manifest.digest)
-        with locked(self.root / "locks" / f"{manifest.kind}-publish"):
-            if folder.is_symlink():  # an artifact is never a link, and a folder cannot take its place
-                folder.unlink()
-            if folder.exists():
-                try:
-                    check_artifact(folder)
-                except ArtifactError:
-                    remove_tree(folder)
-                else:
-                    return None
+        with locked(self.place("locks", f"{manifest.kind}-publish")):
+            if not folder.is_symlink() and _holds(folder, manifest):  # an artifact is never a link
+                return None
+            remove_tree(folder)
             making.rename(folder)
             flush(folder.parent)
         return folder
+
+
+def _holds(folder: Path, manifest: Manifest) -> bool:
+    """Whether a folder is a sound artifact with this manifest's digest."""
+    try:
+        found = check_artifact(folder)
+    except ArtifactError:
+        return False
+    return (found.kind, found.digest) == (manifest.kind, manifest.digest)
 
 
 def check_artifact(folder: Path) -> Manifest:
@@ -230,19 +290,26 @@ def check_artifact(folder: Path) -> Manifest:
         ArtifactError: a file is missing, cut short, altered, or leads out of the folder.
     """
     manifest = Manifest.read(folder)
-    inside = folder.resolve()
+    inside = os.path.realpath(folder)  # not `resolve`, which ends with an error of its own at links in a circle
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     if added := present - {MANIFEST, *manifest.files}:
-        raise ArtifactError(f"{folder} was altered: it holds {min(added)}, which its manifest does not name")
+        raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
     for name, entry in manifest.files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(inside):
+        if not Path(os.path.realpath(path)).is_relative_to(inside):
             raise ArtifactError(f"{path} leads out of its artifact")
-        if not path.is_file():
-            raise ArtifactError(f"{path} is missing")
-        size = path.stat().st_size
-        if size != entry.bytes:
-            raise ArtifactError(f"{path} has {size} bytes, expected {entry.bytes}: it was cut or altered")
-        if file_digest(path) != entry.sha256:
-            raise ArtifactError(f"{path} was altered: its digest does not fit the manifest")
+        try:
+            _check_file(path, entry)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
     return manifest
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise ArtifactError(f"{path} has {size} bytes, expected {entry.bytes}: it was cut or altered")
+    if file_digest(path) != entry.sha256:
+        raise ArtifactError(f"{path} was altered: its digest does not fit the manifest")

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tasks.seq2seq.counts import TokenCounts
@@ -7,10 +9,11 @@ from tasks.seq2seq.tally import Tally
 from tasks.storage.accounts import Account, Lineage, Target, find_account, list_accounts
 from tasks.storage.atomic import file_digest
 from tasks.storage.inputs import InputFile
-from tasks.storage.manifest import FileEntry
+from tasks.storage.manifest import FileEntry, canonical_digest
+from tests.stored import digest
 
 LINEAGE = Lineage(
-    input="i1", model="m1", dataset="d1", decoding={"method": "greedy"}, writing={"format": "parquet"},
+    input=digest("i1"), model=digest("m1"), dataset=digest("d1"), decoding={"method": "greedy"}, writing={"format": "parquet"},
     reading={"source": ["text"]}, code="c1",
 )  # fmt: skip
 TALLY = Tally(
@@ -63,13 +66,13 @@ def test_without_an_account_an_output_does_not_exist(target):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"input": "i2"}, "its content changed"),
-        ({"model": "m2"}, "another model"),
+        ({"input": digest("i2")}, "its content changed"),
+        ({"model": digest("m2")}, "another model"),
         ({"decoding": {"method": "beam"}}, "other decoding settings"),
         ({"writing": {"format": "csv"}}, "another output was asked for"),
         ({"reading": {"source": ["words"]}}, "read with other settings"),
         ({"format_version": 2}, "the outputs' format has a new version"),
-        ({"input": "i2", "model": "m2"}, "its content changed, another model"),
+        ({"input": digest("i2"), "model": digest("m2")}, "its content changed, another model"),
     ],
 )
 def test_an_output_that_was_made_otherwise_is_none_and_it_is_said_what_differs(target, changed, said):
@@ -79,7 +82,7 @@ def test_an_output_that_was_made_otherwise_is_none_and_it_is_said_what_differs(t
 
 def test_another_version_of_the_code_is_recorded_and_predicts_nothing_again(target):
     account(target).write(target)
-    assert isinstance(find_account(target, LINEAGE.model_copy(update={"code": "c2", "dataset": "d2"})), Account)
+    assert isinstance(find_account(target, LINEAGE.model_copy(update={"code": "c2", "dataset": digest("d2")})), Account)
 
 
 @pytest.mark.parametrize("name", ["output", "rejects"])
@@ -104,6 +107,43 @@ def test_an_altered_account_is_none(target):
 def test_what_is_no_account_is_said_to_be_none(target, content):
     target.account.write_text(content)
     assert find_account(target, LINEAGE) == "its account cannot be read, or is of another version"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        *({"files": {file: {"sha256": digest("f"), "bytes": 1}}} for file in (
+            "/precious", "../letters.txt", "north/a.csv/../../letters.txt", "south/a.csv.parquet", "north/a.csv",
+            "north/a.csv./b", "north/a.csv.a/../../b", "north/a.csv.a\\b", "north/a.csv.\0", "north/a.csv.\n", "",
+        )),
+        *({"name": name, "files": {}} for name in ("../a.csv", "/a.csv", "north/../a.csv", "", ".", "north//a.csv", "a\0")),
+        *({"lineage": LINEAGE.model_dump() | {name: value}} for name in ("input", "model", "dataset")
+          for value in ("../..", "m1", digest("m1").upper(), 3)),
+        {"files": {"north/a.csv.parquet": {"sha256": "../..", "bytes": 1}}},
+    ],
+)  # fmt: skip
+def test_an_account_that_leads_elsewhere_is_none(target, hostile):
+    """What an account names is removed where the next output has no such file."""
+    write_sealed(target, {})
+    assert isinstance(find_account(target, LINEAGE), Account)
+    write_sealed(target, hostile)
+    assert find_account(target, LINEAGE) == "its account cannot be read, or is of another version"
+
+
+def write_sealed(target, change):
+    """Writes an account that says something else, with a checksum of its own."""
+    content = {**account(target).model_dump(mode="json", exclude={"checksum"}), **change}
+    target.account.write_text(json.dumps({**content, "checksum": canonical_digest(content)}))
+
+
+@pytest.mark.parametrize("name", ["a\\b.csv", "a\nb.csv", "..a.csv", "north/...csv", "~/a.csv", "a.csv.parquet.csv"])
+def test_an_input_may_have_any_name_that_a_file_system_takes(tmp_path, name):
+    target = Target(InputFile(f"/in/{name}", None), name, tmp_path, is_named=False)
+    target.account.parent.mkdir(exist_ok=True)
+    for path in (target.output("parquet"), target.rejects):
+        path.write_text("")
+    account(target).write(target)
+    assert isinstance(find_account(target, LINEAGE), Account)
 
 
 def test_accounts_of_a_folder_are_listed_by_the_name_of_their_input(target):

@@ -214,3 +214,12 @@ def test_trees_are_flushed_and_removed_whole(tmp_path):
     remove_tree(tmp_path / "a")
     remove_tree(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_of_a_link_the_link_is_removed_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    remove_tree(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "b").read_text() == "mine"

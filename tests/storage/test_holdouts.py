@@ -17,6 +17,7 @@ from tasks.storage.inputs import InputFile
 from tasks.storage.lists import from_lists
 from tasks.storage.promotions import promote
 from tasks.storage.store import Store
+from tests.stored import digest
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def promote_first(settings, store):
     """As if a model trained on this dataset had been promoted; gives the dataset and its holdout."""
     dataset = make(settings, store)
     holdout = fix_holdout(settings, dataset, store)
-    promote(store, settings.promotion_name, "m" * 64, "the first", holdout=holdout.digest)
+    promote(store, settings.promotion_name, digest("m"), "the first", holdout=holdout.digest)
     return dataset, holdout
 
 

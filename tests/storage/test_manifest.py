@@ -12,10 +12,10 @@ def manifest():
     return Manifest(
         kind="dataset",
         format_version=FORMAT_VERSION,
-        digest="d" * 8,
-        key="k" * 8,
+        digest="d" * 64,
+        key="e" * 64,
         files={"a.txt": FileEntry(sha256="a" * 64, bytes=3)},
-        made_from={"train": "t" * 64},
+        made_from={"train": "f" * 64},
         depends_on={"settings": {"seed": 0}},
         experiment={"seed": 0},
         versions={"numpy": "2.3"},
@@ -39,8 +39,8 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path, manifest):
     ("field", "value"),
     [
         ("kind", "bundle"),
-        ("digest", "e" * 8),
-        ("key", "e" * 8),
+        ("digest", "e" * 64),
+        ("key", "d" * 64),
         ("files", {}),
         ("made_from", {}),
         ("depends_on", {}),
@@ -103,7 +103,7 @@ def test_a_handle_says_what_the_manifest_says_and_survives_json(tmp_path, manife
     handle = Handle.of(manifest, tmp_path)
     assert (handle.kind, handle.digest, handle.facts, handle.path) == (
         "dataset",
-        "d" * 8,
+        "d" * 64,
         {"rows": 3},
         tmp_path,
     )

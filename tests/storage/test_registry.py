@@ -1,38 +1,24 @@
+import re
+import shlex
 import shutil
-import time
+import subprocess
 
 import pytest
 
 from flows.import_bundle import main
+from flows.promotions import main as show_promotions
 from tasks.seq2seq.errors import ArtifactError, SettingsError
-from tasks.seq2seq.feeding import Codecs
 from tasks.seq2seq.gate import Verdict
-from tasks.seq2seq.settings import Experiment
-from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import write_json
-from tasks.storage.bundles import BundleFacts
-from tasks.storage.datasets import SideFacts, write_codecs
 from tasks.storage.promotions import decide, read_promotions
 from tasks.storage.registry import find_bundle, find_evaluation, import_bundle
-from tasks.storage.store import Made, Recipe, Store
-
-SIDE = SideFacts(encoding="integers", vocabulary=7, length=3)
-FACTS = BundleFacts(units=8, parameters=1, source=SIDE, target=SIDE, masked=False, relative=False)
-VOCABULARY = Vocabulary.identity(6)
-
-
-def make(store, kind, seed, made_from=None, experiment=None):
-    def write(folder):
-        write_json(folder / "bundle.json", {"experiment": experiment or Experiment(seed=seed).model_dump(mode="json")})
-        write_codecs(folder, Codecs(VOCABULARY, VOCABULARY))
-        return Made(FACTS.model_dump(), identity=f"{kind}{seed}")
-
-    return store.make(Recipe(kind, {"seed": seed}, made_from or {}, {}, {}), write, time.perf_counter)
+from tasks.storage.store import Store
+from tests.small_bundles import make
+from tests.stored import digest
 
 
 def promote(store, name, bundle, *, passed=True):
     verdict, serves = Verdict(passed=passed, reason="0.4 is too little"), read_promotions(store, name).promoted
-    decide(store, name, bundle.digest, "e", verdict, again=True, compared_with=serves)
+    decide(store, name, bundle.digest, digest("evaluation"), verdict, again=True, compared_with=serves)
 
 
 @pytest.fixture
@@ -67,16 +53,25 @@ def test_without_a_name_none_or_several_promoted_ones_are_refused(store):
 
 def test_a_digest_is_found_by_its_first_digits(store):
     bundle = make(store, "bundle", 1)
-    for digits in (6, 12, 16, 40, 64):
+    for digits in (6, 12, 16, 17, 40, 63, 64):
         assert find_bundle(store, bundle.digest[:digits]) == (bundle, None)
     wrong = bundle.digest[:20] + ("0" if bundle.digest[20] != "0" else "1")
-    with pytest.raises(SettingsError, match="no digest of a bundle"):
-        find_bundle(store, wrong)
+    for none in (wrong, bundle.digest + "0", bundle.digest[:5], bundle.digest[:8] + "\n", bundle.digest[:6] + "*"):
+        with pytest.raises(SettingsError, match="no digest of a bundle"):
+            find_bundle(store, none)
+
+
+def test_what_is_no_artifact_does_not_make_digits_ambiguous(store):
+    """A making of a killed run, a copy under another name."""
+    bundle = make(store, "bundle", 1)
+    for name in (f".making-{bundle.digest}", f"{bundle.digest}.before", bundle.digest[:20]):
+        shutil.copytree(bundle.path, bundle.path.with_name(name))
+    assert find_bundle(store, bundle.digest[:6]) == (bundle, None)
 
 
 def test_digits_that_begin_several_digests_are_refused(store):
     bundle = make(store, "bundle", 1)
-    shutil.copytree(bundle.path, bundle.path.with_name(bundle.digest[:8] + "0" * 8))
+    shutil.copytree(bundle.path, bundle.path.with_name(bundle.digest[:8] + "0" * 56))
     with pytest.raises(SettingsError, match="begins the digests of 2 bundles"):
         find_bundle(store, bundle.digest[:8])
 
@@ -131,6 +126,48 @@ def test_a_promoted_bundle_that_is_gone_is_refused(store):
         find_bundle(store, None)
 
 
+@pytest.fixture
+def former(store):
+    """A promoted bundle in a store of an older version, which named folders by 16 digits."""
+    bundle = make(store, "bundle", 1)
+    promote(store, "g2p", bundle)
+    return bundle.path.rename(bundle.path.with_name(bundle.digest[:16]))
+
+
+@pytest.mark.parametrize("model", [None, "g2p", "6 digits", "16 digits", "all digits", "its folder"])
+def test_a_bundle_that_an_older_version_named_is_refused_with_the_command_that_renames_it(store, former, model):
+    whole = read_promotions(store, "g2p").promoted
+    model = {"6 digits": whole[:6], "16 digits": whole[:16], "all digits": whole, "its folder": str(former)}.get(
+        model, model
+    )
+    with pytest.raises(ArtifactError) as refused:
+        find_bundle(store, model)
+    (command,) = re.findall(r"has a name of an older version of the project \(to keep it: (.+)\)", str(refused.value))
+    subprocess.run(shlex.split(command), check=True)
+    assert find_bundle(store, whole[:8] if model == str(former) else model).bundle.digest == whole
+
+
+def test_a_bundle_that_an_older_version_named_can_be_imported_into_its_own_store(store, former):
+    digest = read_promotions(store, "g2p").promoted
+    assert import_bundle(store, former).digest == digest
+    assert find_bundle(store, None).bundle.path.name == digest
+    assert find_bundle(store, digest[:16]).bundle.path.name == digest
+
+
+def test_a_step_that_an_older_version_named_is_made_again(store):
+    bundle = make(store, "bundle", 1)
+    bundle.path.rename(bundle.path.with_name(bundle.digest[:16]))
+    assert make(store, "bundle", 1).path == bundle.path
+
+
+def test_the_history_says_that_an_older_version_named_the_folder(store, former, capsys):
+    assert show_promotions(["--store", str(store.root)]) == 0
+    assert "(its folder has a former name)" in capsys.readouterr().out
+    shutil.rmtree(former)
+    assert show_promotions(["--store", str(store.root)]) == 0
+    assert "(its bundle is gone)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("harm", ["altered", "added", "other kind", "unknown settings"])
 def test_what_is_no_sound_bundle_is_not_brought_in(store, tmp_path, harm):
     elsewhere = Store(tmp_path / "elsewhere")
@@ -150,7 +187,7 @@ def test_the_newest_evaluation_of_a_bundle_is_found(store):
     bundle = make(store, "bundle", 1)
     assert find_evaluation(store, bundle.digest) is None
     make(store, "evaluation", 1, {"bundle": bundle.digest})
-    make(store, "evaluation", 2, {"bundle": "another"})
+    make(store, "evaluation", 2, {"bundle": digest("another")})
     newest = make(store, "evaluation", 3, {"bundle": bundle.digest})
     assert find_evaluation(store, bundle.digest) == newest
 
@@ -158,7 +195,7 @@ def test_the_newest_evaluation_of_a_bundle_is_found(store):
 def test_the_command_brings_a_bundle_in_and_says_how_to_use_it(store, tmp_path, capsys):
     bundle = make(Store(tmp_path / "elsewhere"), "bundle", 1)
     assert main([str(bundle.path), "--store", str(store.root)]) == 0
-    assert f"--model {bundle.digest[:12]}" in capsys.readouterr().out
+    assert f"--model {bundle.digest[:16]}\n" in capsys.readouterr().out
     assert find_bundle(store, bundle.digest[:12]).bundle.digest == bundle.digest
 
 

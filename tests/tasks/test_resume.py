@@ -11,6 +11,7 @@ import pytest
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.seq2seq.cores import cpu_flags
+from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.rules import check_experiment
 from tasks.starting import checkpoint_of
 from tasks.storage.bundles import load_bundle
@@ -107,7 +108,7 @@ def test_a_training_that_was_stopped_goes_on_and_makes_the_same_artifact(dataset
     assert training.digest == whole[1].digest
     assert history_of(training)["resumed_after"] == [2]
     assert not checkpoint.folder.exists()
-    assert [path.name for path in (store / "training").iterdir()] == [training.digest[:16]]
+    assert [path.name for path in (store / "training").iterdir()] == [training.digest]
 
 
 def test_a_checkpoint_that_was_cut_is_told_and_training_starts_anew(dataset, store, whole, checkpoint, said):
@@ -159,3 +160,14 @@ def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path
     stores = (str(tmp_path / name) for name in "ab")
     first, second = (run_python(code, store, str(deterministic)).splitlines()[-1] for store in stores)
     assert first == second
+
+
+def test_a_checkpoint_lies_in_the_store_under_its_whole_key_and_never_beyond_a_link(tmp_path):
+    """Two trainings whose keys begin alike do not take each other's."""
+    step, store = training_recipe(EXPERIMENT, "d" * 64), Store(tmp_path / "store")
+    assert checkpoint_of(step, store).folder == store.root / "training" / f".checkpoint-{step.key}"
+    (tmp_path / "outside").mkdir()
+    store.prepare()
+    (store.root / "training").symlink_to(tmp_path / "outside")
+    with pytest.raises(ArtifactError, match="training is a link; expected a folder"):
+        checkpoint_of(step, store)
