@@ -46,7 +46,7 @@ proofs: .venv/test
 	.venv/bin/python -m tests.proofs.run --page docs/results.md
 
 docs: .venv/test
-	.venv/bin/python -m flows._reference > docs/settings.md
+	.venv/bin/python -m flows._cli.reference > docs/settings.md
 
 # A stamp for each lock: an environment is made again when its lock has changed.
 .venv/run: requirements.lock

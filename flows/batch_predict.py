@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import _start
+from flows._cli import start as _start
 
 if __name__ == "__main__":
     _start.begin()  # the server starts while the rest is imported
@@ -13,16 +13,16 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._batch import has_failed, predict_batch
-from flows._batch_summary import show_batch, show_plan
-from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._notify import tell, tell_of_failure
-from flows._settings import BATCH, ROOT, Options, from_checkout
-from flows._summary import show_cost
+from flows._cli.batch_summary import show_batch, show_plan
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.notify import tell, tell_of_failure
+from flows._cli.settings import BATCH, ROOT, Options, from_checkout
+from flows._cli.summary import show_cost
+from flows._pipelines.batch import has_failed, predict_batch
 from tasks.batch_report import describe_shifts
-from tasks.planning import check_batch, needs_model, plan
-from tasks.seq2seq.batch_settings import BatchSettings, check_batch_settings
-from tasks.storage.store import Store
+from tasks.prediction.jobs import check_batch, needs_model, plan
+from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
+from tasks.storage.store.artifact_store import Store
 
 
 class BatchPredictOptions(Options):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import _start
+from flows._cli import start as _start
 
 if __name__ == "__main__":
     _start.begin()  # the server starts while the rest is imported
@@ -13,14 +13,14 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._command import EXIT_SUCCESS, Command, Summary, run_command
-from flows._dry_run import plan_steps, show_planned
-from flows._notify import tell_of_failure
-from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
-from flows._summary import describe_dataset, describe_steps, show_dataset, show_steps
-from tasks.caching import run_step
+from flows._cli.command import EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.notify import tell_of_failure
+from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
+from flows._cli.summary import describe_dataset, describe_steps, show_dataset, show_steps
+from flows._pipelines.dry_run import plan_steps, show_planned
 from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
-from tasks.seq2seq.settings import Experiment
+from tasks.runtime.caching import run_step
+from tasks.seq2seq.settings.experiment import Experiment
 
 
 class GenerateDatasetsOptions(Options):

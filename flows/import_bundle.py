@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from flows._settings import ROOT
+from flows._cli.settings import ROOT
 from tasks.seq2seq.errors import Seq2SeqError
-from tasks.storage.manifest import short
-from tasks.storage.registry import import_bundle
-from tasks.storage.store import Store
+from tasks.storage.artifacts.registry import import_bundle
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import short
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import _start
+from flows._cli import start as _start
 
 if __name__ == "__main__":
     _start.begin()  # the server starts while the rest is imported
@@ -14,26 +14,26 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from flows._batch import has_failed, predict_batch
-from flows._batch_summary import show_batch, show_plan
-from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._dry_run import plan_steps, show_planned
-from flows._model import describe_model, make_model, needs_tensorflow
-from flows._notify import tell, tell_of_failure
-from flows._settings import NIGHTLY, ROOT, Options, from_checkout
-from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
+from flows._cli.batch_summary import show_batch, show_plan
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.notify import tell, tell_of_failure
+from flows._cli.settings import NIGHTLY, ROOT, Options, from_checkout
+from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
+from flows._pipelines.batch import has_failed, predict_batch
+from flows._pipelines.dry_run import plan_steps, show_planned
+from flows._pipelines.model import describe_model, make_model, needs_tensorflow
 from tasks.batch_report import describe_shifts
-from tasks.caching import run_step
 from tasks.export_onnx import check_onnx
 from tasks.generate import check_inputs
+from tasks.initial_weights import check_start
 from tasks.night_report import publish_night
-from tasks.planning import needs_model, plan
+from tasks.prediction.jobs import needs_model, plan
+from tasks.runtime.caching import run_step
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
-from tasks.seq2seq.nightly_settings import NightlySettings
-from tasks.starting import check_start
-from tasks.storage.promotions import read_promotions
-from tasks.storage.store import Store
-from tasks.storage.targets import check_output_folder, list_targets
+from tasks.seq2seq.settings.nightly import NightlySettings
+from tasks.storage.outputs.output_paths import check_output_folder, list_targets
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.promotions import read_promotions
 from tasks.train import check_tensorboard
 
 

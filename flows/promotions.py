@@ -10,16 +10,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows._settings import ROOT
+from flows._cli.settings import ROOT
 from tasks.promote import fix_holdout
 from tasks.seq2seq.errors import ArtifactError, Seq2SeqError, SettingsError
-from tasks.seq2seq.rules import nearest
-from tasks.seq2seq.settings import NAME, Experiment
-from tasks.storage.bundles import read_experiment
-from tasks.storage.manifest import Handle, Manifest, short
-from tasks.storage.promotions import Decision, decided_names, promote, read_promotions, roll_back
-from tasks.storage.registry import find_bundle
-from tasks.storage.store import Store
+from tasks.seq2seq.settings.experiment import NAME, Experiment
+from tasks.seq2seq.settings.rules import nearest
+from tasks.storage.artifacts.bundle import read_experiment
+from tasks.storage.artifacts.registry import find_bundle
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle, Manifest, short
+from tasks.storage.store.promotions import Decision, decided_names, promote, read_promotions, roll_back
 
 EXIT_SUCCESS, EXIT_REFUSED = 0, 2
 

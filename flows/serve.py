@@ -16,12 +16,12 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
-from flows import _server
-from flows._command import drain
-from flows._deployments import DEPLOYMENTS, Served, read_deployments
-from flows._notify import check_block
-from flows._settings import ROOT
-from flows._start import STARTER
+from flows._cli.command import drain
+from flows._cli.deployments import DEPLOYMENTS, Served, read_deployments
+from flows._cli.notify import check_block
+from flows._cli.settings import ROOT
+from flows._cli.start import STARTER
+from flows._server import local as _server
 from tasks.seq2seq.errors import Seq2SeqError
 
 PORT = 4200

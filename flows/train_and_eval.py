@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import _start
+from flows._cli import start as _start
 
 if __name__ == "__main__":
     _start.begin()  # the server starts while the rest is imported
@@ -13,17 +13,17 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from flows._command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
-from flows._dry_run import plan_steps, show_planned
-from flows._model import describe_model, make_model, needs_tensorflow
-from flows._notify import tell_of_failure
-from flows._settings import EXPERIMENT, ROOT, Options, from_checkout
-from flows._summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.notify import tell_of_failure
+from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
+from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
+from flows._pipelines.dry_run import plan_steps, show_planned
+from flows._pipelines.model import describe_model, make_model, needs_tensorflow
 from tasks.export_onnx import check_onnx
 from tasks.generate import check_inputs
-from tasks.seq2seq.settings import Experiment
-from tasks.starting import check_start
-from tasks.storage.store import Store
+from tasks.initial_weights import check_start
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.store.artifact_store import Store
 from tasks.train import check_tensorboard
 
 

@@ -13,16 +13,16 @@ import jinja2
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from tasks.caching import TASK_OPTIONS
-from tasks.planning import BatchModel, Job, describe_jobs, find_model, training_baseline
-from tasks.seq2seq.batch_settings import BatchSettings
-from tasks.seq2seq.drift import DayProfile, Shift, compare
-from tasks.seq2seq.tally import Scored, add_scored
-from tasks.storage.accounts import PICTURE, Account, list_accounts
-from tasks.storage.atomic import write_atomically
-from tasks.storage.manifest import short
-from tasks.storage.store import Store
-from tasks.storage.targets import list_ignored
+from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
+from tasks.runtime.caching import TASK_OPTIONS
+from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
+from tasks.seq2seq.monitoring.tally import Scored, add_scored
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.storage.files.atomic import write_atomically
+from tasks.storage.outputs.accounts import PICTURE, Account, list_accounts
+from tasks.storage.outputs.output_paths import list_ignored
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import short
 
 RUN, PAGE = "_run.json", "_report.html"
 SHOWN_PICTURES = 4
@@ -39,7 +39,9 @@ def write_batch(
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
     write_atomically(settings.output / RUN, json.dumps(batch, indent=1))
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["short"] = short
     page = environment.get_template("batch_report.html.jinja").render(

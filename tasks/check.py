@@ -11,29 +11,29 @@ import numpy as np
 import pyarrow as pa
 from prefect import task
 
-from tasks.caching import CHECK_CODE, DATA_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
-from tasks.planning import BatchModel, Job, find_model, find_target, open_file, training_baseline
-from tasks.seq2seq.batch_settings import BatchSettings
-from tasks.seq2seq.checks import Finding, Measured, check, shifts_between, worst
-from tasks.seq2seq.counts import share
-from tasks.seq2seq.drift import DayProfile, compare
+from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
+from tasks.runtime.caching import CHECK_CODE, DATA_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.codec_training import VectorIntake
+from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.seq2seq.forecasting import outside_range
-from tasks.seq2seq.hashing import mix, sequence_hashes
-from tasks.seq2seq.intake import VectorIntake
-from tasks.seq2seq.scaling import Scaling
-from tasks.seq2seq.sequences import Sequences
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.atomic import read_json, write_json
-from tasks.storage.bundles import KIND as BUNDLE
-from tasks.storage.datasets import DatasetFacts, read_codecs
-from tasks.storage.lists import from_lists
-from tasks.storage.manifest import Handle, Manifest
-from tasks.storage.promotions import read_promotions
-from tasks.storage.rejects import write_rejects
-from tasks.storage.repeats import count_repeats
-from tasks.storage.staging import SOURCE, TARGET
-from tasks.storage.store import Made, Recipe, Store
+from tasks.seq2seq.metrics.accumulators import share
+from tasks.seq2seq.metrics.forecasts import outside_range
+from tasks.seq2seq.monitoring.data_checks import Finding, Measured, check, shifts_between, worst
+from tasks.seq2seq.monitoring.drift import DayProfile, compare
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.bundle import KIND as BUNDLE
+from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
+from tasks.storage.artifacts.lists import from_lists
+from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.ingest.duplicates import count_repeats
+from tasks.storage.ingest.rejects import write_rejects
+from tasks.storage.outputs.chunks import SOURCE, TARGET
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle, Manifest
+from tasks.storage.store.promotions import read_promotions
 
 KIND = "checks"
 

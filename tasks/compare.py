@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from tasks.caching import COMPARE_CODE, MODEL_CODE, TASK_OPTIONS, make_once, recipe
-from tasks.judging import Judge
-from tasks.progress import progress
-from tasks.seq2seq.comparison import Standing, compare
+from tasks.prediction.evaluator import Judge
+from tasks.runtime.caching import COMPARE_CODE, MODEL_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.bundles import KIND as BUNDLE
-from tasks.storage.bundles import load_bundle, read_experiment
-from tasks.storage.holdouts import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
-from tasks.storage.manifest import Handle
-from tasks.storage.promotions import read_promotions
-from tasks.storage.store import Made, Store
+from tasks.seq2seq.promotion.comparison import Standing, compare
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.bundle import KIND as BUNDLE
+from tasks.storage.artifacts.bundle import load_bundle, read_experiment
+from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
+from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.manifest import Handle
+from tasks.storage.store.promotions import read_promotions
 
 KIND = "holdout_scores"
 VALUES = "values.npz"

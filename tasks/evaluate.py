@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 from prefect import task
 
-from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.judging import Judge
-from tasks.progress import progress
-from tasks.seq2seq.feeding import Codec, Codecs
-from tasks.seq2seq.settings import Experiment
-from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import write_json
-from tasks.storage.bundles import load_bundle
-from tasks.storage.datasets import Block, DatasetFacts, read_evaluation
-from tasks.storage.manifest import Handle
-from tasks.storage.predictions import PredictionWriter, to_values
-from tasks.storage.store import Made, Recipe, Store
+from tasks.prediction.evaluator import Judge
+from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.progress import progress
+from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.dataset import Block, DatasetFacts, read_evaluation
+from tasks.storage.files.atomic import write_json
+from tasks.storage.outputs.predictions import PredictionWriter, to_values
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle
 
 if TYPE_CHECKING:
-    from tasks.seq2seq.evaluation import Evaluated
+    from tasks.seq2seq.inference.evaluation import Evaluated
 
 KIND = "evaluation"
 SHOWN_VECTORS = 12

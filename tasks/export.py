@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.feeding import Codecs
-from tasks.seq2seq.settings import UNKEYED, Experiment
-from tasks.storage.atomic import read_json, write_json
-from tasks.storage.bundles import (
+from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.storage.artifacts.bundle import (
     KIND,
     BundleFacts,
     load_models,
@@ -20,13 +19,14 @@ from tasks.storage.bundles import (
     steps_of,
     weights_digest,
 )
-from tasks.storage.datasets import DatasetFacts, read_codecs, write_codecs
-from tasks.storage.exports import SAVED_MODEL, load_decode, read_samples, save_decode
-from tasks.storage.manifest import Handle, canonical_digest
-from tasks.storage.store import Made, Recipe, Store
+from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
+from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
+from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle, canonical_digest
 
 if TYPE_CHECKING:
-    from tasks.seq2seq.verification import Verifier
+    from tasks.seq2seq.export.verification import Verifier
 
 
 @task(name="export model", task_run_name="export {experiment.promotion_name}", **TASK_OPTIONS)
@@ -61,13 +61,13 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
 
 
 def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, folder: Path) -> Made:
-    """Fills `folder` with the bundle that `tasks.storage.bundles` describes, each of its exports verified.
+    """Fills `folder` with the bundle that `tasks.storage.artifacts.bundle` describes, each of its exports verified.
 
     Raises:
         ExportError: one of them answers otherwise than the trained model.
     """
-    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - a cached run never loads it
-    from tasks.seq2seq.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.export.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
 
     shape = DatasetFacts.model_validate(dataset.facts)
     models = build_models(shape.architecture(experiment.model.without_dropout()))
@@ -95,7 +95,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
 
 def _export_decode(folder: Path, codecs: Codecs, n_steps: int, verifier: Verifier) -> None:
     """Verifies the models that lie in `folder`, and exports their whole decode, verified too."""
-    from tasks.seq2seq.exports import DecodeModule  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.export.saved_model import DecodeModule  # noqa: PLC0415 - a cached run never loads it
 
     decode = DecodeModule(*load_models(folder), codecs, n_steps)
     verifier.check("encoder.keras with decoder.keras", decode.serve)

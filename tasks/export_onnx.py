@@ -7,14 +7,14 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.caching import ONNX_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import ONNX_CODE, TASK_OPTIONS, finished, make_once, recipe
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.bundles import load_bundle, steps_of
-from tasks.storage.datasets import write_codecs
-from tasks.storage.exports import ONNX_FILE, load_onnx, read_samples
-from tasks.storage.manifest import Handle
-from tasks.storage.store import Made, Recipe, Store
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.bundle import load_bundle, steps_of
+from tasks.storage.artifacts.dataset import write_codecs
+from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle
 
 KIND = "onnx"
 PACKAGES = {"onnx": "1.23", "onnxruntime": "1.32", "tf2onnx": "1.17"}  # the extra `onnx` of pyproject.toml
@@ -72,8 +72,8 @@ def write_onnx(
     Raises:
         ExportError: onnxruntime answers otherwise than the model.
     """
-    from tasks.seq2seq.onnx_decode import onnx_decode  # noqa: PLC0415 - a cached run never loads it
-    from tasks.seq2seq.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.export.onnx_decode import onnx_decode  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
 
     model = load_bundle(bundle, store)
     n_steps = steps_of(experiment.decoding.max_length or model.facts.target.length, model.codecs)

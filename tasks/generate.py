@@ -8,27 +8,27 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
-from tasks.progress import progress, report, tracked
-from tasks.seq2seq.data_settings import FilesData, SyntheticData
+from tasks.runtime.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.progress import progress, report, tracked
+from tasks.seq2seq.arrays.hashing import Hashes
+from tasks.seq2seq.arrays.sequences import Pairs
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.problems import PROBLEMS
+from tasks.seq2seq.data.profile import Profile
+from tasks.seq2seq.data.synthetic import NOTHING, draw_fresh, draw_training
+from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError, SettingsError
-from tasks.seq2seq.feeding import Codecs
-from tasks.seq2seq.hashing import Hashes
-from tasks.seq2seq.problems import PROBLEMS
-from tasks.seq2seq.profile import Profile
-from tasks.seq2seq.sampling import NOTHING, draw_fresh, draw_training
-from tasks.seq2seq.sequences import Pairs
-from tasks.seq2seq.settings import Experiment
-from tasks.seq2seq.vocabulary import Vocabulary
-from tasks.storage.atomic import check_writable, copy_atomically, write_json
-from tasks.storage.datasets import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs
-from tasks.storage.holdouts import HoldoutFacts, fixed_holdout, is_comparable, read_sources
-from tasks.storage.inputs import InputFile, list_inputs
-from tasks.storage.manifest import Handle
-from tasks.storage.pair_files import ingest_pairs, pair_layout
-from tasks.storage.readers import check_input
-from tasks.storage.series_files import ingest_series, series_layout
-from tasks.storage.store import Made, Recipe, Store
+from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.dataset import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs
+from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
+from tasks.storage.files.atomic import check_writable, copy_atomically, write_json
+from tasks.storage.files.inputs import InputFile, list_inputs
+from tasks.storage.ingest.pairs import ingest_pairs, pair_layout
+from tasks.storage.ingest.series import ingest_series, series_layout
+from tasks.storage.readers.user_files import check_input
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle
 
 KIND = "dataset"
 
@@ -143,7 +143,7 @@ def _input_files(data: FilesData) -> dict[str, list[InputFile]]:
 
 
 def write_dataset(experiment: Experiment, folder: Path, held_out: Hashes = NOTHING) -> Made:
-    """Fills `folder` with the dataset that `tasks.storage.datasets` describes, without the sources of the holdout."""
+    """Fills `folder` with the dataset of `storage.artifacts.dataset`, without the sources of the holdout."""
     data = experiment.data
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)

@@ -9,8 +9,8 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.artifact_keys import artifact_key
-from tasks.caching import TASK_OPTIONS
+from tasks.runtime.artifact_keys import artifact_key
+from tasks.runtime.caching import TASK_OPTIONS
 
 
 @task(name="publish night", task_run_name="publish night of {name}", **TASK_OPTIONS)

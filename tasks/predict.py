@@ -14,22 +14,22 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict
 
-from tasks.caching import TASK_OPTIONS
-from tasks.planning import BatchModel, Job, find_model, find_target, open_file, plan
-from tasks.progress import Update, progress
-from tasks.seq2seq.batch_settings import BatchSettings
-from tasks.seq2seq.cores import available_cores
+from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, plan
+from tasks.prediction.loaded_model import Chunk, Serving, ServingModel, load_serving
+from tasks.reporting.states_picture import SampledStates
+from tasks.runtime.caching import TASK_OPTIONS
+from tasks.runtime.progress import Update, progress
+from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.seq2seq.settings import DecodingSettings
-from tasks.serving import Chunk, Serving, ServingModel, load_serving
-from tasks.states_picture import SampledStates
-from tasks.storage.assembly import Assembly, Piece, work_name
-from tasks.storage.atomic import explain_os_errors
-from tasks.storage.chunk_files import read_chunk, write_chunk
-from tasks.storage.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
-from tasks.storage.predictions import to_values
-from tasks.storage.store import Store
-from tasks.storage.targets import clear_work, work_folder
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.storage.files.atomic import explain_os_errors
+from tasks.storage.ingest.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
+from tasks.storage.outputs.assembly import Assembly, Piece, work_name
+from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
+from tasks.storage.outputs.output_paths import clear_work, work_folder
+from tasks.storage.outputs.predictions import to_values
+from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
 MOST_PIECES = 64  # small files, or pieces of an ended run, that are handled together

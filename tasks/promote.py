@@ -7,15 +7,15 @@ from pathlib import Path
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from tasks.caching import DATA_CODE, TASK_OPTIONS, make_once, recipe
-from tasks.seq2seq.comparison import Standing
-from tasks.seq2seq.gate import Verdict, judge
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.holdouts import KIND as HOLDOUT
-from tasks.storage.holdouts import write_holdout
-from tasks.storage.manifest import Handle
-from tasks.storage.promotions import decide, read_promotions
-from tasks.storage.store import Store
+from tasks.runtime.caching import DATA_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.seq2seq.promotion.comparison import Standing
+from tasks.seq2seq.promotion.gate import Verdict, judge
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.holdout import KIND as HOLDOUT
+from tasks.storage.artifacts.holdout import write_holdout
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle
+from tasks.storage.store.promotions import decide, read_promotions
 
 
 class Promotion(BaseModel):

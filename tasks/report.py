@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from tasks.artifact_keys import artifact_key
-from tasks.caching import (
+from tasks.runtime.artifact_keys import artifact_key
+from tasks.runtime.caching import (
     DATA_CODE,
     MODEL_CODE,
     REPORT_CODE,
@@ -23,12 +23,12 @@ from tasks.caching import (
     make_once,
     recipe,
 )
-from tasks.seq2seq.gate import Verdict
-from tasks.seq2seq.pretrained import Coverage
-from tasks.seq2seq.settings import UNKEYED, Experiment
-from tasks.storage.atomic import read_json, write_json
-from tasks.storage.manifest import Handle, Manifest, short
-from tasks.storage.store import Made, Recipe, Store
+from tasks.seq2seq.models.pretrained_embeddings import Coverage
+from tasks.seq2seq.promotion.gate import Verdict
+from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle, Manifest, short
 
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
@@ -100,7 +100,7 @@ def fill_report(
     write_json(folder / "evaluation.json", evaluation)
     context = {**_context(experiment, inputs, evaluation), "verdict": Verdict(**promotion)}
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
@@ -160,7 +160,7 @@ def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], sampling: str) -> dict[str, str]:
     """The pictures there are, by what they show."""
-    from tasks import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
+    from tasks.reporting import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
 
     scores = evaluation["scores"]
     curve = "learning curve"

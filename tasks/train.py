@@ -12,14 +12,7 @@ from pathlib import Path
 from prefect import task
 from prefect.context import TaskRunContext
 
-from tasks.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
-from tasks.progress import progress
-from tasks.seq2seq.cores import cpu_flags
-from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.model_settings import ModelSettings
-from tasks.seq2seq.settings import UNKEYED, Experiment
-from tasks.seq2seq.training_settings import TrainingSettings
-from tasks.starting import (
+from tasks.initial_weights import (
     KIND,
     checkpoint_of,
     find_start,
@@ -29,13 +22,20 @@ from tasks.starting import (
     start_loader,
     telling_of_an_end,
 )
-from tasks.storage.atomic import check_folder, remove_tree, write_json
-from tasks.storage.bundles import Bundle, save_weights, weights_digest
-from tasks.storage.checkpoints import Checkpoint
-from tasks.storage.datasets import DatasetFacts, has_weights, read_codecs, read_pairs
-from tasks.storage.manifest import Handle, short
-from tasks.storage.store import Made, Recipe, Store
-from tasks.storage.word_vectors import vectors_digest
+from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.runtime.progress import progress
+from tasks.seq2seq.cpu import cpu_flags
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.storage.artifacts.bundle import Bundle, save_weights, weights_digest
+from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
+from tasks.storage.files.atomic import check_folder, remove_tree, write_json
+from tasks.storage.readers.word_vectors import vectors_digest
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle, short
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
 MAX_ONE_HOT = 10_000
@@ -124,14 +124,14 @@ def write_training(
     `load_start` gives the bundle whose weights training starts from. Training goes on from the checkpoint, if there
     is one, and leaves one after each epoch.
     """
-    from tasks.seq2seq.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - a cached run never loads it
-    from tasks.seq2seq.models import build_models  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.seeding import seeded  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.unrolling import Lengths  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.warm_start import carry_over  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.models.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.models.warm_start import carry_over  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.fit import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.seeding import seeded  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.unrolling import Lengths  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
     snapshot = read_snapshot(checkpoint, experiment.training.epochs) if checkpoint else None

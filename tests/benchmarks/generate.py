@@ -18,9 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tasks.generate import dataset_recipe, write_dataset
-from tasks.seq2seq.data_settings import SyntheticData
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.store import Store
+from tasks.seq2seq.settings.data import SyntheticData
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.store.artifact_store import Store
 
 
 def store_dataset(samples: int, folder: Path) -> tuple[float, int]:

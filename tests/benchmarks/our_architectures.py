@@ -19,9 +19,9 @@ import numpy as np
 from architectures import BATCH, DECODE_BATCHES, PROBLEMS, SHAPES, TOKENS, Problem, Shape, decode_calls
 
 from tasks.generate import dataset_recipe, write_dataset
-from tasks.seq2seq.rules import check_experiment
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.store import Store
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.store.artifact_store import Store
 from tasks.train import write_training
 
 
@@ -49,9 +49,9 @@ def decoding_rate(shape: Shape, problem: Problem) -> float:
     """Sequences/s of greedy decoding in batches of the best size."""
     import tensorflow as tf
 
-    from tasks.seq2seq.architecture import Architecture, Side
-    from tasks.seq2seq.decoding import decode_graph
-    from tasks.seq2seq.models import build_models
+    from tasks.seq2seq.models.architecture import Architecture, Side
+    from tasks.seq2seq.models.decoding import decode_graph
+    from tasks.seq2seq.models.encoder_decoder import build_models
 
     settings = experiment_for(shape, problem).model
     models = build_models(Architecture(Side(TOKENS), Side(TOKENS), masked=False, settings=settings))

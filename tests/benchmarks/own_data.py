@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.generate import dataset_recipe, write_dataset
-from tasks.seq2seq.rules import check_experiment
-from tasks.seq2seq.settings import Experiment
-from tasks.storage.store import Made, Store
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.store.artifact_store import Made, Store
 
 ROWS = 100_000  # of a row group of the file
 # So small that 10,000,000 pairs are trained in minutes: what is measured is how they are fed.

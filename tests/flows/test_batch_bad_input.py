@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.batch_predict import main
-from tests.batch_models import batch_models
-from tests.batch_runs import contents
+from tests.helpers.batch_models import batch_models
+from tests.helpers.batch_runs import contents
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ import sys
 import psutil
 import pytest
 
-from flows._settings import ROOT
-from tests.batch_models import batch_models, integer_pairs
-from tests.batch_runs import check_account, contents
-from tests.flows.batch_files import make_old, records, write_files
-from tests.flows.processes import finish, wait_for
+from flows._cli.settings import ROOT
+from tests.helpers.batch_files import make_old, records, write_files
+from tests.helpers.batch_models import batch_models, integer_pairs
+from tests.helpers.batch_runs import check_account, contents
+from tests.helpers.processes import finish, wait_for
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from flows import _server
-from flows._settings import ROOT
-from tests.flows.served import ask
-from tests.flows.tiny import TINY
+from flows._cli.settings import ROOT
+from flows._server import local as _server
+from tests.helpers.served import ask
+from tests.helpers.tiny import TINY
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

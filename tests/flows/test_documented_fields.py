@@ -10,13 +10,13 @@ from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
 from flows.train_and_eval import train_and_eval
-from tasks.seq2seq.batch_settings import check_batch_settings
-from tasks.seq2seq.forecasting import VectorScores
-from tasks.seq2seq.rules import check_experiment
-from tasks.seq2seq.scoring import TokenScores
-from tasks.seq2seq.settings import ExportSettings
-from tests.batch_models import batch_models, integer_pairs
+from tasks.seq2seq.metrics.forecasts import VectorScores
+from tasks.seq2seq.metrics.tokens import TokenScores
+from tasks.seq2seq.settings.batch import check_batch_settings
+from tasks.seq2seq.settings.export import ExportSettings
+from tasks.seq2seq.settings.rules import check_experiment
 from tests.conftest import ROOT
+from tests.helpers.batch_models import batch_models, integer_pairs
 
 FIELDS = (ROOT / "docs" / "fields.md").read_text()
 STORE = (ROOT / "data" / "README.md").read_text()

@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 
-from flows._settings import ROOT
+from flows._cli.settings import ROOT
 from flows.generate_datasets import main
 from flows.train_and_eval import main as train_and_eval
-from tests.flows.tiny import TINY
+from tests.helpers.tiny import TINY
 
 
 def test_the_dataset_is_parquet_and_npz_and_the_main_job_finds_it(run):

@@ -9,7 +9,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from flows import promotions
 from flows.nightly import main
-from tests.batch_models import spelled
+from tests.helpers.batch_models import spelled
 
 TINY = (
     "--name", "sounds", "--data.header", "false", "--data.source_encoding", "characters",

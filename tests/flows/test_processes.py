@@ -11,11 +11,11 @@ import time
 import psutil
 import pytest
 
-from flows import _server
-from flows._settings import ROOT
-from tests.flows.processes import finish, wait_for
-from tests.flows.tiny import TINY
-from tests.terminal import at_a_terminal
+from flows._cli.settings import ROOT
+from flows._server import local as _server
+from tests.helpers.processes import finish, wait_for
+from tests.helpers.terminal import at_a_terminal
+from tests.helpers.tiny import TINY
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-from tasks import progress as module
-from tasks.progress import progress
+from tasks.runtime import progress as module
+from tasks.runtime.progress import progress
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 import pytest
 from prefect import flow, task
 
-from tasks.caching import TASK_OPTIONS, run_step
 from tasks.generate import generate_dataset
+from tasks.initial_weights import checkpoint_of
+from tasks.runtime.caching import TASK_OPTIONS, run_step
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.rules import check_experiment
-from tasks.starting import checkpoint_of
-from tasks.storage.checkpoints import Checkpoint
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.train import train_model
 
 

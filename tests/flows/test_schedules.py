@@ -9,9 +9,20 @@ import psutil
 import pytest
 import yaml
 
-from flows import _server
-from flows._settings import ROOT
-from tests.flows.served import ask, children, end, overlapping, runs_of, serving, states, training, wait_for, write_yaml
+from flows._cli.settings import ROOT
+from flows._server import local as _server
+from tests.helpers.served import (
+    ask,
+    children,
+    end,
+    overlapping,
+    runs_of,
+    serving,
+    states,
+    training,
+    wait_for,
+    write_yaml,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,11 +10,11 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 
-from flows._deployments import DEPLOYMENTS, read_deployments
-from flows._settings import ROOT, from_checkout
+from flows._cli.deployments import DEPLOYMENTS, read_deployments
+from flows._cli.settings import ROOT, from_checkout
 from flows.serve import main, read_arguments
-from tasks.seq2seq.batch_settings import BatchSettings
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.batch import BatchSettings
 
 EXPERIMENT = {"entrypoint": "flows/train_and_eval.py:train_and_eval", "name": "one"}
 
@@ -146,7 +146,7 @@ def test_a_notification_block_that_is_not_there_is_refused_before_serving(tmp_pa
 
 
 def test_a_port_that_is_taken_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr("flows._server.configured_url", lambda: None)
+    monkeypatch.setattr("flows._server.local.configured_url", lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 2

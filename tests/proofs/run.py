@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tasks.seq2seq.cores import available_cores
+from tasks.seq2seq.cpu import available_cores
 from tests.proofs.proofs import PROOFS, ROOT, Proof
 from tests.proofs.results import PageError, Run, format_table, missed, put_into
 

@@ -8,8 +8,8 @@ from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.report import MAX_ATTENTION_MAPS, write_report
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.atomic import read_json
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.files.atomic import read_json
 from tasks.train import train_model
 
 

@@ -8,16 +8,16 @@ import tasks.export
 from tasks.export import export_model
 from tasks.export_onnx import export_onnx
 from tasks.generate import generate_dataset
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.collate import source_array, until_end
 from tasks.seq2seq.errors import ExportError
-from tasks.seq2seq.feeding import source_array, until_end
-from tasks.seq2seq.predictor import Predictor
-from tasks.seq2seq.rules import check_experiment
-from tasks.seq2seq.sequences import Sequences
-from tasks.storage.bundles import load_bundle
-from tasks.storage.exports import load_decode
-from tasks.storage.store import Store
+from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.export import load_decode
+from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model
-from tests.seq2seq.test_architectures import KINDS
+from tests.tasks.seq2seq.models.test_kinds import KINDS
 
 RAW = {
     "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 400},

@@ -7,16 +7,16 @@ import onnx
 import pytest
 
 import tasks.export_onnx
-from flows._dry_run import plan_steps
-from tasks.caching import ONNX_CODE, code_digest
+from flows._pipelines.dry_run import plan_steps
 from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe, export_model
 from tasks.export_onnx import KIND, PACKAGES, check_onnx, export_onnx
 from tasks.generate import generate_dataset
+from tasks.runtime.caching import ONNX_CODE, code_digest
 from tasks.seq2seq.errors import ExportError, SettingsError
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.datasets import read_codecs
-from tasks.storage.exports import load_decode, load_onnx
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.dataset import read_codecs
+from tasks.storage.artifacts.export import load_decode, load_onnx
 from tasks.train import train_model, training_recipe
 from tests.conftest import ROOT
 

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.states import State
 
-from tasks import progress
 from tasks.generate import dataset_recipe, generate_dataset
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.datasets import DatasetFacts
-from tasks.storage.manifest import Handle, Manifest
-from tasks.storage.store import Store
+from tasks.runtime import progress
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.dataset import DatasetFacts
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle, Manifest
 
 SMALL = {"data": {"n_samples": 500}, "evaluation": {"n_samples": 20}}
 

@@ -14,14 +14,14 @@ from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
-from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.errors import DataError, SettingsError
-from tasks.seq2seq.model_settings import ModelSettings
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.atomic import read_json
-from tasks.storage.bundles import load_bundle
-from tasks.storage.datasets import DatasetFacts, SideFacts
-from tasks.storage.store import Store
+from tasks.seq2seq.promotion.comparison import Standing
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts
+from tasks.storage.files.atomic import read_json
+from tasks.storage.store.artifact_store import Store
 from tasks.train import MAX_ONE_HOT, check_one_hot, train_model
 
 DECISION = {"passed": True, "reason": "good"}
@@ -128,9 +128,9 @@ def test_the_report_shows_wrong_predictions_and_confusions(spelling):
 
 
 def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling):
-    from tasks.seq2seq.predictor import Predictor
-    from tasks.seq2seq.sequences import Sequences
-    from tasks.storage.predictions import to_values
+    from tasks.seq2seq.arrays.sequences import Sequences
+    from tasks.seq2seq.models.predictor import Predictor
+    from tasks.storage.outputs.predictions import to_values
 
     bundle = load_bundle(spelling.bundle, Store(spelling.store))
     rows = spelling.predictions.to_pylist()

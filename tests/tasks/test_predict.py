@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.planning import BatchModel, find_model, open_file
 from tasks.predict import ChunkFiles, plan_batch, predict_chunk
+from tasks.prediction.jobs import BatchModel, find_model, open_file
+from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
-from tasks.serving import Serving, ServingModel, load_serving
-from tasks.storage.accounts import Account
-from tasks.storage.chunk_files import read_chunk
-from tasks.storage.staging import tally_of, with_tally
-from tasks.storage.store import Store
-from tests.batch_models import LONGEST, SYMBOLS, batch_models, integer_pairs
-from tests.batch_runs import (
+from tasks.storage.outputs.accounts import Account
+from tasks.storage.outputs.chunk_files import read_chunk
+from tasks.storage.outputs.chunks import tally_of, with_tally
+from tasks.storage.store.artifact_store import Store
+from tests.helpers.batch_models import LONGEST, SYMBOLS, batch_models, integer_pairs
+from tests.helpers.batch_runs import (
     HereAndNow,
     Killed,
     account_of,

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.planning import find_model
-from tasks.serving import Serving, load_serving
-from tasks.storage.store import Store
-from tests.batch_models import HISTORY, HORIZON, SOUNDS, batch_models, spelled, wave
-from tests.batch_runs import account_of, check_account, column, predict, report, rows_of, settings_of
+from tasks.prediction.jobs import find_model
+from tasks.prediction.loaded_model import Serving, load_serving
+from tasks.storage.store.artifact_store import Store
+from tests.helpers.batch_models import HISTORY, HORIZON, SOUNDS, batch_models, spelled, wave
+from tests.helpers.batch_runs import account_of, check_account, column, predict, report, rows_of, settings_of
 
 
 @pytest.fixture

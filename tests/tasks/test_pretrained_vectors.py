@@ -6,20 +6,20 @@ import logging
 import numpy as np
 import pytest
 
-from flows._summary import show_vectors
+from flows._cli.summary import show_vectors
 from tasks.export import export_model
 from tasks.generate import generate_dataset
+from tasks.initial_weights import find_start, keep_vectors, start_embeddings
 from tasks.report import _lineage, _sizes
 from tasks.seq2seq.errors import DataError, SettingsError
-from tasks.seq2seq.models import build_models
-from tasks.seq2seq.rules import check_experiment
-from tasks.starting import find_start, keep_vectors, start_embeddings
-from tasks.storage.atomic import read_json
-from tasks.storage.bundles import load_weights
-from tasks.storage.datasets import DatasetFacts, read_codecs
-from tasks.storage.manifest import Manifest
-from tasks.storage.promotions import promote
-from tasks.storage.store import Store
+from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle import load_weights
+from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
+from tasks.storage.files.atomic import read_json
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Manifest
+from tasks.storage.store.promotions import promote
 from tasks.train import train_model
 
 SOURCE = {"Ash": [5, 0, 0], "birch": [0, 5, 0], "cedar": [0, 0, 5], "oak": [1, 1, 1]}

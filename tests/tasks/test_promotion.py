@@ -10,15 +10,15 @@ from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
+from tasks.initial_weights import check_start, find_start
 from tasks.promote import promote_model
 from tasks.seq2seq.errors import DataError, SettingsError
-from tasks.seq2seq.rules import check_experiment
-from tasks.starting import check_start, find_start
-from tasks.storage.manifest import Handle
-from tasks.storage.promotions import promote, read_promotions
-from tasks.storage.store import Store
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle
+from tasks.storage.store.promotions import promote, read_promotions
 from tasks.train import train_model
-from tests.batch_models import spelled
+from tests.helpers.batch_models import spelled
 
 pytestmark = pytest.mark.slow  # each trains two models or three
 

@@ -10,13 +10,13 @@ import pytest
 
 from tasks.export import export_model
 from tasks.generate import generate_dataset
-from tasks.seq2seq.cores import cpu_flags
+from tasks.initial_weights import checkpoint_of
+from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.rules import check_experiment
-from tasks.starting import checkpoint_of
-from tasks.storage.bundles import load_bundle
-from tasks.storage.checkpoints import Checkpoint
-from tasks.storage.store import Store
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model, training_recipe, write_training
 
 EXPERIMENT = check_experiment(
@@ -149,7 +149,7 @@ def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path
         import sys
         from pathlib import Path
         from tasks.generate import generate_dataset
-        from tasks.seq2seq.rules import check_experiment
+        from tasks.seq2seq.settings.rules import check_experiment
         from tasks.train import train_model
         from tests.tasks.test_resume import EXPERIMENT
         raw = EXPERIMENT.model_dump(exclude_unset=True)

@@ -15,14 +15,14 @@ from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
-from tasks.seq2seq import training as training_code
-from tasks.seq2seq.comparison import Standing
 from tasks.seq2seq.errors import SettingsError
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.bundles import load_bundle
-from tasks.storage.store import Store
+from tasks.seq2seq.promotion.comparison import Standing
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.seq2seq.training import fit as training_code
+from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.store.artifact_store import Store
 from tasks.train import check_tensorboard, train_model
-from tests.event_files import read_scalars
+from tests.helpers.event_files import read_scalars
 
 DECISION = {"passed": True, "reason": "good"}
 EXPERIMENT = check_experiment(

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tasks.generate import generate_dataset
-from tasks.seq2seq.rules import check_experiment
-from tasks.storage.datasets import DatasetFacts, read_codecs
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.train import train_model
 
 
@@ -23,7 +23,7 @@ def test_few_pairs_of_great_weight_outvote_many(tmp_path):
     dataset = generate_dataset.fn(experiment, tmp_path / "store")
     trained = train_model.fn(experiment, dataset, tmp_path / "store")
 
-    from tasks.seq2seq.models import build_models
+    from tasks.seq2seq.models.encoder_decoder import build_models
 
     model = build_models(DatasetFacts.model_validate(dataset.facts).architecture(experiment.model)).train
     model.load_weights(trained.path / "model.weights.h5")

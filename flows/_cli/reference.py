@@ -1,0 +1,82 @@
+"""The reference of all settings, from the models themselves: `python -m flows._cli.reference > docs/settings.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from flows._cli.help import shown_default
+from flows._cli.settings import Options
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.checks import BatchChecks, TrainingChecks
+from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.evaluation import EvaluationSettings
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.export import ExportSettings
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.nightly import NightlySettings
+from tasks.seq2seq.settings.training import TrainingSettings
+
+HEAD = """# Settings
+
+Made by `make docs` from the models that the program reads. A key is a TOML key (`[data]` `n_in = 8`), a flag
+(`--data.n-in 8`, `_` does as well as `-`) and an environment variable (`SEQ2SEQ_DATA__N_IN=8`). Flags win over the
+environment, which wins over the file. Paths in a file are relative to it, others to the current folder.
+"""
+
+SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "Experiment": ("", "All of it is recorded with every artifact.", Experiment),
+    "Synthetic data": ("data.", '`data.kind = "synthetic"`, the default.', SyntheticData),
+    "Your own files": ("data.", '`data.kind = "files"`, the default where `data.train` is given.', FilesData),
+    "Model": ("model.", "", ModelSettings),
+    "Training": ("training.", "", TrainingSettings),
+    "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
+    "Evaluation": ("evaluation.", "", EvaluationSettings),
+    "Export": ("export.", "It changes no result, and nothing but the export itself is made for it.", ExportSettings),
+    "Data checks": (
+        "checks.",
+        "Before training. A rule that is not kept warns, or ends the run where `checks.fail` names it.",
+        TrainingChecks,
+    ),
+    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*`.", BatchSettings),
+    "Checks of the rows to predict": (
+        "checks.",
+        "Of `python -m flows.batch_predict`, before the first row.",
+        BatchChecks,
+    ),
+    "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Every command": ("", "Flags and environment variables only.", Options),
+}
+
+
+def settings_reference() -> str:
+    """The page in Markdown."""
+    return "\n".join([HEAD, *(line for title in SECTIONS for line in _section(title))])
+
+
+def _section(title: str) -> Iterator[str]:
+    prefix, note, model = SECTIONS[title]
+    yield from (f"## {title}", "")
+    if note:
+        yield from (note, "")
+    yield from ("| key | default | meaning |", "|---|---|---|")
+    for name, field in model.model_fields.items():
+        if name not in ("kind", "decoding", "checks") and field.description and (title != "Night" or name == "predict"):
+            yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+    yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None:
+        return ""
+    return f"`{shown_default(field)}`"
+
+
+if __name__ == "__main__":
+    print(settings_reference(), end="")

@@ -1,0 +1,250 @@
+"""Settings from a TOML file, the environment and flags: a flow's tree of settings, and its command's own options.
+
+Flags win over the environment (`SEQ2SEQ_`, `__` between levels), which wins over the file. Paths in the
+file are relative to it, others to the current folder; all become absolute, since schedules run elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+from flows._cli.help import INPUTS, ROOT, asks_for_help, help_text
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
+from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
+from tasks.seq2seq.settings.rules import check_experiment, check_section, nearest
+from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.storage.readers.word_vectors import vector_files_fit
+
+
+class Options(Section):
+    """What every command takes beside its settings."""
+
+    config: Path | None = Field(None, description="TOML file with the settings")
+    store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
+    summary: Path | None = Field(None, description="file to write the result to, as JSON")
+    refresh: bool = Field(False, description="make everything again, whatever is cached")
+    dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
+    quiet: bool = Field(False, description="print nothing but warnings and errors")
+    verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
+    notify: str | None = Field(
+        None,
+        description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, rows "
+        "shifted, or a night's model is refused (none)",
+    )
+
+
+SomeOptions = TypeVar("SomeOptions", bound=Options)
+SomeSettings = TypeVar("SomeSettings", bound=Section)
+
+
+@dataclass(frozen=True)
+class Tree(Generic[SomeSettings]):
+    """A tree of settings.
+
+    Args:
+        model: what it is made of; a field named `inputs` takes the words of the command line that are no flags.
+        check: makes it of nested dictionaries, or raises a `SettingsError` that names all faults.
+    """
+
+    model: type[SomeSettings]
+    check: Callable[[Mapping[str, Any]], SomeSettings]
+
+
+FILE_RULES = (vector_files_fit,)
+EXPERIMENT = Tree(Experiment, partial(check_experiment, also=FILE_RULES))
+BATCH = Tree(BatchSettings, check_batch_settings)
+NIGHTLY = Tree(NightlySettings, partial(check_nightly_settings, also=FILE_RULES))
+
+
+def read_settings(
+    tree: Tree[SomeSettings], options: type[SomeOptions], argv: list[str], program: str, description: str
+) -> tuple[SomeSettings, SomeOptions]:
+    """The settings and the options that file, environment and flags describe.
+
+    Raises:
+        SettingsError: naming every fault with its key; unknown flags with the nearest known one.
+        SystemExit: for `--help`, which it prints.
+    """
+    if asks_for_help(argv):
+        print(help_text(program, description, tree.model, options), end="")
+        raise SystemExit(0)
+    arguments = _arguments(tree.model, options)
+    flags = _read_flags(arguments, argv, program)
+    environment = EnvSettingsSource(arguments)()
+    given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
+    own = {name: given.pop(name) for name in options.model_fields if name in given}
+    chosen = cast("SomeOptions", check_section(options, own))
+    if chosen.quiet and chosen.verbose:
+        raise SettingsError("--quiet and --verbose are both given, and ask for less and for more; leave one out")
+    if chosen.config:
+        given = _merge(read_toml(chosen.config), given)
+    return tree.check(given), chosen
+
+
+def _arguments(model: type[Section], options: type[Options]) -> type[BaseSettings]:
+    body: dict[str, Any] = {"model_config": _CONFIG}
+    if INPUTS in model.model_fields:
+        body["__annotations__"] = {INPUTS: CliPositionalArg[list[str]]}
+        body[INPUTS] = Field([], description=model.model_fields[INPUTS].description)
+    return cast("type[BaseSettings]", type("Arguments", (BaseSettings, model, options), body))
+
+
+_CONFIG = SettingsConfigDict(
+    extra="forbid",
+    env_prefix="SEQ2SEQ_",
+    env_nested_delimiter="__",
+    cli_exit_on_error=False,
+    cli_avoid_json=True,
+    cli_hide_none_type=True,
+    cli_implicit_flags=True,
+)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, their paths made absolute.
+
+    Raises:
+        SettingsError: the file is missing or no TOML.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"--config {path} is no TOML: {error}") from error
+    return absolute_paths(content, path.absolute().parent)
+
+
+def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """`raw` with every path setting made absolute: relative ones start from `base`."""
+
+    def resolve(section: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+        return {
+            name: str(base / Path(value).expanduser()) if name in names and isinstance(value, str) else value
+            for name, value in section.items()
+        }
+
+    result = resolve(raw, {"config", "store", "summary", "output"})
+    if isinstance(result.get(INPUTS), list):
+        result[INPUTS] = [str(base / Path(where).expanduser()) for where in result[INPUTS]]
+    if "/" in str(result.get("model")) and isinstance(result["model"], str):  # a bundle's folder
+        result = resolve(result, {"model"})
+    if isinstance(result.get("data"), Mapping):
+        result["data"] = resolve(result["data"], _path_fields(FilesData))
+    if isinstance(result.get("predict"), Mapping):
+        result["predict"] = absolute_paths(result["predict"], base)
+    for name, model in (("model", ModelSettings), ("training", TrainingSettings)):
+        if isinstance(result.get(name), Mapping):
+            result[name] = resolve(result[name], _path_fields(model))
+    return result
+
+
+def from_checkout(settings: Section) -> dict[str, Any]:
+    """What Prefect gave a flow, relative paths read from the checkout: a scheduled run has no folder of its own."""
+    return absolute_paths(settings.model_dump(mode="json", exclude_unset=True), ROOT)
+
+
+def _path_fields(model: type[BaseModel]) -> set[str]:
+    return {name for name, field in model.model_fields.items() if field.annotation in (Path, Path | None)}
+
+
+def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
+    flags = dict(_flags(arguments))
+    known = list(flags)
+    switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
+    words = _switched([_with_underscores(word) for word in argv], switches)
+    if INPUTS in arguments.model_fields:
+        words = _words_first(words, switches)
+    for word in words:
+        name = word.removeprefix("--").split("=")[0]
+        if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
+            keys = ", ".join(f"--{flag}" for flag in known if flag.startswith(f"{name}."))
+            raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
+    try:
+        source = CliSettingsSource[Any](arguments, cli_prog_name=program, cli_parse_args=words)
+        return dict(source())
+    except SourceError as error:
+        message = str(error).removeprefix("error parsing CLI: ")
+        unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
+        hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
+        raise SettingsError(f"{message}{hints}; --help lists all flags") from error
+
+
+def _switched(words: list[str], switches: set[str]) -> list[str]:
+    """`--data.header false` and `--data.header=false` as the parser takes them: `--no-data.header`."""
+    result: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals and result:
+            name, value = result[-1], word
+        chosen = value.lower()
+        if name.startswith("--") and name.removeprefix("--") in switches and chosen in ("true", "false"):
+            if not equals:
+                result.pop()
+            word = name if chosen == "true" else f"--no-{name.removeprefix('--')}"  # noqa: PLW2901
+        result.append(word)
+    return result
+
+
+def _words_first(words: list[str], switches: set[str]) -> list[str]:
+    """Words that are no flags and no flag's value before all others: the parser takes them only together."""
+    plain, flags = [], []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":  # all others are words, whatever they begin with
+            plain += [f"./{other}" if other.startswith("-") else other for other in rest]
+        elif not word.startswith("-"):
+            plain.append(word)
+        else:
+            flags.append(word)
+            name = word.removeprefix("--").removeprefix("no-")
+            if "=" not in word and name not in {*switches, "help"} and word != "-h":
+                flags += [value for value in [next(rest, None)] if value is not None]
+    return [*plain, *flags]
+
+
+def _with_underscores(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    prefix = "--no-" if word.startswith("--no-") else "--"
+    name, equals, value = word.removeprefix(prefix).partition("=")
+    return f"{prefix}{name.replace('-', '_')}{equals}{value}"
+
+
+def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every flag without its dashes, and the type of its value."""
+    for name, field in model.model_fields.items():
+        sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
+        if name == INPUTS and not prefix:
+            continue  # words of the command line
+        nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
+        if nested:
+            for part in nested:
+                yield from _flags(part, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.annotation
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for name, value in above.items():
+        if isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
+            result[name] = _merge(result[name], value)
+        else:
+            result[name] = value
+    return result

@@ -1,0 +1,64 @@
+"""What a command does in its first line, before anything large is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+
+from flows._server import local as _server
+
+
+def begin() -> None:
+    """Starts the Prefect server that the run will need, while the rest is imported."""
+    # Python's messages get a descriptor of their own, so that native ones can be kept apart.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
+    _server.begin()
+
+
+STARTER = "SEQ2SEQ_SERVED_BY"
+SECONDS_BETWEEN_LOOKS, GRACE_SECONDS = 1.0, 10.0
+
+
+def _end_with_starter(pid: int) -> None:
+    while os.getppid() == pid:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)  # Prefect's engine then says that the run crashed, if its server is there
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)
+
+
+if os.environ.get(STARTER) == str(os.getppid()):  # a run that flows.serve started, which may be killed any time
+    threading.Thread(target=_end_with_starter, args=(os.getppid(),), daemon=True).start()
+
+
+@contextlib.contextmanager
+def native_messages_aside() -> Iterator[None]:
+    """Keeps what native code writes to descriptor 2 aside, and gives it back if the block fails.
+
+    TensorFlow's libraries print notes while they load that no setting silences.
+    """
+    if sys.stderr is sys.__stderr__:  # Python writes there too: leave it alone
+        yield
+        return
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,177 @@
+"""The result of a run, for scripts and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tasks.promote import Promotion
+from tasks.seq2seq.models.pretrained_embeddings import Coverage
+from tasks.storage.store.manifest import Handle
+
+Summary = dict[str, Any]
+Justify = Literal["left", "right"]
+
+
+def describe_steps(handles: Iterable[Handle]) -> list[Summary]:
+    """One entry a step: seconds in this run, whether it was cached, and how long it took to make."""
+    return [
+        {
+            "name": handle.kind,
+            "seconds": round(handle.seconds, 4),
+            "cached": handle.cached,
+            "made_in_seconds": round(handle.made_in_seconds, 4),
+            "digest": handle.digest,
+            "path": str(handle.path),
+        }
+        for handle in handles
+    ]
+
+
+def describe_dataset(dataset: Handle) -> Summary:
+    """Where the dataset lies and what is in it."""
+    facts = dataset.facts
+    return {
+        "digest": dataset.digest,
+        "path": str(dataset.path),
+        "rows": facts["train_rows"],
+        **{name: facts[name] for name in ("validation_rows", "evaluation_rows", "rejected_rows")},
+        "shapes": {
+            name: [facts["train_rows"], *_step_shape(facts[side])]
+            for name, side in (("source", "source"), ("decoder_input", "target"), ("target", "target"))
+        },
+    }
+
+
+def _step_shape(side: Summary) -> list[int]:
+    return [side["length"], *([side["features"]] if side["features"] else [])]
+
+
+def describe_evaluation(evaluation: Handle) -> Summary:
+    """The scores and the examples."""
+    return {**evaluation.facts["scores"], "examples": evaluation.facts["examples"]}
+
+
+def describe_promotion(promotion: Promotion) -> Summary:
+    """Whether the run's model serves, and why or why not."""
+    return {
+        "name": promotion.name,
+        "promoted": promotion.promoted,
+        "promotion_reason": promotion.reason,
+        "promotion_decided_now": promotion.decided_now,
+    }
+
+
+def seconds_since_start(at: float | None) -> float | None:
+    """How long after the start of this process `at` was, which is in seconds since the epoch."""
+    return None if at is None else round(at - psutil.Process().create_time(), 3)
+
+
+def show_dataset(summary: Summary) -> None:
+    """Prints the shapes of the prepared dataset."""
+    dataset = summary["dataset"]
+    shapes = "  ".join(f"{name} {tuple(shape)}" for name, shape in dataset["shapes"].items())
+    print(f"dataset: {shapes}")
+    print(
+        f"  {dataset['rows']} training, {dataset['validation_rows']} validation, {dataset['evaluation_rows']} "
+        f"held-out pairs, {dataset['rejected_rows']} rows rejected"
+    )
+
+
+def show_vectors(summary: Summary) -> None:
+    """Prints how much the pre-trained vectors cover."""
+    for side, found in summary["vectors"].items():
+        print(f"{side} vectors: {Coverage(**found).said}")
+
+
+def show_evaluation(summary: Summary) -> None:
+    """Prints the scores and the examples."""
+    for example in summary["examples"]:
+        text = example["text"]
+        mark = "   wrong" if example["correct"] is False else ""
+        print(f"source {text['source']}  expected {text['expected']}  predicted {text['predicted']}{mark}")
+    print("\n".join(_scored_vectors(summary) if "mae" in summary else _scored_tokens(summary)))
+
+
+def _scored_tokens(summary: Summary) -> Iterator[str]:
+    low, high = summary["sequence_accuracy_interval"]
+    yield (
+        f"accuracy: {100 * summary['sequence_accuracy']:.2f} %, {summary['n_correct']} of {summary['n_evaluated']} "
+        f"held-out sequences right (95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
+    )
+    rate, forced = summary["token_error_rate"], summary["teacher_forced_token_accuracy"]
+    yield (
+        f"  tokens: error rate {_number(rate)}, accuracy {_number(summary['token_accuracy'])} "
+        f"(teacher-forced {_number(forced)}); {summary['distinct_predictions']} distinct predictions of "
+        f"{summary['distinct_references']}, always the commonest target: {_number(summary['majority_baseline'])}"
+    )
+    for name in ("bleu", "chrf"):
+        if name in summary:
+            yield f"  {name}: {summary[name]:.2f}"
+
+
+def _scored_vectors(summary: Summary) -> Iterator[str]:
+    yield (
+        f"mean absolute error {_number(summary['mae'])} over {summary['n_evaluated']} held-out sequences, RMSE "
+        f"{_number(summary['rmse'])}, sMAPE {_number(summary['smape'])} %, MASE {_number(summary['mase'])}"
+    )
+    baselines = {"naive": "naive", "seasonal_naive": "seasonal naive", "mean": "mean"}
+    ratios = [f"{said} {_number(summary[f'relative_mae_{name}'])}" for name, said in baselines.items()]
+    yield f"  error over that of a forecast by: {', '.join(ratios)}"
+    if "nearest_neighbour_accuracy" in summary:
+        yield (
+            f"  nearest neighbour right: {_number(summary['nearest_neighbour_accuracy'])}, cosine similarity "
+            f"{_number(summary['mean_cosine_similarity'])}"
+        )
+
+
+def show_checks(summary: Summary) -> None:
+    """Prints the data checks that were not kept."""
+    for found in summary["checks"]:
+        if found["level"] != "fine":
+            print(f"check {found['rule']}: {found['level']}: {found['said']}")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def show_steps(summary: Summary) -> None:
+    """Prints a table of the steps: time, cached or made, and where the result lies."""
+    print_table(
+        {"step": "left", "seconds": "right", "": "left", "where": "left"},
+        [
+            (step["name"], f"{step['seconds']:.2f}", "cached" if step["cached"] else "made", step["path"])
+            for step in summary["steps"]
+        ],
+    )
+    show_cost(summary)
+
+
+def print_table(columns: Mapping[str, Justify], rows: Iterable[tuple[str, ...]]) -> None:
+    """Prints rows below the names of their columns; a line is as long as it must be, so that paths stay whole."""
+    table = Table(box=None, pad_edge=False)
+    for name, justify in columns.items():
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=10_000, markup=False, highlight=False).print(table)
+
+
+def show_cost(summary: Summary) -> None:
+    """Prints the time and the memory of the whole command."""
+    print(
+        f"whole command {summary['total_seconds']:.1f} s, peak memory {summary['peak_rss_mib']:.0f} MiB "
+        f"(of that the Prefect server {summary['peak_rss_server_mib']:.0f})"
+    )
+
+
+def show_promotion(summary: Summary) -> None:
+    """Prints the gate's answer."""
+    state = "promoted" if summary["promoted"] else "not promoted"
+    when = "" if summary["promotion_decided_now"] else " (this run made no new model; decided before)"
+    print(f"{state} as {summary['name']!r}: {summary['promotion_reason']}{when}")

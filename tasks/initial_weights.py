@@ -1,0 +1,156 @@
+"""What a training starts from: new weights, a promoted model, pre-trained vectors, or where it was killed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.runtime.caching import logger
+from tasks.runtime.progress import progress, report
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError, TrainingError
+from tasks.seq2seq.models.pretrained_embeddings import Coverage, coverage, embedding_matrix, spellings
+from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.training.snapshot import Snapshot
+from tasks.storage.artifacts.bundle import KIND as BUNDLE
+from tasks.storage.artifacts.bundle import Bundle, load_bundle, read_experiment
+from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.files.atomic import read_json
+from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
+from tasks.storage.store.artifact_store import Recipe, Store
+from tasks.storage.store.manifest import Manifest
+from tasks.storage.store.promotions import read_promotions
+
+if TYPE_CHECKING:
+    import keras
+
+KIND = "training"
+VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
+
+
+def check_start(experiment: Experiment, store: Store) -> None:
+    """Refuses to start from a promoted model that cannot be started from, before any work starts.
+
+    Raises:
+        Seq2SeqError: with what to do.
+    """
+    find_start(experiment, "", store)
+
+
+def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str | None:
+    """The digest of the bundle whose weights training starts from; None for new weights.
+
+    Raises:
+        SettingsError: the promoted model is of another architecture.
+        ArtifactError: it is missing or altered.
+    """
+    promoted = read_promotions(store, experiment.promotion_name).promoted
+    if experiment.training.start == "scratch" or promoted is None:
+        return None
+    bundle = store.open(BUNDLE, promoted)
+    now, before = (one.model.model_dump(mode="json") for one in (experiment, read_experiment(bundle)))
+    changed = [
+        f"model.{name} is {value!r}, of the promoted model {before[name]!r}"
+        for name, value in now.items()
+        if _differs(name, value, before[name])
+    ]
+    if changed:
+        raise SettingsError(
+            f'training.start is "promoted", but the model that is promoted as {experiment.promotion_name!r} is of '
+            f'another architecture: {"; ".join(changed)}; make them the same, or set training.start to "scratch"'
+        )
+    made_from = Manifest.read(bundle.path).made_from
+    if made_from.get("dataset") != dataset_digest:
+        return promoted
+    # It was trained on this very dataset: what it started from is the start again, so that nothing is made twice.
+    try:
+        return Manifest.read(store.folder(KIND, made_from["training"])).made_from.get("start")
+    except (ArtifactError, KeyError):
+        return promoted
+
+
+def _differs(name: str, now: Any, before: Any) -> bool:  # noqa: ANN401 - values of settings
+    """Of vectors only whether there are any: symbols that the promoted model knows keep their weights."""
+    return (now is None) != (before is None) if name in UNKEYED["model"] else bool(now != before)
+
+
+def start_loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:
+    """Loads the bundle that training starts from; None where it starts from new weights."""
+    return (lambda: load_bundle(store.open(BUNDLE, start), store)) if start else None
+
+
+def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, codecs: Codecs) -> dict[str, Coverage]:
+    """Fills embeddings with the pre-trained vectors of their symbols, and says how many there are, by side.
+
+    Raises:
+        DataError: a file cannot be used, has a vector for no symbol, or changes while it is read.
+    """
+    coverages = {}
+    profile = read_json(dataset / "profile.json")
+    for i, (side, path) in enumerate(experiment.model.vector_files.items()):
+        digest, vocabulary = vectors_digest(path), getattr(codecs, side)
+        lowercase = getattr(experiment.data, f"{side}_lowercase")
+        with progress(f"{side} vectors"):
+            found = read_vectors(path, spellings(vocabulary), lowercase=lowercase, say=report)
+        if vectors_digest(path) != digest:
+            raise DataError(f"model.{side}_vectors: {path} changed while it was read; run again when it is whole")
+        counts = profile[side]["id_counts"]
+        if experiment.model.share_embeddings:
+            counts = np.add(counts, profile["target"]["id_counts"])
+        coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
+        logger().info("model.%s_vectors: %s", side, coverages[side].said)
+        rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
+        model.get_layer(table_name(experiment.model, side)).set_weights([embedding_matrix(vocabulary, found, rng)])
+    return coverages
+
+
+def keep_vectors(model: keras.Model, settings: ModelSettings) -> None:
+    """Takes embeddings that started from vectors out of what is trained, where that is asked for."""
+    for side in () if settings.train_vectors else settings.vector_files:
+        model.get_layer(table_name(settings, side)).trainable = False
+
+
+def table_name(settings: ModelSettings, side: str) -> str:
+    """The layer of the training model that holds a side's embeddings."""
+    return "shared_features" if settings.share_embeddings else f"{side}_features"
+
+
+def checkpoint_of(step: Recipe, store: Store) -> Checkpoint:
+    """Where a training leaves what it takes to go on after a kill."""
+    return Checkpoint(store.place(KIND, f".checkpoint-{step.key}"), step.key)
+
+
+def read_snapshot(checkpoint: Checkpoint, epochs: int) -> Snapshot | None:
+    """The epochs that an ended run of this training has done; a checkpoint that is of no use is told and removed."""
+    try:
+        snapshot = checkpoint.read()
+    except ArtifactError as error:
+        logger().warning("Training starts anew: %s", error)
+        checkpoint.remove()
+        return None
+    if snapshot:
+        logger().info("Training goes on after epoch %d of %d, where an earlier run ended", snapshot.epochs, epochs)
+    return snapshot
+
+
+@contextlib.contextmanager
+def telling_of_an_end(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Says what is left of a training that is stopped; one that has failed would fail again."""
+    try:
+        yield
+    except TrainingError:
+        if checkpoint:
+            checkpoint.remove()
+        raise
+    except BaseException:
+        if checkpoint and checkpoint.is_there:
+            logger().warning(
+                "Training was stopped; the same command goes on after the last finished epoch, from %s",
+                checkpoint.folder,
+            )
+        raise

@@ -1,0 +1,293 @@
+"""What a batch prediction has to do: which model, which files, and for each file why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from tasks.runtime.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
+from tasks.runtime.progress import tracked
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.errors import DataError, SettingsError
+from tasks.seq2seq.monitoring.drift import Baseline, DayProfile
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.rules import nearest
+from tasks.storage.artifacts.bundle import BundleFacts, read_experiment
+from tasks.storage.artifacts.dataset import read_codecs
+from tasks.storage.artifacts.registry import find_bundle, find_evaluation
+from tasks.storage.files.atomic import read_json
+from tasks.storage.files.inputs import InputFile, list_inputs
+from tasks.storage.ingest.row_encoding import Reading
+from tasks.storage.outputs.accounts import Account, Lineage, Target, find_account
+from tasks.storage.outputs.chunks import MARK, FileToRead
+from tasks.storage.outputs.output_paths import check_output_folder, list_targets
+from tasks.storage.outputs.predictions import read_held_out
+from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.user_files import check_input, columns_left_out, read_columns
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle, Manifest
+
+Action = Literal["predict", "keep", "wait", "fail"]
+
+
+class Job(BaseModel):
+    """What is to be done about one file, and why; once it is done, what came of it.
+
+    `predict`: its output is to be made, or was. `keep`: the output is there and valid. `wait`: the file may be half
+    written. `fail`: it cannot be read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    path: str
+    action: Action
+    reason: str
+    digest: str | None = None
+    stamp: tuple[int, int] | None = None
+    n_resumed: int = 0
+    account: Account | None = None
+
+
+@dataclass(frozen=True)
+class BatchModel:
+    """The model of a batch prediction, without its weights."""
+
+    bundle: Handle
+    name: str | None
+    dataset: str
+    experiment: Experiment
+    codecs: Codecs
+    decoding: DecodingSettings
+    reading: Reading
+
+    def lineage(self, digest: str, settings: BatchSettings) -> Lineage:
+        """What the output of an input with this digest is made from."""
+        return Lineage(
+            input=digest,
+            model=self.bundle.digest,
+            dataset=self.dataset,
+            decoding=self.decoding.model_dump(mode="json"),
+            writing=_writing(settings),
+            reading=self.reading.describe(),
+            code=code_digest(tuple(sorted({*DATA_CODE, *MODEL_CODE, *PREDICT_CODE}))),
+        )
+
+
+def _writing(settings: BatchSettings) -> dict[str, Any]:
+    """What is asked to be written; a picture alone where there is one, so that outputs without are what they were."""
+    asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
+    return asked if settings.states_picture is None else {**asked, "states_picture": settings.states_picture}
+
+
+def find_model(settings: BatchSettings, store: Store) -> BatchModel:
+    """The model that the settings name.
+
+    Raises:
+        SettingsError: there is none, or the decoding settings do not fit it.
+        ArtifactError: it is missing, altered, or of a newer format.
+    """
+    bundle, name = find_bundle(store, settings.model)
+    experiment = read_experiment(bundle)
+    facts = BundleFacts.model_validate(bundle.facts)
+    codecs = read_codecs(bundle.path)
+    return BatchModel(
+        bundle=bundle,
+        name=name,
+        dataset=Manifest.read(bundle.path).made_from["dataset"],
+        experiment=experiment,
+        codecs=codecs,
+        decoding=settings.decoding_of(experiment),
+        reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+    )
+
+
+def check_batch(settings: BatchSettings, store: Store) -> None:
+    """Refuses what cannot be predicted, before any work starts.
+
+    Raises:
+        Seq2SeqError: the model, the inputs or the output folder are not what they should be.
+    """
+    check_output_folder(settings)
+    model = find_model(settings, store)
+    _check_picture(list_targets(settings), settings, model)
+
+
+def _check_picture(targets: list[Target], settings: BatchSettings, model: BatchModel) -> None:
+    """Refuses a column to colour by that no file has; where some have it, the others fail alone.
+
+    Raises:
+        SettingsError: with the columns that there are.
+    """
+    if settings.states_picture is None:
+        return
+    faults = []
+    for target in targets:
+        try:
+            check_input(target.file, model.reading.layout(target.file))
+            faults.append(_picture_fault(target.file, settings, model))
+        except DataError:  # it fails alone, and says why
+            continue
+    if faults and all(faults):
+        raise SettingsError(f"--states-picture: {faults[0]}")
+
+
+def _picture_fault(file: InputFile, settings: BatchSettings, model: BatchModel) -> str | None:
+    """What keeps a file's states from being coloured; nothing where no picture is wanted."""
+    if settings.states_picture is None:
+        return None
+    opened = open_file(file, model)
+    there = [*opened.kept.names, *_own_colours(opened, model)]
+    if settings.states_picture in there:
+        return None
+    hint = nearest(settings.states_picture, there)
+    return f"{file.path} has no column {settings.states_picture!r} to colour by{hint}; there are {', '.join(there)}"
+
+
+def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
+    """The columns that predictions of a file have for sure and that a point can be coloured by."""
+    own = ["prediction"]
+    if isinstance(model.codecs.target, Vocabulary):
+        own += ["log_probability", *["correct"] * file.has_targets]
+    own.append("n_unknown" if isinstance(model.codecs.source, Vocabulary) else "outside_range")
+    return [*own, "origin_row"] if model.reading.data.is_series else own
+
+
+def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
+    """What is to be done about each file, in the order of their names; with `refresh`, all are predicted again."""
+    model = find_model(settings, store)
+    targets = tracked("input files looked at", list_targets(settings))
+    return [_job(target, settings, model, refresh) for target in targets]
+
+
+def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
+    name, path = target.name, target.file.path
+    try:
+        target.check_places(settings.format)
+        stamp = target.file.stamp()
+        if _may_be_half_written(target, settings):
+            reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
+            return Job(name=name, path=path, action="wait", reason=reason)
+        digest = target.file.digest()
+        found = find_account(target, model.lineage(digest, settings))
+        if isinstance(found, Account) and not refresh:
+            return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
+        check_input(target.file, model.reading.layout(target.file))
+        fault = _picture_fault(target.file, settings, model)
+    except DataError as error:
+        fault = str(error)
+    if fault:
+        return Job(name=name, path=path, action="fail", reason=fault)
+    reason = "a refresh was asked for" if isinstance(found, Account) else found
+    return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
+
+
+def _may_be_half_written(target: Target, settings: BatchSettings) -> bool:
+    """Whether a file that the user did not name changed within the last seconds, or the clocks say the next ones."""
+    age = time.time() - target.file.stamp()[1] / 1e9
+    return not target.is_named and -settings.settle < age < settings.settle
+
+
+def find_target(job: Job, settings: BatchSettings) -> Target:
+    """The file of a job.
+
+    Raises:
+        DataError: it is not there any more, or was changed since the plan was made.
+    """
+    (file,) = list_inputs(Path(job.path))
+    if file.stamp() != job.stamp:
+        raise DataError(f"{job.path} changed since this run looked at it; the next run takes it as it is then")
+    return Target(file, job.name, settings.output, is_named=False)
+
+
+def needs_model(settings: BatchSettings, store: Store) -> bool:
+    """Whether a file looks as if it was to be predicted, by its size, its account and its beginning alone."""
+    model = find_model(settings, store)
+    return any(_looks_new(target, settings, model) for target in list_targets(settings))
+
+
+def _looks_new(target: Target, settings: BatchSettings, model: BatchModel) -> bool:
+    account = Account.read_from(target.account)
+    try:
+        if _may_be_half_written(target, settings):
+            return False
+        if isinstance(account, Account) and account.input_bytes == target.file.size:
+            return account.lineage.key != model.lineage(account.lineage.input, settings).key
+        check_input(target.file, model.reading.layout(target.file))
+    except DataError:
+        return False
+    return True
+
+
+OWN_COLUMNS = (
+    "origin_row",
+    "prediction",
+    "log_probability",
+    "n_unknown",
+    "outside_range",
+    "correct",
+    "n_best",
+    "token_log_probabilities",
+    "encoder_state",
+)
+
+
+def open_file(file: InputFile, model: BatchModel) -> FileToRead:
+    """A file with its columns, ready to be read.
+
+    Raises:
+        DataError: it cannot be read, or has a column of the name of one that is written.
+    """
+    layout: Layout = model.reading.layout(file)
+    kept = _columns(file, file.stamp(), layout)
+    if clash := [name for name in kept.names if name in OWN_COLUMNS or name.startswith(MARK)]:
+        raise DataError(
+            f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
+            f"input; rename it"
+        )
+    return FileToRead(file, kept, layout, model.reading, columns_left_out(file, layout))
+
+
+@lru_cache(maxsize=1024)
+def _columns(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> pa.Schema:
+    """The columns of a file as it is now: of JSON lines they take a pass over it, which the checks need not repeat."""
+    return read_columns(file, layout)
+
+
+def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
+    """Jobs as a summary holds them."""
+    return [_describe(job) for job in jobs]
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    account = job.account
+    counted = ("read", "predicted", "history_only", "rejected", "reasons")
+    return {
+        "input": job.path,
+        "name": job.name,
+        "state": job.action,
+        "reason": job.reason,
+        **({name: getattr(account, name) for name in counted} if account else {}),
+        **({"outputs": sorted(account.files)} if account else {}),
+        **({"resumed_chunks": job.n_resumed} if job.n_resumed else {}),
+    }
+
+
+def training_baseline(model: BatchModel, store: Store) -> Baseline:
+    """What is known of the rows that the model was trained on."""
+    profile = read_json(model.bundle.path / "profile.json")
+    known = {name: profile[name] for name in ("read", "rejected") if name in profile}
+    baseline = Baseline.of(profile, model.codecs.source, **known)
+    evaluation = find_evaluation(store, model.bundle.digest)
+    if evaluation is None:
+        return baseline
+    return baseline.with_held_out(DayProfile.of(**read_held_out(evaluation.path, model.codecs)))

@@ -1,0 +1,196 @@
+"""A model that is ready to predict: loaded once a process, and the columns that it gives for a chunk of rows."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.metrics.accumulators import VectorCounts, count_tokens
+from tasks.seq2seq.metrics.forecasts import outside_range
+from tasks.seq2seq.monitoring.drift import DayProfile
+from tasks.seq2seq.monitoring.tally import Scored, Tally
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.storage.artifacts.bundle import Bundle, BundleFacts, load_bundle
+from tasks.storage.artifacts.lists import from_lists
+from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN, ORIGIN_ROW, SOURCE, TARGET, take_columns, with_tally
+from tasks.storage.outputs.predictions import ON_REQUEST, prediction_columns
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Handle
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.models.predictor import Predictions, Predictor
+
+# Rows of one length that are worth compiling for: that takes a second, and saves 5 microseconds a row.
+XLA_PAYS_FROM = 32_768
+
+
+class Serving(BaseModel):
+    """What a process needs to load a model, and what it is asked to give."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: Path
+    bundle: Handle
+    decoding: DecodingSettings
+    token_log_probabilities: bool = False
+    encoder_states: bool = False
+    threads: int | None = 1
+    compile_always: bool = False
+
+
+class Chunk(NamedTuple):
+    """Encoded rows, and what stands beside them where it does; see `tasks.storage.outputs.chunks`."""
+
+    source: Sequences
+    target: Sequences | None = None
+    has_target: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+    origin: Sequences | None = None
+
+
+class ServingModel:
+    """A loaded model; `predict` may be called from several threads at once."""
+
+    def __init__(self, serving: Serving) -> None:
+        """Loads the bundle.
+
+        Raises:
+            ArtifactError: it is missing, altered, or of a newer format.
+        """
+        from tasks.seq2seq.training.fit import set_up_threads  # noqa: PLC0415 - loads TensorFlow
+
+        self.serving = serving
+        set_up_threads(BundleFacts.model_validate(serving.bundle.facts).units)  # before the first operation
+        self.bundle: Bundle = load_bundle(serving.bundle, Store(serving.store))
+        self._predictors: dict[bool, Predictor] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def codecs(self) -> Codecs:
+        """Those of both sides."""
+        return self.bundle.codecs
+
+    def predict(self, source: Sequences) -> Predictions:
+        """Predictions of encoded sources, in their order."""
+        # By what is asked for alone, so that a resumed run takes the same way.
+        pays = self.serving.compile_always or len(source) >= XLA_PAYS_FROM
+        compiled = pays and not self.bundle.facts.masked
+        return self._predictor(compiled).predict(source, with_states=self.serving.encoder_states)
+
+    def _predictor(self, compiled: bool) -> Predictor:
+        from tasks.seq2seq.models.predictor import Predictor  # noqa: PLC0415 - loads TensorFlow
+
+        with self._lock:
+            if compiled not in self._predictors:
+                bundle, serving = self.bundle, self.serving
+                self._predictors[compiled] = Predictor(
+                    bundle.encoder,
+                    bundle.decoder,
+                    bundle.codecs,
+                    bundle.n_steps,
+                    serving.decoding,
+                    xla=compiled,
+                    threads=serving.threads,
+                )
+            return self._predictors[compiled]
+
+    def predict_chunk(self, table: pa.Table) -> pa.Table:
+        """A chunk with its predictions, and what was counted of them."""
+        kept, ours = take_columns(table)
+        chunk = _chunk(ours)
+        predictions = self.predict(chunk.source)
+        columns, tally = self.describe(chunk, predictions)
+        if ORIGIN_ROW in ours:
+            columns = {"origin_row": ours[ORIGIN_ROW], **columns}
+        for name, column in columns.items():
+            kept = kept.append_column(name, column)
+        return with_tally(kept, tally)
+
+    def in_original_units(self, chunk: Chunk, predictions: Predictions) -> Sequences:
+        """What was predicted; of a relative series, added to the time step that each forecast is made from."""
+        sequences = predictions.sequences
+        if chunk.origin is None:
+            return sequences
+        origins = np.repeat(chunk.origin.values, sequences.lengths, axis=0)
+        return Sequences(sequences.values + origins, sequences.offsets)
+
+    def describe(self, chunk: Chunk, predictions: Predictions) -> tuple[dict[str, pa.Array], Tally]:
+        """The columns that tell of predictions, and what there is to count."""
+        sequences = self.in_original_units(chunk, predictions)
+        columns = prediction_columns(
+            predictions, sequences, self.codecs.target, with_token_scores=self.serving.token_log_probabilities
+        )
+        on_request = {name: columns.pop(name) for name in ON_REQUEST if name in columns}
+        flags = _flags(chunk.source, self.codecs)
+        columns |= {name: pa.array(values) for name, values in flags.items()}
+        right, scored = self._score(chunk, sequences)
+        if right is not None:
+            columns["correct"] = right
+        tokens = predictions.token_log_probability
+        tally = Tally(
+            rows=len(chunk.source),
+            scored=scored,
+            reached_limit=_count(predictions.at_limit),
+            rows_with_unknown=_count(flags.get("n_unknown")),
+            rows_outside_range=_count(flags.get("outside_range")),
+            day=DayProfile.of(
+                chunk.source.lengths,
+                n_unknown=flags.get("n_unknown"),
+                outside=flags.get("outside_range"),
+                log_probability=predictions.log_probability,
+                n_tokens=None if tokens is None else tokens.lengths,
+            ),
+        )
+        return {**columns, **on_request}, tally
+
+    def _score(self, chunk: Chunk, sequences: Sequences) -> tuple[pa.Array | None, Scored]:
+        """Whether each row is right (null where it cannot be said), and the counts of the scores."""
+        if chunk.target is None or chunk.has_target is None:
+            return None, None
+        rows = np.flatnonzero(chunk.has_target)
+        reference, prediction = chunk.target.take(rows), sequences.take(rows)
+        target = self.codecs.target
+        if isinstance(target, Scaling):
+            return None, VectorCounts.of(reference.padded(), prediction.padded())
+        counts, right = count_tokens(reference, prediction, target.unknown)
+        answers = np.zeros(len(sequences), np.bool_)
+        answers[rows] = right
+        return pa.array(answers, mask=~chunk.has_target), counts
+
+
+def _chunk(ours: dict[str, pa.ChunkedArray]) -> Chunk:
+    lists = {name: from_lists(ours[name]) for name in (SOURCE, TARGET, ORIGIN) if name in ours}
+    has_target = ours[HAS_TARGET].to_numpy() if HAS_TARGET in ours else None
+    return Chunk(lists[SOURCE], lists.get(TARGET), has_target, lists.get(ORIGIN))
+
+
+def _flags(source: Sequences, codecs: Codecs) -> dict[str, np.ndarray[Any, Any]]:
+    codec = codecs.source
+    if isinstance(codec, Scaling):
+        return {"outside_range": outside_range(source, np.array(codec.low), np.array(codec.high))}
+    return {"n_unknown": source.count(codec.unknown)}
+
+
+def _count(flags: np.ndarray[Any, Any] | None) -> int | None:
+    return None if flags is None else int((flags > 0).sum())
+
+
+_LOADED: dict[str, ServingModel] = {}
+_LOADING = threading.Lock()
+
+
+def load_serving(serving: Serving) -> ServingModel:
+    """The loaded model, kept for the next chunk; a process holds the last one."""
+    key = serving.model_dump_json(exclude={"bundle": {"cached", "seconds"}})
+    with _LOADING:
+        if key not in _LOADED:
+            _LOADED.clear()
+            _LOADED[key] = ServingModel(serving)
+        return _LOADED[key]

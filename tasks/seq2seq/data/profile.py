@@ -1,0 +1,48 @@
+"""What training data looks like: lengths and symbol counts, kept with the model to compare later data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.vocabulary import Vocabulary
+
+
+class Profile:
+    """Counts the lengths of the pairs that pass by, and the ids of their tokens; a scaling knows its own ranges."""
+
+    def __init__(self, codecs: Codecs) -> None:
+        """Takes what the pairs are encoded with."""
+        self.rows = 0
+        self._counts = {
+            side: np.zeros(codec.size, np.int64)
+            for side, codec in (("source", codecs.source), ("target", codecs.target))
+            if isinstance(codec, Vocabulary)
+        }
+        self._lengths = {"source": np.zeros(0, np.int64), "target": np.zeros(0, np.int64)}
+
+    def add(self, pairs: Pairs) -> None:
+        """Counts a block of pairs."""
+        self.rows += len(pairs)
+        self._add("source", pairs.source)
+        self._add("target", pairs.target)
+
+    def _add(self, side: str, sequences: Sequences) -> None:
+        lengths = np.bincount(sequences.lengths, minlength=len(self._lengths[side]))
+        lengths[: len(self._lengths[side])] += self._lengths[side]
+        self._lengths[side] = lengths
+        if side in self._counts:
+            steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
+            self._counts[side] += np.bincount(steps, minlength=len(self._counts[side]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Rows, and for each side how often each length occurs, and each id where it has any."""
+        sides = {
+            side: {"lengths": {str(length): int(lengths[length]) for length in np.flatnonzero(lengths)}}
+            for side, lengths in self._lengths.items()
+        }
+        counts = {side: {"id_counts": ids.tolist()} for side, ids in self._counts.items()}
+        return {"rows": self.rows, **{side: {**sides[side], **counts.get(side, {})} for side in sides}}

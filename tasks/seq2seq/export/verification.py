@@ -1,0 +1,173 @@
+"""Whether an export answers as the trained model does, before it is published.
+
+The model is given what an export decoded as its decoder input, as in training, and must say the same again: greedy
+decoding takes the likeliest token at each step, so an export that decodes otherwise says one that is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.sequences import Rows, Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.collate import shift_right, source_array
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.errors import ExportError
+from tasks.seq2seq.models.decoding import MAX_LOGITS, split_encoded
+from tasks.seq2seq.models.tensors import Tensor
+
+# Sources that each export is verified on, or all where there are fewer.
+N_VERIFIED = 1_000
+# Sources of a batch at most; they are of like lengths, since all are padded to the longest.
+MAX_BATCH = 1_000
+# How far apart two numbers may be by rounding alone, as a share of them where they are above 1: logits,
+# log-probabilities, standardised vectors.
+TOLERANCE = 1e-4
+
+# Sources, as `feeding.Batch` describes them, to `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,)`,
+# or to standardised `vectors` `(batch, n_steps, features)`.
+Decode = Callable[[NDArray[Any]], Mapping[str, Any]]
+# Source and decoder input to the output of each step, as the training model.
+Teacher = Callable[[Tensor, Tensor], Tensor]
+
+
+def inference(encoder: keras.Model, decoder: keras.Model) -> Teacher:
+    """The inference models as one that is taught: the decoder takes all steps at once."""
+
+    def teach(source: Tensor, fed: Tensor) -> Tensor:
+        state, memory = split_encoded(encoder(source), decoder)
+        return decoder([fed, *state, *memory])[0]
+
+    return teach
+
+
+def spread(sources: Sequences, n: int) -> Sequences:
+    """`n` of the sources at most, evenly over all lengths, the shortest and the longest among them."""
+    order = np.argsort(sources.lengths, kind="stable")
+    return sources.take(order[np.linspace(0, len(order) - 1, min(n, len(order))).astype(np.int64)])
+
+
+class Verifier:
+    """Compares exports with a trained model on some sources.
+
+    Tokens must be the likeliest ones of the model; where it holds several for equally likely, to `TOLERANCE`,
+    rounding decides and each is right. Numbers must agree to `TOLERANCE`.
+    """
+
+    def __init__(self, teacher: Teacher, codecs: Codecs, sources: Sequences, n_steps: int) -> None:
+        """Takes the trained model, the sources to decode, and the time steps that exports decode at most."""
+        self._codecs, self._n_steps = codecs, n_steps
+        self._batches = list(_batches(sources, codecs, n_steps))
+        graph = teacher if isinstance(codecs.target, Scaling) else _token_graph(teacher)
+        self._graph = tf.function(graph, autograph=False, reduce_retracing=True)
+
+    def check(self, name: str, decode: Decode) -> None:
+        """Decodes the sources by an export, and compares.
+
+        Raises:
+            ExportError: it answers otherwise; with the first sample that it does so for.
+        """
+        fault = self._vector_fault if isinstance(self._codecs.target, Scaling) else self._token_fault
+        with _exact():
+            for source in self._batches:
+                answer = {key: np.asarray(value) for key, value in decode(source).items()}
+                found = self._shape_fault(answer, len(source)) or fault(source, answer)
+                if found:
+                    row, said = found
+                    shown = np.array2string(source[row], threshold=20)
+                    raise ExportError(
+                        f"{name} answers otherwise than the trained model for the source {shown}: {said}; nothing is "
+                        f"published. Run it again; if it says so again, take the versions of requirements.lock"
+                    )
+
+    def _shape_fault(self, answer: Mapping[str, NDArray[Any]], n: int) -> tuple[int, str] | None:
+        for key, value in answer.items():
+            expected = (n,) if key == "log_probability" else (n, self._n_steps)
+            if value.shape[: len(expected)] != expected:
+                return 0, f"its {key} are of the shape {value.shape}, expected {expected} and more"
+        return None
+
+    def _token_fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
+        """The first row whose tokens are not the model's, and what is wrong with it."""
+        vocabulary, tokens = self._codecs.target, answer["tokens"]
+        assert isinstance(vocabulary, Vocabulary)
+        known = ((tokens >= 0) & (tokens < vocabulary.size)).all(1)
+        if not known.all():
+            row = int(np.argmin(known))
+            return row, f"its tokens are {tokens[row]}, ids are below {vocabulary.size}"
+        fed = shift_right(tokens, vocabulary.start)
+        chosen, best, total = (part.numpy() for part in self._graph(source, fed, tokens))
+        taken = np.ones_like(tokens, np.bool_)
+        if vocabulary.end is not None:  # a step is taken up to the first end, which stands in all the others
+            taken[:, 1:] = np.cumsum(tokens == vocabulary.end, axis=1)[:, :-1] == 0
+        right = np.where(taken, best - chosen <= _rounding(best), tokens == vocabulary.end)
+        expected = ((chosen - total) * taken).sum(1)
+        near = np.abs(answer["log_probability"] - expected) <= _rounding(expected)
+        fine = right.all(1) & near
+        if fine.all():
+            return None
+        row = int(fine.argmin())
+        if right[row].all():
+            return row, f"its log-probability is {answer['log_probability'][row]}, expected {expected[row]}"
+        return row, f"of its tokens {tokens[row]}, the one of step {right[row].argmin() + 1} is not the likeliest"
+
+    def _vector_fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
+        """The first row whose vectors are not the model's, and what is wrong with it."""
+        vectors = answer["vectors"]
+        fed = np.concatenate([np.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
+        expected = self._graph(source, fed).numpy()
+        near = (np.abs(vectors - expected) <= _rounding(expected)).all((1, 2))
+        if near.all():
+            return None
+        row = int(near.argmin())
+        return row, f"its vectors are {vectors[row].tolist()}, expected {expected[row].tolist()}"
+
+
+def _token_graph(teacher: Teacher) -> Callable[..., Any]:
+    def graph(source: Tensor, fed: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits of the tokens and of the likeliest ones, and of all together, `(batch, n_steps) float32`."""
+        logits = teacher(source, fed)  # batch x n_steps x vocabulary
+        chosen = tf.gather(logits, tokens, batch_dims=2)
+        return chosen, tf.reduce_max(logits, axis=-1), tf.reduce_logsumexp(logits, axis=-1)
+
+    return graph
+
+
+def _rounding(numbers: NDArray[Any]) -> NDArray[Any]:
+    allowed: NDArray[Any] = TOLERANCE * np.maximum(1, np.abs(numbers))
+    return allowed
+
+
+def _batches(sources: Sequences, codecs: Codecs, n_steps: int) -> Iterator[NDArray[Any]]:
+    """The sources by their length, in batches whose logits stay within bounds."""
+    order: Rows = np.argsort(sources.lengths, kind="stable")
+    width = codecs.target.features if isinstance(codecs.target, Scaling) else codecs.target.size
+    size = max(1, min(MAX_BATCH, MAX_LOGITS // (width * n_steps)))
+    for first in range(0, len(order), size):
+        yield source_array(sources.take(order[first : first + size]), codecs.source)
+
+
+@contextlib.contextmanager
+def _exact() -> Iterator[None]:
+    """Graphs that run meanwhile are not rewritten, which would take longer than to run them once, nor rounded more.
+
+    With TensorFloat-32, which newer GPUs multiply in unless told otherwise, two ways to decode differ by more than
+    `TOLERANCE`.
+    """
+    rewriting = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
+    rounding = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": rewriting})
+        tf.config.experimental.enable_tensor_float_32_execution(rounding)

@@ -1,0 +1,234 @@
+"""A model held against pairs that it has not seen: predicted free-running, scored, and what it got wrong."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.aliases import Floats
+from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.inference.teacher_forcing import TeacherForced
+from tasks.seq2seq.metrics.accumulators import count_tokens
+from tasks.seq2seq.metrics.forecasts import (
+    VectorScorer,
+    cosine_similarities,
+    mean_cosine_similarity,
+    naive_forecast,
+    nearest_neighbour_accuracy,
+    outside_range,
+    seasonal_naive_forecast,
+)
+from tasks.seq2seq.metrics.tokens import TokenScorer, corpus_bleu, corpus_chrf
+from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.decoding import DecodingSettings
+
+MATRIX_TOKENS = 60
+
+
+class Evaluated(NamedTuple):
+    """A block of pairs and what the model made of it.
+
+    reference, prediction: tokens, or vectors in original units, those of a relative series too.
+    correct: whether each sequence is right as a whole, `(n,) bool`; None for vectors.
+    n_unknown: source symbols that training has not seen, `(n,) int64`; None where there can be none.
+    outside_range: whether source values lie far outside the training range, `(n,) bool`; None for tokens.
+    ended: whether a prediction ended by itself and was not cut, `(n,) bool`; None where there are no ends.
+    """
+
+    reference: Sequences
+    prediction: Sequences
+    log_probability: NDArray[np.float32] | None
+    correct: NDArray[np.bool_] | None
+    n_unknown: NDArray[np.int64] | None
+    outside_range: NDArray[np.bool_] | None
+    ended: NDArray[np.bool_] | None = None
+
+
+class Inference(NamedTuple):
+    """The inference models, what they need around them, and how they are decoded."""
+
+    encoder: keras.Model
+    decoder: keras.Model
+    codecs: Codecs
+    n_steps: int
+    decoding: DecodingSettings = DecodingSettings()
+    xla: bool = False
+
+    def predictor(self) -> Predictor:
+        """Decodes sources."""
+        return Predictor(self.encoder, self.decoder, self.codecs, self.n_steps, self.decoding, xla=self.xla)
+
+
+class TokenEvaluation:
+    """Of models whose target is tokens."""
+
+    def __init__(self, model: Inference, vocabulary: Vocabulary, *, bleu: bool = False, chrf: bool = False) -> None:
+        """Takes the models, the target's vocabulary, and which scores of text are wanted."""
+        self._codecs, self._vocabulary, self._bleu, self._chrf = model.codecs, vocabulary, bleu, chrf
+        self._predictor = model.predictor()
+        self._forced = TeacherForced(model.encoder, model.decoder, model.codecs)
+        self._scorer = TokenScorer(vocabulary.unknown, vocabulary_size=vocabulary.size)
+        self._texts: tuple[list[str], list[str]] = ([], [])
+
+    def add(self, pairs: Pairs, _recent: Floats | None = None) -> Evaluated:
+        """Predicts and scores a block."""
+        predictions = self._predictor.predict(pairs.source)
+        self._scorer.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
+        if self._bleu or self._chrf:
+            for texts, sequences in zip(self._texts, (pairs.target, predictions.sequences), strict=True):
+                texts += [self._write(sequences[i]) for i in range(len(sequences))]
+        return Evaluated(
+            pairs.target,
+            predictions.sequences,
+            predictions.log_probability,
+            count_tokens(pairs.target, predictions.sequences, self._vocabulary.unknown)[1],
+            _count_unknown(pairs.source, self._codecs),
+            _are_outside(pairs.source, self._codecs),
+            None if predictions.at_limit is None else ~predictions.at_limit,
+        )
+
+    def scores(self) -> dict[str, Any]:
+        """What was scored so far, as JSON takes it."""
+        scores = self._scorer.scores()._asdict()
+        if self._bleu:
+            # Words and integers are tokens already; of characters, sacrebleu's own tokenizer makes words.
+            tokenize = "13a" if self._vocabulary.kind == "characters" else "none"
+            scores["bleu"] = corpus_bleu(*self._texts, tokenize=tokenize)
+        if self._chrf:
+            scores["chrf"] = corpus_chrf(*self._texts)
+        return scores
+
+    def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
+        """The metric that models are compared by, and what it is of each pair, `(n,)`: 1 where right, else 0."""
+        assert evaluated.correct is not None
+        return "sequence_accuracy", evaluated.correct.astype(np.float64)
+
+    def mistakes(self) -> dict[str, Any]:
+        """The commonest wrong predictions and confusions, written out, and the matrix of the commonest tokens."""
+        labels, write = self._vocabulary.labels(), self._vocabulary.write
+        ids = self._scorer.commonest_references(MATRIX_TOKENS)
+        return {
+            "wrong_predictions": [
+                {"expected": write(np.array(asked, np.int32)), "predicted": write(np.array(got, np.int32)), "count": n}
+                for asked, got, n in self._scorer.wrong_predictions()
+            ],
+            "confusions": [
+                {
+                    "expected": None if asked is None else labels[asked],
+                    "predicted": None if got is None else labels[got],
+                    "count": n,
+                }
+                for asked, got, n in self._scorer.confusions()
+            ],
+            "matrix": {
+                "labels": [labels[i] for i in ids],
+                "counts": self._scorer.confusion_matrix(ids).tolist(),
+                "n_tokens": self._scorer.n_reference_ids,
+            },
+        }
+
+    def _write(self, ids: NDArray[Any]) -> str:
+        text = self._vocabulary.write(ids)
+        if self._vocabulary.kind != "integers" or self._vocabulary.names:
+            return text
+        return text.strip("[]").replace(",", "")
+
+
+class VectorEvaluation:
+    """Of models whose target is real vectors."""
+
+    def __init__(
+        self, model: Inference, scaling: Scaling, scale: Floats | None, season: int, *, relative: bool, cosine: bool
+    ) -> None:
+        """Takes the models, the target's scaling, the naive error in training for MASE, and the season.
+
+        `relative`: pairs are differences from the last of their recent steps. `cosine`: targets are
+        embeddings, whose nearest neighbours are compared; they are kept in memory.
+        """
+        self._codecs, self._scaling, self._season = model.codecs, scaling, season
+        self._relative, self._cosine = relative, cosine
+        self._predictor = model.predictor()
+        self._scorer = VectorScorer(scale)
+        self._vectors: tuple[list[Floats], list[Floats]] = ([], [])
+
+    def add(self, pairs: Pairs, recent: Floats | None = None) -> Evaluated:
+        """Predicts and scores a block.
+
+        Args:
+            pairs: the block.
+            recent: of a series, the last season of target values before each target, `(n, season, features)`.
+        """
+        reference, prediction = pairs.target.padded(), self._predictor.predict(pairs.source).sequences.padded()
+        mean = None if self._cosine else np.broadcast_to(np.array(self._scaling.mean), reference.shape)
+        if self._relative and recent is not None:
+            origin = recent[:, -1:]
+            reference, prediction = reference + origin, prediction + origin
+            mean = None if mean is None else mean + origin
+        self._scorer.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
+        if self._cosine:
+            for kept, values in zip(self._vectors, (reference, prediction), strict=True):
+                kept.append(values.reshape(len(values), -1))
+        return Evaluated(
+            Sequences.of_rows(reference),
+            Sequences.of_rows(prediction),
+            None,
+            None,
+            _count_unknown(pairs.source, self._codecs),
+            _are_outside(pairs.source, self._codecs),
+        )
+
+    def _baselines(self, pairs: Pairs, recent: Floats | None, horizon: int) -> dict[str, Floats]:
+        if recent is None:
+            source = self._codecs.source
+            # Where both sides are of the same features, the target may go on with the source.
+            if not isinstance(source, Scaling) or source.features != self._scaling.features or self._cosine:
+                return {}
+            last = pairs.source.values[pairs.source.offsets[1:] - 1]
+            return {"naive": np.repeat(last[:, None], horizon, axis=1)}
+        seasonal = seasonal_naive_forecast(recent, horizon, self._season)
+        whole = {} if np.isnan(seasonal).any() else {"seasonal_naive": seasonal}
+        return {"naive": naive_forecast(recent, horizon), **whole}
+
+    def scores(self) -> dict[str, Any]:
+        """What was scored so far, as JSON takes it."""
+        scores = self._scorer.scores()._asdict()
+        if self._cosine:
+            references, predictions = (np.concatenate(kept) for kept in self._vectors)
+            scores["mean_cosine_similarity"] = mean_cosine_similarity(references, predictions)
+            candidates = np.unique(references, axis=0)
+            scores["nearest_neighbour_accuracy"] = nearest_neighbour_accuracy(references, predictions, candidates)
+        return scores
+
+    def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
+        """The metric that models are compared by, and what it is of each pair, `(n,)`.
+
+        The mean absolute error over a pair's time steps and features, in the target's units; of embeddings the cosine
+        similarity.
+        """
+        reference, prediction = evaluated.reference.padded(), evaluated.prediction.padded()
+        if self._cosine:
+            rows = len(reference)
+            return "cosine_similarity", cosine_similarities(reference.reshape(rows, -1), prediction.reshape(rows, -1))
+        return "mae", np.abs(reference - prediction).mean(axis=(1, 2))
+
+    def mistakes(self) -> dict[str, Any]:
+        """Nothing: a vector is not right or wrong."""
+        return {}
+
+
+def _count_unknown(source: Sequences, codecs: Codecs) -> NDArray[np.int64] | None:
+    if not isinstance(codecs.source, Vocabulary) or codecs.source.unknown is None:
+        return None
+    return source.count(codecs.source.unknown)
+
+
+def _are_outside(source: Sequences, codecs: Codecs) -> NDArray[np.bool_] | None:
+    if not isinstance(codecs.source, Scaling):
+        return None
+    return outside_range(source, np.array(codecs.source.low), np.array(codecs.source.high))

@@ -1,0 +1,269 @@
+"""How right real-valued targets are: forecast errors, baselines and nearest neighbours; original units throughout."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.errors import DataError, TrainingError
+from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite
+from tasks.seq2seq.metrics.tokens import HashCounts
+
+SIGNIFICANT_DIGITS = 6
+_NEIGHBOUR_ROWS, _NEIGHBOUR_CANDIDATES = 1024, 4096
+# Unit vectors no further apart than this, in every coordinate, are one direction.
+_SAME_DIRECTION = 1e-9
+
+
+class VectorScores(NamedTuple):
+    """What an evaluation of real-valued sequences reports; errors are 0 where nothing was evaluated."""
+
+    n_evaluated: int
+    mae: float  # mean absolute error, in the target's units
+    rmse: float  # root of the mean squared error, in the target's units
+    smape: float  # symmetric mean absolute percentage error, in [0, 200] percent
+    mase: float | None  # below 1: better than the naive forecast was in the training split; None without its scale
+    relative_mae_naive: float | None  # below 1: better than the baseline at the same horizon; None where it was not
+    relative_mae_seasonal_naive: float | None  # given or makes no error, as are the next two
+    relative_mae_mean: float | None
+    mae_by_step: list[float]  # over the horizon, as are the next three
+    rmse_by_step: list[float]
+    smape_by_step: list[float]
+    relative_mae_naive_by_step: list[float | None] | None
+    mae_by_feature: list[float]
+    distinct_predictions: int  # to 6 significant digits, as are the next two
+    distinct_references: int
+    majority_baseline: float  # the share of the commonest reference, in [0, 1]
+
+
+class VectorScorer:
+    """Scores forecasts against what came, a batch at a time, in bounded memory.
+
+    Args:
+        scale: the in-sample naive MAE of the training split, `(features,)`, for MASE (`NaiveScale` makes it);
+            without it, or where an entry is 0, there is no MASE.
+
+    Sources: sMAPE as S. Makridakis et al., "The M4 Competition: 100,000 time series and 61 forecasting
+    methods", International Journal of Forecasting 36 (2020) define it: the mean of 200 |y - f| / (|y| + |f|),
+    and 0 where both are 0. MASE: R. J. Hyndman and A. B. Koehler, "Another look at measures of forecast
+    accuracy", International Journal of Forecasting 22 (2006); the mean over features of MAE / scale.
+    """
+
+    def __init__(self, scale: Reals | None = None) -> None:
+        self._scale = scale
+        self._n = 0
+        # Sums over rows of absolute, squared and symmetric percentage errors, horizon x features each.
+        self._sums = np.zeros((3, 0, 0))
+        # Of each baseline, the sums of absolute errors over the rows that have it: the model's, the baseline's.
+        self._against: dict[str, tuple[Reals, Reals]] = {}
+        self._references, self._predictions = HashCounts(), HashCounts()
+
+    def add(
+        self,
+        references: NDArray[Any],
+        predictions: NDArray[Any],
+        naive: NDArray[Any] | None = None,
+        seasonal_naive: NDArray[Any] | None = None,
+        mean: NDArray[Any] | None = None,
+    ) -> None:
+        """Counts a batch: what came, what the model forecast, and what baselines forecast where there are any.
+
+        All arrays are `(n, horizon, features)`, in original units.
+
+        Raises:
+            TrainingError: if a prediction is not finite.
+            DataError: if a reference or a baseline is not finite.
+            ValueError: if shapes differ.
+        """
+        shape = (len(references), *(self._sums.shape[1:] if self._n else references.shape[1:]))
+        truth = finite("reference", references, shape, DataError, self._n)
+        forecast = finite("prediction", predictions, shape, TrainingError, self._n)
+        baselines = {"naive": naive, "seasonal_naive": seasonal_naive, "mean": mean}
+        given = {
+            name: finite(f"{name} baseline", values, shape, DataError, self._n)
+            for name, values in baselines.items()
+            if values is not None
+        }
+        if len(truth):
+            self._add(truth, forecast, given)
+
+    def _add(self, truth: Reals, forecast: Reals, baselines: dict[str, Reals]) -> None:
+        sums = error_sums(truth, forecast)
+        self._sums = self._sums + sums if self._n else sums
+        for name, baseline in baselines.items():
+            model_sum, baseline_sum = self._against.get(name, (0.0, 0.0))
+            self._against[name] = model_sum + sums[0], baseline_sum + np.abs(truth - baseline).sum(axis=0)
+        self._references.add(_vector_hashes(truth))
+        self._predictions.add(_vector_hashes(forecast))
+        self._n += len(truth)
+
+    def scores(self) -> VectorScores:
+        """The scores of all that was added."""
+        n = max(self._n, 1)
+        absolute, squared, percentage = self._sums
+        naive = self._against.get("naive")
+        return VectorScores(
+            **VectorCounts.of_sums(self._n, self._sums).rates(),
+            mase=self._mase(),
+            relative_mae_naive=_relative(naive),
+            relative_mae_seasonal_naive=_relative(self._against.get("seasonal_naive")),
+            relative_mae_mean=_relative(self._against.get("mean")),
+            mae_by_step=(absolute.mean(axis=1) / n).tolist() if self._n else [],
+            rmse_by_step=np.sqrt(squared.mean(axis=1) / n).tolist() if self._n else [],
+            smape_by_step=(percentage.mean(axis=1) / n).tolist() if self._n else [],
+            relative_mae_naive_by_step=None
+            if naive is None
+            else [_relative(sums) for sums in zip(*naive, strict=True)],
+            mae_by_feature=(absolute.mean(axis=0) / n).tolist() if self._n else [],
+            distinct_predictions=self._predictions.n_distinct,
+            distinct_references=self._references.n_distinct,
+            majority_baseline=self._references.highest / n,
+        )
+
+    def _mase(self) -> float | None:
+        if not self._n or self._scale is None or not (self._scale > 0).all():
+            return None
+        return float((self._sums[0].mean(axis=0) / self._n / self._scale).mean())
+
+
+class NaiveScale:
+    """The mean absolute error, in the training split itself, of forecasting each value by that a season before.
+
+    Source: the denominator of MASE, Hyndman and Koehler (2006).
+    """
+
+    def __init__(self, season: int = 1) -> None:
+        self._season = season
+        self._sum: Reals | None = None
+        self._count = 0
+
+    def add(self, series: Sequences) -> None:
+        """Counts several series, time steps of `(features,)`; no difference is taken across two of them."""
+        values = np.asarray(series.values[series.offsets[0] : series.offsets[-1]], np.float64)
+        starts = series.offsets[:-1] - series.offsets[0]
+        position = np.arange(len(values)) - np.repeat(starts, series.lengths)
+        later = np.flatnonzero(position >= self._season)
+        added = np.abs(values[later] - values[later - self._season]).sum(axis=0)
+        self._sum = added if self._sum is None else self._sum + added
+        self._count += len(later)
+
+    def scale(self) -> Reals:
+        """The mean so far, `(features,)`; 0 where no series is longer than the season, `(0,)` before any came."""
+        return np.zeros(0) if self._sum is None else self._sum / max(self._count, 1)
+
+
+def naive_forecast(history: NDArray[Any], horizon: int) -> NDArray[Any]:
+    """The last value of `(n, time, features)`, repeated: `(n, horizon, features)`."""
+    return seasonal_naive_forecast(history, horizon, season=1)
+
+
+def seasonal_naive_forecast(history: NDArray[Any], horizon: int, season: int) -> NDArray[Any]:
+    """The last season of `(n, time, features)`, repeated: `(n, horizon, features)`.
+
+    Step h, counted from 1, is y[t + h - season * ceil(h / season)], where t is the last time step.
+
+    Raises:
+        ValueError: if the history is shorter than the season.
+    """
+    time = history.shape[1]
+    if not 1 <= season <= time:
+        raise ValueError(f"a season of {season} steps, expected 1..{time}: the history has {time} steps")
+    return history[:, time - season + np.arange(horizon) % season]
+
+
+def outside_range(
+    values: NDArray[Any] | Sequences, low: Reals, high: Reals, tolerance: float = 0.5
+) -> NDArray[np.bool_]:
+    """Rows with a value far outside the training split's range, or that is not a number, `(n,) bool`.
+
+    Args:
+        values: `(n, time, features)`, or sequences of `(features,)`.
+        low: least value of each feature in the training split, `(features,)`.
+        high: greatest likewise.
+        tolerance: how far outside is still near, as a share of `high - low`; of a feature that never
+            changed, as a share of its magnitude, or of 1 where that is less.
+    """
+    rows = values if isinstance(values, Sequences) else Sequences.of_rows(values)
+    margin = tolerance * np.where(high > low, high - low, np.maximum(1.0, np.abs(high)))
+    steps = rows.values[rows.offsets[0] : rows.offsets[-1]]
+    # Written so that a NaN, which compares with nothing, is outside.
+    outside = ~((steps >= low - margin) & (steps <= high + margin)).all(axis=1)
+    return np.bincount(np.repeat(np.arange(len(rows)), rows.lengths)[outside], minlength=len(rows)) > 0
+
+
+def mean_cosine_similarity(references: NDArray[Any], predictions: NDArray[Any]) -> float:
+    """The mean of `cosine_similarities`; 0 of none."""
+    return float(cosine_similarities(references, predictions).mean()) if len(references) else 0.0
+
+
+def cosine_similarities(references: NDArray[Any], predictions: NDArray[Any]) -> NDArray[np.float64]:
+    """The cosine of the angle between each row of `(n, d)` and `(n, d)`, in [-1, 1]; a zero vector's is 0."""
+    cosines: NDArray[np.float64] = (_unit(references) * _unit(predictions)).sum(axis=1)
+    return cosines
+
+
+def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[Any], candidates: NDArray[Any]) -> float:
+    """The share of predictions whose nearest candidate, by cosine, is their reference, in [0, 1].
+
+    Candidates of one direction count as one. Among different ones at the same distance the first is taken,
+    and a zero vector is near nothing: a model that always answers alike cannot score by ties.
+
+    Args:
+        references: the right vectors, `(n, d)`, each of them among the candidates.
+        predictions: `(n, d)`.
+        candidates: `(m, d)`; similarities are computed in blocks, never `(n, m)` at once.
+
+    Raises:
+        ValueError: if there is no candidate.
+    """
+    if not len(candidates):
+        raise ValueError("no candidates, expected at least one vector to choose from")
+    n_right = 0
+    for first in range(0, len(predictions), _NEIGHBOUR_ROWS):
+        part = slice(first, first + _NEIGHBOUR_ROWS)
+        predicted = _unit(predictions[part])
+        found, answer = _unit(candidates[_nearest(predicted, candidates)]), _unit(references[part])
+        same = (np.abs(found - answer) <= _SAME_DIRECTION).all(axis=1)
+        n_right += int((same & predicted.any(axis=1) & answer.any(axis=1)).sum())
+    return n_right / len(predictions) if len(predictions) else 0.0
+
+
+def _nearest(predicted: Reals, candidates: NDArray[Any]) -> NDArray[np.int64]:
+    """The first candidate of highest cosine for each unit vector `(n, d)`, `(n,) int64`."""
+    best, similarity = np.zeros(len(predicted), np.int64), np.full(len(predicted), -np.inf)
+    for first in range(0, len(candidates), _NEIGHBOUR_CANDIDATES):
+        block = predicted @ _unit(candidates[first : first + _NEIGHBOUR_CANDIDATES]).T  # n x candidates
+        place = block.argmax(axis=1)
+        highest = block[np.arange(len(block)), place]
+        better = highest > similarity
+        best[better], similarity[better] = first + place[better], highest[better]
+    return best
+
+
+def _unit(vectors: NDArray[Any]) -> Reals:
+    """Rows of `(n, d)` at length 1; those without a direction, zero or not finite, become zero."""
+    vectors = vectors.astype(np.float64)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directed = (length > 0) & np.isfinite(length)
+    return np.where(directed, vectors, 0.0) / np.where(directed, length, 1.0)
+
+
+def _vector_hashes(rows: Reals) -> Hashes:
+    """Hashes of rows `(n, horizon, features)` that agree to 6 significant digits, `(n,) uint64`."""
+    with np.errstate(divide="ignore"):
+        magnitude = np.floor(np.log10(np.abs(rows)))
+    # What is too small for its power of ten is 0, as 0 is.
+    shift = 10.0 ** (SIGNIFICANT_DIGITS - 1 - np.maximum(magnitude, -300.0))
+    rounded = np.rint(rows * shift) / shift + 0.0  # never -0
+    return row_hashes(rounded.reshape(len(rows), -1).view(np.int64))
+
+
+def _relative(sums: tuple[Any, Any] | None) -> float | None:
+    """The model's error over the baseline's; None without a baseline or where that makes no error."""
+    if sums is None or not np.sum(sums[1]):
+        return None
+    return float(np.sum(sums[0]) / np.sum(sums[1]))

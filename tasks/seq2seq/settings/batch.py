@@ -1,0 +1,139 @@
+"""What a batch prediction is asked for: its inputs, its output, the model, and what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.checks import BatchChecks
+from tasks.seq2seq.settings.data import ColumnNames, FilesData, SyntheticData
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.rules import decoding_faults, section_faults
+from tasks.seq2seq.settings.section import Section
+
+OutputFormat = Literal["parquet", "csv", "jsonl"]
+
+
+class BatchSettings(Section):
+    """One run of batch prediction."""
+
+    inputs: tuple[Path, ...] = Field(
+        min_length=1, description="files to predict, folders of them, or patterns such as 'in/*.csv'"
+    )
+    output: Path = Field(description="folder for the predictions")
+    model: str | None = Field(
+        None,
+        description="the model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the "
+        "store (the only promoted name)",
+    )
+    format: OutputFormat = Field("parquet", description="of the predictions")
+    source: ColumnNames | None = Field(
+        None, description="column of the source sequences, or position from 0 (as in training)"
+    )
+    target: ColumnNames | None = Field(
+        None, description="column of the target sequences, likewise; where a file has it, the predictions are scored"
+    )
+    header: bool | None = Field(
+        None, description="whether the first line of a .csv or .tsv names the columns (as in training)"
+    )
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="between the fields of a line (as in training)"
+    )
+    quote: str | None = Field(None, max_length=1, description="around fields (as in training); empty: none")
+    origins: Literal["last", "all"] = Field(
+        "last", description="of a series: one forecast from its last time step, or one from each that has a history"
+    )
+    token_log_probabilities: bool = Field(False, description="write the log-probability of each predicted token")
+    encoder_states: bool = Field(False, description="write the encoder's last state, state_h and state_c side by side")
+    states_picture: str | None = Field(
+        None,
+        min_length=1,
+        description="with encoder_states: draw them in two dimensions, beside each output, coloured by this column of "
+        "the input or the predictions (no picture)",
+    )
+    max_reject_rate: float | None = Field(
+        None, ge=0, le=1, description="exit 1 where a file has a larger share of rejected rows, in [0, 1] (any will do)"
+    )
+    settle: float = Field(
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds since its last change before a file of a folder or a pattern is taken; a younger one may "
+        "be half written and is left for the next run",
+    )
+    drift_threshold: float = Field(
+        0.25,
+        gt=0,
+        allow_inf_nan=False,
+        description="population stability index from which the day's rows count as shifted against the training data",
+    )
+    fail_on_drift: bool = Field(False, description="exit 1 where they are shifted")
+    chunk_rows: int = Field(65_536, ge=1, le=10_000_000, description="rows that are decoded in one task")
+    workers: int | None = Field(None, ge=1, le=1_000, description="tasks at once (one a core)")
+    runner: Literal["threads"] = Field("threads", description="what runs the tasks")
+    checks: BatchChecks = Field(default_factory=BatchChecks, description="what the rows must keep to")
+    decoding: DecodingSettings = Field(
+        default_factory=DecodingSettings, description="how sequences are chosen; what is not set is the model's own"
+    )
+
+    @property
+    def title(self) -> str:
+        """What is predicted, and where to, in a few words."""
+        what = self.inputs[0].name if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
+        return f"{what} into {self.output.name}"
+
+    def decoding_of(self, experiment: Experiment) -> DecodingSettings:
+        """The model's decoding with what is set here; another method starts from its defaults.
+
+        Raises:
+            SettingsError: they do not fit one another, or the model.
+        """
+        given = self.decoding.model_dump(exclude_unset=True)
+        own = experiment.decoding
+        if given.get("method", own.method) == own.method:
+            given = {**own.model_dump(), **given}
+        else:
+            given = {"max_length": own.max_length, **given}
+        chosen = DecodingSettings.model_validate(given)
+        data = experiment.data
+        is_tokens = isinstance(data, SyntheticData) or data.target_encoding != "vectors"
+        has_end = isinstance(data, FilesData) and is_tokens
+        if faults := list(decoding_faults(chosen, has_end=has_end, is_tokens=is_tokens)):
+            raise SettingsError("\n".join(faults))
+        return chosen
+
+
+def check_batch_settings(raw: Mapping[str, Any]) -> BatchSettings:
+    """The batch prediction that `raw` describes.
+
+    Args:
+        raw: nested dictionaries as TOML, flags and the environment give them.
+
+    Raises:
+        SettingsError: naming every fault, each with its key.
+    """
+    try:
+        settings = BatchSettings.model_validate(raw)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_faults(error))) from error
+    if settings.states_picture is not None and not settings.encoder_states:
+        raise SettingsError(
+            f"states_picture is {settings.states_picture!r}, but encoder_states is not set, so there are no states to "
+            f"draw; set encoder_states, or leave states_picture out"
+        )
+    return settings
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in section_faults(error, BatchSettings):
+        if fault.startswith("inputs"):
+            yield "no INPUT is given: name files, folders or patterns to predict"
+        elif fault == "output is required":
+            yield "--output is required: name a folder for the predictions"
+        else:
+            yield fault

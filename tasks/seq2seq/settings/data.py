@@ -1,0 +1,175 @@
+"""Settings of `[data]`: a problem that is generated, or the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
+from tasks.seq2seq.settings.section import Fraction, Section
+
+
+class SyntheticData(Section):
+    """A problem whose pairs are generated."""
+
+    kind: Literal["synthetic"] = "synthetic"
+    problem: Literal["reverse_first", "reverse", "copy", "sort", "addition"] = Field(
+        "reverse_first", description="; ".join(f"{name}: {p.description}" for name, p in PROBLEMS.items())
+    )
+    n_in: int | None = Field(None, ge=1, le=10_000, description="source length, time steps (6; addition 7)")
+    n_out: int | None = Field(
+        None, ge=1, le=10_000, description="target length, time steps (3; most problems derive it)"
+    )
+    cardinality: int | None = Field(
+        None, ge=2, le=1_000_000, description="content symbols 1..cardinality, 0 is reserved (50)"
+    )
+    n_samples: int = Field(100_000, ge=1, description="training pairs")
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """Lengths and cardinality with the problem's own filled in."""
+        return resolve_dimensions(self.problem, self.n_in, self.n_out, self.cardinality)
+
+
+Encoding = Literal["integers", "characters", "words", "vectors"]
+ColumnNames = str | int | tuple[str | int, ...]
+
+ENCODINGS = (
+    "integers (each a symbol, 0 and negatives too), characters (Unicode code points, NFC), words (split on white "
+    "space, or a list of strings), vectors (real values)"
+)
+
+
+class FilesData(Section):
+    """The user's own pairs, or a series that is cut into windows."""
+
+    kind: Literal["files"] = "files"
+    train: Path = Field(
+        description="training pairs: .parquet, .arrow, .feather, .csv, .tsv, .jsonl (the last three also .gz, .zst) "
+        "or .npz; a file, a folder or a glob"
+    )
+    validation: Path | None = Field(None, description="pairs to validate on, likewise; else a split of the training")
+    test: Path | None = Field(None, description="pairs to evaluate on, likewise; else a split of the training")
+    header: bool = Field(True, description="whether the first line of a .csv or .tsv names the columns")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="between the fields of a line (a comma in .csv, a tab in .tsv)"
+    )
+    quote: str | None = Field(
+        None, max_length=1, description='around fields that hold a delimiter (`"` in .csv, none in .tsv); empty: none'
+    )
+    source: ColumnNames | None = Field(
+        None,
+        description="column of the source sequences: its name, or its position from 0 with header = false (`source`, "
+        "or 0); of a series, one or several, as a list or with commas between",
+    )
+    target: ColumnNames | None = Field(
+        None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
+    )
+    weight: str | int | None = Field(
+        None,
+        description="column of the weights of pairs, numbers of 0 or more, likewise: a training pair counts as much as "
+        "its weight says beside the mean of all (none: all count the same); of training and validation files",
+    )
+    source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
+    target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
+    source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
+    target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
+    shared_vocabulary: bool = Field(
+        False,
+        description="learn one vocabulary from both sides together, so that a symbol has the same id in sources and "
+        "targets; both must be of one encoding",
+    )
+    min_count: int = Field(
+        1,
+        ge=1,
+        description="times that a symbol occurs in training to be in the vocabulary; on both sides together where they "
+        "share one",
+    )
+    max_vocabulary: int | None = Field(
+        None,
+        ge=2,
+        description="symbols of each side's vocabulary, or of the shared one, the commonest; the others become unknown "
+        "(all)",
+    )
+    unknown: Literal["keep", "reject"] = Field(
+        "keep",
+        description="validation and test rows with source symbols that training has not seen: keep them, with the "
+        "unknown token, or reject them",
+    )
+    max_source_length: int | None = Field(
+        None, ge=1, le=1_000_000, description="longer sources are rejected, time steps (the longest; at most 10,000)"
+    )
+    max_target_length: int | None = Field(
+        None, ge=1, le=1_000_000, description="longer targets are rejected, time steps (the longest; at most 10,000)"
+    )
+    empty_source: Literal["reject", "keep"] = Field("reject", description="what to do with sources without a step")
+    empty_target: Literal["reject", "keep"] = Field("reject", description="what to do with targets without a step")
+    validation_fraction: Fraction = Field(
+        0.1,
+        description="share of sources to validate on, in [0, 1), by a seeded hash of the source; of a series, the "
+        "share of its time, before the test's",
+    )
+    test_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="share of sources to evaluate on, in (0, 1), likewise; of a series, its last share",
+    )
+    max_reject_rate: float = Field(
+        0.0, ge=0, le=1, description="share of rows that may be rejected before the run fails, in [0, 1]"
+    )
+    history: int | None = Field(
+        None,
+        ge=1,
+        description="cuts a series, one row a time step, into windows: time steps of each source",
+    )
+    horizon: int | None = Field(None, ge=1, description="time steps of each target, those after the source's")
+    stride: int = Field(1, ge=1, description="time steps from one window to the next")
+    season: int = Field(1, ge=1, description="time steps of a season, for the seasonal naive forecast and MASE")
+    relative_to_last: bool = Field(
+        False,
+        description="learn a series of vectors as differences from the last step of each window's source, so that a "
+        "trend may lead beyond the range of training",
+    )
+
+    @property
+    def places(self) -> dict[str, Path]:
+        """Where the files lie, by the split that they are given for; training first."""
+        places = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: where for name, where in places.items() if where is not None}
+
+    @property
+    def source_columns(self) -> tuple[str | int, ...]:
+        """Names of the source columns, or positions from 0."""
+        return self._columns(self.source, 0)
+
+    @property
+    def target_columns(self) -> tuple[str | int, ...]:
+        """Names of the target columns, or positions from 0."""
+        if self.target is None and self.is_series:
+            return self.source_columns
+        return self._columns(self.target, 1)
+
+    @property
+    def weight_column(self) -> str | int | None:
+        """Name of the weights' column, or its position from 0; None where all pairs count the same."""
+        return self.weight if self.header or self.weight is None else _position(self.weight)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether a row is a time step of a series, not a pair."""
+        return self.history is not None
+
+    def _columns(self, names: ColumnNames | None, side: int) -> tuple[str | int, ...]:
+        if names is None:
+            names = side if not self.header else ("source", "target")[side]
+        if isinstance(names, str) and self.is_series:
+            names = tuple(name.strip() for name in names.split(","))
+        columns = names if isinstance(names, tuple) else (names,)
+        return columns if self.header else tuple(_position(name) for name in columns)
+
+
+def _position(name: str | int) -> str | int:
+    return int(name) if isinstance(name, str) and name.isdecimal() else name

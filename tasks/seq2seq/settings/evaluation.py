@@ -1,0 +1,39 @@
+"""Settings of `[evaluation]`: how a model is proven."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tasks.seq2seq.settings.section import Section
+
+
+class EvaluationSettings(Section):
+    """How the model is proven, and what it takes to be promoted."""
+
+    n_samples: int = Field(
+        100, ge=1, description="fresh samples of a synthetic problem (files: all test rows are taken)"
+    )
+    n_examples: int = Field(10, ge=0, description="samples shown as source, expected and predicted")
+    min_sequence_accuracy: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="the gate for tokens: share of sequences that must be right, in [0, 1]; for embeddings, of those "
+        "whose nearest neighbour must be",
+    )
+    max_relative_mae: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
+        "target does not go on with the source) that must not be reached",
+    )
+    max_drop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much worse than the promoted model a new one may be on the holdout, in [0, 1]: a difference "
+        "of accuracies, or a share of the promoted model's error",
+    )
+    bleu: bool = Field(False, description="report BLEU by sacrebleu")
+    chrf: bool = Field(False, description="report chrF by sacrebleu")

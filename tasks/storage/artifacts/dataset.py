@@ -1,0 +1,262 @@
+r"""Datasets on disk: training pairs as Parquet in row groups that stream, fresh pairs as npz.
+
+train.parquet        columns source and target: lists of int32 ids, or of lists of float64 features; where pairs are
+                     weighted, weight: a float64, the pair's weight over the mean one of training, in validation too
+evaluation.npz       arrays source and target: the fresh set of a synthetic problem
+validation.parquet   \\
+    test.parquet          } splits of the user's files; test rows name their file and row
+rejects.parquet      /  rows that could not be used, with row number and reason
+account.json         what was read, rejected, split, and what repeats
+codecs.json          symbols and ids, or means and deviations, of both sides
+series.json          of a series: the error of the naive forecast in training, for MASE
+profile.json         lengths and symbol counts of the training pairs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
+from tasks.storage.files.atomic import read_json, write_json
+
+SCHEMA_VERSION = 2
+ROW_GROUP_ROWS = 65_536
+# Time steps of both sides in a row group: with long sequences it holds fewer rows.
+ROW_GROUP_STEPS = 2_621_440
+# Row groups that are mixed with one another when pairs are read shuffled; about 260,000 pairs. While one block is
+# used up the next is read, so that memory holds two of them.
+SHUFFLED_ROW_GROUPS = 4
+CODECS = "codecs.json"
+SERIES = "series.json"
+WEIGHT = "weight"
+
+
+class SideFacts(BaseModel):
+    """One side of a dataset; `length` is that of the longest sequence, in time steps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoding: str
+    vocabulary: int = 0
+    features: int = 0
+    length: int
+
+    @classmethod
+    def of(cls, encoding: str, codec: Any, length: int) -> SideFacts:  # noqa: ANN401 - either codec
+        """The facts of a side that is encoded by `codec`."""
+        if isinstance(codec, Scaling):
+            return cls(encoding=encoding, features=codec.features, length=length)
+        return cls(encoding=encoding, vocabulary=codec.size, length=length)
+
+
+class DatasetFacts(BaseModel):
+    """What steps need to know of a dataset without opening it.
+
+    `masked`: sequences are of different lengths, and padded. `relative`: vectors are differences from the
+    last step of their source. `held_back_rows`: rows, or windows of a series, whose sources are in the holdout of
+    the experiment's name, and which neither training nor validation sees.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    train_rows: int
+    validation_rows: int
+    evaluation_rows: int
+    rejected_rows: int
+    held_back_rows: int = 0
+    source: SideFacts
+    target: SideFacts
+    masked: bool
+    relative: bool = False
+
+    def architecture(self, settings: ModelSettings) -> Architecture:
+        """The architecture that the settings ask for on this dataset."""
+        source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
+        return Architecture(source, target, self.masked, settings)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some pairs, and columns that stand beside them, by name."""
+
+    pairs: Pairs
+    beside: Mapping[str, pa.Array] = field(default_factory=dict)
+
+
+def write_pairs(path: Path, blocks: Iterable[Block], beside: Mapping[str, pa.DataType] | None = None) -> int:
+    """Streams blocks of pairs into a Parquet file and gives the number of rows.
+
+    Args:
+        path: the file.
+        blocks: at least one, which may be empty.
+        beside: names and types of the columns beside source and target.
+    """
+    writer, rows = None, 0
+    try:
+        for block in _row_groups(blocks):
+            if writer is None:
+                # zstd is as fast here as none, and statistics of ids are of no use to anyone.
+                schema = _schema(block.pairs, beside or {})
+                writer = pq.ParquetWriter(path, schema, compression="zstd", write_statistics=False)
+            kinds = writer.schema
+            columns = [to_lists(side, kinds.field(i).type) for i, side in enumerate(_sides(block.pairs))]
+            if block.pairs.weights is not None:
+                columns.append(pa.array(block.pairs.weights))
+            writer.write_table(
+                pa.table([*columns, *(block.beside[name] for name in beside or {})], schema=kinds),
+                row_group_size=ROW_GROUP_ROWS,
+            )
+            rows += len(block.pairs)
+    finally:
+        if writer:
+            writer.close()
+    return rows
+
+
+def _sides(pairs: Pairs) -> tuple[Sequences, Sequences]:
+    return pairs.source, pairs.target
+
+
+def _schema(pairs: Pairs, beside: Mapping[str, pa.DataType]) -> pa.Schema:
+    def kind(sequences: Sequences) -> pa.DataType:
+        values = sequences.values
+        return list_type(pa.float64(), values.shape[1]) if values.ndim > 1 else list_type(pa.int32())
+
+    return pa.schema(
+        [
+            *(
+                pa.field(name, kind(side), nullable=False)
+                for name, side in zip(("source", "target"), _sides(pairs), strict=True)
+            ),
+            *([] if pairs.weights is None else [pa.field(WEIGHT, pa.float64(), nullable=False)]),
+            *(pa.field(name, kind, nullable=False) for name, kind in beside.items()),
+        ],
+        metadata={"schema_version": str(SCHEMA_VERSION)},
+    )
+
+
+def _row_groups(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same rows in blocks that are about as large as a row group should be."""
+    waiting: list[Block] = []
+    for block in blocks:
+        for part in _parts(block):
+            waiting.append(part)
+            if sum(len(part.pairs) for part in waiting) >= ROW_GROUP_ROWS or _steps(waiting) >= ROW_GROUP_STEPS:
+                yield _joined(waiting)
+                waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _parts(block: Block) -> Iterator[Block]:
+    n = len(block.pairs)
+    rows = max(1, min(ROW_GROUP_ROWS, n * ROW_GROUP_STEPS // max(1, _steps([block]))))
+    for first in range(0, max(n, 1), rows):
+        beside = {name: column.slice(first, rows) for name, column in block.beside.items()}
+        yield Block(block.pairs.part(first, min(first + rows, n)), beside)
+
+
+def _steps(blocks: list[Block]) -> int:
+    return sum(side.n_steps for block in blocks for side in _sides(block.pairs))
+
+
+def _joined(blocks: list[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    names = blocks[0].beside
+    return Block(
+        Pairs.concatenate(block.pairs for block in blocks),
+        {name: pa.concat_arrays([block.beside[name] for block in blocks]) for name in names},
+    )
+
+
+def read_pairs(path: Path, rng: np.random.Generator | None = None) -> Iterator[Pairs]:
+    """Blocks of the pairs in a file that `write_pairs` wrote, in memory a few row groups at a time.
+
+    Args:
+        path: the Parquet file.
+        rng: shuffles the row groups, `SHUFFLED_ROW_GROUPS` of which make a block; None keeps order.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    with _opened(path) as file:
+        groups = np.arange(file.num_row_groups)
+        columns = ["source", "target", *([WEIGHT] if WEIGHT in file.schema_arrow.names else [])]
+        size = 1
+        if rng is not None:
+            rng.shuffle(groups)
+            size = SHUFFLED_ROW_GROUPS
+        for first in range(0, len(groups), size):
+            table = file.read_row_groups(groups[first : first + size].tolist(), columns=columns, use_threads=False)
+            weights = table[WEIGHT].to_numpy() if WEIGHT in columns else None
+            yield Pairs(from_lists(table["source"]), from_lists(table["target"]), weights)
+
+
+def has_weights(path: Path) -> bool:
+    """Whether the pairs in a file that `write_pairs` wrote have weights.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    with _opened(path) as file:
+        return WEIGHT in file.schema_arrow.names
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    file = pq.ParquetFile(path)
+    version = (file.schema_arrow.metadata or {}).get(b"schema_version")
+    if version != str(SCHEMA_VERSION).encode():
+        file.close()
+        raise ArtifactError(f"{path} is of schema {version!r}, expected {SCHEMA_VERSION}")
+    return file
+
+
+def write_evaluation(path: Path, pairs: Pairs) -> None:
+    """Writes the fresh set, two int32 arrays `(n, length)`."""
+    np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
+
+
+def read_evaluation(folder: Path) -> Iterator[Block]:
+    """The pairs to evaluate on, whether they are the fresh set or the test split.
+
+    Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
+    `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
+    and of a series of vectors the `recent` time steps before the target, a season of them.
+    """
+    fresh = folder / "evaluation.npz"
+    if fresh.exists():
+        with np.load(fresh, allow_pickle=False) as arrays:
+            pairs = Pairs.of_rows(arrays["source"], arrays["target"])
+        yield Block(pairs, {"row": pa.array(np.arange(1, len(pairs) + 1))})
+        return
+    with _opened(folder / "test.parquet") as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, use_threads=False).combine_chunks()
+            beside = {name: table[name].combine_chunks() for name in table.column_names[2:]}
+            yield Block(Pairs(from_lists(table["source"]), from_lists(table["target"])), beside)
+
+
+def write_codecs(folder: Path, codecs: Codecs) -> None:
+    """Writes the codecs of both sides."""
+    write_json(folder / CODECS, codecs.to_json())
+
+
+def read_codecs(folder: Path) -> Codecs:
+    """The codecs that `write_codecs` wrote into a dataset or a bundle."""
+    return Codecs.from_json(read_json(folder / CODECS))

@@ -1,0 +1,64 @@
+"""Exports on disk: what other programs read, in the layouts that they look for.
+
+saved_model/1/                           the whole decode, version 1, as TensorFlow Serving finds it
+saved_model/1/assets.extra/codecs.json   which id stands for which symbol, for whoever has this folder alone
+decode.onnx                              the whole decode for onnxruntime and its like, in an artifact of its own
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.storage.artifacts.dataset import read_evaluation, read_pairs, write_codecs
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.export.saved_model import DecodeModule
+    from tasks.seq2seq.export.verification import Decode
+
+# TensorFlow Serving takes a folder of versions, and serves the highest. A bundle never changes: it is its first.
+SAVED_MODEL = "saved_model/1"
+ONNX_FILE = "decode.onnx"
+
+
+def save_decode(folder: Path, decode: DecodeModule, codecs: Codecs) -> None:
+    """Writes the whole decode as a SavedModel, with the signature `serving_default`."""
+    import tensorflow as tf  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
+
+    tf.saved_model.save(decode, str(folder / SAVED_MODEL), signatures=decode.serve)
+    extra = folder / SAVED_MODEL / "assets.extra"
+    extra.mkdir()
+    write_codecs(extra, codecs)
+
+
+def load_decode(folder: Path) -> Decode:
+    """The decode that `save_decode` wrote, as a program without our code would load it."""
+    import tensorflow as tf  # noqa: PLC0415 - likewise
+
+    loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
+    # Asked for its signature each time, since it holds the weights and must live as long as it is used.
+    return lambda source: loaded.signatures["serving_default"](source=tf.constant(source))
+
+
+def load_onnx(folder: Path) -> Decode:
+    """The decode of an ONNX file, run by onnxruntime."""
+    import onnxruntime  # noqa: PLC0415 - an extra
+
+    session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda source: dict(zip(names, session.run(names, {"source": source}), strict=True))
+
+
+def read_samples(dataset: Path, n: int) -> Sequences:
+    """`n` sources of a dataset at most, over all lengths: held-out ones first, then those of training."""
+    from tasks.seq2seq.export.verification import spread  # noqa: PLC0415 - likewise
+
+    parts = [spread(block.pairs.source, n) for block in itertools.islice(read_evaluation(dataset), 1)]
+    missing = n - sum(len(part) for part in parts)
+    if missing:
+        pairs = next(read_pairs(dataset / "train.parquet"))
+        parts.append(spread(pairs.source, missing))
+    return Sequences.concatenate(parts)

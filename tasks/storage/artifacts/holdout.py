@@ -1,0 +1,127 @@
+"""The pairs by which all models of a name are compared, fixed when the first of them is promoted.
+
+A holdout is an artifact of its own, so that it outlives the dataset that it was taken from:
+
+    evaluation.npz or test.parquet   the pairs, as the dataset held them out
+    codecs.json                      what their ids stand for
+    series.json                      of a series: the error of the naive forecast in training
+    sources.npz                      hashes of the sources, which training leaves out from then on
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
+from tasks.seq2seq.arrays.sequences import Pairs
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.vocabulary_mapping import translate
+from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.promotion.comparison import problem_of
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.dataset import CODECS, SERIES, Block, DatasetFacts, read_codecs, read_evaluation
+from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.manifest import Handle, Manifest
+from tasks.storage.store.promotions import read_promotions
+
+KIND = "holdout"
+_SOURCES = "sources.npz"
+_PAIRS = ("evaluation.npz", "test.parquet")
+
+
+class HoldoutFacts(BaseModel):
+    """What is known of a holdout without opening it.
+
+    `dataset_key`: of the recipe of the dataset that it was taken from. `problem`: what experiments must agree in to
+    be compared by it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    dataset_key: str
+    problem: dict[str, Any]
+    masked: bool
+    relative: bool
+
+
+def fixed_holdout(store: Store, name: str) -> Handle | None:
+    """The holdout that is fixed under a name, checked; None where none is yet.
+
+    Raises:
+        ArtifactError: it is missing or altered.
+    """
+    digest = read_promotions(store, name).holdout
+    if digest is None:
+        return None
+    try:
+        return store.open(KIND, digest)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"the holdout that models are compared by under the name {name!r} cannot be used: {error}; bring it back "
+            f"from a backup of the store, or give the experiment another name"
+        ) from error
+
+
+def is_comparable(holdout: Handle, experiment: Experiment) -> bool:
+    """Whether the experiment's models solve the problem whose pairs the holdout has."""
+    return HoldoutFacts.model_validate(holdout.facts).problem == problem_of(experiment)
+
+
+def write_holdout(dataset: Handle, experiment: Experiment, folder: Path) -> Made:
+    """Fills `folder` with what a dataset held out."""
+    for name in (*_PAIRS, CODECS, SERIES):
+        if (dataset.path / name).exists():
+            shutil.copyfile(dataset.path / name, folder / name)
+    np.savez(folder / _SOURCES, hashes=held_out_sources(dataset.path))
+    facts = DatasetFacts.model_validate(dataset.facts)
+    described = HoldoutFacts(
+        rows=facts.evaluation_rows,
+        dataset_key=Manifest.read(dataset.path).key,
+        problem=problem_of(experiment),
+        masked=facts.masked,
+        relative=facts.relative,
+    )
+    return Made(described.model_dump())
+
+
+def held_out_sources(dataset: Path) -> Hashes:
+    """Hashes of the sources that a dataset held out, ascending, each once."""
+    hashes = [
+        block.beside["source_hash"].to_numpy() if "source_hash" in block.beside else row_hashes(_ids(block))
+        for block in read_evaluation(dataset)
+    ]
+    return np.unique(np.concatenate(hashes))
+
+
+def _ids(block: Block) -> Any:  # noqa: ANN401 - integers
+    return block.pairs.source.padded()
+
+
+def read_sources(holdout: Handle) -> Hashes:
+    """Hashes of the holdout's sources, ascending."""
+    with np.load(holdout.path / _SOURCES, allow_pickle=False) as arrays:
+        hashes: Hashes = arrays["hashes"]
+    return hashes
+
+
+def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[Block]:
+    """The holdout's pairs as a model with these codecs takes them.
+
+    Raises:
+        DataError: the model cannot take them.
+    """
+    own = read_codecs(holdout.path)
+    for block in read_evaluation(holdout.path):
+        pairs = Pairs(
+            translate(block.pairs.source, own.source, codecs.source),
+            translate(block.pairs.target, own.target, codecs.target),
+        )
+        yield replace(block, pairs=pairs)

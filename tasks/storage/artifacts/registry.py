@@ -1,0 +1,131 @@
+"""Which bundle a user means by a name, a digest or a folder, and what was found out about it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.seq2seq.settings.rules import nearest
+from tasks.storage.artifacts import bundle as bundles
+from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.manifest import Handle, Manifest
+from tasks.storage.store.promotions import promoted_names, read_promotions
+
+_DIGITS = re.compile(r"[0-9a-f]{6,64}")
+EVALUATION = "evaluation"
+
+
+class Found(NamedTuple):
+    """A bundle, and the name that it was found under, if any."""
+
+    bundle: Handle
+    name: str | None
+
+
+def find_bundle(store: Store, model: str | None) -> Found:
+    """The bundle that `model` names.
+
+    Args:
+        store: where it lies.
+        model: a promoted name; six or more first digits of a bundle's digest; or its folder in the store. None means
+            the only promoted name.
+
+    Raises:
+        SettingsError: there is none, or more than one.
+        ArtifactError: it is missing, altered, or of a newer format.
+    """
+    names = promoted_names(store)
+    if model is None:
+        if len(names) != 1:
+            raise SettingsError(_not_one(store, names))
+        model = names[0]
+    if model in names:
+        promoted = read_promotions(store, model).promoted
+        assert promoted is not None
+        try:
+            return Found(store.open(bundles.KIND, promoted), model)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"the model that is promoted as {model!r} cannot be used: {error}; train it again, or name another "
+                f"with --model"
+            ) from error
+    if _DIGITS.fullmatch(model) and (found := _by_digest(store, model)):
+        return Found(found, None)
+    if "/" in model or Path(model).is_dir():
+        return Found(_by_folder(store, Path(model)), None)
+    raise SettingsError(
+        f"--model {model} is no promoted name, no digest of a bundle and no folder{nearest(model, names)}; promoted in "
+        f"{store.root} are: {', '.join(names) or 'none'}{_refused(store, model)}"
+    )
+
+
+def import_bundle(store: Store, folder: Path) -> Handle:
+    """Brings a bundle from elsewhere into the store, checked: its files, its format, its settings and codecs.
+
+    Raises:
+        ArtifactError: it is none, or was altered, or this version of the project does not know it.
+    """
+    manifest = check_artifact(folder)
+    if manifest.kind == bundles.KIND:
+        bundles.check_bundle(Handle.of(manifest, folder))
+    return store.adopt(folder, bundles.KIND)
+
+
+def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
+    """The newest evaluation of a bundle that is in the store; None without any."""
+    found = []
+    for digest in store.digests(EVALUATION):
+        try:
+            manifest = Manifest.read(store.folder(EVALUATION, digest))
+        except ArtifactError:
+            continue
+        if manifest.made_from.get("bundle") == bundle_digest:
+            found.append((manifest.made_at, manifest.digest))
+    if not found:
+        return None
+    try:
+        return store.open(EVALUATION, max(found)[1])
+    except ArtifactError:
+        return None
+
+
+def _by_digest(store: Store, digits: str) -> Handle | None:
+    found = [digest for digest in store.digests(bundles.KIND) if digest.startswith(digits)]
+    if len(found) > 1:
+        raise SettingsError(
+            f"--model {digits} begins the digests of {len(found)} bundles: {', '.join(found)}; give more digits"
+        )
+    if not found:
+        store.refuse_former(bundles.KIND, digits)
+    return store.open(bundles.KIND, found[0]) if found else None
+
+
+def _by_folder(store: Store, folder: Path) -> Handle:
+    if not folder.is_dir():
+        raise SettingsError(f"--model {folder} does not exist; expected a name, a digest or a bundle's folder")
+    manifest = Manifest.read(folder)
+    if manifest.kind != bundles.KIND:
+        raise SettingsError(f"--model {folder} is an artifact of kind {manifest.kind!r}, expected a {bundles.KIND}")
+    if folder.resolve().parent != store.folder(bundles.KIND, manifest.digest).resolve().parent:
+        raise SettingsError(
+            f"--model {folder} lies outside the store {store.root}; name the store that it belongs to with --store, "
+            f"or bring it in with: python -m flows.import_bundle {folder} --store {store.root}"
+        )
+    return store.open(bundles.KIND, manifest.digest)
+
+
+def _not_one(store: Store, names: list[str]) -> str:
+    if names:
+        return f"--model is required: {len(names)} names are promoted in {store.root}: {', '.join(names)}"
+    return (
+        f"no model is promoted in {store.root}; train one with python -m flows.train_and_eval, or name a bundle by its "
+        f"digest with --model"
+    )
+
+
+def _refused(store: Store, name: str) -> str:
+    """Why a name that was decided upon serves nothing."""
+    decisions = read_promotions(store, name).decisions
+    return f"; of {name!r} no model passed its gate: {decisions[-1].reason}" if decisions else ""

@@ -1,0 +1,189 @@
+"""How rows of files to predict are read for a model: as its training data was, unless the user says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.errors import DataError, SettingsError
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.data_rules import columns_fit
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, TOO_LONG, UNKNOWN, Reasons, to_column
+from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.user_files import has_column
+
+LONGEST = 10_000  # where no maximum length is set, as in training
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a model as columns are read for it.
+
+    Args:
+        encoding: integers, characters, words or vectors.
+        codec: what was learned in training.
+        lowercase: of characters and words.
+        keep_empty: whether a sequence without a step is one.
+        max_length: longer ones are rejected, time steps.
+        length: the one length that sequences must have; None means any.
+    """
+
+    encoding: str
+    codec: Codec
+    lowercase: bool
+    keep_empty: bool
+    max_length: int
+    length: int | None
+
+    def encode(self, array: pa.ChunkedArray | pa.Array) -> tuple[Sequences, Reasons]:
+        """A column's sequences as the model takes them, and why some rows cannot be used, `(n,) int8`.
+
+        Those rows hold something that the model takes, too.
+
+        Raises:
+            DataError: the column's type has no such encoding.
+        """
+        features = self.codec.features if isinstance(self.codec, Scaling) else None
+        column = to_column(array, self.encoding, lowercase=self.lowercase, features=features)
+        steps, reasons = column.steps, column.reasons
+        if not self.keep_empty:
+            reasons[(steps.lengths == 0) & (reasons == FINE)] = EMPTY
+        reasons[(steps.lengths > self.max_length) & (reasons == FINE)] = TOO_LONG
+        if self.length is not None:
+            reasons[(steps.lengths != self.length) & (reasons == FINE)] = LENGTH
+        return Sequences(self._codes(steps, reasons, column.words), steps.offsets), reasons
+
+    def _codes(self, steps: Sequences, reasons: Reasons, words: list[str] | None) -> NDArray[Any]:
+        codec, values = self.codec, steps.values
+        if isinstance(codec, Scaling):
+            return values
+        if words is not None:
+            ids: NDArray[np.int32] = codec.encode_words(words)[values] if words else values.astype(np.int32)
+            return ids
+        if codec.unknown is None:  # a synthetic problem's vocabulary is closed
+            known = codec.knows(values)
+            rows = np.repeat(np.arange(len(steps)), steps.lengths)[~known]
+            reasons[rows[reasons[rows] == FINE]] = UNKNOWN
+            values = np.where(known, values, codec.symbols[0])
+        return codec.encode(values)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read for one model.
+
+    Args:
+        data: the settings of reading; a synthetic problem's rows are read as files of integers.
+        source, target: the sides.
+        reject_unknown: whether rows with source symbols that training has not seen are rejected.
+        all_origins: of a series, whether to forecast from each origin and not from the last alone.
+    """
+
+    data: FilesData
+    source: Side
+    target: Side
+    reject_unknown: bool
+    all_origins: bool
+
+    @classmethod
+    def of(cls, experiment: Experiment, codecs: Codecs, lengths: tuple[int, int], settings: BatchSettings) -> Reading:
+        """As the experiment's data was read, with what `settings` say; `lengths` are the longest of training.
+
+        Raises:
+            SettingsError: the columns do not fit one another.
+        """
+        own = experiment.data
+        is_synthetic = isinstance(own, SyntheticData)
+        data = FilesData(train=Path("synthetic")) if isinstance(own, SyntheticData) else own
+        names = ("source", "target", "header", "delimiter", "quote")
+        given = {name: value for name in names if (value := getattr(settings, name)) is not None}
+        # Weights are of training alone: the column need not be there.
+        data = FilesData.model_validate({**data.model_dump(exclude={"weight"}), **given})
+        if faults := list(columns_fit({"data": data})):
+            raise SettingsError("\n".join(faults).replace("data.", "--"))
+        has_horizon = data.target_encoding == "vectors"
+        length = lengths[0] if is_synthetic else data.history
+        return cls(
+            data=data,
+            source=_side(data, "source", codecs.source, length),
+            target=_side(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
+            reject_unknown=data.unknown == "reject",
+            all_origins=settings.origins == "all",
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """What an output depends on, as JSON takes it."""
+        names = ("header", "delimiter", "quote", "unknown", "source_encoding", "target_encoding")
+        return {
+            **{name: getattr(self.data, name) for name in names},
+            "source": list(self.data.source_columns),
+            "target": list(self.data.target_columns),
+            "all_origins": self.all_origins if self.data.is_series else None,
+        }
+
+    def from_last(self, source: Sequences) -> tuple[Sequences, Sequences | None]:
+        """Sources as the model takes them, and the time steps that its forecasts are added to, if it wants that.
+
+        Args:
+            source: whole histories, in original units.
+
+        Raises:
+            DataError: the forecast is of other columns than those of the source.
+        """
+        data = self.data
+        if not data.relative_to_last:
+            return source, None
+        if not set(data.target_columns) <= set(data.source_columns):
+            raise DataError(
+                f"the model forecasts how {data.target_columns} goes on from its last value, which is not among its "
+                f"source columns {data.source_columns}; predict a file, which holds both"
+            )
+        last = source.values[source.offsets[1:] - 1]
+        differences = Sequences(source.values - np.repeat(last, source.lengths, axis=0), source.offsets)
+        columns = [data.source_columns.index(name) for name in data.target_columns]
+        return differences, Sequences.of_rows(last[:, None, columns])
+
+    def layout(self, file: InputFile) -> Layout:
+        """The columns that are read of a file: the target's where they are there and of use."""
+        data = self.data
+        sides = dict.fromkeys(data.source_columns, "source")
+        only_source = self._layout(sides)
+        wanted = [name for name in data.target_columns if name not in sides]
+        if data.is_series and data.relative_to_last:
+            sides |= dict.fromkeys(wanted, "target")  # what the forecast is added to
+        elif (not data.is_series or self.all_origins) and all(has_column(file, only_source, name) for name in wanted):
+            sides |= dict.fromkeys(wanted, "target")
+        return self._layout(sides)
+
+    def _layout(self, sides: dict[str | int, str]) -> Layout:
+        return Layout(
+            columns=tuple(sides),
+            kinds=tuple(getattr(self.data, f"{side}_encoding") for side in sides.values()),
+            header=self.data.header,
+            delimiter=self.data.delimiter,
+            quote=self.data.quote,
+            sides=tuple(sides.values()),
+            prefix="--",
+        )
+
+
+def _side(data: FilesData, name: str, codec: Codec, length: int | None) -> Side:
+    return Side(
+        encoding=getattr(data, f"{name}_encoding"),
+        codec=codec,
+        lowercase=getattr(data, f"{name}_lowercase"),
+        keep_empty=getattr(data, f"empty_{name}") == "keep",
+        max_length=getattr(data, f"max_{name}_length") or LONGEST,
+        length=length,
+    )

@@ -1,0 +1,367 @@
+"""The user's series, a row a time step and a file a series, cut into windows and split by time.
+
+A series is held in memory, its windows are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.hashing import Hashes, is_among, mix, sequence_hashes
+from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
+from tasks.seq2seq.data.codec_training import INTAKES, Intake, finish_both, intakes_of
+from tasks.seq2seq.data.profile import Profile
+from tasks.seq2seq.data.splits import SPLITS
+from tasks.seq2seq.data.synthetic import NOTHING
+from tasks.seq2seq.data.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.metrics.forecasts import NaiveScale
+from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.artifacts.dataset import (
+    ROW_GROUP_STEPS,
+    SERIES,
+    Block,
+    DatasetFacts,
+    SideFacts,
+    write_codecs,
+    write_pairs,
+)
+from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.files.atomic import write_json
+from tasks.storage.files.inputs import InputFile, ignored_files, list_inputs
+from tasks.storage.files.progress import Report, say_nothing
+from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, to_column
+from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.pairs import BESIDE
+from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.readers.blocks import Block as RawBlock
+from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.user_files import read_blocks
+
+
+def series_layout(data: FilesData) -> Layout:
+    """The columns of a series, each named once, sources first."""
+    sides = {**dict.fromkeys(data.target_columns, "target"), **dict.fromkeys(data.source_columns, "source")}
+    columns = tuple(dict.fromkeys((*data.source_columns, *data.target_columns)))
+    return Layout(
+        columns=columns,
+        kinds=tuple(getattr(data, f"{sides[column]}_encoding") for column in columns),
+        header=data.header,
+        delimiter=data.delimiter,
+        quote=data.quote,
+        sides=tuple(sides[column] for column in columns),
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One file: its series, where its splits begin, and the origins of its windows."""
+
+    name: str
+    series: Series
+    origins: dict[str, Rows]  # by split
+    learned: NDArray[np.bool_]  # which time steps may be learned from, `(time,)`
+    held_back: int  # windows that training and validation lost to the holdout
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """Where each row of the file went: origin of a window, history alone, or rejected."""
+        windows = {split: len(origins) for split, origins in self.origins.items()}
+        rejected = int((~self.series.usable).sum())
+        return {
+            "file": self.name,
+            "read": len(self.series),
+            "windows": sum(windows.values()),
+            "history_only": len(self.series) - sum(windows.values()) - rejected,
+            "rejected": rejected,
+            "windows_by_split": windows,
+        }
+
+
+def ingest_series(
+    data: FilesData, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+) -> DatasetFacts:
+    """Fills `folder` with the dataset that `tasks.storage.artifacts.dataset` describes.
+
+    Args:
+        data: the settings.
+        folder: to fill.
+        held_out: hashes of sources, ascending; training and validation see no time step of their windows.
+        report: is told how far it is.
+
+    Raises:
+        DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
+            nothing to learn.
+    """
+    with write_rejects(folder / "rejects.parquet") as rejects:
+        read = list(_read_all(data, rejects, held_out, report))
+    _check_splits(data, read)
+    intakes = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
+    for one in read:
+        _learn(one, intakes, data)
+    codecs = finish_both(intakes, (data.source_columns, data.target_columns), data.min_count, data.max_vocabulary)
+    profile, written = Profile(codecs), {"validation": 0}
+    repeats = RepeatCounter(folder / "repeats")
+    for split in SPLITS:
+        if any(len(one.origins[split]) for one in read):
+            blocks = _windows(read, split, intakes, data, repeats, report)
+            if split == "train":
+                blocks = _profiled(blocks, profile)
+            written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
+    write_json(folder / "profile.json", profile.to_json())
+    write_json(folder / "account.json", _account(read, rejects, written, data, repeats))
+    write_json(folder / SERIES, {"scale": _scale(read, data)})
+    write_codecs(folder, codecs)
+    return DatasetFacts(
+        kind=data.kind,
+        train_rows=written["train"],
+        validation_rows=written["validation"],
+        evaluation_rows=written["test"],
+        rejected_rows=sum(rejects.reasons.values()),
+        held_back_rows=sum(one.held_back for one in read),
+        source=SideFacts.of(data.source_encoding, codecs.source, data.history or 0),
+        target=SideFacts.of(data.target_encoding, codecs.target, data.horizon or 0),
+        masked=True,
+        relative=data.relative_to_last,
+    )
+
+
+def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Report) -> Iterator[_Read]:
+    n_steps = 0
+    for key, where in data.places.items():
+        rejects.start()
+        n_read = 0
+        for file in list_inputs(where):
+            series = _read_series(file, data, rejects)
+            n_read += len(series)
+            n_steps += len(series)
+            report("time steps read", n_steps, None)
+            yield _split(file.name, series, key, data, held_out)
+        rejects.check_rate(where, n_read, data.max_reject_rate)
+
+
+def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
+    return read_series(file, series_layout(data), data, rejects)[0]
+
+
+def read_series(
+    file: InputFile, layout: Layout, data: FilesData, rejects: Rejects, kept: pa.Schema | None = None
+) -> tuple[Series, Rows, pa.Table | None]:
+    """A whole series, its unusable rows sent to `rejects`.
+
+    Args:
+        file: the file.
+        layout: its columns; where those of the target are not among them, the target has no features.
+        data: the settings that say what they are.
+        rejects: takes the rows that cannot be used.
+        kept: columns that are kept as they are, if any.
+
+    Returns:
+        The series; the numbers of the rows that were kept, from 1; and their columns (None without `kept`).
+    """
+    blocks, tables, n = [], [], 0
+    for block in read_blocks(file, layout, kept):
+        blocks.append(_steps(block, file, layout, rejects))
+        tables.append(block.kept)
+        n = max([n, *block.rows[-1:].tolist(), *(reject.row for reject in block.rejects[-1:])])
+    usable = np.zeros(n, np.bool_)
+    columns = {
+        name: np.zeros(n, np.int64 if kind == "integers" else np.float64)
+        for name, kind in zip(layout.columns, layout.kinds, strict=True)
+    }
+    for rows, values, fine in blocks:
+        usable[rows - 1] = fine
+        for name, steps in zip(layout.columns, values, strict=True):
+            columns[name][rows - 1] = steps
+    source, target = (_side_steps(columns, n, data, side) for side in ("source", "target"))
+    numbers = np.concatenate([rows for rows, _, _ in blocks])
+    return Series(source, target, usable), numbers, pa.concat_tables(tables) if kept is not None else None
+
+
+def _side_steps(columns: dict[str | int, NDArray[Any]], n: int, data: FilesData, side: str) -> NDArray[Any]:
+    values = [columns[name] for name in getattr(data, f"{side}_columns") if name in columns]
+    steps = np.stack(values, axis=1) if values else np.zeros((n, 0))
+    return steps[:, 0] if values and getattr(data, f"{side}_encoding") == "integers" else steps
+
+
+def _steps(
+    block: RawBlock, file: InputFile, layout: Layout, rejects: Rejects
+) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
+    """Row numbers of a block, the values of each column, and which rows can be used."""
+    reasons, blamed, values = np.zeros(len(block.rows), np.int8), np.zeros(len(block.rows), np.int64), []
+    for i, kind in enumerate(layout.kinds):
+        column = to_column(block.table.column(i), kind, features=1)
+        faults, lengths = column.reasons, column.steps.lengths
+        faults[(lengths == 0) & (faults == FINE)] = EMPTY
+        faults[(lengths > 1) & (faults == FINE)] = LENGTH
+        first = (reasons == FINE) & (faults != FINE)
+        reasons[first], blamed[first] = faults[first], i
+        steps = np.zeros(len(block.rows), column.steps.values.dtype)
+        single = lengths == 1
+        steps[single] = column.steps.values[column.steps.offsets[:-1][single]].reshape(-1)
+        values.append(np.where(faults == FINE, steps, 0))
+    rejects.add_block(file.name, block, reasons, lambda i: layout.sides[blamed[i]])
+    return block.rows, values, reasons == FINE
+
+
+def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:
+    assert data.history is not None
+    assert data.horizon is not None
+    n = len(series)
+    if key == "train":
+        validation, test = cuts_in_time(
+            n, 0.0 if data.validation else data.validation_fraction, 0.0 if data.test else data.test_fraction
+        )
+        bounds = {"train": (0, validation), "validation": (validation, test), "test": (test, n)}
+    else:
+        bounds = {split: (0, n) if split == key else (0, 0) for split in SPLITS}
+    origins = find_origins(series.usable, data.history, data.horizon, data.stride)
+    within = {split: origins_within(origins, data.horizon, *bounds[split]) for split in SPLITS}
+    free = series.usable & ~_held_out_steps(series, data, held_out, bounds["test"][0] if key == "train" else n)
+    allowed = find_origins(free, data.history, data.horizon, data.stride)
+    kept = {split: found if split == "test" else np.intersect1d(found, allowed) for split, found in within.items()}
+    n_lost = sum(len(within[split]) - len(kept[split]) for split in SPLITS)
+    return _Read(name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost)
+
+
+def _held_out_steps(series: Series, data: FilesData, held_out: Hashes, before: int) -> NDArray[np.bool_]:
+    """Time steps, of those before `before`, that belong to a window of the holdout, `(time,)`.
+
+    A window that only overlaps one would show its target, so its steps are taken, not its source alone.
+    """
+    assert data.history is not None
+    assert data.horizon is not None
+    steps = np.zeros(len(series) + 1, np.int64)
+    if held_out.size:
+        intake = INTAKES[data.source_encoding]()
+        for origins in _chunks(find_origins(series.usable, data.history, 0, 1), data):
+            source = cut_windows(series, origins, data.history, 0, relative=data.relative_to_last).source
+            staged = intake.stage(source.values, None)
+            found = origins[is_among(sequence_hashes(intake.hashes(staged), source.offsets), held_out)]
+            np.add.at(steps, found - data.history, 1)
+            np.add.at(steps, np.minimum(found + data.horizon, len(series)), -1)
+    return (np.cumsum(steps[:-1]) > 0) & (np.arange(len(series)) < before)
+
+
+def _check_splits(data: FilesData, read: list[_Read]) -> None:
+    for split in SPLITS:
+        wanted = split != "validation" or data.validation or data.validation_fraction
+        if wanted and not any(len(one.origins[split]) for one in read):
+            steps = sum(len(one.series) for one in read)
+            raise DataError(
+                f"{data.train}: no window falls into the {split} split; {steps} time step(s) are too few for a history "
+                f"of {data.history} and a horizon of {data.horizon}; shorten them, give a longer series, another "
+                f"fraction, or files of their own with data.validation and data.test"
+            )
+
+
+def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None:
+    """Learns from the time steps of training, or from its windows where they are relative."""
+    if data.relative_to_last:
+        for pairs in _pairs(read, "train", data):
+            for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True):
+                intake.learn(intake.stage(side.values, None))
+        return
+    sides = [read.series.source, read.series.target]
+    if intakes[0] is intakes[1] and data.source_columns == data.target_columns:
+        sides.pop()  # a time step that is both counts once
+    for intake, steps in zip(intakes, sides, strict=False):
+        intake.learn(intake.stage(steps[read.learned], None))
+
+
+def _pairs(read: _Read, split: str, data: FilesData) -> Iterator[Pairs]:
+    for origins in _chunks(read.origins[split], data):
+        yield _cut(read, origins, data)
+
+
+def _cut(read: _Read, origins: Rows, data: FilesData) -> Pairs:
+    assert data.history is not None
+    assert data.horizon is not None
+    return cut_windows(read.series, origins, data.history, data.horizon, relative=data.relative_to_last)
+
+
+def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
+    size = max(1, ROW_GROUP_STEPS // ((data.history or 0) + (data.horizon or 0)))
+    for first in range(0, len(origins), size):
+        yield origins[first : first + size]
+
+
+def _windows(
+    read: list[_Read],
+    split: str,
+    intakes: tuple[Intake, Intake],
+    data: FilesData,
+    repeats: RepeatCounter,
+    report: Report,
+) -> Iterator[Block]:
+    done, total = 0, sum(len(one.origins[split]) for one in read)
+    for one in read:
+        for origins in _chunks(one.origins[split], data):
+            pairs = _cut(one, origins, data)
+            hashes, target_hashes = (
+                sequence_hashes(intake.hashes(side.values), side.offsets)
+                for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
+            )
+            repeats.add(hashes, mix(hashes) ^ target_hashes, np.full(len(pairs), SPLITS.index(split), np.int8))
+            source, target = (
+                Sequences(intake.encode(side.values), side.offsets)
+                for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
+            )
+            # The last step of the history is the row that a window's forecast is made from.
+            beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
+            beside["source_hash"] = pa.array(hashes)
+            if split == "test" and data.target_encoding == "vectors":
+                recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
+                beside["recent"] = to_lists(recent, _beside(data)["recent"])
+            done += len(origins)
+            report(f"{split} windows cut", done, total)
+            yield Block(Pairs(source, target), beside)
+
+
+def _beside(data: FilesData) -> dict[str, pa.DataType]:
+    if data.target_encoding != "vectors":
+        return dict(BESIDE)
+    return {**BESIDE, "recent": list_type(pa.float64(), len(data.target_columns))}
+
+
+def _profiled(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
+    for block in blocks:
+        profile.add(block.pairs)
+        yield block
+
+
+def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
+    """The in-sample error of the naive forecast at lag `season`, by feature; None where it has none."""
+    if data.target_encoding != "vectors":
+        return None
+    naive = NaiveScale(data.season)
+    for one in read:
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], one.learned.astype(np.int8), [0]])))
+        for first, last in starts.reshape(-1, 2):
+            naive.add(Sequences.of_rows(one.series.target[None, first:last]))
+    return [float(value) if np.isfinite(value) else None for value in naive.scale()]
+
+
+def _account(
+    read: list[_Read], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
+) -> dict[str, Any]:
+    series = [one.account for one in read]
+    return {
+        **{name: sum(one[name] for one in series) for name in ("read", "windows", "history_only", "rejected")},
+        "held_back": sum(one.held_back for one in read),
+        "reasons": dict(rejects.reasons),
+        "splits": {name: n for name, n in written.items() if n or name != "validation"},
+        "repeats": repeats.finish()._asdict(),
+        "history": data.history,
+        "horizon": data.horizon,
+        "stride": data.stride,
+        "series": series,
+        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
+    }

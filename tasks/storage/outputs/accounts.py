@@ -1,0 +1,229 @@
+"""Where the predictions of a file lie, and the account that makes them valid.
+
+    DIR/<path below its INPUT>/<full name>.parquet           the predictions (.csv, .jsonl likewise)
+    DIR/<path below its INPUT>/<full name>.rejects.parquet   rows that could not be used
+    DIR/<path below its INPUT>/<full name>.states.png        encoder states in two dimensions, where asked for
+    DIR/<path below its INPUT>/<full name>.account.json      what was read, predicted and rejected; written last
+    DIR/_run.json, DIR/_report.html                          the folder as it is, and what the last run did
+    DIR/.work/                                               what a run has not finished yet
+
+An output without a valid account does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.monitoring.tally import Tally
+from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.files.atomic import file_digest, write_atomically
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
+
+FORMAT_VERSION = 1  # of outputs: another version predicts all files again
+ACCOUNT = ".account.json"
+REJECTS = ".rejects.parquet"
+PICTURE = ".states.png"
+WORK = ".work"
+LOCK = "lock"
+NAME_BYTES = 255  # of a file's name, on most file systems
+ADDED_BYTES = 40  # by the longest of our suffixes, and while a file is written aside
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the output of one input goes.
+
+    Args:
+        file: the input.
+        name: its path below the INPUT that names it, the file's own name last.
+        folder: the output folder.
+        is_named: whether the user named the file itself, not a folder or a pattern.
+    """
+
+    file: InputFile
+    name: str
+    folder: Path
+    is_named: bool
+
+    @property
+    def account(self) -> Path:
+        """The account's file."""
+        return self.folder / f"{self.name}{ACCOUNT}"
+
+    @property
+    def rejects(self) -> Path:
+        """The rejects' file."""
+        return self.folder / f"{self.name}{REJECTS}"
+
+    @property
+    def picture(self) -> Path:
+        """The file of the picture of encoder states."""
+        return self.folder / f"{self.name}{PICTURE}"
+
+    def check_places(self, suffix: str) -> None:
+        """Refuses a file whose output has no place.
+
+        Raises:
+            DataError: a name is too long for the file system, or a folder stands where a file should.
+        """
+        base = self.name.rsplit("/", 1)[-1]
+        if len(base.encode()) > NAME_BYTES - ADDED_BYTES:
+            raise DataError(
+                f"{self.file.path} has a name of {len(base.encode())} bytes, its output would have one that is too "
+                f"long; expected at most {NAME_BYTES - ADDED_BYTES}, rename it"
+            )
+        for path in (self.output(suffix), self.rejects, self.picture, self.account):
+            if path.is_dir():
+                raise DataError(f"{self.file.path} cannot be predicted: {path} is a folder; move it out of the way")
+
+    def output(self, suffix: str) -> Path:
+        """The predictions' file; `suffix` is the output's format."""
+        return self.folder / f"{self.name}.{suffix}"
+
+
+class Lineage(BaseModel):
+    """What an output was made from and how; `code` is recorded, all else makes it another output."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    input: Digest
+    model: Digest
+    dataset: Digest
+    decoding: dict[str, Any]
+    writing: dict[str, Any]
+    reading: dict[str, Any]
+    code: str
+
+    @property
+    def key(self) -> str:
+        """The digest of everything that makes it another output."""
+        return canonical_digest(self.model_dump(mode="json", exclude={"code", "dataset"}))
+
+
+class Account(BaseModel):
+    """Where each row of an input went, and the files that hold them.
+
+    Of pairs, `read = predicted + rejected`. Of a series, `read = windows + history_only + rejected`, and each window
+    is a prediction.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    input_bytes: int
+    lineage: Lineage
+    format: OutputFormat
+    read: int
+    predicted: int
+    rejected: int
+    history_only: int = 0
+    reasons: dict[str, int]
+    columns_left_out: list[str]
+    tally: Tally
+    files: dict[str, FileEntry]
+    checksum: str = Field("", repr=False)
+
+    @model_validator(mode="after")
+    def _names_its_own_files(self) -> Self:
+        """A file that it names is removed where a later output has none: it must be one of this input's.
+
+        The name itself is as the user's file system has it, with any character but `/` in its parts.
+        """
+        if "\0" in self.name or {"", ".", ".."} & set(self.name.split("/")):
+            raise ValueError("expected a name below the input, without '.' and '..'")
+        for file in self.files:
+            suffix = file.removeprefix(f"{self.name}.")
+            if suffix == file or not suffix.isprintable() or "/" in suffix or "\\" in suffix:
+                raise ValueError("expected files that begin with the name of the input")
+        return self
+
+    def check(self) -> None:
+        """Proves that no row was lost or counted twice.
+
+        Raises:
+            DataError: the numbers do not add up, a defect of this program.
+        """
+        kept = self.predicted + self.history_only + self.rejected
+        if self.read != kept or self.rejected != sum(self.reasons.values()):
+            raise DataError(
+                f"the account of {self.name} does not add up: {self.read} rows read, {self.predicted} predicted, "
+                f"{self.history_only} history only, {self.rejected} rejected ({self.reasons}); its output is not kept, "
+                f"please report this defect"
+            )
+
+    def write(self, target: Target) -> None:
+        """Writes it beside the output, which makes this valid."""
+        sealed = self.model_copy(update={"checksum": self.content_digest()})
+        write_atomically(target.account, sealed.model_dump_json(indent=1))
+
+    def content_digest(self) -> str:
+        """The digest of all fields but the checksum."""
+        return canonical_digest(self.model_dump(mode="json", exclude={"checksum"}))
+
+    @classmethod
+    def read_from(cls, path: Path) -> Self | str:
+        """The account in a file, or why it is none; the files that it names are not looked at."""
+        try:
+            account = cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            is_as_written = account.checksum == account.content_digest()
+        except FileNotFoundError:
+            return "not predicted yet"
+        except (OSError, ValueError, RecursionError):
+            return "its account cannot be read, or is of another version"
+        return account if is_as_written else "its account was altered"
+
+    def fault_of_files(self, folder: Path) -> str | None:
+        """What is wrong with the files that it vouches for, below the output folder; None if nothing is."""
+        for name, entry in self.files.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{path.name} is missing"
+            if path.stat().st_size != entry.bytes or file_digest(path) != entry.sha256:
+                return f"{path.name} was altered"
+        return None
+
+
+def find_account(target: Target, lineage: Lineage) -> Account | str:
+    """The valid account of an output as `lineage` would make it, or why there is none."""
+    account = Account.read_from(target.account)
+    if isinstance(account, str):
+        return account
+    if account.lineage.key != lineage.key:
+        return _difference(account.lineage, lineage)
+    return account.fault_of_files(target.folder) or account
+
+
+_DIFFERENCES = {
+    "input": "its content changed",
+    "model": "another model",
+    "decoding": "other decoding settings",
+    "writing": "another output was asked for",
+    "reading": "read with other settings",
+    "format_version": "the outputs' format has a new version",
+}
+
+
+def _difference(before: Lineage, now: Lineage) -> str:
+    return ", ".join(said for name, said in _DIFFERENCES.items() if getattr(before, name) != getattr(now, name))
+
+
+def list_accounts(folder: Path) -> dict[str, Account]:
+    """All accounts that can be read below an output folder, by the name of their input."""
+    found = {}
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != WORK)
+        for name in sorted(names):
+            if name.endswith(ACCOUNT):
+                account = Account.read_from(Path(where) / name)
+                if isinstance(account, Account):
+                    found[(Path(where) / name).relative_to(folder).as_posix().removesuffix(ACCOUNT)] = account
+    return found

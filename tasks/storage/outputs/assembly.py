@@ -1,0 +1,208 @@
+"""The output of one file put together from its predicted chunks, in order, and made valid last of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from tasks.seq2seq.errors import ArtifactError, DataError
+from tasks.seq2seq.monitoring.tally import Tally
+from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.files.atomic import explain_os_errors, file_digest, flush, remove_tree
+from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.outputs.accounts import Account, Lineage, Target
+from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
+from tasks.storage.outputs.chunks import FileToRead, tally_of
+from tasks.storage.outputs.writers import OutputWriter
+from tasks.storage.store.manifest import FileEntry, canonical_digest
+
+
+class StatesPicture(Protocol):
+    """A picture of the encoder states of a file, whose rows pass by."""
+
+    def add(self, table: pa.Table) -> None:
+        """Takes in some rows of the output."""
+
+    def draw(self) -> bytes:
+        """The picture of all of them, as PNG."""
+
+
+class Piece(NamedTuple):
+    """A chunk of a file: where it waits, where its predictions go, and how many rows it has."""
+
+    staged: Path
+    part: Path
+    rows: int
+    is_done: bool
+
+
+@dataclass
+class Assembly:
+    """A file in work.
+
+    Args:
+        target: where its output goes.
+        lineage: what the output is made from.
+        reading: the file and how it is read.
+        kind: the output's format.
+        work: a folder for what is not finished; sound parts that an ended run left there are taken over.
+        picture: draws the encoder states, if they are to be drawn.
+    """
+
+    target: Target
+    lineage: Lineage
+    reading: FileToRead
+    kind: OutputFormat
+    work: Path
+    picture: StatesPicture | None = None
+    n_resumed: int = 0
+    _tally: Tally | None = None
+    _rejects: Rejects | None = None
+    _writer: OutputWriter | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def read(self, chunk_rows: int) -> Iterator[Piece]:
+        """Reads the file and sets its chunks aside, but for those that are predicted already.
+
+        Raises:
+            DataError: the file breaks off, is damaged, or changes while it is read.
+            ArtifactError: the work folder cannot be written.
+        """
+        with explain_os_errors(self.work):
+            self.work.mkdir(parents=True, exist_ok=True)
+            self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
+            for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._rejects)):
+                piece = self._piece(number, len(chunk))
+                if piece.is_done:
+                    self.n_resumed += 1
+                else:
+                    write_chunk(piece.staged, chunk, is_kept=False)
+                yield piece
+
+    def _piece(self, number: int, rows: int) -> Piece:
+        part = self.work / f"{number:06d}.part"
+        try:
+            is_done = len(read_chunk(part)) == rows
+        except (OSError, ArtifactError):  # not there, or not as it was written
+            is_done = False
+        if not is_done:
+            part.unlink(missing_ok=True)  # or it could be taken for this run's
+        return Piece(self.work / f"{number:06d}.staged", part, rows, is_done)
+
+    def append(self, piece: Piece) -> None:
+        """Writes a predicted chunk; pieces come in the order in which `read` gave them.
+
+        Raises:
+            DataError: a chunk or its predictions are not as they were written.
+            ArtifactError: the output cannot be written.
+        """
+        with explain_os_errors(self.work):
+            self._write(self._predicted(piece))
+            piece.staged.unlink(missing_ok=True)
+
+    def _predicted(self, piece: Piece) -> pa.Table:
+        try:
+            if not piece.part.exists():
+                read_chunk(piece.staged)  # says what kept it from being predicted
+            return read_chunk(piece.part)
+        except (OSError, ArtifactError) as error:
+            raise DataError(
+                f"{self.reading.file.path} was not predicted: {error}; run the same command again, and have a look "
+                f"at the disk if this comes back"
+            ) from error
+
+    def _write(self, table: pa.Table) -> None:
+        tally = tally_of(table)
+        self._tally = self._tally + tally if self._tally else tally
+        self._open(table.schema).write(table)
+        if self.picture:
+            self.picture.add(table)
+
+    def _open(self, schema: pa.Schema) -> OutputWriter:
+        if self._writer is None:
+            path = self.work / f"output.{self.kind}"
+            self._writer = self._stack.enter_context(
+                OutputWriter(path, schema, self.kind, self.lineage.model_dump_json())
+            )
+        return self._writer
+
+    def finish(self, empty: Callable[[pa.Table], pa.Table]) -> Account:
+        """Puts output, rejects and account in place, in that order.
+
+        Args:
+            empty: gives the output's columns of a chunk without rows, for a file of which none can be used.
+
+        Raises:
+            DataError: the account does not add up.
+            ArtifactError: the output cannot be written.
+        """
+        if self._writer is None:
+            self._write(empty(self.reading.empty()))
+        with explain_os_errors(self.work):
+            self._stack.close()
+            files = {
+                self.target.output(self.kind): self.work / f"output.{self.kind}",
+                self.target.rejects: self.work / "rejects.parquet",
+            }
+            if self.picture:
+                files[self.target.picture] = self.work / "states.png"
+                files[self.target.picture].write_bytes(self.picture.draw())
+            account = self._account(files)
+            account.check()
+            before = Account.read_from(self.target.account)
+            self.target.account.parent.mkdir(parents=True, exist_ok=True)
+            for path, made in files.items():
+                flush(made)
+                made.replace(path)
+            account.write(self.target)
+            self._remove_former(before, account)
+        remove_tree(self.work)
+        return account
+
+    def _account(self, files: dict[Path, Path]) -> Account:
+        assert self._writer is not None
+        assert self._tally is not None
+        assert self._rejects is not None
+        if self._tally.rows != self._writer.rows:
+            raise DataError(f"{self._writer.rows} predictions of {self.target.name} for {self._tally.rows} rows")
+        reasons = Counter(self._rejects.reasons)
+        return Account(
+            name=self.target.name,
+            input_bytes=self.reading.file.size,
+            lineage=self.lineage,
+            format=self.kind,
+            read=self.reading.rows.read,
+            predicted=self._writer.rows,
+            rejected=sum(reasons.values()),
+            history_only=self.reading.rows.history_only,
+            reasons=dict(sorted(reasons.items())),
+            tally=self._tally,
+            columns_left_out=self.reading.left_out,
+            files={
+                path.relative_to(self.target.folder).as_posix(): FileEntry(
+                    sha256=file_digest(made), bytes=made.stat().st_size
+                )
+                for path, made in files.items()
+            },
+        )
+
+    def _remove_former(self, before: Account | str, now: Account) -> None:
+        """Files that no account vouches for any more: an output of another format, a picture."""
+        for name in before.files.keys() - now.files.keys() if isinstance(before, Account) else ():
+            (self.target.folder / name).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Removes what was begun of a file that cannot be read."""
+        self._stack.close()
+        remove_tree(self.work)
+
+
+def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:
+    """The name of a file's work folder: parts of other rows, settings or code are never taken for its own."""
+    return canonical_digest([lineage.key, lineage.code, name, chunk_rows])[:16]

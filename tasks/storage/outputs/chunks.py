@@ -1,0 +1,204 @@
+"""The rows of a file to predict, checked and encoded: what a chunk of them holds, and where the others went.
+
+A chunk is an Arrow table of all columns of the file as they are, and beside them, under names that no
+file has, what the model takes:
+
+    source       the encoded source sequences
+    target       the encoded target sequences, where the file has them
+    has_target   whether a row's target can be scored
+    origin       of a relative series, the time step that a forecast is added to
+    origin_row   of a series, the number of the row that a forecast is made from
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.seq2seq.arrays.sequences import Rows, Sequences
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.data.windows import Series, cut_windows, find_origins
+from tasks.seq2seq.monitoring.tally import Tally
+from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.columns import FINE, UNKNOWN
+from tasks.storage.ingest.rejects import Rejects
+from tasks.storage.ingest.row_encoding import Reading, Side
+from tasks.storage.ingest.series import read_series
+from tasks.storage.readers.blocks import Block, Layout
+from tasks.storage.readers.user_files import count_rows, read_blocks
+
+MARK = "\0"  # before the names of our own columns
+SOURCE, TARGET, HAS_TARGET, ORIGIN, ORIGIN_ROW = (
+    f"{MARK}{name}" for name in ("source", "target", "has_target", "origin", "origin_row")
+)
+_ROW_BYTES = 50  # of a file whose rows nobody has counted; it only moves a progress bar
+BLOCK_STEPS = 2_621_440  # time steps of windows that are cut at once
+
+
+@dataclass
+class RowsRead:
+    """How many rows were read, and how many of them only served as history; the rejects are counted by `Rejects`."""
+
+    read: int = 0
+    history_only: int = 0
+
+
+@dataclass(frozen=True)
+class FileToRead:
+    """A file to predict: its columns as they are kept, and those that are read for the model."""
+
+    file: InputFile
+    kept: pa.Schema
+    layout: Layout
+    reading: Reading
+    left_out: list[str]
+    rows: RowsRead = field(default_factory=RowsRead, compare=False)
+
+    def chunks(self, rows: int, rejects: Rejects) -> Iterator[pa.Table]:
+        """Streams the usable rows in chunks of exactly `rows`, the last one shorter; others go to `rejects`.
+
+        Raises:
+            DataError: the file breaks off, is damaged, or changes while it is read.
+        """
+        tables = self._windows(rejects) if self.reading.data.is_series else self._pairs(rejects)
+        return _in_chunks(tables, rows)
+
+    def estimate_rows(self) -> int:
+        """How many rows the file has, about."""
+        return count_rows(self.file) or self.file.size // _ROW_BYTES
+
+    def empty(self) -> pa.Table:
+        """A chunk without rows."""
+        reading, no_flags = self.reading, pa.array([], pa.bool_())
+        beside = {SOURCE: _no_rows(reading.source)}
+        if reading.data.is_series:
+            beside[ORIGIN_ROW] = pa.array([], pa.int64())
+            if reading.data.relative_to_last:
+                beside[ORIGIN] = _no_rows(reading.target)
+        if self.has_targets:
+            beside |= {TARGET: _no_rows(reading.target), HAS_TARGET: no_flags}
+        return _beside(self.kept.empty_table(), beside)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether predictions are held against targets of the file."""
+        data = self.reading.data
+        is_wanted = self.reading.all_origins or not data.is_series
+        return is_wanted and set(data.target_columns) <= set(self.layout.columns)
+
+    def _pairs(self, rejects: Rejects) -> Iterator[pa.Table]:
+        for block in read_blocks(self.file, self.layout, self.kept):
+            self.rows.read += len(block.rows) + len(block.rejects)
+            table = self._encode(block, rejects)
+            if len(table):
+                yield table
+
+    def _encode(self, block: Block, rejects: Rejects) -> pa.Table:
+        reading = self.reading
+        source, reasons = reading.source.encode(block.table.column(0))
+        vocabulary = reading.source.codec
+        if reading.reject_unknown and isinstance(vocabulary, Vocabulary) and vocabulary.unknown is not None:
+            reasons[(source.count(vocabulary.unknown) > 0) & (reasons == FINE)] = UNKNOWN
+        rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
+        beside = {SOURCE: to_lists(source, _type_of(source))}
+        if self.has_targets:
+            # A row without a usable target is predicted, and not scored.
+            target, faults = reading.target.encode(block.table.column(1))
+            beside |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(faults == FINE)}
+        table = _beside(block.kept, beside)
+        fine = reasons == FINE
+        return table if fine.all() else table.filter(pa.array(fine))
+
+    def _windows(self, rejects: Rejects) -> Iterator[pa.Table]:
+        data = self.reading.data
+        assert data.history is not None
+        series, rows, kept = read_series(self.file, self.layout, data, rejects, self.kept)
+        assert kept is not None
+        origins = find_origins(series.usable, data.history, 0, 1)
+        if not self.reading.all_origins:
+            origins = origins[-1:]
+        self.rows.read += len(series)
+        self.rows.history_only += int(series.usable.sum()) - len(origins)
+        size = max(1, BLOCK_STEPS // data.history)
+        for first in range(0, len(origins), size):
+            chosen = origins[first : first + size]
+            # The last step of a history is the row with the number of its origin: rows are counted from 1.
+            yield _beside(kept.take(np.searchsorted(rows, chosen)), self._window_columns(series, chosen))
+
+    def _window_columns(self, series: Series, origins: Rows) -> dict[str, pa.Array]:
+        reading, data = self.reading, self.reading.data
+        assert data.history is not None
+        assert data.horizon is not None
+        source = cut_windows(series, origins, data.history, 0, relative=data.relative_to_last).source
+        source = _encoded(source, reading.source.codec)
+        columns = {SOURCE: to_lists(source, _type_of(source)), ORIGIN_ROW: pa.array(origins)}
+        if data.relative_to_last:
+            last = Sequences.of_rows(series.target[origins - 1][:, None])
+            columns[ORIGIN] = to_lists(last, _type_of(last))
+        if self.has_targets:
+            ahead = np.minimum(origins[:, None] + np.arange(data.horizon), len(series) - 1)
+            is_there = (origins + data.horizon <= len(series)) & series.usable[ahead].all(axis=1)
+            target = _encoded(Sequences.of_rows(series.target[ahead]), reading.target.codec)
+            columns |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(is_there)}
+        return columns
+
+
+def _no_rows(side: Side) -> pa.Array:
+    codec = side.codec
+    values = np.zeros((0, codec.features)) if isinstance(codec, Scaling) else np.zeros(0, np.int32)
+    steps = Sequences(values, np.zeros(1, np.int64))
+    return to_lists(steps, _type_of(steps))
+
+
+def _encoded(steps: Sequences, codec: Any) -> Sequences:  # noqa: ANN401 - either codec
+    return Sequences(codec.encode(steps.values), steps.offsets) if isinstance(codec, Vocabulary) else steps
+
+
+def _type_of(steps: Sequences) -> pa.DataType:
+    features = steps.values.shape[1] if steps.values.ndim > 1 else 0
+    return list_type(pa.from_numpy_dtype(steps.values.dtype), features)
+
+
+def _beside(kept: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    for name, column in columns.items():
+        kept = kept.append_column(pa.field(name, column.type, nullable=False), column)
+    return kept
+
+
+def _in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    n = 0
+    for table in tables:
+        waiting.append(table)
+        n += len(table)
+        while n >= rows:
+            joined = pa.concat_tables(waiting)
+            yield joined.slice(0, rows)
+            waiting, n = [joined.slice(rows)], n - rows
+    if n:
+        yield pa.concat_tables(waiting)
+
+
+_TALLY = b"tally"
+
+
+def with_tally(chunk: pa.Table, tally: Tally) -> pa.Table:
+    """A predicted chunk that carries what was counted of it."""
+    return chunk.replace_schema_metadata({_TALLY: tally.model_dump_json()})
+
+
+def tally_of(chunk: pa.Table) -> Tally:
+    """What was counted of a predicted chunk."""
+    return Tally.model_validate_json(chunk.schema.metadata[_TALLY])
+
+
+def take_columns(chunk: pa.Table) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
+    """The file's own columns of a chunk, and ours by name."""
+    ours = [name for name in chunk.column_names if name.startswith(MARK)]
+    return chunk.drop_columns(ours), {name: chunk[name] for name in ours}

@@ -1,0 +1,144 @@
+"""Predictions written for users: Parquet, CSV or JSON lines, a table at a time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import csv, types
+
+from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.outputs.predictions import UNKNOWN
+
+LINEAGE = b"seq2seq"  # key of the file's metadata
+_JOINED = ("prediction",)  # columns that a CSV holds as sequences are read: `1 2 3`, `two words`
+
+
+class OutputWriter:
+    """Streams tables of one schema into a file; an output without rows is there, with its columns."""
+
+    def __init__(self, path: Path, schema: pa.Schema, kind: OutputFormat, lineage: str) -> None:
+        """Takes the file, the tables' schema, the format, and the lineage as JSON, which Parquet keeps."""
+        self.rows = 0
+        self._schema = schema.with_metadata({LINEAGE: lineage})
+        self._write, self._close = _OPENERS[kind](path, self._schema)
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows."""
+        self._write(table.replace_schema_metadata(self._schema.metadata))
+        self.rows += len(table)
+
+    def close(self) -> None:
+        """Finishes the file."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_Opened = tuple[Callable[[pa.Table], None], Callable[[], None]]
+
+
+def _open_parquet(path: Path, schema: pa.Schema) -> _Opened:
+    writer = pq.ParquetWriter(path, schema, compression="zstd")
+    return lambda table: writer.write_table(table, row_group_size=max(1, len(table))), writer.close
+
+
+def _open_csv(path: Path, schema: pa.Schema) -> _Opened:
+    writer = csv.CSVWriter(str(path), _as_text(schema.empty_table()).schema)
+    return lambda table: writer.write_table(_as_text(table)), writer.close
+
+
+def _open_json_lines(path: Path, schema: pa.Schema) -> _Opened:  # noqa: ARG001 - each line names its keys
+    file = path.open("w", encoding="utf-8")
+
+    def write(table: pa.Table) -> None:
+        table = pa.table([_plain(table[name]) for name in table.column_names], names=table.column_names)
+        for batch in table.to_batches(max_chunksize=8192):
+            file.writelines(f"{_as_json(row)}\n" for row in batch.to_pylist())
+
+    return write, file.close
+
+
+_OPENERS: dict[OutputFormat, Callable[[Path, pa.Schema], _Opened]] = {
+    "parquet": _open_parquet,
+    "csv": _open_csv,
+    "jsonl": _open_json_lines,
+}
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """The table with every column as a CSV can hold it; lists and structures as JSON."""
+    columns = [_as_field(name, table[name]) for name in table.column_names]
+    return pa.table(columns, names=table.column_names)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without dictionaries and extensions, and times as text: Python's reach is shorter than Arrow's."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
+    if types.is_dictionary(kind):
+        return _plain(column.cast(kind.value_type))
+    if types.is_duration(kind):
+        counts = column.cast(pa.int64()).cast(pa.string())
+        return pc.binary_join_element_wise(counts, kind.unit, " ")
+    return column.cast(pa.string()) if types.is_temporal(kind) and not types.is_interval(kind) else column
+
+
+def _as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    column = _plain(column)
+    kind = column.type
+    if name in _JOINED and types.is_list(kind) and not types.is_nested(kind.value_type):
+        return _joined(column)
+    if types.is_nested(kind):
+        return pa.array([None if value is None else _as_json(value) for value in column.to_pylist()], pa.string())
+    if _is_bytes(kind):
+        return pa.array([None if value is None else _as_word(value) for value in column.to_pylist()], pa.string())
+    return column
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
+def _as_word(value: Any) -> str:  # noqa: ANN401 - what JSON has no form for
+    """Bytes in base64, all else as Python says it: dates, decimals, durations."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def _joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    chunks = []
+    for chunk in column.chunks:
+        words = pc.fill_null(chunk.flatten().cast(pa.string()), UNKNOWN)
+        offsets = pc.subtract(chunk.offsets, chunk.offsets[0])
+        chunks.append(pc.binary_join(pa.ListArray.from_arrays(offsets, words), " "))
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401 - what a cell may hold
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_as_word, allow_nan=False)
+    except ValueError:  # JSON has no NaN and no infinity
+        return json.dumps(_finite(value), ensure_ascii=False, default=_as_word)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list) else value

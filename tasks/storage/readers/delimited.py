@@ -1,0 +1,293 @@
+r"""CSV and TSV, by pyarrow's streaming reader, which alone does not say when an open quote swallowed the rest.
+
+A line ends at `\n`, `\r\n` or `\r`; within quotes these are content. Blank lines are no records; in a
+file of one column they are missing values, but for those at its end.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from tasks.seq2seq.errors import DataError
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.arrow_columns import row_content
+from tasks.storage.readers.blocks import (
+    Block,
+    Layout,
+    Reject,
+    check_names,
+    check_unique,
+    listed,
+    settings_of,
+    split_block,
+    to_kept,
+    to_table,
+)
+from tasks.storage.readers.utf8 import STAND_INS, Utf8Stream, restored, valid_utf8
+
+RECORD_BYTES = 16 * 2**20  # the longest record; pyarrow holds a few blocks of this size
+_FIRST_LOOK_BYTES = 64 * 2**10
+# Each field of a last record that is added to every file: if it does not come out again, a quote is open.
+_END = "\0\x1a\0"
+
+
+def check(file: InputFile, layout: Layout) -> None:
+    """Reads the first record, and whether there is another."""
+    fields, has_more = _first_record(file, layout)
+    _check_fields(file, layout, [restored(field) for field in fields])
+    if layout.header and not has_more:
+        raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
+
+
+def has(file: InputFile, layout: Layout, column: str | int) -> bool:
+    """Whether the first record names the column, or has a field at its position."""
+    return str(column) in _names(layout, _first_record(file, layout)[0])
+
+
+def columns(file: InputFile, layout: Layout) -> pa.Schema:
+    """Text under the names of the header, or positions as names."""
+    names = _names(layout, _first_record(file, layout)[0])
+    check_unique(file.path, names)
+    return pa.schema([(name, pa.large_string()) for name in names])
+
+
+def left_out(_file: InputFile, _layout: Layout) -> list[str]:
+    """Nothing."""
+    return []
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    """Streams columns as large_string, never null; a record of another number of fields is a reject."""
+    fields, _ = _first_record(file, layout)
+    rejects: list[Reject] = []
+
+    def reject(row: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+        rejects.append(Reject(file.name, row.number - layout.header, "columns", restored(row.text)))
+        return "skip"
+
+    with file.open_stream() as opened:
+        text = Utf8Stream(opened, _delimiter(file, layout).join([_END] * len(fields)))
+        try:
+            batches = csv.open_csv(
+                text,
+                read_options=_read_options(layout, [str(i) for i in range(len(fields))]),
+                parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
+                convert_options=_convert_options(layout, fields, kept),
+            )
+            for block in _blocks(file, layout, batches, rejects, blank_is_record=len(fields) == 1):
+                yield from split_block(_checked(file, layout, block, text, kept))
+        except pa.ArrowInvalid as error:
+            if "straddl" not in str(error):
+                raise
+            raise DataError(_too_long(file, layout)) from error
+
+
+def _names(layout: Layout, fields: list[str]) -> list[str]:
+    return [restored(field) if layout.header else str(i) for i, field in enumerate(fields)]
+
+
+def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
+    """The fields of the first record, with stand-ins for what is no UTF-8, and whether there is another."""
+    size = _FIRST_LOOK_BYTES
+    data = b""
+    with file.open_stream() as opened:
+        while True:
+            data += opened.read(size - len(data))
+            at_end = len(data) < size
+            fields, n_more = _peek(file, layout, data)
+            if n_more or (at_end and fields):
+                return fields, n_more > 0
+            if at_end:
+                raise DataError(f"{file.path} has no rows, expected rows of sequences")
+            if size >= RECORD_BYTES:
+                raise DataError(_too_long(file, layout))
+            size *= 4
+
+
+def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]:
+    """The first record of the data, of which the last may be cut, and the number of the others; with stand-ins."""
+    rejected = []
+
+    def count(row: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+        rejected.append(row.number)
+        return "skip"
+
+    body, _, _ = valid_utf8(data, at_end=True)
+    if not body.removeprefix(codecs.BOM_UTF8).strip(b"\r\n"):
+        return [], 0
+    table = csv.read_csv(
+        pa.BufferReader(body + b"\n"),  # a first record without its end would be none
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
+        parse_options=_parse_options(file, layout, count),
+        convert_options=csv.ConvertOptions(check_utf8=False),
+    )
+    return table.schema.names, table.num_rows + len(rejected)
+
+
+def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
+    delimiter = repr(_delimiter(file, layout))
+    quote = f"; is a quote opened and never closed? {_no_quotes(layout)}"
+    hint = quote if _quote(file, layout) and any("\n" in field for field in fields) else ""
+    if len(fields) < len(set(layout.names)):
+        raise DataError(
+            f"{file.path} has {len(fields)} columns ({listed(fields)}), expected {len(set(layout.names))} or more; "
+            f"are its fields delimited by {delimiter}?{hint}"
+        )
+    if layout.header:
+        try:
+            check_names(file.path, fields, layout)
+        except DataError as error:
+            raise DataError(f"{error} (fields are delimited by {delimiter}){hint}") from error
+        return
+    for column in layout.columns:
+        if not isinstance(column, int) or not 0 <= column < len(fields):
+            raise DataError(
+                f"{file.path}: column {column!r} is not there; without a header columns are numbered, and there are "
+                f"{len(fields)} (0 to {len(fields) - 1}); number yours with {settings_of(layout)}{hint}"
+            )
+
+
+def _blocks(
+    file: InputFile,
+    layout: Layout,
+    batches: Any,  # noqa: ANN401 - pyarrow ships no types
+    rejects: list[Reject],
+    *,
+    blank_is_record: bool,
+) -> Iterator[Block]:
+    """Numbers the rows, with the rejects between them, and takes our own last record off again."""
+    first = 1
+    previous = None
+    for batch in batches:
+        if batch.num_rows and previous is not None:
+            block, first = _numbered(previous, rejects, first)
+            yield block
+        previous = batch if batch.num_rows else previous
+    if previous is None or any(str(column[-1]) != _END for column in previous.columns):
+        n_good = previous.num_rows if previous is not None else 0
+        raise DataError(
+            f"{file.path}: a quote is opened in row {first + n_good + len(rejects) - 1} and never closed; close it, or "
+            f"if quotes are content here, {_no_quotes(layout)}"
+        )
+    block, _ = _numbered(previous, rejects, first)
+    n = len(block.rows) - 1 - (_blank_at_end(block.table) if blank_is_record else 0)
+    yield Block(block.rows[:n], block.table.slice(0, n), block.rejects)
+
+
+def _blank_at_end(table: pa.Table) -> int:
+    """Blank lines before our own record, which are the end of a file of one column and not missing values."""
+    filled = pc.not_equal(table.column(0), "").to_numpy(zero_copy_only=False)[:-1]
+    return len(filled) - 1 - int(np.flatnonzero(filled)[-1]) if filled.any() else len(filled)
+
+
+def _numbered(batch: pa.RecordBatch, rejects: list[Reject], first: int) -> tuple[Block, int]:
+    """A batch's rows with their record numbers, the rejects before its last row, and the next record's number."""
+    rejected = np.array([reject.row for reject in rejects], dtype=np.int64)
+    rows = _good_rows(batch.num_rows, rejected, first)
+    n_rejects = int(np.searchsorted(rejected, rows[-1]))
+    taken = rejects[:n_rejects]
+    del rejects[:n_rejects]  # pyarrow's parser runs ahead: the others belong to later batches
+    return Block(rows, pa.Table.from_batches([batch]), taken), int(rows[-1]) + 1
+
+
+def _good_rows(n: int, rejected: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """The first n numbers from `first` that are not among the sorted rejected ones, `(n,)`."""
+    good_before = rejected - first - np.arange(len(rejected))  # of each rejected record
+    order = np.arange(n, dtype=np.int64)
+    return order + first + np.searchsorted(good_before, order, side="right")
+
+
+def _checked(file: InputFile, layout: Layout, block: Block, text: Utf8Stream, kept: pa.Schema | None) -> Block:
+    """The block without the rows that hold bytes that are no UTF-8."""
+    names = _read_names(layout, kept)
+    table = block.table.rename_columns(names)
+    columns = {name: table[name].combine_chunks() for name in names}
+    rows, rejects = block.rows, block.rejects
+    if text.has_stand_ins:
+        is_bad = np.zeros(len(rows), dtype=bool)
+        for column in columns.values():
+            is_bad |= pc.match_substring_regex(column, STAND_INS).to_numpy(zero_copy_only=False)
+        found = [
+            Reject(file.name, int(rows[i]), "invalid_utf8", restored(row_content(names, [*columns.values()], i)))
+            for i in np.flatnonzero(is_bad).tolist()
+        ]
+        rejects = sorted([*rejects, *found], key=lambda reject: reject.row)
+        rows = rows[~is_bad]
+        columns = {name: column.filter(pa.array(~is_bad)) for name, column in columns.items()}
+    checked = Block(rows, to_table([columns[name] for name in layout.names], layout), rejects)
+    return checked if kept is None else checked._replace(kept=to_kept([*columns.values()], kept, len(rows)))
+
+
+def _read_names(layout: Layout, kept: pa.Schema | None) -> list[str]:
+    """The columns that are read, each once."""
+    return list(dict.fromkeys(layout.names if kept is None else kept.names))
+
+
+def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
+    # Threads would leave rejected rows without numbers.
+    return csv.ReadOptions(use_threads=False, block_size=RECORD_BYTES, column_names=None if layout.header else numbers)
+
+
+def _parse_options(
+    file: InputFile,
+    layout: Layout,
+    reject: Any,  # noqa: ANN401 - as above
+    *,
+    blank_is_record: bool = False,
+) -> csv.ParseOptions:
+    delimiter, quote = _delimiter(file, layout), _quote(file, layout)
+    for name, value in ((f"{layout.prefix}delimiter", delimiter), (f"{layout.prefix}quote", quote or '"')):
+        if len(value) != 1 or not value.isascii():
+            raise DataError(f"{file.path}: {name} is {value!r}, expected one ASCII character")
+    return csv.ParseOptions(
+        delimiter=delimiter,
+        quote_char=quote or False,
+        double_quote=bool(quote),
+        newlines_in_values=bool(quote),
+        ignore_empty_lines=not blank_is_record,
+        invalid_row_handler=reject,
+    )
+
+
+def _convert_options(layout: Layout, fields: list[str], kept: pa.Schema | None) -> csv.ConvertOptions:
+    stored = fields if layout.header else [str(i) for i in range(len(fields))]
+    by_name = dict(zip(_names(layout, fields), stored, strict=True))
+    names = [by_name[name] for name in _read_names(layout, kept)]
+    return csv.ConvertOptions(
+        check_utf8=False,  # Utf8Stream did
+        strings_can_be_null=False,
+        quoted_strings_can_be_null=False,
+        include_columns=names,
+        column_types=dict.fromkeys(names, pa.large_string()),
+    )
+
+
+def _delimiter(file: InputFile, layout: Layout) -> str:
+    return layout.delimiter or ("\t" if file.format == "tsv" else ",")
+
+
+def _quote(file: InputFile, layout: Layout) -> str:
+    if layout.quote is not None:
+        return layout.quote
+    return "" if file.format == "tsv" else '"'
+
+
+def _too_long(file: InputFile, layout: Layout) -> str:
+    quote = f", or a quote is opened and never closed ({_no_quotes(layout)})"
+    return (
+        f"{file.path}: a record is longer than {RECORD_BYTES // 2**20} MiB, the most that a row may have"
+        f"{quote if _quote(file, layout) else ''}"
+    )
+
+
+def _no_quotes(layout: Layout) -> str:
+    flag = f'{layout.prefix}quote = ""' if layout.prefix == "data." else f'{layout.prefix}quote ""'
+    return f"{flag} turns quoting off"

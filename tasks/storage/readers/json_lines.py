@@ -1,0 +1,228 @@
+r"""JSON lines: one object a line, split at `\n` alone (U+2028 and the like are content)."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.seq2seq.errors import DataError
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.blocks import (
+    BLOCK_ROWS,
+    Block,
+    Layout,
+    Reject,
+    has_changed,
+    listed,
+    settings_of,
+    split_block,
+    to_kept,
+    to_table,
+)
+from tasks.storage.readers.json_types import KeyTypes, to_columns, to_json
+from tasks.storage.readers.json_values import Value, commoner_depth, row_values, type_of
+
+LINE_BYTES = 256 * 2**20
+BLOCK_LINE_BYTES = 8 * 2**20  # parsed values take several times the room of their text
+_CHUNK_BYTES = 2**20
+_BLOCK_CELLS = 4 * 2**20  # of rows that have few of their file's keys
+_ASKED_ROWS = 1000
+_DEEPEST = 200
+_BLANK = b" \t\r"
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def check(file: InputFile, layout: Layout) -> None:
+    """Looks at the first line."""
+    line = next(_lines(file), None)
+    if line is None:
+        raise DataError(f"{file.path} has no rows, expected rows of sequences")
+    text = line.strip()
+    if text in (b"[", b"{") or text.startswith(b"[{"):
+        raise DataError(f"{file.path} is one JSON value over many lines, or a list; expected one object a line")
+    row = _parse(line)
+    if isinstance(row, dict) and row and not set(row) & set(layout.names):
+        raise DataError(
+            f"{file.path}: none of the columns {listed(layout.names)} is in the first row, expected them as keys; "
+            f"its keys are {listed(list(row))}; name yours with {settings_of(layout)}"
+        )
+
+
+def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
+    """Whether one of the first rows has the key."""
+    lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
+    return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
+
+
+def columns(file: InputFile, _layout: Layout) -> pa.Schema:
+    """Reads the whole file: all keys, as they first appear, and what their values have in common."""
+    keys = KeyTypes(file.path)
+    for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
+        keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
+    return keys.schema()
+
+
+def left_out(_file: InputFile, _layout: Layout) -> list[str]:
+    """Nothing."""
+    return []
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    """Streams the rows; a key that is missing is a null.
+
+    Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
+    large_string where the block's rows are strings; vectors as large_list<double>, or large_list<large_list<double>>
+    where they are nested. In a block of both, the rarer ones are rejects.
+    """
+    first = 1
+    keys = KeyTypes(file.path)
+    n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
+    for lines in _blocks_of_lines(_lines(file), n_rows):
+        rows = list(map(_parse if kept is None else _parse_all, lines))
+        if kept is not None:
+            keys.add([row for row in rows if isinstance(row, dict)])
+        yield from split_block(_to_block(file, layout, lines, rows, first, kept))
+        first += len(lines)
+    if kept is not None and keys.schema() != kept:
+        raise has_changed(file.path)
+
+
+def _n_leaves(fields: Iterable[pa.Field]) -> int:
+    """The values of a row that all have places in memory, be they null."""
+    return sum(_n_leaves(map(field.type.field, range(field.type.num_fields))) or 1 for field in fields)
+
+
+def _blocks_of_lines(lines: Iterator[bytes], n: int) -> Iterator[list[bytes]]:
+    """At most n lines at once, and not many more than `BLOCK_LINE_BYTES`."""
+    block: list[bytes] = []
+    size = 0
+    for line in lines:
+        block.append(line)
+        size += len(line)
+        if len(block) == n or size >= BLOCK_LINE_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _lines(file: InputFile) -> Iterator[bytes]:
+    """The lines that are not blank, without their ends and without a byte order mark."""
+    with file.open_stream() as opened:
+        for number, line in enumerate(_all_lines(file, opened)):
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+            if text.strip(_BLANK):
+                yield text.removesuffix(b"\r")
+
+
+def _all_lines(file: InputFile, opened: Any) -> Iterator[bytes]:  # noqa: ANN401 - pyarrow ships no types
+    parts: list[bytes] = []  # of a line that goes on; joined once, however long it is
+    size = 0
+    while chunk := opened.read(_CHUNK_BYTES):
+        pieces = chunk.split(b"\n")
+        parts.append(pieces[0])
+        size += len(pieces[0])
+        if size > LINE_BYTES:
+            raise DataError(
+                f"{file.path}: a line is longer than {LINE_BYTES // 2**20} MiB, the most that a row may have; "
+                "is it one JSON value without line ends?"
+            )
+        if len(pieces) > 1:
+            yield b"".join(parts)
+            yield from pieces[1:-1]
+            parts, size = [pieces[-1]], len(pieces[-1])
+    yield b"".join(parts)
+
+
+def _to_block(
+    file: InputFile,
+    layout: Layout,
+    lines: list[bytes],
+    rows: list[dict[str, Any] | str],
+    first: int,
+    kept: pa.Schema | None,
+) -> Block:
+    """The lines' rows, column by column, and those lines that give none."""
+    reasons: dict[int, str] = {}
+    values: dict[int, list[Value]] = {}
+    for i, row in enumerate(rows):
+        given = row if isinstance(row, str) else row_values(row, layout)
+        if isinstance(given, str):
+            reasons[i] = given
+        else:
+            values[i] = given
+    depths = [commoner_depth([row[side].depth for row in values.values()]) for side in range(len(layout.names))]
+    fitting = []
+    for i, found in values.items():
+        odd = next((side for side, depth in enumerate(depths) if found[side].depth not in (0, depth)), None)
+        if odd is None:
+            fitting.append(i)
+        else:
+            reasons[i] = f"{layout.sides[odd]}_type"
+    columns = [
+        pa.array([values[i][side].value for i in fitting], type_of(kind, depths[side]))
+        for side, kind in enumerate(layout.kinds)
+    ]
+    rejects = [
+        Reject(file.name, first + i, reasons[i], lines[i].decode(errors="backslashreplace")) for i in sorted(reasons)
+    ]
+    block = Block(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
+    return block if kept is None else block._replace(kept=_kept_table(file, [rows[i] for i in fitting], kept))
+
+
+def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
+    try:
+        return to_kept(to_columns(rows, kept), kept, len(rows))
+    except (ValueError, TypeError, OverflowError) as error:  # Arrow's own are among them
+        raise has_changed(file.path) from error
+
+
+def _parse(line: bytes, *, rounds: bool = True) -> dict[str, Any] | str:
+    """The line's object, or why it is none; `rounds` says whether integers of thousands of digits become floats."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return "invalid_utf8"
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError:
+        return "json"
+    except RecursionError:
+        return "json"
+    except ValueError:
+        # An integer of more digits than Python reads: as a float it is refused where integers are expected.
+        row = json.loads(text, parse_int=float) if rounds else None
+    return row if isinstance(row, dict) else "json"
+
+
+def _parse_all(line: bytes) -> dict[str, Any] | str:
+    """The same where all keys are kept: each must be text, and no integer may become another."""
+    row = _parse(line, rounds=False)
+    if isinstance(row, str):
+        return row
+    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(row):
+        return "json"
+    if _HALF_A_PAIR.search(line):
+        try:
+            to_json(row).encode()
+        except UnicodeEncodeError:
+            return "invalid_utf8"
+    return row
+
+
+def _is_too_deep(row: dict[str, Any]) -> bool:
+    """Whether lists and objects are nested deeper than `_DEEPEST`: Python's own limit depends on who calls."""
+    inside: list[Any] = [row]
+    for _ in range(_DEEPEST):
+        values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in inside)
+        inside = [value for value in values if isinstance(value, list | dict)]
+        if not inside:
+            return False
+    return True

@@ -1,0 +1,279 @@
+"""NumPy's npz: rows streamed out of the archive's members, no array in memory as a whole, nothing unpickled."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from tasks.seq2seq.errors import DataError
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.blocks import (
+    BLOCK_BYTES,
+    BLOCK_ROWS,
+    Block,
+    Kind,
+    Layout,
+    Reject,
+    check_names,
+    check_unique,
+    to_kept,
+    to_table,
+)
+
+_SUFFIX = ".npy"
+# Of each kind that numbers can be: the codes of its types, the most dimensions, and both in words.
+_ACCEPTED: dict[Kind, tuple[str, int, str]] = {
+    "integers": ("iu", 2, "integers in 1 or 2 dimensions"),
+    "vectors": ("iuf", 3, "numbers in 1, 2 or 3 dimensions"),
+    "number": ("iuf", 1, "numbers in 1 dimension"),
+}
+# What the values of kept columns are, by the code of their kind; dates and times are what they are to Arrow.
+_KEPT = {
+    "b": pa.bool_(),
+    "i": pa.int64(),
+    "u": pa.uint64(),
+    "f": pa.float64(),
+    "U": pa.string(),
+    "S": pa.binary(),
+}
+_VALUE_BYTES = 8  # of int64 and double in the table
+_SURROGATES, _LAST_CHARACTER = (0xD800, 0xDFFF), 0x10FFFF
+
+
+@dataclass(frozen=True)
+class _Array:
+    """A member's header, and the stream of its rows."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    by_columns: bool  # its rows do not lie one after the other
+    rows: Any
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    @property
+    def table_bytes(self) -> int:
+        """The bytes of a row in a table, more or less."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * max(self.dtype.itemsize, _VALUE_BYTES)
+
+
+def check(file: InputFile, layout: Layout) -> None:
+    """Reads the headers of the arrays."""
+    with ExitStack() as stack:
+        _open_wanted(file, layout, _open_archive(file, stack), stack)
+
+
+def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
+    """Whether there is an array of this name."""
+    with ExitStack() as stack:
+        return str(column) in _names(_open_archive(file, stack))
+
+
+def columns(file: InputFile, layout: Layout) -> pa.Schema:
+    """Lists of the arrays' values as deep as they have dimensions beyond the first."""
+    return _sort(file, layout)[0]
+
+
+def left_out(file: InputFile, layout: Layout) -> list[str]:
+    """Arrays that are no columns, and members that are no arrays."""
+    return _sort(file, layout)[1]
+
+
+def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    """Streams the rows.
+
+    Wanted integers come as large_list<int64>; vectors as large_list<double> (1 or 2 dimensions) or
+    large_list<large_list<double>> (3 dimensions); an array of 1 dimension has one step a row. Unsigned integers
+    beyond int64 make their row a reject, where integers are wanted.
+    """
+    with ExitStack() as stack:
+        archive = _open_archive(file, stack)
+        arrays = _open_wanted(file, layout, archive, stack)
+        n = next(iter(arrays.values())).shape[0]
+        for name in kept.names if kept is not None else ():
+            if name not in arrays:
+                arrays[name] = _open_array(file, archive, name, stack)
+        row_bytes = sum(max(_VALUE_BYTES, array.table_bytes) for array in arrays.values())
+        step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // row_bytes))
+        for first in range(0, n, step):
+            parts = {name: _read_rows(array, min(step, n - first)) for name, array in arrays.items()}
+            yield _to_block(file, layout, parts, np.arange(first, first + min(step, n - first)) + 1, kept)
+        for array in arrays.values():
+            if array.rows.read(1):  # at the end, where the archive compares its checksum
+                raise DataError(f"{file.path}: an array has more bytes than its header says; save it again")
+
+
+def _open_archive(file: InputFile, stack: ExitStack) -> zipfile.ZipFile:
+    return stack.enter_context(zipfile.ZipFile(stack.enter_context(file.open_file())))
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(_SUFFIX) for name in archive.namelist()]
+
+
+def _open_wanted(file: InputFile, layout: Layout, archive: zipfile.ZipFile, stack: ExitStack) -> dict[str, _Array]:
+    check_names(file.path, _names(archive), layout)
+    arrays = {}
+    for name, kind in zip(layout.names, layout.kinds, strict=True):
+        if name not in arrays:
+            arrays[name] = _open_array(file, archive, name, stack)
+        _check_array(f"{file.path}: array {name!r}", kind, arrays[name])
+    lengths = {name: array.shape[0] for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
+        raise DataError(f"{file.path}: arrays differ in their number of rows: {said}; expected as many in each")
+    if not min(lengths.values()):
+        raise DataError(f"{file.path} has no rows, expected rows of sequences")
+    return arrays
+
+
+def _sort(file: InputFile, layout: Layout) -> tuple[pa.Schema, list[str]]:
+    """The schema of the arrays that are columns, and the names of all other members."""
+    fields, others = [], []
+    with ExitStack() as stack:
+        archive = _open_archive(file, stack)
+        n = next(iter(_open_wanted(file, layout, archive, stack).values())).shape[0]
+        for member in archive.namelist():
+            name = member.removesuffix(_SUFFIX)
+            array = _open_array(file, archive, name, stack) if member.endswith(_SUFFIX) else None
+            kind = _kept_type(array, n) if array else None
+            if kind is None:
+                others.append(name)
+            else:
+                fields.append(pa.field(name, kind))
+    check_unique(file.path, [field.name for field in fields])
+    return pa.schema(fields), others
+
+
+def _kept_type(array: _Array, n: int) -> pa.DataType | None:
+    """The type of the array's column; None if it is no column."""
+    if array.by_columns or array.shape[:1] != (n,):
+        return None
+    kind = _KEPT.get(array.dtype.kind)
+    if array.dtype.kind in "mM":
+        try:
+            kind = pa.from_numpy_dtype(array.dtype)
+        except pa.ArrowNotImplementedError:  # weeks, years, ...
+            return None
+    for _ in array.shape[1:] if kind is not None else ():
+        kind = pa.list_(kind)
+    return kind
+
+
+def _open_array(file: InputFile, archive: zipfile.ZipFile, name: str, stack: ExitStack) -> _Array:
+    """The array with its stream after the header, which is believed only if it and the member's size agree."""
+    where = f"{file.path}: array {name!r}"
+    try:
+        member = archive.getinfo(name + _SUFFIX)
+        rows = stack.enter_context(archive.open(member))
+        version = npy.read_magic(rows)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(rows)
+    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}; save it with numpy.savez") from error
+    expected = rows.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if member.file_size != expected and not dtype.hasobject:
+        raise DataError(f"{where} is cut short: {member.file_size} bytes, expected {expected} by its header")
+    return _Array(shape, dtype, fortran_order and len(shape) > 1, rows)
+
+
+def _check_array(where: str, kind: Kind, array: _Array) -> None:
+    if array.dtype.hasobject:
+        raise DataError(f"{where} holds Python objects, which are never unpickled; save an array of numbers")
+    if array.by_columns:
+        raise DataError(f"{where} is stored column by column; save numpy.ascontiguousarray of it")
+    found = f"is of type {array.dtype} in {len(array.shape)} dimensions"
+    if kind not in _ACCEPTED:
+        raise DataError(f"{where} {found}, and an npz holds no text for the encoding {kind}; use CSV, JSON lines, ...")
+    codes, dimensions, words = _ACCEPTED[kind]
+    if array.dtype.kind not in codes or not 1 <= len(array.shape) <= dimensions:
+        use = "" if kind == "number" else f" for the encoding {kind}"
+        raise DataError(f"{where} {found}, expected {words}{use}")
+
+
+def _read_rows(array: _Array, n: int) -> NDArray[Any]:
+    """The next rows, `(n,)` + the array's other dimensions."""
+    size = n * array.row_bytes
+    data = array.rows.read(size)
+    if len(data) != size:
+        raise EOFError(f"an array ends {size - len(data)} bytes too early")
+    if not size:
+        return np.zeros((n, *array.shape[1:]), array.dtype)
+    return np.frombuffer(data, dtype=array.dtype).reshape(n, *array.shape[1:])
+
+
+def _to_block(
+    file: InputFile, layout: Layout, parts: dict[str, NDArray[Any]], rows: NDArray[np.int64], kept: pa.Schema | None
+) -> Block:
+    reasons: dict[int, str] = {}
+    for part in parts.values():
+        if part.dtype.kind == "U":
+            reasons |= dict.fromkeys(np.flatnonzero(_is_no_text(part)).tolist(), "invalid_utf8")
+    for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
+        if kind == "integers" and parts[name].dtype == np.uint64:
+            beyond = (parts[name] > np.iinfo(np.int64).max).reshape(len(rows), -1).any(axis=1)
+            for i in np.flatnonzero(beyond).tolist():
+                reasons.setdefault(i, f"{side}_type")
+    good = np.ones(len(rows), dtype=bool)
+    good[list(reasons)] = False
+    wanted = [_to_lists(parts[name][good], kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
+    shown = parts if kept is None else {name: parts[name] for name in kept.names}
+    rejects = [Reject(file.name, int(rows[i]), reasons[i], _content(shown, i)) for i in sorted(reasons)]
+    block = Block(rows[good], to_table(wanted, layout), rejects)
+    if kept is None:
+        return block
+    return block._replace(kept=to_kept([_to_column(parts[name][good]) for name in kept.names], kept, len(block.rows)))
+
+
+def _is_no_text(part: NDArray[Any]) -> NDArray[np.bool_]:
+    """The rows that hold what is no character: halves of surrogate pairs, numbers beyond the last; `(n,)`."""
+    code = np.dtype(np.uint32).newbyteorder(part.dtype.byteorder)
+    points = part.reshape(len(part), -1).view(code)
+    is_bad = (points >= _SURROGATES[0]) & (points <= _SURROGATES[1]) | (points > _LAST_CHARACTER)
+    return np.asarray(is_bad.any(axis=1))
+
+
+def _content(shown: dict[str, NDArray[Any]], i: int) -> str:
+    row = {name: (part.astype(str) if part.dtype.kind in "mM" else part)[i].tolist() for name, part in shown.items()}
+    return json.dumps(row, default=lambda value: value.decode(errors="backslashreplace"))
+
+
+def _to_lists(part: NDArray[Any], kind: Kind) -> pa.Array:
+    """Lists of the rows' values, `(n,)`, `(n, steps)` or `(n, steps, features)`; of one step if 1 dimension."""
+    shape = part.shape if part.ndim > 1 else (len(part), 1)
+    values = pa.array(part.astype(np.int64 if kind == "integers" else np.float64).ravel())
+    return _nested(values, shape, pa.LargeListArray, np.int64)
+
+
+def _to_column(part: NDArray[Any]) -> pa.Array:
+    """The rows as they are kept: values of one dimension, or lists."""
+    flat = part.ravel()
+    if part.dtype.kind in "US":
+        values = pa.array(flat.tolist(), _KEPT[part.dtype.kind])  # Arrow would end texts at a zero inside them
+    elif part.dtype.kind in "mM":
+        values = pa.array(flat.astype(part.dtype.newbyteorder("=")))
+    else:
+        kind = _KEPT[part.dtype.kind]
+        values = pa.array(flat.astype(kind.to_pandas_dtype()))
+    return _nested(values, part.shape, pa.ListArray, np.int32)
+
+
+def _nested(values: pa.Array, shape: tuple[int, ...], lists: Any, offset: type[np.integer[Any]]) -> pa.Array:  # noqa: ANN401 - pyarrow ships no types
+    """Flat values as lists, one level for each dimension beyond the first."""
+    for level in range(len(shape) - 1, 0, -1):
+        n_lists = int(np.prod(shape[:level]))
+        offsets = np.arange(n_lists + 1, dtype=offset) * shape[level]
+        values = lists.from_arrays(pa.array(offsets.astype(offset)), values)
+    return values

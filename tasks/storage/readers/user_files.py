@@ -1,0 +1,223 @@
+"""Users' files as streams of rows: whatever the format, no row is lost without a count.
+
+A format's module gives `check(file, layout)` and `has(file, layout, column)`, which look at the beginning (or the
+footer) only, `columns(file, layout)`, the schema of all columns, and `read(file, layout, kept)`, which streams. What
+is the same for all of them is here: the file is there, it begins like its suffix says, it does not break off, and
+nobody changes it in the meantime.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.seq2seq.errors import DataError
+from tasks.storage.files.inputs import TEXT_FORMATS, InputFile
+from tasks.storage.readers import columnar, delimited, json_lines, npz
+from tasks.storage.readers.blocks import Block, Kind, Layout, Reject, has_changed
+
+__all__ = [
+    "Block",
+    "Kind",
+    "Layout",
+    "Reject",
+    "check_input",
+    "columns_left_out",
+    "count_rows",
+    "has_column",
+    "read_blocks",
+    "read_columns",
+]
+
+_READERS: dict[str, Any] = {
+    "parquet": columnar,
+    "arrow": columnar,
+    "csv": delimited,
+    "tsv": delimited,
+    "jsonl": json_lines,
+    "npz": npz,
+}
+# What the libraries raise where bytes are missing or are not what they should be.
+_DAMAGE = (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_SIGNATURES = {
+    b"PAR1\x15": "Parquet",
+    b"ARROW1\0\0": "Arrow",
+    b"FEA1": "Feather version 1 (write it again as version 2)",
+    b"PK\x03\x04": "npz",
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+# An Arrow stream has a file's suffix, too, and no signature: its own reader judges it.
+_EXPECTED = {"parquet": "Parquet", "npz": "npz"}
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def check_input(file: InputFile, layout: Layout) -> None:
+    """Looks at a file's schema, header or first record, and refuses what cannot hold these columns.
+
+    Raises:
+        DataError: the file is missing, empty, without rows, cut short or of another format than its suffix; a column
+            is missing, there twice, or of a type that cannot be what it should.
+    """
+    with _legible(file):
+        _READERS[file.format].check(file, layout)
+
+
+def has_column(file: InputFile, layout: Layout, column: str | int) -> bool:
+    """Whether a file has a column of this name, or at this position if the layout has no header.
+
+    Of JSON lines, the first 1,000 rows are asked (or those of the first 8 MiB); of other formats the header alone.
+
+    Raises:
+        DataError: the file is missing, empty, cut short or of another format than its suffix.
+    """
+    with _legible(file):
+        return bool(_READERS[file.format].has(file, layout, column))
+
+
+def count_rows(file: InputFile) -> int | None:
+    """How many rows a file has by its footer; None where only reading tells, as of text.
+
+    Raises:
+        DataError: the file is missing, empty, cut short or of another format than its suffix.
+    """
+    with _legible(file):
+        return columnar.count(file) if file.format in ("parquet", "arrow") else None
+
+
+def read_columns(file: InputFile, layout: Layout) -> pa.Schema:
+    """The schema in which all columns of a file are kept, in the file's order.
+
+    Parquet and Arrow: the types as they are, without metadata; views of text and runs become the plain types of the
+    same content (string_view: large_string). CSV and TSV: large_string; without a header the names are
+    "0", "1", ... JSON lines, after one pass over the file: what the values of a key have in common, see
+    `json_types`, else text that holds JSON. npz: of each array with as many rows as the wanted ones,
+    int64, uint64, double, bool, string, binary, or dates and times; in lists, one for each dimension beyond the first.
+
+    Raises:
+        DataError: as `check_input`; or two columns are of one name, the file breaks off or changes while it is read,
+            or JSON lines have too many different keys.
+    """
+    check_input(file, layout)
+    with _whole(file, lambda: ""):
+        schema: pa.Schema = _READERS[file.format].columns(file, layout)
+    return schema
+
+
+def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
+    """The names of what cannot be kept, in the file's order.
+
+    Of an npz, arrays that are no columns (without a dimension, with another number of rows, Python objects,
+    structures, complex numbers, column by column in memory); of an Arrow file, unions, month intervals and
+    structures without fields, which no output can hold.
+
+    Raises:
+        DataError: as `check_input`.
+    """
+    check_input(file, layout)
+    with _whole(file, lambda: ""):
+        names: list[str] = _READERS[file.format].left_out(file, layout)
+    return names
+
+
+def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    """Streams a file's rows in order, a bounded number of rows and bytes at a time.
+
+    Args:
+        file: one of `list_inputs`.
+        layout: the columns that are wanted.
+        kept: what `read_columns` says of this file, where blocks are to have all its columns beside the wanted ones;
+            without it, other columns are not even read.
+
+    Yields:
+        Rows as the file has them (nulls stay), beside the rows that its format makes unusable: `invalid_utf8` (of a
+        wanted column, or of any that is kept), `columns` (another number of fields than the header), `json`, and
+        `source_type`, `target_type` of JSON lines. The contents of rejects show the columns that are read.
+
+    Raises:
+        DataError: as `check_input`; or the file breaks off, is damaged, or changes while it is read, or since
+            `read_columns`.
+    """
+    n_records = 0
+    with _whole(file, lambda: f" after row {n_records}"):
+        check_input(file, layout)
+        # The types of JSON lines are only known at their end, where their own reader compares them.
+        if kept is not None and file.format != "jsonl" and _READERS[file.format].columns(file, layout) != kept:
+            raise has_changed(file.path)
+        for block in _READERS[file.format].read(file, layout, kept):
+            n_records += len(block.rows) + len(block.rejects)
+            yield block
+    if not n_records:
+        raise DataError(f"{file.path} has no rows, expected rows of sequences")
+
+
+@contextmanager
+def _legible(file: InputFile) -> Iterator[None]:
+    """Looks at the first bytes, and says what is wrong where the beginning or the footer cannot be read."""
+    _check_beginning(file)
+    try:
+        _check_encoding(file)
+        yield
+    except _DAMAGE as error:
+        raise DataError(
+            f"{file.path} cannot be read as {_spoken(file)}, is it cut short or of another format? ({_reason(error)})"
+        ) from error
+
+
+@contextmanager
+def _whole(file: InputFile, where: Callable[[], str]) -> Iterator[None]:
+    """Says that a file was changed, if it was, or else that it is damaged."""
+    before = file.stamp()
+    try:
+        yield
+    except _DAMAGE as error:
+        _check_unchanged(file, before)
+        raise DataError(
+            f"{file.path} breaks off or is damaged{where()}: {_reason(error)}; make or copy it again"
+        ) from error
+    except DataError:
+        _check_unchanged(file, before)
+        raise
+    _check_unchanged(file, before)
+
+
+def _check_unchanged(file: InputFile, before: tuple[int, int]) -> None:
+    if file.stamp() != before:
+        raise has_changed(file.path)
+
+
+def _check_beginning(file: InputFile) -> None:
+    """Compares the first bytes with the suffix: a renamed file is otherwise a riddle of row errors."""
+    if not file.size:
+        raise DataError(f"{file.path} is empty (0 bytes), expected rows of sequences")
+    with file.open_file() as opened:
+        head = opened.read(8)
+    found = next((name for signature, name in _SIGNATURES.items() if head.startswith(signature)), None)
+    expected = file.compression or _EXPECTED.get(file.format)
+    if found != expected and not (file.format == "arrow" and found in (None, "Arrow")):
+        raise DataError(
+            f"{file.path} is not {_spoken(file)}, as its suffix says: it begins like "
+            f"{found or 'another format'}; is it cut short or misnamed?"
+        )
+
+
+def _check_encoding(file: InputFile) -> None:
+    if file.format not in TEXT_FORMATS:
+        return
+    with file.open_stream() as stream:
+        if stream.read(2) in _UTF16:
+            raise DataError(f"{file.path} is in UTF-16, expected UTF-8; convert it with: iconv -f utf-16 -t utf-8")
+
+
+def _spoken(file: InputFile) -> str:
+    formats = {"parquet": "Parquet", "arrow": "Arrow", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "npz": "npz"}
+    return formats[file.format] + (f" within {file.compression}" if file.compression else "")
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,315 @@
+"""The artifact store: folders named by the digest of what they hold, and an index by step keys.
+
+    <store>/<kind>/<digest>/        an artifact: its files, and manifest.json, written last
+    <store>/keys/<kind>-<key>.json  which digest a step with this key made
+    <store>/locks/                  one lock a step, let go by the kernel
+
+Digests and keys are whole in these names: of two that begin alike, one would block the other for ever.
+
+An artifact never changes. Making one again under the same key points the index to the new digest and
+leaves the old folder, which a promoted name may still need.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.seq2seq.errors import ArtifactError
+from tasks.storage.files.atomic import (
+    aside,
+    explain_os_errors,
+    file_digest,
+    flush,
+    flush_tree,
+    locked,
+    remove_tree,
+    write_atomically,
+)
+from tasks.storage.store.manifest import (
+    DIGEST,
+    FORMAT_VERSION,
+    KIND,
+    MANIFEST,
+    FileEntry,
+    Handle,
+    Manifest,
+    canonical_digest,
+    short,
+)
+
+FORMER_CHARACTERS = 16  # of a digest in the names that folders had before they carried it whole
+
+
+@dataclass(frozen=True)
+class Made:
+    """What making an artifact gives back beside its files.
+
+    Args:
+        facts: a few values that readers need without opening a file.
+        identity: what makes the artifact the same as another; None means the bytes of its files.
+    """
+
+    facts: dict[str, Any]
+    identity: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an artifact is made of and recorded with; its `key` covers all but `experiment`.
+
+    Args:
+        kind: of the artifact, a folder's name.
+        depends_on: the settings, versions and code digest that its content depends on.
+        made_from: digests of the artifacts and files that it is made from.
+        experiment: the whole experiment, for the record.
+        versions: of the libraries that compute it.
+    """
+
+    kind: str
+    depends_on: dict[str, Any]
+    made_from: dict[str, str]
+    experiment: dict[str, Any]
+    versions: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The digest of everything that the result depends on, and nothing else."""
+        return canonical_digest([self.kind, FORMAT_VERSION, self.depends_on, self.made_from, self.versions])
+
+
+class Store:
+    """A folder of artifacts."""
+
+    def __init__(self, root: Path) -> None:
+        """Takes any path; `prepare` creates it."""
+        self.root = root.expanduser().absolute()
+
+    def prepare(self) -> None:
+        """Creates the store and proves that it can be written.
+
+        Raises:
+            ArtifactError: it cannot.
+        """
+        with explain_os_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = aside(self.root / "probe")
+            probe.write_bytes(b"x")
+            probe.unlink()
+
+    def peek(self, recipe: Recipe) -> str | None:
+        """The digest that a recipe made, from the index alone; the artifact is not checked."""
+        try:
+            digest = json.loads(self._index(recipe).read_text(encoding="utf-8"))["digest"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return digest if isinstance(digest, str) and re.fullmatch(DIGEST, digest) else None
+
+    def find(self, recipe: Recipe) -> Handle | str:
+        """The checked artifact of a recipe, or the reason why there is none."""
+        digest = self.peek(recipe)
+        if digest is None:
+            return "not made yet"
+        try:
+            return self.open(recipe.kind, digest)
+        except ArtifactError as error:
+            return str(error)
+
+    def open(self, kind: str, digest: str) -> Handle:
+        """The artifact with this digest, every file checked.
+
+        Raises:
+            ArtifactError: it is missing, cut short or altered.
+        """
+        folder = self.folder(kind, digest)
+        if not folder.exists():
+            self.refuse_former(kind, digest)
+        manifest = check_artifact(folder)
+        if (manifest.kind, manifest.digest) != (kind, digest):
+            raise ArtifactError(
+                f"{folder} holds {manifest.kind} {short(manifest.digest)}, expected {kind} {short(digest)}"
+            )
+        return Handle.of(manifest, folder)
+
+    def make(self, recipe: Recipe, write: Callable[[Path], Made], clock: Callable[[], float]) -> Handle:
+        """Makes an artifact: `write` fills a folder, which then appears in the store as a whole.
+
+        Hold `lock(recipe)` around it.
+
+        Raises:
+            ArtifactError: the store cannot be written; nothing of the attempt is left.
+        """
+        making, index = self.place(recipe.kind, f".making-{recipe.key}"), self._index(recipe)
+        began = clock()
+        with explain_os_errors(making):
+            remove_tree(making)  # what a killed run left
+            making.mkdir(parents=True)
+            try:
+                made = write(making)
+                manifest = self._describe(recipe, made, making, clock() - began)
+                flush_tree(making)
+                (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+                flush(making / MANIFEST)
+                flush(making)
+                folder = self._publish(making, manifest)
+            finally:
+                remove_tree(making)
+        write_atomically(index, json.dumps({"digest": manifest.digest}))
+        return self.open(recipe.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
+
+    def adopt(self, folder: Path, kind: str) -> Handle:
+        """Takes a copy of an artifact from elsewhere, after every file of it was checked.
+
+        Raises:
+            ArtifactError: it is of another kind or a newer format, altered, or leads out of its folder.
+        """
+        manifest = check_artifact(folder)
+        if manifest.kind != kind:
+            raise ArtifactError(f"{folder} is an artifact of kind {manifest.kind!r}, expected a {kind}")
+        making = self.place(kind, f".making-{manifest.digest}")
+        with explain_os_errors(making), locked(self.place("locks", f"{kind}-adopt")):
+            remove_tree(making)
+            making.mkdir(parents=True)
+            try:
+                for name in (*manifest.files, MANIFEST):
+                    (making / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / name, making / name)
+                flush_tree(making)
+                if check_artifact(making) != manifest:  # the copy is what counts
+                    raise ArtifactError(f"{folder} changed while it was copied; try again")
+                self._publish(making, manifest)
+            finally:
+                remove_tree(making)
+        return self.open(kind, manifest.digest)
+
+    def lock(self, recipe: Recipe) -> Any:  # noqa: ANN401 - a context manager
+        """One process at a time makes what this recipe says."""
+        return locked(self.place("locks", f"{recipe.kind}-{recipe.key}"))
+
+    def digests(self, kind: str) -> list[str]:
+        """The digests of a kind's artifacts by the names of their folders, sorted; nothing is checked."""
+        return sorted(path.name for path in (self.root / kind).glob("*") if re.fullmatch(DIGEST, path.name))
+
+    def refuse_former(self, kind: str, digits: str) -> None:
+        """Refuses an artifact that is only there under the name that an older version of the project gave its folder.
+
+        Raises:
+            ArtifactError: there is one whose digest begins with `digits`; with what to do.
+        """
+        for former in sorted((self.root / kind).glob(f"{digits[:FORMER_CHARACTERS]}*")):
+            if len(former.name) == FORMER_CHARACTERS and (digest := Manifest.read(former).digest).startswith(digits):
+                keep = shlex.join(["mv", str(former), str(self.folder(kind, digest))])
+                raise ArtifactError(f"{former} has a name of an older version of the project (to keep it: {keep})")
+
+    def folder(self, kind: str, digest: str) -> Path:
+        """Where the artifact with this digest lies, or would.
+
+        Raises:
+            ArtifactError: the kind or the digest is none.
+        """
+        if not re.fullmatch(KIND, kind) or not re.fullmatch(DIGEST, digest):
+            raise ArtifactError(
+                f"{kind[:99]!r} {digest[:99]!r} names no artifact; expected a kind and 64 digits of a digest"
+            )
+        return self.place(kind, digest)
+
+    def place(self, folder: str, name: str) -> Path:
+        """`<store>/<folder>/<name>`, proven to lie there: what is written, renamed or removed has its path from here.
+
+        Raises:
+            ArtifactError: one of the names leads elsewhere, or the folder is a link.
+        """
+        for part in (folder, name):
+            if part in ("", ".", "..") or "/" in part or "\0" in part:
+                raise ArtifactError(f"{part[:99]!r} is no name of anything in the store {self.root}")
+        if (self.root / folder).is_symlink():
+            raise ArtifactError(
+                f"{self.root / folder} is a link; expected a folder, so that nothing outside of the store is changed: "
+                f"make the store itself the link, or name another one with --store"
+            )
+        return self.root / folder / name
+
+    def _index(self, recipe: Recipe) -> Path:
+        return self.place("keys", f"{recipe.kind}-{recipe.key}.json")
+
+    def _describe(self, recipe: Recipe, made: Made, making: Path, seconds: float) -> Manifest:
+        files = {
+            path.relative_to(making).as_posix(): FileEntry(sha256=file_digest(path), bytes=path.stat().st_size)
+            for path in sorted(making.rglob("*"))
+            if path.is_file()
+        }
+        content = made.identity or {name: entry.sha256 for name, entry in files.items()}
+        return Manifest(
+            kind=recipe.kind,
+            format_version=FORMAT_VERSION,
+            digest=canonical_digest([recipe.kind, FORMAT_VERSION, content]),
+            key=recipe.key,
+            files=files,
+            made_from=recipe.made_from,
+            depends_on=recipe.depends_on,
+            experiment=recipe.experiment,
+            versions=recipe.versions,
+            facts=json.loads(json.dumps(made.facts)),  # as a reader will find them: no tuples
+            made_at=datetime.now(UTC),
+            made_in_seconds=seconds,
+        ).sealed()
+
+    def _publish(self, making: Path, manifest: Manifest) -> Path | None:
+        """Renames the folder into place; gives None where the same artifact stands there already."""
+        folder = self.folder(manifest.kind, manifest.digest)
+        with locked(self.place("locks", f"{manifest.kind}-publish")):
+            if not folder.is_symlink() and _holds(folder, manifest):  # an artifact is never a link
+                return None
+            remove_tree(folder)
+            making.rename(folder)
+            flush(folder.parent)
+        return folder
+
+
+def _holds(folder: Path, manifest: Manifest) -> bool:
+    """Whether a folder is a sound artifact with this manifest's digest."""
+    try:
+        found = check_artifact(folder)
+    except ArtifactError:
+        return False
+    return (found.kind, found.digest) == (manifest.kind, manifest.digest)
+
+
+def check_artifact(folder: Path) -> Manifest:
+    """Reads the manifest and compares every file with it.
+
+    Raises:
+        ArtifactError: a file is missing, cut short, altered, or leads out of the folder.
+    """
+    manifest = Manifest.read(folder)
+    inside = os.path.realpath(folder)  # not `resolve`, which ends with an error of its own at links in a circle
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if added := present - {MANIFEST, *manifest.files}:
+        raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not Path(os.path.realpath(path)).is_relative_to(inside):
+            raise ArtifactError(f"{path} leads out of its artifact")
+        try:
+            _check_file(path, entry)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    return manifest
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise ArtifactError(f"{path} has {size} bytes, expected {entry.bytes}: it was cut or altered")
+    if file_digest(path) != entry.sha256:
+        raise ArtifactError(f"{path} was altered: its digest does not fit the manifest")

@@ -1,0 +1,210 @@
+"""Which model serves under a name, and every decision that led there.
+
+<store>/promotions/<name>.json    {"promoted": DIGEST or null, "holdout": DIGEST or null, "decisions": [...]}
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.seq2seq.promotion.gate import Verdict
+from tasks.storage.files.atomic import locked, write_atomically
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Digest, first_fault
+
+
+class Decision(BaseModel):
+    """One decision about a model; digests are whole.
+
+    `by`: the gate, or a person, whose word stands until a person changes it. `replaced`: the model that served before
+    one that was promoted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Digest
+    evaluation: Digest | None
+    promoted: bool
+    reason: str
+    at: datetime
+    by: Literal["gate", "person"] = "gate"
+    replaced: Digest | None = None
+
+
+class Promotions(BaseModel):
+    """What stands under a name; the decisions are in the order they were made.
+
+    `holdout`: the pairs that models are compared by, fixed with the first promotion.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    promoted: Digest | None = None
+    holdout: Digest | None = None
+    decisions: tuple[Decision, ...] = ()
+
+    def decision_of(self, model: str) -> Decision | None:
+        """The last decision about a model."""
+        return next((decision for decision in reversed(self.decisions) if decision.model == model), None)
+
+    def before(self, model: str) -> str | None:
+        """The model that served before `model` did."""
+        promoting = (one for one in reversed(self.decisions) if one.model == model and one.promoted)
+        last = next(promoting, None)
+        return last.replaced if last else None
+
+
+def read_promotions(store: Store, name: str) -> Promotions:
+    """What stands under `name`; nothing, where nothing was decided yet.
+
+    Raises:
+        ArtifactError: the record cannot be read.
+    """
+    path = _path(store, name)
+    try:
+        return Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
+        return Promotions()
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} cannot be read as a record of promotions: {first_fault(error)}") from error
+
+
+def decided_names(store: Store) -> list[str]:
+    """The names under which a model was decided upon, sorted."""
+    return [path.stem for path in sorted((store.root / "promotions").glob("[!.]*.json"))]
+
+
+def promoted_names(store: Store) -> list[str]:
+    """The names under which a model serves, sorted.
+
+    Raises:
+        ArtifactError: a record cannot be read.
+    """
+    return [name for name in decided_names(store) if read_promotions(store, name).promoted]
+
+
+def decide(
+    store: Store,
+    name: str,
+    model: str,
+    evaluation: str,
+    verdict: Verdict,
+    *,
+    again: bool,
+    compared_with: str | None,
+    holdout: str | None = None,
+) -> tuple[Decision, bool]:
+    """Records the gate's verdict on a model.
+
+    Without `again`, a model that was decided upon before keeps that decision, so that a cached run
+    promotes nothing, whatever was promoted since. What a person decided stands in any case.
+
+    Args:
+        store: where the record lies.
+        name: under which the model would serve.
+        model: its digest.
+        evaluation: of the evaluation that proves it.
+        verdict: the gate's.
+        again: whether the model or its evaluation was made anew.
+        compared_with: the promoted model that the verdict knows of, if any.
+        holdout: the pairs to compare models by from now on, where this is the first that is promoted.
+
+    Returns:
+        The decision that stands, and whether it was made now.
+    """
+    with locked(_lock(store, name)):
+        before = read_promotions(store, name)
+        stands = before.decision_of(model)
+        if stands and (not again or stands.by == "person"):
+            return stands, False
+        if verdict.passed and before.promoted not in (compared_with, model, None):
+            verdict = Verdict(False, "another model was promoted while this one was compared; run again")
+        decision = Decision(
+            model=model,
+            evaluation=evaluation,
+            promoted=verdict.passed,
+            reason=verdict.reason,
+            at=datetime.now(UTC),
+            replaced=_replaced(before, model) if verdict.passed else None,
+        )
+        _write(store, name, _after(before, decision, holdout))
+        return decision, True
+
+
+def promote(store: Store, name: str, model: str, reason: str, *, holdout: str | None = None) -> Decision:
+    """Lets a model serve because a person says so.
+
+    Args:
+        store: where the record lies.
+        name: under which it serves from now on.
+        model: its digest.
+        reason: of the person.
+        holdout: the pairs to compare models by from now on, where none are fixed yet.
+    """
+    with locked(_lock(store, name)):
+        before = read_promotions(store, name)
+        decision = _by_person(model, reason, promoted=True, replaced=_replaced(before, model))
+        _write(store, name, _after(before, decision, holdout))
+        return decision
+
+
+def roll_back(store: Store, name: str, reason: str) -> Decision:
+    """Lets the model serve again that served before the promoted one.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    with locked(_lock(store, name)):
+        before = read_promotions(store, name)
+        if before.promoted is None:
+            raise SettingsError(f"no model is promoted as {name!r}; there is nothing to roll back")
+        model = before.before(before.promoted)
+        if model is None:
+            raise SettingsError(f"no other model served as {name!r} before the promoted one; promote one by its digest")
+        refused = _by_person(before.promoted, f"rolled back: {reason}", promoted=False, replaced=None)
+        # What it had replaced, not what it replaces now: a second time leads further back.
+        again = _by_person(model, f"rolled back to: {reason}", promoted=True, replaced=before.before(model))
+        _write(store, name, _after(before.model_copy(update={"decisions": (*before.decisions, refused)}), again, None))
+        return again
+
+
+def _replaced(before: Promotions, model: str) -> str | None:
+    return before.before(model) if before.promoted == model else before.promoted
+
+
+def _by_person(model: str, reason: str, *, promoted: bool, replaced: str | None) -> Decision:
+    return Decision(
+        model=model,
+        evaluation=None,
+        promoted=promoted,
+        reason=reason,
+        at=datetime.now(UTC),
+        by="person",
+        replaced=replaced,
+    )
+
+
+def _after(before: Promotions, decision: Decision, holdout: str | None) -> Promotions:
+    return Promotions(
+        promoted=decision.model if decision.promoted else before.promoted,
+        holdout=before.holdout or (holdout if decision.promoted else None),
+        decisions=(*before.decisions, decision),
+    )
+
+
+def _write(store: Store, name: str, promotions: Promotions) -> None:
+    write_atomically(_path(store, name), promotions.model_dump_json(indent=1))
+
+
+def _lock(store: Store, name: str) -> Path:
+    return store.place("locks", f"promotions-{name}")
+
+
+def _path(store: Store, name: str) -> Path:
+    return store.place("promotions", f"{name}.json")

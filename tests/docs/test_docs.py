@@ -1,0 +1,173 @@
+"""The documentation says what is so: its examples run, its tables are complete, its commands are the ones that CI runs."""
+
+import contextlib
+import importlib
+import re
+import shlex
+import tomllib
+
+import pytest
+
+from flows._cli.deployments import read_deployments
+from flows._cli.reference import SECTIONS, settings_reference
+from flows._cli.settings import ROOT, read_settings, read_toml
+from flows.serve import read_arguments
+from tasks.generate import check_inputs
+from tasks.prediction.jobs import OWN_COLUMNS
+from tasks.seq2seq.metrics.forecasts import VectorScores
+from tasks.seq2seq.metrics.tokens import TokenScores
+from tasks.seq2seq.settings.nightly import check_nightly_settings
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.ingest.columns import REASONS
+
+README = (ROOT / "README.md").read_text()
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
+EXAMPLES = ROOT / "data" / "examples"
+
+
+def blocks(language, *pages):
+    return [
+        block for page in pages or PAGES for block in re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
+    ]
+
+
+def test_the_reference_of_settings_is_what_the_models_say():
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_reference()
+
+
+@pytest.fixture
+def find_command(monkeypatch, capsys):
+    """What a module of flows/ runs: its `Command`, or the text of its help where it reads its flags itself."""
+
+    def find(flow):
+        module, found = importlib.import_module(f"flows.{flow}"), []
+        monkeypatch.setattr(module, "run_command", lambda command, _argv: found.append(command) or 0, raising=False)
+        with contextlib.suppress(SystemExit):
+            module.main(["--help"])
+        return found[0] if found else capsys.readouterr().out
+
+    return find
+
+
+FLOWS = [path.stem for path in sorted(ROOT.glob("flows/[!_]*.py")) if "\ndef main(" in path.read_text()]
+COMMAND_LINES = [
+    (page, line.rstrip(" )"))
+    for page in PAGES
+    for block in blocks("sh", page)
+    for line in block.replace("\\\n", "").splitlines()
+    if " -m flows." in line
+]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_command_has_an_example_and_its_options_are_in_the_docs(flow, find_command):
+    assert any(f" -m flows.{flow}" in page for page in PAGES.values())
+    command = find_command(flow)
+    if isinstance(command, str):
+        names = set(re.findall(r"--([a-z][\w-]*)", command)) - {"help"}
+    else:
+        names = {name.replace("_", "-") for name in command.options.model_fields}
+    for name in names:
+        assert any(f"--{name}" in page or f"`{name.replace('-', '_')}`" in page for page in PAGES.values()), name
+
+
+@pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
+def test_each_command_of_the_docs_is_accepted(page, line, find_command, monkeypatch, tmp_path):
+    config = re.search(r"--config (\S+)", line)
+    is_there = config is None or (ROOT / config[1]).exists()
+    monkeypatch.chdir(ROOT if is_there else tmp_path)
+    if not is_there:  # the page's own first file; the README's is on the page that it names
+        (tmp_path / config[1]).write_text((blocks("toml", page) or blocks("toml", "docs/nightly.md"))[0])
+    flow, *flags = shlex.split(line.split(" -m flows.")[1])
+    if flow == "serve":
+        assert read_deployments(read_arguments(flags).deployments)
+        return
+    command = find_command(flow)
+    if isinstance(command, str):
+        assert all(flag in command for flag in flags if flag.startswith("--")), command
+        return
+    settings, _ = read_settings(command.tree, command.options, flags, flow, "")
+    assert settings
+
+
+def test_the_readmes_python_example_runs(run_python):
+    (example,) = [block for block in blocks("python") if "define_models" in block]
+    printed = run_python(example).splitlines()[-1]
+    assert re.fullmatch(r"\[\d+, \d+, \d+\]", printed)
+
+
+def test_the_readme_installs_from_the_locks_and_ci_runs_its_test_command():
+    run, test = (README.split(f"<!-- {name} command -->")[1].split("```")[1] for name in ("run", "test"))
+    assert "--no-deps -r requirements.lock && .venv/bin/python -m flows.train_and_eval" in run
+    assert "--no-deps -r requirements-dev.lock && .venv/bin/python -m pytest" in test
+    assert "test command -->" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"])
+def test_a_lock_pins_every_package_with_hashes_and_holds_no_addresses(name):
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    requirements = re.split(r"\n(?=[a-z0-9])", text)
+    for requirement in requirements:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+", requirement), requirement[:80]
+        assert "--hash=sha256:" in requirement
+
+
+def test_the_lock_names_what_the_project_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line}
+    for requirement in project["dependencies"]:
+        assert re.match(r"[\w-]+", requirement)[0] in locked
+        assert ">=" in requirement
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
+    path = tmp_path / "experiment.toml"
+    path.write_text(block)
+    content = read_toml(path)
+    experiment = check_nightly_settings(content).experiment if "predict" in content else check_experiment(content)
+    assert experiment.data.kind == "files"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
+def test_each_example_is_accepted_and_listed_with_its_data(path):
+    experiment = check_experiment(read_toml(path))
+    page = (EXAMPLES / "README.md").read_text()
+    assert path.name in page
+    if experiment.data.kind == "files":
+        check_inputs(experiment)
+        assert f"`{experiment.data.train.name}`" in page
+
+
+def test_each_reason_of_a_reject_is_in_the_docs():
+    page = PAGES["docs/own-data.md"]
+    for reason in REASONS[1:]:
+        side = {"length": "target", "negative": "weight"}.get(reason, "source")
+        assert f"`{side}_{reason}`" in page
+    code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/*.py"))
+    of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))
+    of_formats |= set(re.findall(r'return "(\w+)"', (ROOT / "tasks" / "storage" / "json_lines.py").read_text()))
+    assert len(of_formats) > 3
+    assert all(f"`{reason}`" in page for reason in of_formats), of_formats
+
+
+def test_each_column_that_predictions_write_is_in_the_docs():
+    for name in OWN_COLUMNS:
+        assert f"| `{name}` |" in PAGES["docs/batch-prediction.md"]
+
+
+@pytest.mark.parametrize("scores", [TokenScores, VectorScores])
+def test_each_score_is_in_the_docs(scores):
+    page = PAGES["docs/own-data.md"] + PAGES["docs/workflow.md"]
+    for name in scores._fields:
+        stem = re.sub(r"_(interval|by_step|by_feature)$", "", name)
+        assert f"`{name}`" in page or f"`{stem}`" in page or name.startswith("mean_"), name
+
+
+def test_every_setting_that_the_pages_name_exists():
+    known = {f"{prefix}{name}" for prefix, _, model in SECTIONS.values() for name in model.model_fields}
+    for page in (text for name, text in PAGES.items() if name != "docs/fields.md"):  # of which another test knows
+        for name in re.findall(r"`((?:data|model|training|decoding|evaluation)\.\w+)", page):
+            if not name.endswith((".toml", ".md", ".json")):
+                assert name in known, name

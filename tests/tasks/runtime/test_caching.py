@@ -1,0 +1,409 @@
+import ast
+import contextlib
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from prefect.states import State
+
+from tasks.evaluate import evaluation_recipe
+from tasks.export import bundle_recipe
+from tasks.generate import dataset_recipe, generate_dataset
+from tasks.runtime.caching import (
+    DATA_CODE,
+    MODEL_CODE,
+    REPORT_CODE,
+    TASKS_FOLDER,
+    code_digest,
+    finished,
+    make_once,
+    recipe,
+)
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.manifest import Handle
+from tasks.train import training_recipe
+
+TINY = {
+    "data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50},
+    "evaluation": {"n_samples": 5},
+}
+RECIPE = Recipe("dataset", {}, {}, {}, {})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def said():
+    """What the caching layer logs."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = logging.getLogger("prefect.tasks")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield records
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+class Writer:
+    """Fills a folder and counts how often."""
+
+    def __init__(self, content="content"):
+        self.content, self.calls = content, 0
+
+    def __call__(self, folder):
+        self.calls += 1
+        (folder / "a.txt").write_text(self.content)
+        return Made({"rows": 3})
+
+
+def test_a_step_is_made_once_and_found_from_then_on(store):
+    writer = Writer()
+    made, found = make_once(RECIPE, store, writer), make_once(RECIPE, store, writer)
+    assert writer.calls == 1
+    assert (made.cached, found.cached) == (False, True)
+    assert found.model_copy(update={"cached": False, "seconds": made.seconds}) == made
+
+
+def test_a_damaged_artifact_is_made_again_and_the_log_says_why(store, said):
+    writer = Writer()
+    handle = make_once(RECIPE, store, writer)
+    os.truncate(handle.path / "a.txt", 3)
+    again = make_once(RECIPE, store, writer)
+    assert (writer.calls, again.cached) == (2, False)
+    assert said[0] == "Making dataset: not made yet"
+    assert "a.txt has 3 bytes, expected 7: it was cut or altered" in said[1]
+
+
+def test_a_refresh_makes_again_what_is_there_and_the_log_says_why(store, said):
+    make_once(RECIPE, store, Writer())
+    writer = Writer("new")
+    handle = make_once(RECIPE, store, writer, refresh=True)
+    assert (writer.calls, handle.cached) == (1, False)
+    assert make_once(RECIPE, store, writer).digest == handle.digest
+    assert said[1] == "Making dataset: a refresh was asked for"
+
+
+def test_a_step_that_failed_is_tried_anew(store):
+    def fails(_folder):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        make_once(RECIPE, store, fails)
+    assert not make_once(RECIPE, store, Writer()).cached
+
+
+def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_python, tmp_path):
+    processes = [
+        start_python(
+            """
+            import pathlib, sys, time
+            from tasks.runtime.caching import make_once
+            from tasks.storage.store.artifact_store import Made, Recipe, Store
+
+            def write(folder):
+                with open(sys.argv[2], "a") as file:
+                    file.write("made ")
+                time.sleep(1)
+                (folder / "a.txt").write_text("content")
+                return Made({})
+
+            print("ready", flush=True)
+            sys.stdin.readline()
+            handle = make_once(Recipe("dataset", {}, {}, {}, {}), Store(pathlib.Path(sys.argv[1])), write)
+            print(handle.cached, handle.digest)
+            """,
+            store.root,
+            tmp_path / "count",
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate()[0].split() for process in processes]
+    assert (tmp_path / "count").read_text() == "made "
+    assert sorted(cached for cached, _ in answers) == ["False", "True"]
+    assert len({digest for _, digest in answers}) == 1
+
+
+def test_a_tasks_function_gives_a_handle_on_a_miss_and_a_cached_state_on_a_hit(store):
+    experiment = Experiment.model_validate(TINY)
+    made = generate_dataset.fn(experiment, store.root)
+    found = generate_dataset.fn(experiment, store.root)
+    assert isinstance(made, Handle)
+    assert isinstance(found, State)
+    assert (found.name, found.is_completed()) == ("Cached", True)
+    assert found.result().cached
+    assert (found.result().digest, found.result().path) == (made.digest, made.path)
+
+
+def test_a_refreshed_task_gives_its_handle_and_the_same_artifact(store):
+    experiment = Experiment.model_validate(TINY)
+    made = generate_dataset.fn(experiment, store.root)
+    again = generate_dataset.fn(experiment, store.root, refresh=True)
+    assert isinstance(again, Handle)
+    assert not again.cached
+    assert again.digest == made.digest
+
+
+def test_only_a_found_handle_ends_in_a_state(store):
+    handle = make_once(RECIPE, store, Writer())
+    assert finished(handle) is handle
+    assert finished(handle.model_copy(update={"cached": True})).name == "Cached"
+
+
+CODE = '"""What it does."""\n\ndef double(x):\n    return 2 * x\n'
+
+
+def digest_of(folder, name, text):
+    """Each text lies in a folder of its own: a process reads its code once."""
+    place = folder / str(time.perf_counter_ns())
+    place.mkdir()
+    (place / name).write_text(text)
+    return code_digest((name,), place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE + "# a comment\n",
+        CODE.replace("\n\n", "\n\n\n\n"),
+        CODE.replace("2 * x", "2  *x  # twice"),
+        CODE.replace("    return", "  return"),
+        CODE.replace("(x)", "(\n    x\n)"),
+    ],
+    ids=["comment", "blank lines", "blanks", "indentation", "line breaks"],
+)
+def test_comments_and_layout_do_not_count_as_code(tmp_path, text):
+    assert digest_of(tmp_path, "a.py", text) == digest_of(tmp_path, "a.py", CODE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE.replace("2 * x", "3 * x"),
+        CODE.replace("double", "twice"),
+        CODE + "A = 1\n",
+    ],
+    ids=["value", "name", "more"],
+)
+def test_a_change_of_code_counts(tmp_path, text):
+    assert digest_of(tmp_path, "a.py", text) != digest_of(tmp_path, "a.py", CODE)
+
+
+def test_where_a_block_ends_counts(tmp_path):
+    inside, behind = "if a:\n    b()\n    c()\n", "if a:\n    b()\nc()\n"
+    assert digest_of(tmp_path, "a.py", inside) != digest_of(tmp_path, "a.py", behind)
+
+
+class _Garbage:
+    """What runs Python code when it is collected, wherever that happens."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        for _ in range(50):
+            pass
+
+
+def test_code_is_digested_while_another_thread_makes_syntax_trees():
+    """As imports may; CPython before 3.11.8 and 3.12.2 then fails to make one."""
+    source = (TASKS_FOLDER / "runtime/caching.py").read_text()
+    has_ended = threading.Event()
+
+    def make_trees():
+        while not has_ended.is_set():
+            _ = [_Garbage() for _ in range(20)]
+            with contextlib.suppress(SystemError):
+                ast.parse(source)
+
+    other = threading.Thread(target=make_trees)
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-5)
+    gc.set_threshold(50)
+    other.start()
+    try:
+        digests = set()
+        for _ in range(10):
+            _ = [_Garbage() for _ in range(20)]
+            digests.add(code_digest.__wrapped__(DATA_CODE[:5]))
+    finally:
+        has_ended.set()
+        other.join()
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+    assert len(digests) == 1
+
+
+def test_a_template_counts_by_its_text(tmp_path):
+    assert digest_of(tmp_path, "a.jinja", "{{ a }}") != digest_of(tmp_path, "a.jinja", "{{ a }} ")
+
+
+def test_the_code_of_the_report_is_in_no_key_of_data_or_models():
+    """Editing the report retrains nothing."""
+    assert set(REPORT_CODE).isdisjoint(DATA_CODE + MODEL_CODE)
+
+
+def test_all_code_that_is_digested_is_there():
+    for files in (DATA_CODE, MODEL_CODE, REPORT_CODE):
+        assert len(code_digest(files)) == 64
+
+
+# What the steps use and no result depends on: words, places, settings (their values are in the keys), the caching.
+NOT_KEYED = {
+    "seq2seq/settings/checks.py", "seq2seq/settings/decoding.py", "seq2seq/settings/evaluation.py", "seq2seq/settings/export.py",
+    "runtime/artifact_keys.py", "runtime/caching.py", "runtime/progress.py", "seq2seq/errors.py", "seq2seq/settings/model_rules.py", "seq2seq/settings/experiment.py",
+    "seq2seq/settings/data.py", "seq2seq/settings/model.py", "seq2seq/settings/section.py", "seq2seq/settings/training.py",
+    "storage/files/atomic.py", "storage/store/manifest.py", "storage/store/artifact_store.py",
+    # Which holdout and which start: their digests are in the keys.
+    "seq2seq/promotion/comparison.py", "seq2seq/promotion/gate.py", "seq2seq/data/vocabulary_mapping.py", "storage/store/promotions.py",
+}  # fmt: skip
+
+
+def imported(name, seen):
+    """Every file of tasks/ that a file of tasks/ imports, itself included."""
+    if name in seen:
+        return seen
+    seen.add(name)
+    for node in ast.walk(ast.parse((TASKS_FOLDER / name).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "tasks":
+            place = node.module.replace(".", "/").removeprefix("tasks").lstrip("/")
+            is_module = (TASKS_FOLDER / f"{place}.py").exists()
+            for module in [place] if is_module else [f"{place}/{alias.name}".lstrip("/") for alias in node.names]:
+                imported(f"{module}.py", seen)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("steps", "keyed"),
+    [
+        # Of models and scores is what stands beside the data's facts and beside the naive forecast, in one file each.
+        (
+            ["generate.py"],
+            (*DATA_CODE, "seq2seq/models/architecture.py", "seq2seq/metrics/intervals.py", "seq2seq/metrics/tokens.py"),
+        ),
+        (["train.py", "export.py", "evaluate.py"], MODEL_CODE + DATA_CODE),
+    ],
+)
+def test_all_code_that_a_step_runs_is_in_its_key(steps, keyed):
+    """What makes data reaches models through the dataset's digest."""
+    used = {name for step in steps for name in imported(step, set())}
+    assert used - NOT_KEYED - set(keyed) == set()
+
+
+NO_STORE = Store(Path("/nowhere"))
+
+
+def keys(raw):
+    """The keys of all steps of an experiment, on a dataset and weights that stay the same."""
+    experiment = Experiment.model_validate(raw)
+    return {
+        "dataset": dataset_recipe(experiment, NO_STORE).key,
+        "training": training_recipe(experiment, "d").key,
+        "bundle": bundle_recipe(experiment, "d", "t").key,
+        "evaluation": evaluation_recipe(experiment, "d", "b").key,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [
+        ({"name": "other"}, set()),
+        ({"evaluation": {"min_sequence_accuracy": 0.1}}, set()),
+        ({"data": {"problem": "reverse_first", "n_in": 6, "n_out": 3, "cardinality": 50}}, set()),
+        ({"evaluation": {"n_examples": 3}}, {"evaluation"}),
+        ({"evaluation": {"n_samples": 50}}, {"dataset"}),
+        ({"data": {"cardinality": 40}}, {"dataset"}),
+        ({"data": {"n_samples": 10}}, {"dataset"}),
+        ({"seed": 1}, {"dataset", "training"}),
+        ({"training": {"epochs": 2}}, {"training"}),
+        ({"training": {"loss": "sparse_categorical_crossentropy"}}, {"training", "bundle", "evaluation"}),
+        ({"training": {"patience": 3}}, {"training"}),
+        ({"training": {"tensorboard": "/logs"}}, set()),
+        ({"export": {"onnx": True}}, set()),
+        ({"evaluation": {"bleu": True}}, {"evaluation"}),
+        ({"model": {"units": 64}}, {"training", "bundle"}),
+        ({"model": {"train_vectors": False}}, {"training", "bundle"}),
+    ],
+)
+def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_again):
+    """And in no other: what stays the same is not made again."""
+    before, after = keys({}), keys(change)
+    assert {step for step in before if before[step] != after[step]} == made_again
+
+
+def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
+    def key(name, content):
+        (tmp_path / name).write_bytes(content)
+        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}}), NO_STORE).key
+
+    assert key("a.parquet", b"1") == key("b.parquet", b"1")
+    assert key("a.parquet", b"1") != key("a.parquet", b"2")
+
+
+def test_a_training_is_keyed_by_the_content_of_pre_trained_vectors_and_not_by_their_place(tmp_path):
+    def steps(name, content="a 1 2", side="source"):
+        (tmp_path / name).write_text(content)
+        return keys({"model": {f"{side}_vectors": tmp_path / name}})
+
+    before = steps("a.txt")
+    assert steps("b.txt") == before
+    for other in (keys({}), steps("a.txt", "a 1 3 "), steps("a.txt", side="target")):
+        assert {step for step in before if before[step] != other[step]} == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [
+        ({"source": "source", "target": ["target"]}, set()),
+        ({"kind": "files"}, set()),
+        ({"source": "question"}, {"dataset"}),
+        ({"source_encoding": "characters"}, {"dataset"}),
+        ({"unknown": "reject"}, {"dataset"}),
+        ({"max_source_length": 5}, {"dataset"}),
+        ({"quote": ""}, {"dataset"}),
+        ({"history": 3, "horizon": 2, "season": 12}, {"dataset"}),
+    ],
+)
+def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_new(tmp_path, change, made_again):
+    (tmp_path / "a.csv").write_text("source,target\n1,2\n")
+    before, after = (
+        keys({"data": {"train": tmp_path / "a.csv"}}),
+        keys({"data": {"train": tmp_path / "a.csv", **change}}),
+    )
+    assert {step for step in before if before[step] != after[step]} == made_again
+
+
+def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
+    def key(**data):
+        return dataset_recipe(Experiment.model_validate({"data": data}), NO_STORE).key
+
+    for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    x, y, z = (tmp_path / name for name in "xyz")
+    assert key(train=x) == key(train=y) != key(train=z)
+    assert key(train=x, test=z) != key(train=z, test=x)
+    assert key(train=x, test=z) != key(train=x, validation=z)
+
+
+def test_the_version_of_a_library_is_in_the_key():
+    step = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("numpy",))
+    other = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("pyarrow",))
+    assert set(step.versions) == {"numpy"}
+    assert step.key != other.key

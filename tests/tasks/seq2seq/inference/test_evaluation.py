@@ -1,0 +1,326 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, VectorEvaluation
+from tasks.seq2seq.inference.teacher_forcing import TeacherForced
+from tasks.seq2seq.metrics.tokens import TokenScorer, corpus_bleu, corpus_chrf
+from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.model import ModelSettings
+
+VOCABULARY = Vocabulary("integers", (-1, 0, 1, 2, 3))  # ids 4 to 8
+UNKNOWN = VOCABULARY.unknown
+SCALING = Scaling(mean=(10.0,), deviation=(4.0,), low=(0.0,), high=(20.0,))
+PLANE = Scaling(mean=(0.0, 0.0), deviation=(1.0, 1.0), low=(-3.0, -3.0), high=(3.0, 3.0))
+HORIZON = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def step_by_step():
+    """Without tracing, which would take a second for each of so many models; scores are the same."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def inference(source, target, n_steps):
+    """An untrained model whose answers differ, end now and then, and hold no other special token."""
+    keras.utils.set_random_seed(2)
+    sides = [
+        Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
+        for codec in (source, target)
+    ]
+    models = build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=4)))
+    models.train.set_weights([3 * weights for weights in models.train.get_weights()])
+    if isinstance(target, Vocabulary):
+        kernel, bias = models.train.get_layer("output").get_weights()
+        bias[[target.padding, target.start, target.unknown]] = -9
+        models.train.get_layer("output").set_weights([kernel, bias])
+    return Inference(models.encoder, models.decoder, Codecs(source, target), n_steps)
+
+
+def sequences(rows):
+    values = np.array([step for row in rows for step in row], np.int32)
+    return Sequences.of_lengths(values, np.array([len(row) for row in rows], np.int64))
+
+
+def rows_of(sequences):
+    return [sequences[i].tolist() for i in range(len(sequences))]
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return inference(VOCABULARY, VOCABULARY, 4)
+
+
+@pytest.fixture(scope="module")
+def sources():
+    rng = np.random.default_rng(0)
+    return sequences([rng.integers(4, 9, rng.integers(0, 6)) for _ in range(40)])
+
+
+@pytest.fixture(scope="module")
+def predicted(tokens, sources):
+    return tokens.predictor().predict(sources)
+
+
+@pytest.fixture(scope="module")
+def references(predicted):
+    """What the model will say, but for every fourth row, which has a token more."""
+    return sequences([[*row, 4] if i % 4 == 0 else row for i, row in enumerate(rows_of(predicted.sequences))])
+
+
+@pytest.fixture(scope="module")
+def evaluated(tokens, sources, references):
+    """In two blocks."""
+    evaluation, pairs = TokenEvaluation(tokens, VOCABULARY, bleu=True, chrf=True), Pairs(sources, references)
+    return evaluation, [evaluation.add(pairs.part(0, 15)), evaluation.add(pairs.part(15, 40))]
+
+
+def test_token_scores_are_those_of_scoring_by_hand(tokens, sources, references, predicted, evaluated):
+    scorer = TokenScorer(UNKNOWN, vocabulary_size=VOCABULARY.size)
+    forced = TeacherForced(tokens.encoder, tokens.decoder, tokens.codecs).count(Pairs(sources, references))
+    scorer.add(references, predicted.sequences, teacher_forced=forced)
+    scores = json.loads(json.dumps(evaluated[0].scores(), allow_nan=False))
+    expected = json.loads(json.dumps(scorer.scores()._asdict()))
+    assert {name: scores[name] for name in expected} == expected
+    assert scores["sequence_accuracy"] == 0.75
+    assert 0 < scores["teacher_forced_token_accuracy"] < 1
+
+
+def test_texts_are_scored_as_numbers_between_spaces(references, predicted, evaluated):
+    texts = [
+        [" ".join(str(VOCABULARY.symbols[i - 4]) for i in row) for row in rows_of(side)]
+        for side in (references, predicted.sequences)
+    ]
+    scores = evaluated[0].scores()
+    assert scores["bleu"] == pytest.approx(corpus_bleu(*texts, tokenize="none"))
+    assert scores["chrf"] == pytest.approx(corpus_chrf(*texts))
+
+
+def test_scores_of_text_are_only_there_if_they_were_asked_for(tokens):
+    evaluation = TokenEvaluation(tokens, VOCABULARY)
+    evaluation.add(Pairs(sequences([[4]]), sequences([[5]])))
+    assert {"bleu", "chrf"}.isdisjoint(evaluation.scores())
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbols", "tokenize"),
+    [("characters", tuple(" .abc"), "13a"), ("words", ("a.", "b,", "c", "d", "e"), "none")],
+)
+def test_characters_are_made_words_for_bleu_and_words_are_words_already(kind, symbols, tokenize, sources):
+    """The other way round the score would be another."""
+    vocabulary = Vocabulary(kind, symbols)
+    model = inference(VOCABULARY, vocabulary, 16)
+    said = model.predictor().predict(sources).sequences
+    reference = sequences([row[1:] if i % 3 else row for i, row in enumerate(rows_of(said))])
+    evaluation = TokenEvaluation(model, vocabulary, bleu=True)
+    evaluation.add(Pairs(sources, reference))
+    texts = [[vocabulary.write(side[i]) for i in range(40)] for side in (reference, said)]
+    right, other = (corpus_bleu(*texts, tokenize=name) for name in (tokenize, {"13a": "none", "none": "13a"}[tokenize]))
+    assert right != pytest.approx(other)
+    assert evaluation.scores()["bleu"] == pytest.approx(right)
+
+
+def test_each_block_comes_with_its_predictions_in_order(references, predicted, evaluated):
+    first, second = evaluated[1]
+    assert rows_of(first.prediction) + rows_of(second.prediction) == rows_of(predicted.sequences)
+    assert rows_of(first.reference) + rows_of(second.reference) == rows_of(references)
+    assert np.concatenate([first.log_probability, second.log_probability]) == pytest.approx(
+        predicted.log_probability, abs=1e-5
+    )
+    right = np.concatenate([first.correct, second.correct])
+    assert right.tolist() == [i % 4 != 0 for i in range(40)]
+
+
+def test_a_model_is_scored_by_what_its_decoding_makes_of_it(tokens, sources, references):
+    decoding = DecodingSettings(method="sample", seed=4)
+    block = TokenEvaluation(tokens._replace(decoding=decoding), VOCABULARY).add(Pairs(sources, references))
+    predictor = Predictor(tokens.encoder, tokens.decoder, tokens.codecs, tokens.n_steps, decoding, xla=False)
+    greedy = tokens.predictor().predict(sources)
+    assert rows_of(block.prediction) == rows_of(predictor.predict(sources).sequences) != rows_of(greedy.sequences)
+
+
+def test_padding_that_a_model_says_is_a_wrong_token_and_not_the_end():
+    model = inference(VOCABULARY, VOCABULARY, 4)
+    output = model.decoder.get_layer("output")
+    kernel, bias = output.get_weights()
+    bias[VOCABULARY.padding] = 50
+    output.set_weights([kernel, bias])
+    evaluation = TokenEvaluation(model, VOCABULARY)
+    block = evaluation.add(Pairs(sequences([[4], [4]]), sequences([[], [5]])))
+    assert rows_of(block.prediction) == [[0, 0, 0]] * 2
+    assert block.correct.tolist() == [False, False]
+    assert evaluation.scores()["n_correct"] == 0
+
+
+def test_an_unknown_token_in_a_reference_is_never_right(tokens, sources, predicted):
+    """Even where the model says it: the user's symbol was not produced."""
+    row = int(np.flatnonzero(predicted.sequences.lengths)[0])
+    answer = rows_of(predicted.sequences)[row]
+    said = answer[0]
+    as_unknown = Vocabulary("integers", VOCABULARY.symbols, unknown=said)
+    pair = Pairs(sources.part(row, row + 1), sequences([answer]))
+    known, unknown = (TokenEvaluation(tokens, vocabulary) for vocabulary in (VOCABULARY, as_unknown))
+    assert known.add(pair).correct.tolist() == [True]
+    assert unknown.add(pair).correct.tolist() == [False]
+    assert known.scores()["n_correct"] == 1
+    assert unknown.scores()["n_correct"] == 0
+
+
+def test_unknown_symbols_of_each_source_are_counted(tokens):
+    source = sequences([[4, UNKNOWN, UNKNOWN], [], [5], [UNKNOWN]])
+    pairs = Pairs(source, sequences([[4]] * 4))
+    evaluation = TokenEvaluation(tokens, VOCABULARY)
+    assert evaluation.add(pairs).n_unknown.tolist() == [2, 0, 0, 1]
+    assert evaluation.add(pairs.part(2, 4)).n_unknown.tolist() == [0, 1]
+    assert evaluation.add(pairs).outside_range is None
+
+
+def test_mistakes_are_written_out(tokens, sources, predicted, references, evaluated):
+    mistakes = json.loads(json.dumps(evaluated[0].mistakes()))
+    written = {(VOCABULARY.write(references[i]), VOCABULARY.write(predicted.sequences[i])) for i in range(0, 40, 4)}
+    assert {(wrong["expected"], wrong["predicted"]) for wrong in mistakes["wrong_predictions"]} == written
+    assert sum(wrong["count"] for wrong in mistakes["wrong_predictions"]) == 10
+    assert mistakes["confusions"] == [{"expected": "-1", "predicted": None, "count": 10}]  # the id 4 left out
+    ids = sorted(set(references.values.tolist()))
+    matrix = mistakes["matrix"]
+    assert (matrix["labels"], matrix["n_tokens"]) == ([VOCABULARY.labels()[i] for i in ids], len(ids))
+    right = np.bincount(predicted.sequences.values, minlength=9)[ids]
+    assert matrix["counts"] == np.diag(right).tolist()
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    return inference(SCALING, SCALING, HORIZON)
+
+
+@pytest.fixture(scope="module")
+def series():
+    values = np.random.default_rng(0).normal(10, 4, (20, 5 + HORIZON, 1))
+    return Pairs.of_rows(values[:, :5], values[:, 5:])
+
+
+def evaluate(model, pairs, recent=None, *, scale=None, season=1, relative=False, cosine=False, scaling=SCALING):
+    evaluation = VectorEvaluation(model, scaling, scale, season, relative=relative, cosine=cosine)
+    return evaluation, evaluation.add(pairs, recent)
+
+
+def test_vector_scores_are_those_of_scoring_by_hand(forecaster, series):
+    """In two blocks; the target goes on with a source of the same features, whose last step is the naive forecast."""
+    evaluation = VectorEvaluation(forecaster, SCALING, np.array([2.0]), 1, relative=False, cosine=False)
+    blocks = [evaluation.add(series.part(0, 7)), evaluation.add(series.part(7, 20))]
+    scores = json.loads(json.dumps(evaluation.scores(), allow_nan=False))
+    forecast = forecaster.predictor().predict(series.source).sequences.padded()
+    error = np.abs(forecast - series.target.padded())
+    naive = np.abs(series.source.padded()[:, -1:] - series.target.padded())
+    mean = np.abs(10.0 - series.target.padded())
+    assert scores["n_evaluated"] == 20
+    assert scores["mae"] == pytest.approx(error.mean(), rel=1e-5)
+    assert scores["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
+    assert scores["mase"] == pytest.approx(error.mean() / 2, rel=1e-5)
+    assert scores["relative_mae_naive"] == pytest.approx(error.mean() / naive.mean(), rel=1e-5)
+    assert scores["relative_mae_mean"] == pytest.approx(error.mean() / mean.mean(), rel=1e-5)
+    assert scores["relative_mae_seasonal_naive"] is None
+    assert np.concatenate([block.prediction.padded() for block in blocks]) == pytest.approx(forecast, abs=1e-4)
+    assert evaluation.mistakes() == {}
+
+
+def test_a_block_of_vectors_has_no_right_and_wrong_and_no_log_probability(forecaster, series):
+    _, block = evaluate(forecaster, series)
+    assert (block.correct, block.log_probability, block.n_unknown) == (None, None, None)
+    assert np.array_equal(block.reference.padded(), series.target.padded())
+
+
+def test_the_naive_forecast_of_a_source_is_its_own_last_step_also_in_a_part_of_any_length(forecaster, series):
+    """Sources here end at 1, 2 and 3, and targets go on so; the naive forecast makes no error but in the others."""
+    source = Sequences.of_lengths(np.array([[9.0], [1.0], [2.0], [9.0], [9.0], [3.0]]), np.array([2, 1, 3]))
+    target = Sequences.of_rows(np.array([[[1.0]] * HORIZON, [[2.0]] * HORIZON, [[4.0]] * HORIZON]))
+    evaluation, block = evaluate(forecaster, Pairs(source, target).part(1, 3))
+    error = np.abs(block.prediction.padded() - target.padded()[1:]).mean()
+    assert evaluation.scores()["relative_mae_naive"] == pytest.approx(error / 0.5)  # 0 and 1
+
+
+@pytest.mark.parametrize("source", [PLANE, VOCABULARY])
+def test_a_source_of_other_features_has_no_naive_forecast(source):
+    model = inference(source, SCALING, HORIZON)
+    sides = sequences([[4, 5]] * 4) if source is VOCABULARY else Sequences.of_rows(np.ones((4, 2, 2)))
+    target = Sequences.of_rows(np.arange(12.0).reshape(4, 3, 1))
+    evaluation, _ = evaluate(model, Pairs(sides, target))
+    assert evaluation.scores()["relative_mae_naive"] is None
+    assert evaluation.scores()["relative_mae_mean"] > 0
+
+
+def test_source_values_far_outside_the_training_range_are_told(forecaster, series):
+    source = series.source.padded().clip(0, 20)
+    source[3, 0] = 1000
+    _, block = evaluate(forecaster, Pairs.of_rows(source, series.target.padded()))
+    assert np.flatnonzero(block.outside_range).tolist() == [3]
+    assert block.n_unknown is None
+
+
+RECENT = np.arange(40.0).reshape(20, 2, 1)  # the last two steps of each series; the last of row 0 is 1
+
+
+def test_a_series_is_held_against_its_recent_steps_and_its_season(forecaster, series):
+    evaluation, block = evaluate(forecaster, series, RECENT, season=2)
+    truth = series.target.padded()
+    error = np.abs(block.prediction.padded() - truth).mean()
+    naive, seasonal = RECENT[:, -1:], RECENT[:, [0, 1, 0]]
+    scores = evaluation.scores()
+    assert scores["relative_mae_naive"] == pytest.approx(error / np.abs(naive - truth).mean())
+    assert scores["relative_mae_seasonal_naive"] == pytest.approx(error / np.abs(seasonal - truth).mean())
+
+
+def test_without_a_whole_season_there_is_no_seasonal_forecast(forecaster, series):
+    """As at the start of a series: the steps before it are not a number, and no reason to fail."""
+    recent = RECENT.copy()
+    recent[0, 0] = np.nan
+    evaluation, _ = evaluate(forecaster, series, recent, season=2)
+    assert evaluation.scores()["relative_mae_seasonal_naive"] is None
+    assert evaluation.scores()["relative_mae_naive"] is not None
+
+
+def test_a_relative_series_is_scored_in_its_original_units(forecaster, series):
+    """Every prediction, reference and mean has the last recent step added; errors stay, baselines do not."""
+    plain, relative = (evaluate(forecaster, series, RECENT, relative=flag) for flag in (False, True))
+    last = RECENT[:, -1:]
+    assert relative[1].reference.padded() == pytest.approx(series.target.padded() + last)
+    assert relative[1].prediction.padded() == pytest.approx(plain[1].prediction.padded() + last)
+    scores, others = relative[0].scores(), plain[0].scores()
+    for name in ("mae", "rmse", "relative_mae_mean"):
+        assert scores[name] == pytest.approx(others[name])
+    error = np.abs(plain[1].prediction.padded() - series.target.padded()).mean()
+    assert scores["relative_mae_naive"] == pytest.approx(error / np.abs(series.target.padded()).mean())
+    assert scores["relative_mae_naive"] != pytest.approx(others["relative_mae_naive"])
+
+
+def test_embeddings_are_compared_by_their_angles_over_all_blocks():
+    """Targets are what the model will say, but for two rows that swapped theirs."""
+    model = inference(VOCABULARY, PLANE, 1)
+    source = sequences([[4], [5], [6, 7], [8, 8, 8], [4, 4]])
+    said = Predictor(model.encoder, model.decoder, model.codecs, 1, xla=False).predict(source).sequences.padded()
+    target = 3.0 * said[[0, 1, 2, 4, 3]]
+    evaluation = VectorEvaluation(model, PLANE, None, 1, relative=False, cosine=True)
+    pairs = Pairs(source, Sequences.of_rows(target))
+    for first, last in ((0, 2), (2, 5)):
+        evaluation.add(pairs.part(first, last))
+    scores = evaluation.scores()
+    unit = [values[:, 0] / np.linalg.norm(values[:, 0], axis=1, keepdims=True) for values in (said, target)]
+    assert scores["nearest_neighbour_accuracy"] == pytest.approx(3 / 5)
+    assert scores["mean_cosine_similarity"] == pytest.approx((unit[0] * unit[1]).sum(axis=1).mean(), abs=1e-5)
+    assert scores["relative_mae_naive"] is None
+
+
+def test_angles_are_told_only_of_embeddings(forecaster, series):
+    assert "nearest_neighbour_accuracy" not in evaluate(forecaster, series)[0].scores()

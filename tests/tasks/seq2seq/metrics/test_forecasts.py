@@ -1,0 +1,305 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.errors import DataError, TrainingError
+from tasks.seq2seq.metrics import forecasts as forecasting
+from tasks.seq2seq.metrics.forecasts import (
+    NaiveScale,
+    VectorScorer,
+    mean_cosine_similarity,
+    naive_forecast,
+    nearest_neighbour_accuracy,
+    outside_range,
+    seasonal_naive_forecast,
+)
+
+# Two rows, a horizon of two, two features.
+REFERENCES = np.array([[[1.0, 10.0], [2.0, 20.0]], [[3.0, 30.0], [4.0, 40.0]]])
+ERRORS = np.array([[[1.0, 0.0], [-2.0, 4.0]], [[1.0, 2.0], [0.0, -8.0]]])
+PREDICTIONS = REFERENCES + ERRORS
+
+numbers = st.floats(-1e6, 1e6).map(lambda value: round(value, 6))
+forecasts = st.integers(1, 4).flatmap(
+    lambda n: st.tuples(*[arrays(np.float64, (n, 3, 2), elements=numbers) for _ in range(2)])
+)
+
+
+def scores(references, predictions, scale=None, **baselines):
+    scorer = VectorScorer(scale)
+    scorer.add(references, predictions, **baselines)
+    return scorer.scores()
+
+
+def test_errors_by_hand():
+    """Absolute errors are 1 0 2 4 and 1 2 0 8; their squares 1 0 4 16 and 1 4 0 64."""
+    result = scores(REFERENCES, PREDICTIONS)
+    assert (result.n_evaluated, result.mae, result.rmse) == (2, 18 / 8, (90 / 8) ** 0.5)
+    assert result.mae_by_step == [4 / 4, 14 / 4]
+    assert result.rmse_by_step == [(6 / 4) ** 0.5, (84 / 4) ** 0.5]
+    assert result.mae_by_feature == [4 / 4, 14 / 4]
+    assert (result.distinct_references, result.distinct_predictions, result.majority_baseline) == (2, 2, 0.5)
+
+
+def test_smape_is_the_m4_competitions():
+    """200 |y - f| / (|y| + |f|): 1 for 3 is 100 %, 0 for 2 is 200 %, and 0 for 0 is none."""
+    result = scores(np.array([[[1.0], [2.0], [0.0]]]), np.array([[[3.0], [0.0], [0.0]]]))
+    assert result.smape_by_step == [100.0, 200.0, 0.0]
+    assert result.smape == 100.0
+
+
+def test_mase_is_the_mean_over_features_of_mae_over_scale():
+    assert scores(REFERENCES, PREDICTIONS, np.array([2.0, 7.0])).mase == (1 / 2 + 3.5 / 7) / 2
+
+
+@pytest.mark.parametrize("scale", [None, np.array([2.0, 0.0]), np.array([np.nan, 1.0])])
+def test_without_a_scale_of_every_feature_there_is_no_mase(scale):
+    assert scores(REFERENCES, PREDICTIONS, scale).mase is None
+
+
+def test_relative_errors_are_over_the_baselines():
+    """The naive errors add up to 36, by step to 8 and 28; the seasonal ones to 9; the mean makes none."""
+    baselines = {"naive": REFERENCES + 2 * ERRORS, "seasonal_naive": REFERENCES + ERRORS / 2, "mean": REFERENCES}
+    result = scores(REFERENCES, PREDICTIONS, **baselines)
+    assert (result.relative_mae_naive, result.relative_mae_seasonal_naive) == (0.5, 2.0)
+    assert result.relative_mae_naive_by_step == [0.5, 0.5]
+    assert result.relative_mae_mean is None
+
+
+def test_a_baseline_that_was_not_given_has_no_relative_error():
+    result = scores(REFERENCES, PREDICTIONS)
+    assert (result.relative_mae_naive, result.relative_mae_naive_by_step) == (None, None)
+    assert (result.relative_mae_seasonal_naive, result.relative_mae_mean) == (None, None)
+
+
+def test_a_step_that_the_baseline_has_right_has_no_relative_error():
+    naive = REFERENCES + np.array([[0.0, 0.0], [1.0, 1.0]])
+    assert scores(REFERENCES, PREDICTIONS, naive=naive).relative_mae_naive_by_step == [None, 14 / 4]
+
+
+def test_a_relative_error_is_over_the_rows_that_have_the_baseline():
+    """Of the first row alone: errors 7 over 14."""
+    scorer = VectorScorer()
+    scorer.add(REFERENCES[:1], PREDICTIONS[:1], naive=(REFERENCES + 2 * ERRORS)[:1])
+    scorer.add(REFERENCES[1:], PREDICTIONS[1:] + 100)
+    assert scorer.scores().relative_mae_naive == 0.5
+
+
+@given(forecasts)
+def test_batches_change_no_score(pair):
+    references, predictions = pair
+    scorer = VectorScorer(np.array([1.0, 2.0]))
+    for row in range(len(references)):
+        scorer.add(references[row : row + 1], predictions[row : row + 1], naive=references[row : row + 1] + 1)
+    whole = scores(references, predictions, np.array([1.0, 2.0]), naive=references + 1)
+    for one, other in zip(scorer.scores(), whole, strict=True):
+        assert one == pytest.approx(other)
+
+
+@given(forecasts)
+def test_errors_agree_with_numpys_own(pair):
+    references, predictions = pair
+    result = scores(references, predictions)
+    assert result.mae == pytest.approx(np.mean(np.abs(references - predictions)))
+    assert result.rmse == pytest.approx(np.sqrt(np.mean((references - predictions) ** 2)))
+    assert result.mae <= result.rmse * (1 + 1e-9)
+    assert 0 <= result.smape <= 200 * (1 + 1e-9)
+
+
+def test_json_takes_the_scores():
+    result = scores(REFERENCES, PREDICTIONS, np.ones(2), naive=PREDICTIONS)
+    assert json.loads(json.dumps(result._asdict(), allow_nan=False))["relative_mae_naive"] == 1.0
+
+
+def test_nothing_evaluated_gives_scores_all_the_same():
+    result = VectorScorer(np.ones(2)).scores()
+    assert (result.n_evaluated, result.mae, result.mase, result.mae_by_step) == (0, 0.0, None, [])
+    assert scores(REFERENCES[:0], PREDICTIONS[:0], np.ones(2)) == result
+
+
+def test_a_collapsed_forecaster_shows_one_prediction_and_the_majority_baseline():
+    references = np.concatenate([np.repeat(REFERENCES[:1], 3, axis=0), REFERENCES[1:]])
+    result = scores(references, np.zeros_like(references))
+    assert (result.distinct_predictions, result.distinct_references, result.majority_baseline) == (1, 2, 0.75)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e-6, 1.0, 1e6, 1e120])
+def test_rows_are_distinct_to_six_significant_digits(scale):
+    rows = np.array([1.234561, 1.234562, 1.23457, -1.23457])[:, None, None] * scale
+    assert scores(rows, rows).distinct_references == 3
+
+
+@pytest.mark.parametrize("equal", [[0.0, -0.0, 5e-324], [9.9999999, 10.0]])
+def test_numbers_that_round_alike_are_one_row(equal):
+    rows = np.array(equal)[:, None, None]
+    assert scores(rows, rows).distinct_references == 1
+
+
+def test_a_prediction_that_is_not_finite_is_refused():
+    broken = PREDICTIONS.copy()
+    broken[1, 0, 1] = np.nan
+    scorer = VectorScorer()
+    scorer.add(REFERENCES, PREDICTIONS)
+    with pytest.raises(TrainingError, match=r"the prediction of row 3 holds nan, .*learning_rate"):
+        scorer.add(REFERENCES, broken)
+
+
+@pytest.mark.parametrize("name", ["naive", "seasonal_naive", "mean"])
+def test_a_reference_or_a_baseline_that_is_not_finite_is_refused(name):
+    with pytest.raises(DataError, match="the reference of row 0 holds inf"):
+        scores(REFERENCES + np.inf, PREDICTIONS)
+    with pytest.raises(DataError, match=f"the {name} baseline of row 0 holds -inf"):
+        scores(REFERENCES, PREDICTIONS, **{name: REFERENCES - np.inf})
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"a prediction of shape \(2, 1, 2\), expected .* \(2, 2, 2\)"):
+        scores(REFERENCES, PREDICTIONS[:, :1])
+    with pytest.raises(ValueError, match=r"a reference of shape \(2, 2\)"):
+        scores(REFERENCES[0], PREDICTIONS[0])
+    scorer = VectorScorer()
+    scorer.add(REFERENCES, PREDICTIONS)
+    with pytest.raises(ValueError, match=r"a reference of shape \(2, 1, 2\)"):
+        scorer.add(REFERENCES[:, :1], PREDICTIONS[:, :1])
+
+
+HISTORY = np.array([[[1.0], [2.0], [3.0], [4.0], [5.0]]])
+
+
+def test_the_naive_forecasts_repeat_the_last_value_or_season():
+    assert naive_forecast(HISTORY, 3)[..., 0].tolist() == [[5.0, 5.0, 5.0]]
+    assert seasonal_naive_forecast(HISTORY, 7, 3)[..., 0].tolist() == [[3.0, 4.0, 5.0, 3.0, 4.0, 5.0, 3.0]]
+
+
+@given(st.integers(1, 12), st.integers(1, 5))
+def test_the_seasonal_naive_forecast_is_the_published_formula(horizon, season):
+    """y[t + h - season * ceil(h / season)], h from 1."""
+    forecast = seasonal_naive_forecast(HISTORY, horizon, season)[0, :, 0]
+    last = HISTORY.shape[1] - 1
+    assert forecast.tolist() == [HISTORY[0, last + h - season * -(-h // season), 0] for h in range(1, horizon + 1)]
+
+
+@pytest.mark.parametrize("season", [0, 6])
+def test_a_season_longer_than_the_history_is_refused(season):
+    with pytest.raises(ValueError, match=rf"a season of {season} steps, expected 1\.\.5"):
+        seasonal_naive_forecast(HISTORY, 2, season)
+
+
+def naive_scale(series, season=1):
+    scale = NaiveScale(season)
+    scale.add(Sequences.of_rows(series[None]))
+    return scale.scale()
+
+
+def test_the_in_sample_naive_mae_by_hand():
+    """At lag 1 the steps are 1 2 4 and 10 0 30; at lag 2, 3 6 and 10 30; at lag 4 there are none."""
+    series = np.array([[0.0, 0.0], [1.0, 10.0], [3.0, 10.0], [7.0, 40.0]])
+    assert naive_scale(series, 1).tolist() == pytest.approx([7 / 3, 40 / 3])
+    assert naive_scale(series, 2).tolist() == [4.5, 20.0]
+    assert naive_scale(series, 4).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("season", [1, 2])
+def test_the_scale_of_several_series_takes_no_difference_across_two(season):
+    rows = [np.array([[0.0], [1.0], [5.0]]), np.array([[100.0]]), np.array([[7.0], [7.0], [9.0], [0.0]])]
+    series = Sequences.of_lengths(np.concatenate(rows), np.array([3, 1, 4]))
+    differences = np.concatenate([np.abs(row[season:] - row[:-season]) for row in rows])
+    whole, parts = NaiveScale(season), NaiveScale(season)
+    whole.add(series)
+    parts.add(series.part(0, 1))
+    parts.add(series.part(1, 3))
+    assert whole.scale() == parts.scale() == pytest.approx(differences.mean(axis=0))
+
+
+def test_a_naive_forecast_of_the_training_split_itself_has_a_mase_of_1():
+    """What the scale is for: one-step naive errors, measured by themselves."""
+    series = np.random.default_rng(0).normal(size=(50, 3)).cumsum(axis=0)
+    result = scores(series[1:, None], series[:-1, None], naive_scale(series))
+    assert result.mase == pytest.approx(1.0)
+
+
+LOW, HIGH = np.array([0.0, -3.0]), np.array([10.0, -3.0])
+
+
+@pytest.mark.parametrize(
+    ("step", "outside"),
+    [
+        ((15.0, -3.0), False),
+        ((15.1, -3.0), True),
+        ((-5.0, -3.0), False),
+        ((-5.1, -3.0), True),
+        ((5.0, -4.5), False),  # half of the constant's magnitude
+        ((5.0, -4.6), True),
+        ((np.nan, -3.0), True),
+        ((np.inf, -3.0), True),
+    ],
+)
+def test_a_value_half_a_range_outside_is_flagged(step, outside):
+    values = np.tile([5.0, -3.0], (2, 3, 1))
+    values[1, 2] = step
+    assert outside_range(values, LOW, HIGH).tolist() == [False, outside]
+    assert outside_range(np.array([[[0.5]], [[0.6]]]), np.zeros(1), np.zeros(1)).tolist() == [False, True]
+
+
+def test_sequences_of_any_length_are_checked():
+    values = Sequences.of_lengths(np.array([[99.0], [1.0], [99.0], [1.0]]), np.array([1, 0, 2, 1]))
+    assert outside_range(values, np.zeros(1), np.ones(1)).tolist() == [True, False, True, False]
+    assert outside_range(values.part(1, 4), np.zeros(1), np.ones(1)).tolist() == [False, True, False]
+    assert not outside_range(values, np.zeros(1), np.ones(1), tolerance=98.0).any()
+
+
+CANDIDATES = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+
+
+def test_the_nearest_candidate_is_by_angle_and_not_by_length():
+    predictions = np.array([[100.0, 1.0], [0.1, 0.9], [0.0, 5.0]])
+    assert nearest_neighbour_accuracy(CANDIDATES[:3], predictions, CANDIDATES) == pytest.approx(2 / 3)
+
+
+def test_equal_candidates_count_as_one():
+    assert nearest_neighbour_accuracy(CANDIDATES[[0, 3]], CANDIDATES[[3, 0]], CANDIDATES) == 1.0
+
+
+def test_a_vector_without_a_direction_is_near_nothing():
+    predictions = np.array([[0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
+    assert nearest_neighbour_accuracy(np.tile(CANDIDATES[0], (3, 1)), predictions, CANDIDATES) == 0.0
+    assert nearest_neighbour_accuracy(np.zeros((1, 2)), np.ones((1, 2)), np.zeros((1, 2))) == 0.0
+
+
+def test_a_collapsed_predictor_does_not_win_by_ties():
+    candidates = np.eye(4)
+    assert nearest_neighbour_accuracy(candidates, np.ones((4, 4)), candidates) <= 0.25
+
+
+def test_blocks_change_no_neighbour(monkeypatch):
+    rng = np.random.default_rng(0)
+    candidates = rng.normal(size=(50, 4))
+    references = candidates[rng.integers(0, 50, 30)]
+    predictions = references + rng.normal(size=references.shape)
+    whole = nearest_neighbour_accuracy(references, predictions, candidates)
+    unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
+    nearest = candidates[(predictions @ unit.T).argmax(axis=1)]
+    monkeypatch.setattr(forecasting, "_NEIGHBOUR_ROWS", 7)
+    monkeypatch.setattr(forecasting, "_NEIGHBOUR_CANDIDATES", 11)
+    assert 0 < whole < 1
+    assert nearest_neighbour_accuracy(references, predictions, candidates) == whole
+    assert whole == (nearest == references).all(axis=1).mean()
+
+
+def test_no_prediction_scores_0_and_no_candidates_are_refused():
+    with pytest.raises(ValueError, match="expected at least one"):
+        nearest_neighbour_accuracy(CANDIDATES, CANDIDATES, CANDIDATES[:0])
+    assert nearest_neighbour_accuracy(CANDIDATES[:0], CANDIDATES[:0], CANDIDATES) == 0.0
+    assert mean_cosine_similarity(CANDIDATES[:0], CANDIDATES[:0]) == 0.0
+
+
+def test_the_mean_cosine_similarity_by_hand():
+    """Equal, opposite, at right angles, at 45 degrees, and with a zero vector."""
+    references = np.array([[1.0, 0.0]] * 5)
+    predictions = np.array([[3.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]])
+    assert mean_cosine_similarity(references, predictions) == pytest.approx(0.5**0.5 / 5)

@@ -1,0 +1,208 @@
+"""Every kind of model: that its parts fit, and that it says the same however it is asked."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.models.decoding import decode_graph, model_step, n_states, split_encoded
+from tasks.seq2seq.models.encoder_decoder import build_models, memory_names, state_names
+from tasks.seq2seq.models.warm_start import carry_over
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.model_rules import model_settings_are_used, widths_fit
+
+VOCABULARY, START, END, N_STEPS = 7, 5, 6, 4
+SOURCE = np.array([[1, 2, 3, 6, 0, 0], [4, 4, 2, 1, 3, 6]], np.int32)
+DECODER_INPUT = np.array([[5, 2, 3], [5, 1, 2]], np.int32)
+TARGET = np.array([[2, 3, 1], [1, 2, 4]], np.int32)
+
+KINDS = {
+    "plain": {},
+    "gru": {"cell": "gru"},
+    "deeper decoder": {"decoder_layers": 3, "encoder_layers": 1, "cell": "gru"},
+    "deeper encoder, narrower decoder": {"encoder_layers": 2, "decoder_units": 6, "residual": True},
+    "bidirectional with dot attention": {
+        "bidirectional": True, "encoder_units": 4, "attention": "luong_dot", "bridge": "copy", "dropout": 0.2,
+    },
+    "general attention": {"attention": "luong_general", "layers": 2, "layer_norm": True, "bidirectional": True},
+    "input feeding": {
+        "attention": "luong_general", "input_feeding": True, "layers": 2, "residual": True, "layer_norm": True,
+        "bidirectional": True, "dropout": 0.2, "recurrent_dropout": 0.2, "output_dropout": 0.2,
+    },
+    "one-hot with input feeding": {"attention": "luong_dot", "input_feeding": True, "embedding": 0, "cell": "gru"},
+    "bahdanau": {"attention": "bahdanau", "target_embedding": 6},
+    "one table of embeddings": {"share_embeddings": True, "tie_embeddings": True, "embedding": 8},
+}  # fmt: skip
+
+
+CHOICES = {
+    "cell": ("lstm", "gru"), "encoder_units": (4, 8), "decoder_units": (6, 8), "encoder_layers": (1, 2, 3),
+    "decoder_layers": (1, 2, 3), "bidirectional": (False, True), "bridge": (None, "copy", "dense"),
+    "residual": (False, True), "layer_norm": (False, True),
+    "attention": ("none", "luong_dot", "luong_general", "bahdanau"), "input_feeding": (None, False, True),
+    "embedding": (0, 4, 8), "target_embedding": (None, 0, 6, 8), "share_embeddings": (False, True),
+    "tie_embeddings": (False, True), "dropout": (0, 0.2), "output_dropout": (0, 0.2), "recurrent_dropout": (0, 0.2),
+}  # fmt: skip
+
+
+def drawn_kinds():
+    """Settings drawn from all that may be chosen, without those that the rules refuse."""
+    rng = np.random.default_rng(0)
+    while True:
+        kind = {name: values[rng.integers(len(values))] for name, values in CHOICES.items()}
+        sections = {"model": ModelSettings(**kind)}
+        if not [*widths_fit(sections), *model_settings_are_used(sections)]:
+            yield kind
+
+
+def models_of(vocabulary=VOCABULARY, **changes):
+    side = Side(vocabulary)
+    return build_models(Architecture(side, side, True, ModelSettings(**{"units": 8, "embedding": 4, **changes})))
+
+
+EVERY_KIND = [pytest.param(kind, id=name) for name, kind in KINDS.items()]
+EVERY_KIND += [
+    pytest.param(kind, id=f"drawn {number}", marks=pytest.mark.exhaustive)
+    for number, kind in enumerate(itertools.islice(drawn_kinds(), 24))
+]
+
+
+@pytest.fixture(scope="module", params=EVERY_KIND)
+def settings(request):
+    return ModelSettings(**{"units": 8, "embedding": 4, **request.param})
+
+
+@pytest.fixture(scope="module")
+def models(settings):
+    keras.utils.set_random_seed(1)
+    return build_models(Architecture(Side(VOCABULARY), Side(VOCABULARY), True, settings))
+
+
+def taught_step_by_step(models, source):
+    """Logits of the inference models, which are told the true tokens one by one."""
+    step, steps = model_step(models.decoder), []
+    state, memory = split_encoded(models.encoder(source), models.decoder)
+    for tokens in DECODER_INPUT[: len(source)].T:
+        logits, state = step(tf.constant(tokens), state, memory)
+        steps.append(logits)
+    return np.stack(steps, axis=1)
+
+
+def decoded(encoder, decoder):
+    """Tokens and log-probabilities of the whole decode."""
+    return [part.numpy() for part in decode_graph(encoder, decoder, START, N_STEPS, END)(tf.constant(SOURCE))]
+
+
+def test_the_models_have_the_states_and_the_memory_that_they_say(models, settings):
+    names = [tensor.name for tensor in models.decoder.inputs]
+    assert names == ["decoder_input", *state_names(settings), *memory_names(settings)]
+    assert n_states(models.decoder) == len(state_names(settings))
+    assert len(models.encoder.outputs) == len(names) - 1
+    assert len(models.decoder.outputs) == 1 + n_states(models.decoder) + settings.attends
+
+
+def test_the_inference_models_take_the_same_steps_as_the_training_model(models):
+    taught = np.asarray(models.train([SOURCE, DECODER_INPUT]))
+    assert taught_step_by_step(models, SOURCE) == pytest.approx(taught, abs=1e-6)
+
+
+def test_padding_changes_nothing(models):
+    alone = np.asarray(models.train([SOURCE[:1, :4], DECODER_INPUT[:1]]))
+    assert alone == pytest.approx(np.asarray(models.train([SOURCE, DECODER_INPUT]))[:1], abs=1e-6)
+
+
+def test_attention_is_a_share_of_each_step_that_is_there(models, settings):
+    if not settings.attends:
+        assert len(models.decoder.outputs) == 1 + n_states(models.decoder)
+        return
+    state, memory = split_encoded(models.encoder(SOURCE), models.decoder)
+    *_, weights = models.decoder([tf.constant(DECODER_INPUT), *state, *memory])
+    assert weights.shape == (2, 3, 6)
+    assert np.sum(weights, axis=-1) == pytest.approx(np.ones((2, 3)), abs=1e-6)
+    assert not np.asarray(weights)[0, :, 4:].any()
+    assert np.asarray(weights)[0, :, :4].all()
+
+
+def test_every_weight_learns(models):
+    """One step of gradient descent: no layer is left out of what is trained."""
+    before = [variable.numpy() for variable in models.train.trainable_variables]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    models.train.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=True)
+    models.train.train_on_batch([SOURCE, DECODER_INPUT], TARGET)
+    still = [
+        variable.path
+        for variable, old in zip(models.train.trainable_variables, before, strict=True)
+        if np.array_equal(variable.numpy(), old)
+    ]
+    assert still == []
+
+
+def test_saved_and_loaded_they_decode_the_same(models, tmp_path):
+    loaded = []
+    for name in ("encoder", "decoder"):
+        getattr(models, name).save(tmp_path / f"{name}.keras")
+        loaded.append(keras.saving.load_model(tmp_path / f"{name}.keras", compile=False, safe_mode=True))
+    for found, expected in zip(decoded(*loaded), decoded(models.encoder, models.decoder), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_a_promoted_model_has_learnt_is_carried_over(settings, models, tmp_path):
+    """From the saved models, though the ids have moved."""
+    letters = Vocabulary("characters", ("a", "b", "c"))
+    more = Vocabulary("characters", ("0", "a", "b", "c"))
+    before, after = (models_of(codec.size, **settings.model_dump()) for codec in (letters, more))
+    loaded = []
+    for name in ("encoder", "decoder"):
+        getattr(before, name).save(tmp_path / f"{name}.keras")
+        loaded.append(keras.saving.load_model(tmp_path / f"{name}.keras", compile=False))
+    carry_over(after.train, tuple(loaded), Codecs(letters, letters), Codecs(more, more))
+    logits = []
+    for train, codec in ((before.train, letters), (after.train, more)):
+        a, b, c = (codec._ids[letter] for letter in "abc")
+        taught = np.asarray(train([np.array([[a, c, codec.end]]), np.array([[codec.start, b]])]))
+        logits.append(taught[..., [a, b, c, codec.end]])
+    assert logits[0] == pytest.approx(logits[1], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [{"dropout": 0.5}, {"output_dropout": 0.5}, {"recurrent_dropout": 0.5}],
+    ids=["inputs", "outputs", "recurrent state"],
+)
+@pytest.mark.parametrize("kind", ["plain", "input feeding"])
+def test_dropout_is_for_training_alone(dropped, kind):
+    kinds = {"plain": {}, "input feeding": {"attention": "luong_dot", "input_feeding": True}}
+    train = models_of(**kinds[kind], layers=2, **dropped).train
+    inputs = [SOURCE, DECODER_INPUT]
+    twice = [np.asarray(train(inputs)) for _ in range(2)]
+    assert np.array_equal(*twice)
+    trained = [np.asarray(train(inputs, training=True)) for _ in range(2)]
+    assert not np.allclose(*trained)
+    assert not np.allclose(trained[0], twice[0])
+
+
+def test_an_attending_decoder_reads_what_its_scores_say():
+    """Weights by hand: a dot product of the query with each step of the memory, then softmax."""
+    models = models_of(attention="luong_dot")
+    state, memory = split_encoded(models.encoder(SOURCE), models.decoder)
+    _, *after, weights = models.decoder([tf.constant(DECODER_INPUT[:, :1]), *state, *memory])
+    query = np.asarray(after[0])  # the only layer's output is its new state
+    scores = np.einsum("bu,bsu->bs", query, np.asarray(memory[0]))
+    scores[~np.asarray(memory[1])] = -np.inf
+    expected = np.exp(scores - scores.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.asarray(weights)[:, 0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_first_layer_of_a_fed_decoder_is_given_what_was_attended_to():
+    models = models_of(attention="luong_general", input_feeding=True)
+    state, memory = split_encoded(models.encoder(SOURCE), models.decoder)
+    first, *_ = models.decoder([tf.constant(DECODER_INPUT[:, :1]), *state, *memory])
+    state[-1] = tf.ones_like(state[-1])
+    other, *_ = models.decoder([tf.constant(DECODER_INPUT[:, :1]), *state, *memory])
+    assert not np.allclose(first, other)

@@ -1,0 +1,225 @@
+import errno
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.storage.files import atomic
+from tasks.storage.files.atomic import (
+    aside,
+    check_writable,
+    copy_atomically,
+    explain_os_errors,
+    file_digest,
+    flush_tree,
+    locked,
+    read_json,
+    remove_tree,
+    write_atomically,
+    write_json,
+    written_aside,
+)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_files_digest_is_the_published_sha256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_digest(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_json_survives_the_way_there_and_back(tmp_path):
+    content = {"é": [1, 2.5, None, True], "nested": {"a": "b"}}
+    write_json(tmp_path / "a.json", content)
+    assert read_json(tmp_path / "a.json") == content
+
+
+def test_an_atomic_write_makes_folders_replaces_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.txt"
+    write_atomically(path, "first")
+    write_atomically(path, "second")
+    assert path.read_text() == "second"
+    assert names(path.parent) == ["a.txt"]
+
+
+def test_a_write_that_the_disk_refuses_keeps_the_old_content(tmp_path, run_python):
+    """A limit on the file's size stands in for a full disk."""
+    path = tmp_path / "a.txt"
+    write_atomically(path, "old")
+    message = run_python(
+        """
+        import pathlib, resource, sys
+        from tasks.seq2seq.errors import ArtifactError
+        from tasks.storage.files.atomic import write_atomically
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            write_atomically(pathlib.Path(sys.argv[1]), "x" * 100_000)
+        except ArtifactError as error:
+            print(error)
+        """,
+        path,
+    )
+    assert f"{path} cannot be written: File too large" in message
+    assert "--store" in message
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_content_is_flushed_before_it_has_its_name_and_the_name_afterwards(tmp_path, monkeypatch):
+    path, seen = tmp_path / "a", []
+    monkeypatch.setattr(atomic, "flush", lambda flushed: seen.append((flushed == tmp_path, path.exists())))
+    for write in (lambda: write_atomically(path, "x"), lambda: copy_atomically(tmp_path / "source", path)):
+        (tmp_path / "source").write_text("x")
+        write()
+        path.unlink()
+    assert seen == [(False, False), (True, True)] * 2
+
+
+def test_no_two_writers_have_the_same_name_for_what_they_write_aside(tmp_path, run_python):
+    """Not even those that a fork made alike."""
+    code = """
+        import os, pathlib, sys
+        from tasks.storage.files.atomic import aside
+        os.fork()
+        sys.stdout.write(f"{aside(pathlib.Path(sys.argv[1]))}\\n")
+        """
+    made = run_python(code, tmp_path / "a").splitlines()
+    with ThreadPoolExecutor(4) as pool:
+        made += map(str, pool.map(aside, [tmp_path / "a"] * 100))
+    assert len({*made}) == 102
+    assert all(name.startswith(f"{tmp_path}/.a.") for name in made)
+
+
+def test_threads_that_write_one_file_at_once_leave_one_whole_content(tmp_path):
+    letters = "abcdefgh"
+    with ThreadPoolExecutor(len(letters)) as pool:
+        list(pool.map(lambda letter: write_atomically(tmp_path / "a", letter * 300_000), letters * 5))
+    content = (tmp_path / "a").read_text()
+    assert content in {letter * 300_000 for letter in letters}
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_is_written_aside_is_removed_if_writing_fails(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(UnicodeEncodeError), written_aside(tmp_path / "a") as made:
+        made.write_text("half \ud800", encoding="utf-8")
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_copy_replaces_what_was_there_and_leaves_nothing_beside(tmp_path):
+    (tmp_path / "a").write_bytes(b"new")
+    (tmp_path / "b").write_bytes(b"old")
+    copy_atomically(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"new"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_copy_that_cannot_be_made_leaves_what_was_there(tmp_path):
+    (tmp_path / "b").write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        copy_atomically(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"old"
+    assert names(tmp_path) == ["b"]
+
+
+def test_an_output_must_be_a_file_in_a_folder_that_exists(tmp_path):
+    check_writable(tmp_path / "a.json", "--summary")
+    check_writable(None, "--summary")
+    for wrong in (tmp_path, tmp_path / "none" / "a.json"):
+        with pytest.raises(SettingsError, match=f"--summary {wrong} cannot be written"):
+            check_writable(wrong, "--summary")
+    assert names(tmp_path) == []
+
+
+def test_a_writer_that_is_killed_leaves_one_whole_content(tmp_path, start_python):
+    path = tmp_path / "a.txt"
+    writer = start_python(
+        """
+        import itertools, pathlib, sys
+        from tasks.storage.files.atomic import write_atomically
+        for letter in itertools.cycle("ab"):
+            write_atomically(pathlib.Path(sys.argv[1]), letter * 3_000_000)
+            print(letter, flush=True)
+        """,
+        path,
+    )
+    for _ in range(5):
+        writer.stdout.readline()
+    writer.kill()
+    writer.wait()
+    content = path.read_text()
+    assert content in ("a" * 3_000_000, "b" * 3_000_000)
+
+
+def test_a_lock_keeps_other_processes_out_until_its_holder_is_killed(tmp_path, start_python):
+    """SIGKILL leaves the file behind, and the lock free."""
+    path = tmp_path / "locks" / "step"
+    holder = start_python(
+        """
+        import pathlib, sys, time
+        from tasks.storage.files.atomic import locked
+        with locked(pathlib.Path(sys.argv[1])):
+            print("held", flush=True)
+            time.sleep(600)
+        """,
+        path,
+    )
+    assert holder.stdout.readline() == "held\n"
+    with path.open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    holder.kill()
+    holder.wait()
+    with locked(path):
+        assert path.exists()
+
+
+def test_a_lock_is_let_go_when_its_work_fails(tmp_path):
+    with pytest.raises(ValueError, match="work"), locked(tmp_path / "a"):
+        raise ValueError("work")
+    with locked(tmp_path / "a"):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS])
+def test_what_the_user_can_mend_says_where_and_what_to_do(tmp_path, number):
+    with (
+        pytest.raises(ArtifactError, match=rf"{tmp_path} cannot be written: .*--store"),
+        explain_os_errors(tmp_path),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_other_errors_of_the_system_stay_as_they_are(tmp_path):
+    """A retry may help them."""
+    with pytest.raises(OSError, match="Input/output") as error, explain_os_errors(tmp_path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert not isinstance(error.value, ArtifactError)
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="cannot be written"), locked(tmp_path / "file" / "lock"):
+        pass
+
+
+def test_trees_are_flushed_and_removed_whole(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_text("")
+    flush_tree(tmp_path / "a")
+    remove_tree(tmp_path / "a")
+    remove_tree(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_of_a_link_the_link_is_removed_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    remove_tree(tmp_path / "link")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "b").read_text() == "mine"
