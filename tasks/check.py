@@ -12,7 +12,7 @@ import pyarrow as pa
 from prefect import task
 
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
-from tasks.runtime.caching import CHECK_CODE, DATA_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake
@@ -69,7 +69,7 @@ def _recipe(experiment: Experiment, dataset_digest: str, serving: Handle | None)
         experiment,
         settings=experiment.checks.model_dump(mode="json"),
         made_from={"dataset": dataset_digest, **({"promoted": serving.digest} if serving else {})},
-        code=(*CHECK_CODE, *DATA_CODE),
+        code=__name__,
         libraries=("numpy",),
     )
 

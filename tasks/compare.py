@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 
 from tasks.prediction.evaluator import Judge
-from tasks.runtime.caching import COMPARE_CODE, MODEL_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, make_once, recipe
 from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
@@ -55,7 +55,7 @@ def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[
         experiment,
         settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},
         made_from={"bundle": bundle.digest, "holdout": holdout.digest},
-        code=(*MODEL_CODE, *COMPARE_CODE),
+        code=__name__,
         libraries=("keras", "numpy", "tensorflow"),
     )
     scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))

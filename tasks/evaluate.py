@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 
 from tasks.prediction.evaluator import Judge
-from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
@@ -54,7 +54,7 @@ def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
         made_from={"dataset": dataset_digest, "bundle": bundle_digest},
-        code=MODEL_CODE,
+        code=__name__,
         libraries=("keras", "numpy", "rapidfuzz", "sacrebleu", "tensorflow"),
     )
 

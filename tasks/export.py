@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.artifacts.bundle import (
@@ -50,12 +50,12 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
+            "model": values_of(experiment.model, UNKEYED["model"]),
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
         made_from={"dataset": dataset_digest, "training": training_digest},
-        code=MODEL_CODE,
+        code=__name__,
         libraries=("keras", "tensorflow"),
     )
 
@@ -70,7 +70,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
 
     shape = DatasetFacts.model_validate(dataset.facts)
-    models = build_models(shape.architecture(experiment.model.without_dropout()))
+    models = build_models(shape.architecture(experiment.model).without_dropout())
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     samples = read_samples(dataset.path, N_VERIFIED)

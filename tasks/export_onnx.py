@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.runtime.caching import ONNX_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle, steps_of
@@ -59,7 +59,7 @@ def onnx_recipe(experiment: Experiment, dataset_digest: str, bundle_digest: str)
         experiment,
         settings={},
         made_from={"dataset": dataset_digest, "bundle": bundle_digest},
-        code=ONNX_CODE,
+        code=__name__,
         libraries=("keras", *PACKAGES, "tensorflow"),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.runtime.caching import DATA_CODE, TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
 from tasks.runtime.progress import progress, report, tracked
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.arrays.sequences import Pairs
@@ -76,14 +76,14 @@ def _recipe(experiment: Experiment) -> Recipe:
     data = experiment.data
     if isinstance(data, SyntheticData):
         settings = {
-            **data.model_dump(mode="json"),
+            **values_of(data),
             **vars(data.dimensions),
             "n_fresh": experiment.evaluation.n_samples,
         }
         made_from = {}
     else:
         settings = {
-            **data.model_dump(mode="json", exclude={"train", "validation", "test"}),
+            **values_of(data, ("train", "validation", "test", "places")),
             "source": data.source_columns,
             "target": data.target_columns,
             "weight": data.weight_column,
@@ -99,7 +99,7 @@ def _recipe(experiment: Experiment) -> Recipe:
         experiment,
         settings={**settings, "seed": experiment.seed},
         made_from=made_from,
-        code=DATA_CODE,
+        code=__name__,
         libraries=("numpy", "pyarrow"),
     )
 

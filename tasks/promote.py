@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from tasks.runtime.caching import DATA_CODE, TASK_OPTIONS, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, make_once, recipe
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.promotion.gate import Verdict, judge
 from tasks.seq2seq.settings.experiment import Experiment
@@ -79,7 +79,7 @@ def fix_holdout(experiment: Experiment, dataset: Handle, store: Store) -> Handle
         experiment,
         settings={},
         made_from={"dataset": dataset.digest},
-        code=DATA_CODE,
+        code=write_holdout.__module__,
         libraries=("numpy", "pyarrow"),
     )
     return make_once(step, store, lambda folder: write_holdout(dataset, experiment, folder))

@@ -14,11 +14,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from tasks.runtime.artifact_keys import artifact_key
 from tasks.runtime.caching import (
-    DATA_CODE,
-    MODEL_CODE,
-    REPORT_CODE,
     TASK_OPTIONS,
-    code_digest,
     finished,
     make_once,
     recipe,
@@ -71,7 +67,7 @@ def report_recipe(experiment: Experiment, digests: dict[str, str], promotion: Ma
         experiment,
         settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": dict(promotion)},
         made_from=digests,
-        code=REPORT_CODE,
+        code=__name__,
         libraries=("jinja2", "matplotlib"),
     )
 
@@ -232,19 +228,19 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
 
 def _lineage(inputs: Mapping[str, Handle]) -> dict[str, str]:
     digests = {f"{kind} digest": handle.digest for kind, handle in inputs.items()}
-    manifests = [Manifest.read(handle.path) for handle in inputs.values()]
+    made = {kind: Manifest.read(handle.path) for kind, handle in inputs.items()}
     sources = {
         f"made from {name}": digest
-        for manifest in manifests
+        for manifest in made.values()
         for name, digest in manifest.made_from.items()
         if name not in inputs
     }
-    versions = {name: version for manifest in manifests for name, version in manifest.versions.items()}
+    versions = {name: version for manifest in made.values() for name, version in manifest.versions.items()}
     return {
         **digests,
         **sources,
-        "code that makes data": code_digest(DATA_CODE),
-        "code that makes models": code_digest(MODEL_CODE),
+        "code that makes data": made["dataset"].depends_on["code"],
+        "code that makes models": made["training"].depends_on["code"],
         **versions,
     }
 

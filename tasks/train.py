@@ -22,7 +22,7 @@ from tasks.initial_weights import (
     start_loader,
     telling_of_an_end,
 )
-from tasks.runtime.caching import MODEL_CODE, TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe, values_of
 from tasks.runtime.progress import progress
 from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import SettingsError
@@ -68,8 +68,8 @@ def training_recipe(experiment: Experiment, dataset_digest: str, start: str | No
         KIND,
         experiment,
         settings={
-            "model": experiment.model.model_dump(mode="json", exclude=UNKEYED["model"]),
-            "training": experiment.training.model_dump(mode="json", exclude=UNKEYED["training"]),
+            "model": values_of(experiment.model, UNKEYED["model"]),
+            "training": values_of(experiment.training, UNKEYED["training"]),
             "seed": experiment.seed,
         },
         made_from={
@@ -77,7 +77,7 @@ def training_recipe(experiment: Experiment, dataset_digest: str, start: str | No
             **({"start": start} if start else {}),
             **{f"{side}_vectors": vectors_digest(path) for side, path in experiment.model.vector_files.items()},
         },
-        code=MODEL_CODE,
+        code=__name__,
         libraries=LIBRARIES,
     )
 

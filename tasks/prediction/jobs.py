@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from tasks.runtime.caching import DATA_CODE, MODEL_CODE, PREDICT_CODE, code_digest
+from tasks.runtime.code import code_digest
 from tasks.runtime.progress import tracked
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
@@ -36,6 +36,7 @@ from tasks.storage.readers.user_files import check_input, columns_left_out, read
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest
 
+PREDICTED_BY = "tasks.prediction.loaded_model"
 Action = Literal["predict", "keep", "wait", "fail"]
 
 
@@ -79,7 +80,7 @@ class BatchModel:
             decoding=self.decoding.model_dump(mode="json"),
             writing=_writing(settings),
             reading=self.reading.describe(),
-            code=code_digest(tuple(sorted({*DATA_CODE, *MODEL_CODE, *PREDICT_CODE}))),
+            code=code_digest(PREDICTED_BY),
         )
 
 

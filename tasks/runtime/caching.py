@@ -6,13 +6,9 @@ results, and a task whose artifact was found ends in a state named Cached.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import io
 import time
-import tokenize
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,173 +18,13 @@ from prefect.logging import get_run_logger
 from prefect.logging.loggers import get_logger
 from prefect.states import Completed, State
 
+from tasks.runtime.code import code_digest
 from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.section import Section
 from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle
-
-TASKS_FOLDER = Path(__file__).parent.parent
-
-DATA_CODE = (
-    "seq2seq/arrays/aliases.py",
-    "seq2seq/data/codecs.py",
-    "storage/files/progress.py",
-    "generate.py",
-    "seq2seq/metrics/accumulators.py",
-    "seq2seq/data/collate.py",
-    "seq2seq/metrics/forecasts.py",
-    "seq2seq/arrays/hashing.py",
-    "seq2seq/data/codec_training.py",
-    "seq2seq/data/problems.py",
-    "seq2seq/data/profile.py",
-    "seq2seq/data/synthetic.py",
-    "seq2seq/data/scaling.py",
-    "seq2seq/arrays/sequences.py",
-    "seq2seq/data/splits.py",
-    "seq2seq/data/vocabulary.py",
-    "seq2seq/data/windows.py",
-    "storage/readers/arrow_columns.py",
-    "storage/readers/blocks.py",
-    "storage/readers/columnar.py",
-    "storage/ingest/columns.py",
-    "storage/artifacts/dataset.py",
-    "storage/readers/delimited.py",
-    "storage/artifacts/holdout.py",
-    "storage/files/inputs.py",
-    "storage/readers/json_lines.py",
-    "storage/readers/json_types.py",
-    "storage/readers/json_values.py",
-    "storage/artifacts/lists.py",
-    "storage/readers/npz.py",
-    "storage/ingest/pairs.py",
-    "storage/readers/user_files.py",
-    "storage/ingest/rejects.py",
-    "storage/ingest/duplicates.py",
-    "storage/ingest/series.py",
-    "storage/readers/utf8.py",
-)
-MODEL_CODE = (
-    "seq2seq/arrays/aliases.py",
-    "seq2seq/data/codecs.py",
-    "seq2seq/models/cells.py",
-    "seq2seq/models/input_feeding.py",
-    "seq2seq/models/tensors.py",
-    "storage/files/progress.py",
-    "export.py",
-    "evaluate.py",
-    "prediction/evaluator.py",
-    "initial_weights.py",
-    "train.py",
-    "seq2seq/models/acceleration.py",
-    "seq2seq/models/architecture.py",
-    "seq2seq/inference/attention_maps.py",
-    "seq2seq/training/callbacks/weight_averaging.py",
-    "seq2seq/training/bucketing.py",
-    "seq2seq/models/beam.py",
-    "seq2seq/training/callbacks/early_stopping.py",
-    "seq2seq/cpu.py",
-    "seq2seq/metrics/accumulators.py",
-    "seq2seq/training/callbacks/time_limit.py",
-    "seq2seq/models/decoding.py",
-    "seq2seq/arrays/random_draws.py",
-    "seq2seq/inference/evaluation.py",
-    "seq2seq/export/saved_model.py",
-    "seq2seq/data/collate.py",
-    "seq2seq/metrics/forecasts.py",
-    "seq2seq/arrays/hashing.py",
-    "seq2seq/models/hypotheses.py",
-    "seq2seq/models/losses.py",
-    "seq2seq/models/attention.py",
-    "seq2seq/metrics/intervals.py",
-    "seq2seq/models/encoder_decoder.py",
-    "seq2seq/training/optimizers.py",
-    "seq2seq/training/callbacks/reduce_lr.py",
-    "seq2seq/training/precision.py",
-    "seq2seq/models/predictor.py",
-    "seq2seq/models/pretrained_embeddings.py",
-    "seq2seq/models/recurrent_stack.py",
-    "seq2seq/training/checkpoints.py",
-    "seq2seq/data/scaling.py",
-    "seq2seq/training/scheduled_sampling.py",
-    "seq2seq/metrics/tokens.py",
-    "seq2seq/training/seeding.py",
-    "seq2seq/models/segments.py",
-    "seq2seq/arrays/sequences.py",
-    "seq2seq/training/snapshot.py",
-    "seq2seq/inference/teacher_forcing.py",
-    "seq2seq/training/fit.py",
-    "seq2seq/data/vocabulary_mapping.py",
-    "seq2seq/training/unrolling.py",
-    "seq2seq/export/verification.py",
-    "seq2seq/data/vocabulary.py",
-    "seq2seq/models/warm_start.py",
-    "seq2seq/training/callbacks/history.py",
-    "storage/artifacts/bundle.py",
-    "storage/artifacts/checkpoint.py",
-    "storage/artifacts/dataset.py",
-    "storage/artifacts/export.py",
-    "storage/artifacts/lists.py",
-    "storage/outputs/predictions.py",
-    "storage/readers/word_vectors.py",
-)
-ONNX_CODE = (
-    "export_onnx.py",
-    "seq2seq/export/saved_model.py",
-    "seq2seq/export/onnx_decode.py",
-    "seq2seq/export/verification.py",
-    "storage/artifacts/export.py",
-)
-CHECK_CODE = ("check.py", "seq2seq/monitoring/data_checks.py", "seq2seq/monitoring/drift.py")
-COMPARE_CODE = (
-    "compare.py",
-    "storage/artifacts/holdout.py",
-)
-PREDICT_CODE = (
-    "prediction/jobs.py",
-    "reporting/figures.py",
-    "predict.py",
-    "prediction/loaded_model.py",
-    "reporting/states_picture.py",
-    "seq2seq/settings/batch.py",
-    "seq2seq/metrics/accumulators.py",
-    "seq2seq/monitoring/drift.py",
-    "reporting/projection.py",
-    "seq2seq/monitoring/tally.py",
-    "storage/outputs/accounts.py",
-    "storage/outputs/assembly.py",
-    "storage/outputs/chunk_files.py",
-    "storage/outputs/writers.py",
-    "storage/ingest/row_encoding.py",
-    "storage/outputs/chunks.py",
-)
-REPORT_CODE = ("report.py", "reporting/report.html.jinja", "reporting/figures.py")
-
-_BLOCKS = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE)  # what they are counts, not how they are written
-
-
-@cache
-def code_digest(files: tuple[str, ...], folder: Path = TASKS_FOLDER) -> str:
-    """The digest of what these files do: comments and layout do not count in Python code."""
-    digest = hashlib.sha256()
-    for name in files:
-        text = (folder / name).read_text(encoding="utf-8")
-        digest.update(f"{name}\0{_without_layout(text) if name.endswith('.py') else text}\0".encode())
-    return digest.hexdigest()
-
-
-def _without_layout(source: str) -> str:
-    """The tokens of Python code without comments and blank lines.
-
-    Not its syntax tree: before Python 3.11.8 and 3.12.2 one fails now and then while another thread makes one
-    (CPython's issue 106905), and libraries are imported by a thread.
-    """
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return "\0".join(
-        tokenize.tok_name[token.type] if token.type in _BLOCKS else token.string
-        for token in tokens
-        if token.type not in (tokenize.COMMENT, tokenize.NL)
-    )
 
 
 def recipe(
@@ -197,7 +33,7 @@ def recipe(
     *,
     settings: dict[str, Any],
     made_from: dict[str, str],
-    code: tuple[str, ...],
+    code: str,
     libraries: tuple[str, ...],
 ) -> Recipe:
     """What a step's artifact is made of.
@@ -207,7 +43,7 @@ def recipe(
         experiment: the whole experiment, for the record; it is not in the key.
         settings: those that the result depends on.
         made_from: digests of the artifacts and files that it is made from.
-        code: the files below tasks/ that make it.
+        code: the module that makes it; what this imports counts too.
         libraries: those whose version can change it.
     """
     return Recipe(
@@ -217,6 +53,19 @@ def recipe(
         experiment=experiment.model_dump(mode="json"),
         versions={name: importlib.metadata.version(name) for name in libraries},
     )
+
+
+def values_of(section: Section, exclude: Collection[str] = ()) -> dict[str, Any]:
+    """The settings of a section and what it computes from them, for a key: the code of settings itself is in none."""
+    computed = [
+        name
+        for kind in type(section).__mro__
+        if kind.__module__.startswith("tasks.")
+        for name, member in vars(kind).items()
+        if isinstance(member, property) and name not in exclude
+    ]
+    stated = section.model_dump(mode="json", exclude=set(exclude))
+    return {**stated, **{name: getattr(section, name) for name in computed}}
 
 
 def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refresh: bool = False) -> Handle:

@@ -12,7 +12,7 @@ from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe, export_model
 from tasks.export_onnx import KIND, PACKAGES, check_onnx, export_onnx
 from tasks.generate import generate_dataset
-from tasks.runtime.caching import ONNX_CODE, code_digest
+from tasks.runtime.code import code_digest
 from tasks.seq2seq.errors import ExportError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
@@ -80,7 +80,7 @@ def test_a_dry_run_tells_of_it_where_it_is_asked_for(made):
 def test_asking_for_it_makes_nothing_else_again():
     for recipe, digests in ((training_recipe, "d"), (bundle_recipe, "dt"), (evaluation_recipe, "db")):
         assert recipe(WITH, *digests).key == recipe(WITHOUT, *digests).key
-    assert len(code_digest(ONNX_CODE)) == 64
+    assert len(code_digest("tasks.export_onnx")) == 64
 
 
 def test_without_its_packages_it_is_refused_with_the_command_that_installs_them(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from tasks.seq2seq.settings.model import ModelSettings
@@ -29,3 +30,8 @@ class Architecture:
     target: Side
     masked: bool
     settings: ModelSettings
+
+    def without_dropout(self) -> Architecture:
+        """The same for inference: Keras draws what to drop of the recurrent state even where nothing is dropped."""
+        nothing = dict.fromkeys(("dropout", "output_dropout", "recurrent_dropout"), 0.0)
+        return dataclasses.replace(self, settings=self.settings.model_copy(update=nothing))

@@ -32,7 +32,10 @@ def _data_kind(data: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 # What is recorded with an experiment and changes no result: it is in no step's key. Of vectors their content counts.
-UNKEYED: dict[str, set[str]] = {"training": {"tensorboard"}, "model": {"cudnn", "source_vectors", "target_vectors"}}
+UNKEYED: dict[str, set[str]] = {
+    "training": {"tensorboard"},
+    "model": {"cudnn", "source_vectors", "target_vectors", "vector_files"},
+}
 
 
 class Experiment(Section):

@@ -133,10 +133,6 @@ class ModelSettings(Section):
         """Whether the decoder is given what it attended to in the step before."""
         return self.attention == "bahdanau" if self.input_feeding is None else self.input_feeding
 
-    def without_dropout(self) -> ModelSettings:
-        """The same for inference: Keras draws what to drop of the recurrent state even where nothing is dropped."""
-        return self.model_copy(update=dict.fromkeys(("dropout", "output_dropout", "recurrent_dropout"), 0.0))
-
     @property
     def vector_files(self) -> dict[str, Path]:
         """The files of vectors that embeddings start from, by side."""

@@ -1,11 +1,5 @@
-import ast
-import contextlib
-import gc
 import logging
 import os
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,11 +9,6 @@ from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe
 from tasks.generate import dataset_recipe, generate_dataset
 from tasks.runtime.caching import (
-    DATA_CODE,
-    MODEL_CODE,
-    REPORT_CODE,
-    TASKS_FOLDER,
-    code_digest,
     finished,
     make_once,
     recipe,
@@ -166,146 +155,6 @@ def test_only_a_found_handle_ends_in_a_state(store):
     assert finished(handle.model_copy(update={"cached": True})).name == "Cached"
 
 
-CODE = '"""What it does."""\n\ndef double(x):\n    return 2 * x\n'
-
-
-def digest_of(folder, name, text):
-    """Each text lies in a folder of its own: a process reads its code once."""
-    place = folder / str(time.perf_counter_ns())
-    place.mkdir()
-    (place / name).write_text(text)
-    return code_digest((name,), place)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        CODE + "# a comment\n",
-        CODE.replace("\n\n", "\n\n\n\n"),
-        CODE.replace("2 * x", "2  *x  # twice"),
-        CODE.replace("    return", "  return"),
-        CODE.replace("(x)", "(\n    x\n)"),
-    ],
-    ids=["comment", "blank lines", "blanks", "indentation", "line breaks"],
-)
-def test_comments_and_layout_do_not_count_as_code(tmp_path, text):
-    assert digest_of(tmp_path, "a.py", text) == digest_of(tmp_path, "a.py", CODE)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        CODE.replace("2 * x", "3 * x"),
-        CODE.replace("double", "twice"),
-        CODE + "A = 1\n",
-    ],
-    ids=["value", "name", "more"],
-)
-def test_a_change_of_code_counts(tmp_path, text):
-    assert digest_of(tmp_path, "a.py", text) != digest_of(tmp_path, "a.py", CODE)
-
-
-def test_where_a_block_ends_counts(tmp_path):
-    inside, behind = "if a:\n    b()\n    c()\n", "if a:\n    b()\nc()\n"
-    assert digest_of(tmp_path, "a.py", inside) != digest_of(tmp_path, "a.py", behind)
-
-
-class _Garbage:
-    """What runs Python code when it is collected, wherever that happens."""
-
-    def __init__(self):
-        self.itself = self
-
-    def __del__(self):
-        for _ in range(50):
-            pass
-
-
-def test_code_is_digested_while_another_thread_makes_syntax_trees():
-    """As imports may; CPython before 3.11.8 and 3.12.2 then fails to make one."""
-    source = (TASKS_FOLDER / "runtime/caching.py").read_text()
-    has_ended = threading.Event()
-
-    def make_trees():
-        while not has_ended.is_set():
-            _ = [_Garbage() for _ in range(20)]
-            with contextlib.suppress(SystemError):
-                ast.parse(source)
-
-    other = threading.Thread(target=make_trees)
-    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(1e-5)
-    gc.set_threshold(50)
-    other.start()
-    try:
-        digests = set()
-        for _ in range(10):
-            _ = [_Garbage() for _ in range(20)]
-            digests.add(code_digest.__wrapped__(DATA_CODE[:5]))
-    finally:
-        has_ended.set()
-        other.join()
-        sys.setswitchinterval(interval)
-        gc.set_threshold(*threshold)
-    assert len(digests) == 1
-
-
-def test_a_template_counts_by_its_text(tmp_path):
-    assert digest_of(tmp_path, "a.jinja", "{{ a }}") != digest_of(tmp_path, "a.jinja", "{{ a }} ")
-
-
-def test_the_code_of_the_report_is_in_no_key_of_data_or_models():
-    """Editing the report retrains nothing."""
-    assert set(REPORT_CODE).isdisjoint(DATA_CODE + MODEL_CODE)
-
-
-def test_all_code_that_is_digested_is_there():
-    for files in (DATA_CODE, MODEL_CODE, REPORT_CODE):
-        assert len(code_digest(files)) == 64
-
-
-# What the steps use and no result depends on: words, places, settings (their values are in the keys), the caching.
-NOT_KEYED = {
-    "seq2seq/settings/checks.py", "seq2seq/settings/decoding.py", "seq2seq/settings/evaluation.py", "seq2seq/settings/export.py",
-    "runtime/artifact_keys.py", "runtime/caching.py", "runtime/progress.py", "seq2seq/errors.py", "seq2seq/settings/model_rules.py", "seq2seq/settings/experiment.py",
-    "seq2seq/settings/data.py", "seq2seq/settings/model.py", "seq2seq/settings/section.py", "seq2seq/settings/training.py",
-    "storage/files/atomic.py", "storage/store/manifest.py", "storage/store/artifact_store.py",
-    # Which holdout and which start: their digests are in the keys.
-    "seq2seq/promotion/comparison.py", "seq2seq/promotion/gate.py", "seq2seq/data/vocabulary_mapping.py", "storage/store/promotions.py",
-}  # fmt: skip
-
-
-def imported(name, seen):
-    """Every file of tasks/ that a file of tasks/ imports, itself included."""
-    if name in seen:
-        return seen
-    seen.add(name)
-    for node in ast.walk(ast.parse((TASKS_FOLDER / name).read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "tasks":
-            place = node.module.replace(".", "/").removeprefix("tasks").lstrip("/")
-            is_module = (TASKS_FOLDER / f"{place}.py").exists()
-            for module in [place] if is_module else [f"{place}/{alias.name}".lstrip("/") for alias in node.names]:
-                imported(f"{module}.py", seen)
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("steps", "keyed"),
-    [
-        # Of models and scores is what stands beside the data's facts and beside the naive forecast, in one file each.
-        (
-            ["generate.py"],
-            (*DATA_CODE, "seq2seq/models/architecture.py", "seq2seq/metrics/intervals.py", "seq2seq/metrics/tokens.py"),
-        ),
-        (["train.py", "export.py", "evaluate.py"], MODEL_CODE + DATA_CODE),
-    ],
-)
-def test_all_code_that_a_step_runs_is_in_its_key(steps, keyed):
-    """What makes data reaches models through the dataset's digest."""
-    used = {name for step in steps for name in imported(step, set())}
-    assert used - NOT_KEYED - set(keyed) == set()
-
-
 NO_STORE = Store(Path("/nowhere"))
 
 
@@ -403,7 +252,7 @@ def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path
 
 
 def test_the_version_of_a_library_is_in_the_key():
-    step = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("numpy",))
-    other = recipe("dataset", Experiment(), settings={}, made_from={}, code=DATA_CODE, libraries=("pyarrow",))
+    step = recipe("dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("numpy",))
+    other = recipe("dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("pyarrow",))
     assert set(step.versions) == {"numpy"}
     assert step.key != other.key

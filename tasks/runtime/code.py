@@ -1,0 +1,164 @@
+"""The code that a step's result depends on: its module, and all that this reaches by imports.
+
+It is read from the text of the modules and not from what a process has loaded, so that a step has one key wherever it
+is asked for. Imports inside functions count, those for the type checker do not. A file that is no module, such as a
+template, counts where a module names it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import tokenize
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = "tasks"
+# What changes no result: words, places, how a step runs, and settings, whose values are in the keys.
+LEFT_OUT = ("tasks.runtime", "tasks.seq2seq.errors", "tasks.seq2seq.settings", "tasks.storage.store")
+
+_BLOCKS = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE)  # what they are counts, not how they are written
+_LAYOUT = (tokenize.COMMENT, tokenize.NL)
+
+
+class Import(NamedTuple):
+    """`import module`, or `from module import names`."""
+
+    module: str
+    names: tuple[str, ...] = ()
+
+
+class Source(NamedTuple):
+    """A file of code.
+
+    digest: of what it does: of Python's tokens without comments and layout, else of its text.
+    imports: what it imports, in any of its functions too.
+    words: the texts that it holds, which may be names of files.
+    """
+
+    digest: str
+    imports: tuple[Import, ...] = ()
+    words: frozenset[str] = frozenset()
+
+
+class CodeTree:
+    """The modules and templates below a checkout's `tasks/`, each read once."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        """Takes the checkout."""
+        self._root = root
+        self._templates = {path.name: path for path in (root / PACKAGE).rglob("*.jinja")}
+        self._sources: dict[Path, Source] = {}
+
+    def digest(self, module: str) -> str:
+        """The digest of a module and of all that it reaches, such as `tasks.train`."""
+        return _digest(
+            "\0".join(f"{name}\0{self._read(path).digest}" for name, path in sorted(self.reach(module).items()))
+        )
+
+    def reach(self, module: str) -> dict[str, Path]:
+        """The files that a module reaches, itself included, by the names of modules and of templates."""
+        reached: dict[str, Path] = {}
+        waiting = [(module, self._path(module))]
+        while waiting:
+            name, path = waiting.pop()
+            if name not in reached:
+                reached[name] = path
+                waiting += self._named_in(self._read(path))
+        return reached
+
+    def forget(self, path: Path) -> None:
+        """Reads a file again when it is next asked for."""
+        self._sources.pop(path, None)
+
+    def _named_in(self, source: Source) -> Iterator[tuple[str, Path]]:
+        for module in self._modules(source.imports):
+            if not any(module == out or module.startswith(f"{out}.") for out in LEFT_OUT):
+                yield module, self._path(module)
+        yield from ((word, self._templates[word]) for word in source.words & self._templates.keys())
+
+    def _modules(self, imports: Iterable[Import]) -> Iterator[str]:
+        """Those of our own, not packages: these hold no code."""
+        for module, names in imports:
+            if module.split(".")[0] == PACKAGE:
+                if self._path(module).is_file():
+                    yield module
+                else:
+                    inside = (f"{module}.{name}" for name in names)
+                    yield from (name for name in inside if self._path(name).is_file())
+
+    def _path(self, module: str) -> Path:
+        return self._root.joinpath(*module.split(".")).with_suffix(".py")
+
+    def _read(self, path: Path) -> Source:
+        if path not in self._sources:
+            text = path.read_text(encoding="utf-8")
+            self._sources[path] = read_source(text) if path.suffix == ".py" else Source(_digest(text))
+        return self._sources[path]
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """The digest of the code that a module's results depend on, as it lies in this checkout."""
+    return _this_checkout().digest(module)
+
+
+@functools.cache
+def _this_checkout() -> CodeTree:
+    return CodeTree()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_source(text: str) -> Source:
+    """What a module does, imports and names.
+
+    By tokens, not by a syntax tree: before Python 3.11.8 and 3.12.2 making one fails now and then while another thread
+    makes one (CPython's issue 106905), and libraries are imported by a thread.
+    """
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in _LAYOUT]
+    content = "\0".join(tokenize.tok_name[token.type] if token.type in _BLOCKS else token.string for token in tokens)
+    words = frozenset(token.string.strip("\"'") for token in tokens if token.type == tokenize.STRING)
+    return Source(_digest(content), tuple(_imports(tokens)), words)
+
+
+def _imports(tokens: Iterable[tokenize.TokenInfo]) -> Iterator[Import]:
+    """All but those below `if TYPE_CHECKING:`."""
+    typing_depth: int | None = None
+    for depth, words in _statements(tokens):
+        if typing_depth is not None and depth <= typing_depth:
+            typing_depth = None
+        if words[:3] == ["if", "TYPE_CHECKING", ":"]:
+            typing_depth = depth
+        elif typing_depth is None and words[0] == "import":
+            yield from (Import(name) for name in _names(words[1:]))
+        elif typing_depth is None and words[0] == "from" and "import" in words:
+            at = words.index("import")
+            yield Import("".join(words[1:at]), tuple(_names(words[at + 1 :])))
+
+
+def _statements(tokens: Iterable[tokenize.TokenInfo]) -> Iterator[tuple[int, list[str]]]:
+    """Each statement's words, and how deep it is indented."""
+    depth, words = 0, list[str]()
+    for token in tokens:
+        if token.type == tokenize.INDENT:
+            depth += 1
+        elif token.type == tokenize.DEDENT:
+            depth -= 1
+        elif token.type != tokenize.NEWLINE:
+            words.append(token.string)
+        elif words:
+            yield depth, words
+            words = []
+
+
+def _names(words: list[str]) -> Iterator[str]:
+    """`a.b as c, d` without what they are called here: a.b, d."""
+    for part in " ".join(word for word in words if word not in "()").split(","):
+        if name := part.split(" as ")[0].replace(" ", ""):
+            yield name
