@@ -49,7 +49,9 @@ class CodeTree:
 
     def __init__(self, root: Path = ROOT) -> None:
         """Takes the checkout."""
-        self._root = root
+        self._modules = {
+            ".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / PACKAGE).rglob("[!_]*.py")
+        }
         self._templates = {path.name: path for path in (root / PACKAGE).rglob("*.jinja")}
         self._sources: dict[Path, Source] = {}
 
@@ -60,9 +62,13 @@ class CodeTree:
         )
 
     def reach(self, module: str) -> dict[str, Path]:
-        """The files that a module reaches, itself included, by the names of modules and of templates."""
+        """The files that a module reaches, itself included, by the names of modules and of templates.
+
+        Raises:
+            KeyError: there is no such module.
+        """
         reached: dict[str, Path] = {}
-        waiting = [(module, self._path(module))]
+        waiting = [(module, self._modules[module])]
         while waiting:
             name, path = waiting.pop()
             if name not in reached:
@@ -75,29 +81,23 @@ class CodeTree:
         self._sources.pop(path, None)
 
     def _named_in(self, source: Source) -> Iterator[tuple[str, Path]]:
-        for module in self._modules(source.imports):
-            if not any(module == out or module.startswith(f"{out}.") for out in LEFT_OUT):
-                yield module, self._path(module)
+        for module in _candidates(source.imports):
+            if module in self._modules and not any(module == out or module.startswith(f"{out}.") for out in LEFT_OUT):
+                yield module, self._modules[module]
         yield from ((word, self._templates[word]) for word in source.words & self._templates.keys())
-
-    def _modules(self, imports: Iterable[Import]) -> Iterator[str]:
-        """Those of our own, not packages: these hold no code."""
-        for module, names in imports:
-            if module.split(".")[0] == PACKAGE:
-                if self._path(module).is_file():
-                    yield module
-                else:
-                    inside = (f"{module}.{name}" for name in names)
-                    yield from (name for name in inside if self._path(name).is_file())
-
-    def _path(self, module: str) -> Path:
-        return self._root.joinpath(*module.split(".")).with_suffix(".py")
 
     def _read(self, path: Path) -> Source:
         if path not in self._sources:
             text = path.read_text(encoding="utf-8")
             self._sources[path] = read_source(text) if path.suffix == ".py" else Source(_digest(text))
         return self._sources[path]
+
+
+def _candidates(imports: Iterable[Import]) -> Iterator[str]:
+    """What may be a module: `from a import b` names one, or what is in one."""
+    for module, names in imports:
+        yield module
+        yield from (f"{module}.{name}" for name in names)
 
 
 @functools.cache

@@ -177,7 +177,7 @@ def test_the_gate_is_in_no_key_of_models():
 
 
 def test_a_module_that_is_not_there_has_no_digest():
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(KeyError):
         code_digest("tasks.nothing")
 
 
