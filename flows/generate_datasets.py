@@ -17,10 +17,13 @@ from flows._cli.command import EXIT_SUCCESS, Command, Summary, run_command
 from flows._cli.notify import tell_of_failure
 from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._cli.summary import describe_dataset, describe_steps, show_dataset, show_steps
-from flows._pipelines.dry_run import plan_steps, show_planned
-from tasks.generate import check_inputs, check_output, copy_pairs, generate_dataset
+from flows._pipelines.dry_run import show_planned
+from flows._pipelines.model import DATASET_STEP
+from flows._pipelines.steps import check_steps, plan_steps, run_steps
+from tasks.generate import check_output, copy_pairs
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.store.artifact_store import Store
 
 
 class GenerateDatasetsOptions(Options):
@@ -55,7 +58,7 @@ def generate_datasets(
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
     experiment, store = EXPERIMENT.check(from_checkout(experiment)), ROOT / store
-    dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
+    dataset = run_steps([DATASET_STEP], experiment, store, refresh=refresh)[DATASET_STEP.name]
     if output:
         run_step(copy_pairs, dataset, output)
     return {"dataset": describe_dataset(dataset), "steps": describe_steps([dataset])}
@@ -63,7 +66,7 @@ def generate_datasets(
 
 def check(experiment: Experiment, options: GenerateDatasetsOptions) -> None:
     """Refuses input files that cannot be read and an output that cannot be written."""
-    check_inputs(experiment)
+    check_steps([DATASET_STEP], experiment, Store(options.store))
     check_output(experiment, options.output)
 
 
@@ -71,7 +74,7 @@ def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOpt
     """`--dry-run`: prints whether the dataset is cached, and why not."""
     if not options.dry_run:
         return None
-    show_planned(plan_steps(experiment, options.store, refresh=options.refresh, names=["dataset"]))
+    show_planned(plan_steps([DATASET_STEP], experiment, options.store, refresh=options.refresh))
     return EXIT_SUCCESS
 
 

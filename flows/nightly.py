@@ -20,12 +20,10 @@ from flows._cli.notify import tell, tell_of_failure
 from flows._cli.settings import NIGHTLY, ROOT, Options, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from flows._pipelines.batch import has_failed, predict_batch
-from flows._pipelines.dry_run import plan_steps, show_planned
-from flows._pipelines.model import describe_model, make_model, needs_tensorflow
+from flows._pipelines.dry_run import show_planned
+from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
+from flows._pipelines.steps import check_steps, needs_tensorflow, plan_steps
 from tasks.batch_report import describe_shifts
-from tasks.export_onnx import check_onnx
-from tasks.generate import check_inputs
-from tasks.initial_weights import check_start
 from tasks.night_report import publish_night
 from tasks.prediction.jobs import needs_model, plan
 from tasks.runtime.caching import run_step
@@ -34,7 +32,6 @@ from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.storage.outputs.output_paths import check_output_folder, list_targets
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import read_promotions
-from tasks.train import check_tensorboard
 
 
 class NightlyOptions(Options):
@@ -105,10 +102,7 @@ def _serves(settings: NightlySettings, store: Path) -> bool:
 
 def check(settings: NightlySettings, options: NightlyOptions) -> None:
     """Refuses what cannot be trained on or predicted, before any work starts."""
-    check_inputs(settings.experiment)
-    check_start(settings.experiment, Store(options.store))
-    check_tensorboard(settings.experiment)
-    check_onnx(settings.experiment)
+    check_steps(MODEL_STEPS, settings.experiment, Store(options.store))
     check_output_folder(settings.batch)
     list_targets(settings.batch)
 
@@ -116,7 +110,7 @@ def check(settings: NightlySettings, options: NightlyOptions) -> None:
 def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> bool:
     """Whether a step is not in the store's index, or a file looks new."""
     store = Store(options.store)
-    if options.refresh or needs_tensorflow(settings.experiment, store):
+    if options.refresh or needs_tensorflow(MODEL_STEPS, settings.experiment, store):
         return True
     try:
         return needs_model(settings.batch, store)
@@ -128,7 +122,7 @@ def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) 
     """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
     if not options.dry_run:
         return None
-    show_planned(plan_steps(settings.experiment, options.store, refresh=options.refresh))
+    show_planned(plan_steps(MODEL_STEPS, settings.experiment, options.store, refresh=options.refresh))
     if not _serves(settings, options.store):
         print(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
         return EXIT_SUCCESS

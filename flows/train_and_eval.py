@@ -17,14 +17,11 @@ from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_
 from flows._cli.notify import tell_of_failure
 from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
-from flows._pipelines.dry_run import plan_steps, show_planned
-from flows._pipelines.model import describe_model, make_model, needs_tensorflow
-from tasks.export_onnx import check_onnx
-from tasks.generate import check_inputs
-from tasks.initial_weights import check_start
+from flows._pipelines.dry_run import show_planned
+from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
+from flows._pipelines.steps import check_steps, needs_tensorflow, plan_steps
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Store
-from tasks.train import check_tensorboard
 
 
 class TrainAndEvalOptions(Options):
@@ -60,17 +57,14 @@ def train_and_eval(
 
 def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
     """Refuses input files, a start, or logs that cannot be worked with, and an export that cannot be made."""
-    check_inputs(experiment)
-    check_start(experiment, Store(options.store))
-    check_tensorboard(experiment)
-    check_onnx(experiment)
+    check_steps(MODEL_STEPS, experiment, Store(options.store))
 
 
 def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:
     """`--dry-run`: prints each step, whether it is cached, and why not."""
     if not options.dry_run:
         return None
-    show_planned(plan_steps(experiment, options.store, refresh=options.refresh))
+    show_planned(plan_steps(MODEL_STEPS, experiment, options.store, refresh=options.refresh))
     return EXIT_SUCCESS
 
 
@@ -98,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
             options=TrainAndEvalOptions,
             check=check,
             needs_tensorflow=lambda experiment, options: (
-                options.refresh or needs_tensorflow(experiment, Store(options.store))
+                options.refresh or needs_tensorflow(MODEL_STEPS, experiment, Store(options.store))
             ),
             run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh, options.notify),
             show=show,

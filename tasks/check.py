@@ -58,9 +58,9 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
     return finished(handle)
 
 
-def checks_recipe(experiment: Experiment, dataset_digest: str, store: Store) -> Recipe:
+def checks_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
     """What the findings depend on: the limits, the dataset, and the promoted model of other data."""
-    return _recipe(experiment, dataset_digest, _serving(experiment, dataset_digest, store))
+    return _recipe(experiment, made["dataset"], _serving(experiment, made["dataset"], store))
 
 
 def _recipe(experiment: Experiment, dataset_digest: str, serving: Handle | None) -> Recipe:

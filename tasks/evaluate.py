@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def evaluate_model(
     """Scores a bundle on the dataset's fresh set or test split; its facts are the scores and the examples."""
     return finished(
         make_once(
-            evaluation_recipe(experiment, dataset.digest, bundle.digest),
+            evaluation_recipe(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store)),
             Store(store),
             lambda folder: write_evaluation(experiment, dataset, bundle, Store(store), folder),
             refresh=refresh,
@@ -43,7 +44,7 @@ def evaluate_model(
     )
 
 
-def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest: str) -> Recipe:
+def evaluation_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
     """What an evaluation depends on: the bundle, the held-out pairs, and what is scored and shown."""
     return recipe(
         KIND,
@@ -53,7 +54,7 @@ def evaluation_recipe(experiment: Experiment, dataset_digest: str, bundle_digest
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
-        made_from={"dataset": dataset_digest, "bundle": bundle_digest},
+        made_from={name: made[name] for name in ("dataset", "bundle")},
         code=__name__,
         libraries=("keras", "numpy", "rapidfuzz", "sacrebleu", "tensorflow"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def export_model(
     """Exports trained weights as a bundle; its facts are `BundleFacts`."""
     return finished(
         make_once(
-            bundle_recipe(experiment, dataset.digest, training.digest),
+            bundle_recipe(experiment, {"dataset": dataset.digest, "training": training.digest}, Store(store)),
             Store(store),
             lambda folder: write_bundle(experiment, dataset, training, folder),
             refresh=refresh,
@@ -44,7 +45,7 @@ def export_model(
     )
 
 
-def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: str) -> Recipe:
+def bundle_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
     """What a bundle depends on: the weights, and the dataset's vocabulary and profile."""
     return recipe(
         KIND,
@@ -54,7 +55,7 @@ def bundle_recipe(experiment: Experiment, dataset_digest: str, training_digest: 
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
-        made_from={"dataset": dataset_digest, "training": training_digest},
+        made_from={name: made[name] for name in ("dataset", "training")},
         code=__name__,
         libraries=("keras", "tensorflow"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import task
@@ -25,8 +26,8 @@ def export_onnx(
     experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
 ) -> Handle:
     """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
-    check_onnx(experiment)
-    step = onnx_recipe(experiment, dataset.digest, bundle.digest)
+    check_onnx(experiment, Store(store))
+    step = onnx_recipe(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))
     return finished(
         make_once(
             step,
@@ -37,7 +38,7 @@ def export_onnx(
     )
 
 
-def check_onnx(experiment: Experiment) -> None:
+def check_onnx(experiment: Experiment, _store: Store) -> None:
     """Refuses an export to ONNX without the packages that it takes, before any work starts.
 
     Raises:
@@ -52,13 +53,13 @@ def check_onnx(experiment: Experiment) -> None:
         )
 
 
-def onnx_recipe(experiment: Experiment, dataset_digest: str, bundle_digest: str) -> Recipe:
+def onnx_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
     """What the ONNX file depends on: the bundle alone; it is verified on the dataset."""
     return recipe(
         KIND,
         experiment,
         settings={},
-        made_from={"dataset": dataset_digest, "bundle": bundle_digest},
+        made_from={name: made[name] for name in ("dataset", "bundle")},
         code=__name__,
         libraries=("keras", *PACKAGES, "tensorflow"),
     )

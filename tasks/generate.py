@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = Fal
     return finished(make_once(_without(plain, holdout), Store(store), write, refresh=refresh))
 
 
-def dataset_recipe(experiment: Experiment, store: Store) -> Recipe:
+def dataset_recipe(experiment: Experiment, _made: Mapping[str, str], store: Store) -> Recipe:
     """What the dataset depends on: the data settings, the seed, the content of the user's files, and the holdout."""
     plain = _recipe(experiment)
     return _without(plain, _holdout_of(experiment, plain, store))
@@ -104,7 +104,7 @@ def _recipe(experiment: Experiment) -> Recipe:
     )
 
 
-def check_inputs(experiment: Experiment) -> None:
+def check_inputs(experiment: Experiment, _store: Store) -> None:
     """Refuses input files that cannot be pairs, before any work starts.
 
     Raises:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import task
-from pydantic import BaseModel, ConfigDict
 
 from tasks.runtime.caching import TASK_OPTIONS, make_once, recipe
 from tasks.seq2seq.promotion.comparison import Standing
@@ -15,23 +15,7 @@ from tasks.storage.artifacts.holdout import KIND as HOLDOUT
 from tasks.storage.artifacts.holdout import write_holdout
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle
-from tasks.storage.store.promotions import decide, read_promotions
-
-
-class Promotion(BaseModel):
-    """How the run's model stands under its name.
-
-    `promoted`: it is the model that serves. `passed`: the last decision about it was to let it serve. `decided_now`:
-    this run decided so; a run that made no new model decides nothing. `reason`: of that decision.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    promoted: bool
-    passed: bool
-    decided_now: bool
-    reason: str
+from tasks.storage.store.promotions import Decision, Promotion, decide, read_promotions
 
 
 @task(name="promote model", task_run_name="promote {experiment.promotion_name}", **TASK_OPTIONS)
@@ -59,6 +43,12 @@ def promote_model(
         decided_now=decided_now,
         reason=decision.reason,
     )
+
+
+def find_decision(experiment: Experiment, made: Mapping[str, str], store: Store) -> Decision | str:
+    """The last decision about a bundle under the experiment's name, or why there is none."""
+    name = experiment.promotion_name
+    return read_promotions(store, name).decision_of(made["bundle"]) or f"nothing was decided about it as {name!r}"
 
 
 def _verdict(experiment: Experiment, evaluation: Handle, standing: Standing) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle, Manifest, short
+from tasks.storage.store.promotions import Promotion, read_promotions
 
 KIND = "report"
 PAGE, SUMMARY = "report.html", "report.md"
@@ -36,8 +37,12 @@ _MARKS = {True: "right", False: "wrong", None: ""}
 @task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
 def write_report(
     experiment: Experiment,
-    made: Sequence[Handle],
-    promotion: Mapping[str, Any],
+    dataset: Handle,
+    checks: Handle,
+    training: Handle,
+    bundle: Handle,
+    evaluation: Handle,
+    promotion: Promotion,
     store: Path,
     *,
     refresh: bool = False,
@@ -46,34 +51,44 @@ def write_report(
 
     Args:
         experiment: the settings.
-        made: dataset, checks, training, bundle and evaluation, in the order in which they were made.
-        promotion: what was decided about the model: `passed`, and the `reason`.
+        dataset: what was trained on.
+        checks: the findings about it.
+        training: the curve.
+        bundle: the model.
+        evaluation: its scores.
+        promotion: what was decided about it.
         store: folder of the artifact store.
         refresh: makes it again, whatever is cached.
     """
-    inputs = {handle.kind: handle for handle in made}
-    step = report_recipe(experiment, {kind: handle.digest for kind, handle in inputs.items()}, promotion)
+    inputs = {handle.kind: handle for handle in (dataset, checks, training, bundle, evaluation)}
+    verdict = Verdict(promotion.passed, promotion.reason)
+    step = _recipe(experiment, {kind: handle.digest for kind, handle in inputs.items()}, verdict)
     return finished(
-        make_once(
-            step, Store(store), lambda folder: fill_report(experiment, inputs, promotion, folder), refresh=refresh
-        )
+        make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, verdict, folder), refresh=refresh)
     )
 
 
-def report_recipe(experiment: Experiment, digests: dict[str, str], promotion: Mapping[str, Any]) -> Recipe:
-    """What a report depends on: the experiment, the artifacts of the steps before it by kind, and the decision."""
+def report_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
+    """What a report depends on: the experiment, the artifacts of the steps before it, and the decision."""
+    decision = read_promotions(store, experiment.promotion_name).decision_of(made["bundle"])
+    assert decision is not None
+    digests = {name: made[name] for name in ("dataset", "checks", "training", "bundle", "evaluation")}
+    return _recipe(experiment, digests, Verdict(decision.promoted, decision.reason))
+
+
+def _recipe(experiment: Experiment, digests: Mapping[str, str], verdict: Verdict) -> Recipe:
     return recipe(
         KIND,
         experiment,
-        settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": dict(promotion)},
-        made_from=digests,
+        settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": verdict._asdict()},
+        made_from=dict(digests),
         code=__name__,
         libraries=("jinja2", "matplotlib"),
     )
 
 
 @task(name="publish report", task_run_name="publish {experiment.promotion_name}", **TASK_OPTIONS)
-def publish_report(experiment: Experiment, report: Handle) -> None:
+def publish_report(experiment: Experiment, report: Handle, _store: Path) -> None:
     """Shows the report's short form in Prefect's UI, and where the whole page lies, as artifacts of the run."""
     create_markdown_artifact(
         (report.path / SUMMARY).read_text(encoding="utf-8"),
@@ -88,13 +103,11 @@ def publish_report(experiment: Experiment, report: Handle) -> None:
     )
 
 
-def fill_report(
-    experiment: Experiment, inputs: Mapping[str, Handle], promotion: Mapping[str, Any], folder: Path
-) -> Made:
+def fill_report(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Verdict, folder: Path) -> Made:
     """Fills `folder` with the page, its short form, and a copy of the evaluation."""
     evaluation = read_json(inputs["evaluation"].path / "evaluation.json")
     write_json(folder / "evaluation.json", evaluation)
-    context = {**_context(experiment, inputs, evaluation), "verdict": Verdict(**promotion)}
+    context = {**_context(experiment, inputs, evaluation), "verdict": verdict}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "reporting"),
         autoescape=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from prefect.context import TaskRunContext
 
 from tasks.initial_weights import (
     KIND,
+    check_start,
     checkpoint_of,
     find_start,
     keep_vectors,
@@ -44,8 +45,8 @@ MAX_ONE_HOT = 10_000
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
 def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
     """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
-    start = find_start(experiment, dataset.digest, Store(store))
-    step = training_recipe(experiment, dataset.digest, start)
+    step = training_recipe(experiment, {"dataset": dataset.digest}, Store(store))
+    start = step.made_from.get("start")
     logs = tensorboard_folder(experiment, step)
     checkpoint = checkpoint_of(step, Store(store))
     if refresh and not _is_retried():
@@ -62,8 +63,9 @@ def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh
     return finished(handle)
 
 
-def training_recipe(experiment: Experiment, dataset_digest: str, start: str | None = None) -> Recipe:
+def training_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
     """What the weights depend on: model, training and seed, the dataset, the start, and the content of vectors."""
+    start = find_start(experiment, made["dataset"], store)
     return recipe(
         KIND,
         experiment,
@@ -73,13 +75,23 @@ def training_recipe(experiment: Experiment, dataset_digest: str, start: str | No
             "seed": experiment.seed,
         },
         made_from={
-            "dataset": dataset_digest,
+            "dataset": made["dataset"],
             **({"start": start} if start else {}),
             **{f"{side}_vectors": vectors_digest(path) for side, path in experiment.model.vector_files.items()},
         },
         code=__name__,
         libraries=LIBRARIES,
     )
+
+
+def check_training(experiment: Experiment, store: Store) -> None:
+    """Refuses a start or logs that cannot be worked with, before any work starts.
+
+    Raises:
+        Seq2SeqError: with what to do.
+    """
+    check_start(experiment, store)
+    check_tensorboard(experiment)
 
 
 def check_tensorboard(experiment: Experiment) -> None:

@@ -9,9 +9,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tasks.promote import Promotion
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.storage.store.manifest import Handle
+from tasks.storage.store.promotions import Promotion
 
 Summary = dict[str, Any]
 Justify = Literal["left", "right"]

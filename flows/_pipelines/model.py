@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from flows._cli.summary import (
     Summary,
@@ -13,84 +12,67 @@ from flows._cli.summary import (
     describe_steps,
     seconds_since_start,
 )
-from tasks.check import check_dataset
+from flows._pipelines.steps import Results, Step, run_steps, shown
+from tasks.check import check_dataset, checks_recipe
 from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model, evaluation_recipe
 from tasks.export import bundle_recipe, export_model
-from tasks.export_onnx import export_onnx, onnx_recipe
-from tasks.generate import dataset_recipe, generate_dataset
-from tasks.initial_weights import find_start
-from tasks.promote import Promotion, promote_model
-from tasks.report import publish_report, write_report
-from tasks.runtime.caching import run_step
+from tasks.export_onnx import check_onnx, export_onnx, onnx_recipe
+from tasks.generate import check_inputs, dataset_recipe, generate_dataset
+from tasks.promote import find_decision, promote_model
+from tasks.report import publish_report, report_recipe, write_report
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.export import ONNX_FILE
-from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.manifest import Handle
-from tasks.train import train_model, training_recipe
+from tasks.train import check_training, train_model, training_recipe
 
-
-class ModelRun(NamedTuple):
-    """What came of it."""
-
-    dataset: Handle
-    checks: Handle
-    training: Handle
-    bundle: Handle
-    evaluation: Handle
-    promotion: Promotion
-    report: Handle
-    onnx: Handle | None
-
-
-def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> ModelRun:
-    """Makes what is not made yet, in the order of the steps; call it inside a flow."""
-    dataset = run_step(generate_dataset, experiment, store, refresh=refresh)
-    checks = run_step(check_dataset, experiment, dataset, store, refresh=refresh)
-    training = run_step(train_model, experiment, dataset, store, refresh=refresh)
-    bundle = run_step(export_model, experiment, dataset, training, store, refresh=refresh)
-    evaluation = run_step(evaluate_model, experiment, dataset, bundle, store, refresh=refresh)
-    standing = run_step(compare_models, experiment, bundle, evaluation, store)
-    promotion = run_step(promote_model, experiment, dataset, bundle, evaluation, standing, store)
-    decision = {"passed": promotion.passed, "reason": promotion.reason}
-    inputs = [dataset, checks, training, bundle, evaluation]
-    report = run_step(write_report, experiment, inputs, decision, store, refresh=refresh)
-    run_step(publish_report, experiment, report)
+DATASET_STEP = Step("dataset", generate_dataset, key=dataset_recipe, check=check_inputs)
+MODEL_STEPS = (
+    DATASET_STEP,
+    Step("checks", check_dataset, ("dataset",), key=checks_recipe, is_shown=False),
+    Step("training", train_model, ("dataset",), key=training_recipe, check=check_training, loads_tensorflow=True),
+    Step("bundle", export_model, ("dataset", "training"), key=bundle_recipe, loads_tensorflow=True),
+    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_recipe, loads_tensorflow=True),
+    Step("standing", compare_models, ("bundle", "evaluation")),
+    Step("promotion", promote_model, ("dataset", "bundle", "evaluation", "standing"), find=find_decision),
+    Step(
+        "report",
+        write_report,
+        ("dataset", "checks", "training", "bundle", "evaluation", "promotion"),
+        key=report_recipe,
+    ),
+    Step("page", publish_report, ("report",)),
     # Last: a model that does not convert is proven and promoted all the same.
-    onnx = (
-        run_step(export_onnx, experiment, dataset, bundle, store, refresh=refresh) if experiment.export.onnx else None
-    )
-    return ModelRun(dataset, checks, training, bundle, evaluation, promotion, report, onnx)
+    Step(
+        "onnx",
+        export_onnx,
+        ("dataset", "bundle"),
+        key=onnx_recipe,
+        check=check_onnx,
+        loads_tensorflow=True,
+        is_wanted=lambda experiment: experiment.export.onnx,
+    ),
+)
 
 
-def describe_model(run: ModelRun) -> Summary:
+def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+    """Makes what is not made yet, in the order of the steps; call it inside a flow."""
+    return run_steps(MODEL_STEPS, experiment, store, refresh=refresh)
+
+
+def describe_model(results: Results) -> Summary:
     """The result as a summary holds it."""
-    training = run.training
+    training, report, onnx = results["training"], results["report"], results.get("onnx")
     return {
-        **describe_promotion(run.promotion),
-        **describe_evaluation(run.evaluation),
-        "model": {"digest": run.bundle.digest, "path": str(run.bundle.path)},
-        "dataset": describe_dataset(run.dataset),
-        "checks": run.checks.facts["findings"],
-        "report": str(run.report.path / run.report.facts["page"]),
+        **describe_promotion(results["promotion"]),
+        **describe_evaluation(results["evaluation"]),
+        "model": {"digest": results["bundle"].digest, "path": str(results["bundle"].path)},
+        "dataset": describe_dataset(results["dataset"]),
+        "checks": results["checks"].facts["findings"],
+        "report": str(report.path / report.facts["page"]),
         "train_sequences_per_s": training.facts["sequences_per_s"],
         "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
         "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
         "vectors": training.facts["vectors"],
-        "onnx": run.onnx and str(run.onnx.path / ONNX_FILE),
-        "steps": describe_steps(
-            [run.dataset, training, run.bundle, run.evaluation, run.report, *([run.onnx] if run.onnx else [])]
-        ),
+        "onnx": onnx and str(onnx.path / ONNX_FILE),
+        "steps": describe_steps(shown(MODEL_STEPS, results)),
     }
-
-
-def needs_tensorflow(experiment: Experiment, store: Store) -> bool:
-    """Whether a step that trains, exports or evaluates is not in the store's index."""
-    dataset = store.peek(dataset_recipe(experiment, store))
-    if dataset is None:
-        return True
-    training = store.peek(training_recipe(experiment, dataset, find_start(experiment, dataset, store)))
-    bundle = training and store.peek(bundle_recipe(experiment, dataset, training))
-    if not (bundle and store.peek(evaluation_recipe(experiment, dataset, bundle))):
-        return True
-    return experiment.export.onnx and store.peek(onnx_recipe(experiment, dataset, bundle)) is None

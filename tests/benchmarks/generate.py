@@ -31,7 +31,7 @@ def store_dataset(samples: int, folder: Path) -> tuple[float, int]:
         store = Store(root)
         began = time.perf_counter()
         made = store.make(
-            dataset_recipe(experiment, store), lambda path: write_dataset(experiment, path), time.perf_counter
+            dataset_recipe(experiment, {}, store), lambda path: write_dataset(experiment, path), time.perf_counter
         )
         seconds = time.perf_counter() - began
         return seconds, sum(path.stat().st_size for path in made.path.iterdir())

@@ -38,7 +38,7 @@ def training_rate(shape: Shape, problem: Problem) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         dataset = store.make(
-            dataset_recipe(experiment, store), lambda path: write_dataset(experiment, path), time.perf_counter
+            dataset_recipe(experiment, {}, store), lambda path: write_dataset(experiment, path), time.perf_counter
         )
         training = Path(folder, "training")
         training.mkdir()

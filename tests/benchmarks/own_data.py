@@ -78,7 +78,7 @@ def read(path: Path, store: Store) -> tuple[float, object]:
         seconds.append(time.perf_counter() - began)
         return made
 
-    dataset = store.make(dataset_recipe(experiment, store), write, time.perf_counter)
+    dataset = store.make(dataset_recipe(experiment, {}, store), write, time.perf_counter)
     os.sched_setaffinity(0, cores)
     return seconds[0], dataset
 

@@ -136,7 +136,7 @@ def test_each_example_is_accepted_and_listed_with_its_data(path):
     page = (EXAMPLES / "README.md").read_text()
     assert path.name in page
     if experiment.data.kind == "files":
-        check_inputs(experiment)
+        check_inputs(experiment, Store(tmp_path))
         assert f"`{experiment.data.train.name}`" in page
 
 

@@ -1,13 +1,15 @@
 """The ONNX step: an artifact of its own, verified, and nothing is trained or exported again for it."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
 import tasks.export_onnx
-from flows._pipelines.dry_run import plan_steps
+from flows._pipelines.model import MODEL_STEPS
+from flows._pipelines.steps import plan_steps
 from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe, export_model
 from tasks.export_onnx import KIND, PACKAGES, check_onnx, export_onnx
@@ -17,6 +19,7 @@ from tasks.seq2seq.errors import ExportError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.export import load_decode, load_onnx
+from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model, training_recipe
 from tests.conftest import ROOT
 
@@ -25,6 +28,7 @@ RAW = {
     "model": {"units": 8, "embedding": 4},
     "evaluation": {"n_samples": 20},
 }
+NO_STORE = Store(Path("/nowhere"))
 WITHOUT, WITH = check_experiment(RAW), check_experiment({**RAW, "export": {"onnx": True}})
 
 
@@ -72,14 +76,15 @@ def test_the_file_decodes_like_the_bundle_and_is_found_again(made):
 def test_a_dry_run_tells_of_it_where_it_is_asked_for(made):
     store, dataset, bundle = made
     export_onnx.fn(WITH, dataset, bundle, store)
-    planned = {step.name: step.cached for step in plan_steps(WITH, store)}
+    planned = {step.name: step.cached for step in plan_steps(MODEL_STEPS, WITH, store)}
     assert (planned["bundle"], planned["onnx"]) == (True, True)
-    assert "onnx" not in {step.name for step in plan_steps(WITHOUT, store)}
+    assert "onnx" not in {step.name for step in plan_steps(MODEL_STEPS, WITHOUT, store)}
 
 
 def test_asking_for_it_makes_nothing_else_again():
-    for recipe, digests in ((training_recipe, "d"), (bundle_recipe, "dt"), (evaluation_recipe, "db")):
-        assert recipe(WITH, *digests).key == recipe(WITHOUT, *digests).key
+    made = {"dataset": "d", "training": "t", "bundle": "b"}
+    for recipe in (training_recipe, bundle_recipe, evaluation_recipe):
+        assert recipe(WITH, made, NO_STORE).key == recipe(WITHOUT, made, NO_STORE).key
     assert len(code_digest("tasks.export_onnx")) == 64
 
 
@@ -89,8 +94,8 @@ def test_without_its_packages_it_is_refused_with_the_command_that_installs_them(
         importlib.util, "find_spec", lambda name, *rest: None if name == "tf2onnx" else find(name, *rest)
     )
     with pytest.raises(SettingsError, match=r"export\.onnx is set, but tf2onnx is not installed; .* \"tf2onnx>="):
-        check_onnx(WITH)
-    check_onnx(WITHOUT)
+        check_onnx(WITH, NO_STORE)
+    check_onnx(WITHOUT, NO_STORE)
 
 
 def test_what_the_message_installs_is_the_extra_of_the_project():

@@ -22,9 +22,10 @@ from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.promotions import Promotion
 from tasks.train import MAX_ONE_HOT, check_one_hot, train_model
 
-DECISION = {"passed": True, "reason": "good"}
+DECISION = Promotion(name="copy", promoted=True, passed=True, decided_now=True, reason="good")
 
 
 class Made:
@@ -41,7 +42,7 @@ class Made:
         )
         checks = check_dataset.fn(self.experiment, self.dataset, store)
         inputs = [self.dataset, checks, self.training, self.bundle, self.evaluation]
-        self.report = write_report.fn(self.experiment, inputs, DECISION, store)
+        self.report = write_report.fn(self.experiment, *inputs, DECISION, store)
         self.scores = self.evaluation.facts["scores"]
         self.account = read_json(self.dataset.path / "account.json")
         self.predictions = pq.read_table(self.evaluation.path / "predictions.parquet")

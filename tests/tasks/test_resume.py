@@ -74,7 +74,7 @@ def dataset(whole):
 def stopped(whole, tmp_path_factory):
     """A store with the checkpoint of a training that was stopped after its second epoch, and what was said then."""
     folder = tmp_path_factory.mktemp("stopped")
-    step = training_recipe(EXPERIMENT, whole[0].digest)
+    step = training_recipe(EXPERIMENT, {"dataset": whole[0].digest}, Store(folder))
     checkpoint = Interrupting(checkpoint_of(step, Store(folder)).folder, step.key)
     with listening() as said, pytest.raises(KeyboardInterrupt):
         write_training(EXPERIMENT, whole[0], tmp_path_factory.mktemp("making"), checkpoint=checkpoint)
@@ -89,7 +89,7 @@ def store(stopped, tmp_path):
 
 @pytest.fixture
 def checkpoint(dataset, store):
-    checkpoint = checkpoint_of(training_recipe(EXPERIMENT, dataset.digest), Store(store))
+    checkpoint = checkpoint_of(training_recipe(EXPERIMENT, {"dataset": dataset.digest}, Store(store)), Store(store))
     assert checkpoint.is_there
     return checkpoint
 

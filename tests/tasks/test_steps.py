@@ -21,10 +21,11 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.seq2seq.training import fit as training_code
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.promotions import Promotion
 from tasks.train import check_tensorboard, train_model
 from tests.helpers.event_files import read_scalars
 
-DECISION = {"passed": True, "reason": "good"}
+DECISION = Promotion(name="copy", promoted=True, passed=True, decided_now=True, reason="good")
 EXPERIMENT = check_experiment(
     {
         "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 4000},
@@ -106,7 +107,7 @@ def test_promotion_is_decided_once_for_a_model(made):
 def test_the_report_lies_beside_a_copy_of_its_evaluation(made):
     store, dataset, training, bundle, evaluation = made
     checks = check_dataset.fn(EXPERIMENT, dataset, store)
-    report = write_report.fn(EXPERIMENT, [dataset, checks, training, bundle, evaluation], DECISION, store)
+    report = write_report.fn(EXPERIMENT, dataset, checks, training, bundle, evaluation, DECISION, store)
     assert (report.path / "evaluation.json").read_text() == (evaluation.path / "evaluation.json").read_text()
     assert bundle.digest in (report.path / "report.html").read_text()
 

@@ -60,6 +60,22 @@ class Promotions(BaseModel):
         return last.replaced if last else None
 
 
+class Promotion(BaseModel):
+    """How the run's model stands under its name.
+
+    `promoted`: it is the model that serves. `passed`: the last decision about it was to let it serve. `decided_now`:
+    this run decided so; a run that made no new model decides nothing. `reason`: of that decision.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    promoted: bool
+    passed: bool
+    decided_now: bool
+    reason: str
+
+
 def read_promotions(store: Store, name: str) -> Promotions:
     """What stands under `name`; nothing, where nothing was decided yet.
 

@@ -161,11 +161,12 @@ NO_STORE = Store(Path("/nowhere"))
 def keys(raw):
     """The keys of all steps of an experiment, on a dataset and weights that stay the same."""
     experiment = Experiment.model_validate(raw)
+    made = {"dataset": "d", "training": "t", "bundle": "b"}
     return {
-        "dataset": dataset_recipe(experiment, NO_STORE).key,
-        "training": training_recipe(experiment, "d").key,
-        "bundle": bundle_recipe(experiment, "d", "t").key,
-        "evaluation": evaluation_recipe(experiment, "d", "b").key,
+        "dataset": dataset_recipe(experiment, {}, NO_STORE).key,
+        "training": training_recipe(experiment, made, NO_STORE).key,
+        "bundle": bundle_recipe(experiment, made, NO_STORE).key,
+        "evaluation": evaluation_recipe(experiment, made, NO_STORE).key,
     }
 
 
@@ -199,7 +200,7 @@ def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_ag
 def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
     def key(name, content):
         (tmp_path / name).write_bytes(content)
-        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}}), NO_STORE).key
+        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}}), {}, NO_STORE).key
 
     assert key("a.parquet", b"1") == key("b.parquet", b"1")
     assert key("a.parquet", b"1") != key("a.parquet", b"2")
@@ -240,7 +241,7 @@ def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_
 
 def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
     def key(**data):
-        return dataset_recipe(Experiment.model_validate({"data": data}), NO_STORE).key
+        return dataset_recipe(Experiment.model_validate({"data": data}), {}, NO_STORE).key
 
     for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+
+from flows._pipelines.model import DATASET_STEP, MODEL_STEPS
+from flows._pipelines.steps import Step, check_steps, needs_tensorflow, plan_steps, run_steps, shown
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.store.artifact_store import Made, Store
+
+EXPERIMENT = Experiment.model_validate(
+    {"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}, "evaluation": {"n_samples": 5}}
+)
+
+
+def counts_recipe(experiment, made, _store):
+    return recipe(
+        "counts",
+        experiment,
+        settings={},
+        made_from={"dataset": made["dataset"]},
+        code="tasks.generate",
+        libraries=("numpy",),
+    )
+
+
+@task(**TASK_OPTIONS)
+def count_rows(experiment, dataset, store, *, refresh=False):
+    def write(folder: Path) -> Made:
+        write_json(folder / "counts.json", dataset.facts["train_rows"])
+        return Made({})
+
+    step = counts_recipe(experiment, {"dataset": dataset.digest}, None)
+    return finished(make_once(step, Store(store), write, refresh=refresh))
+
+
+def refuse_large_ones(experiment, _store):
+    if experiment.data.n_samples > 1_000:
+        raise SettingsError("too many to count")
+
+
+COUNTS = Step("counts", count_rows, ("dataset",), key=counts_recipe, check=refuse_large_ones, loads_tensorflow=True)
+STEPS = (DATASET_STEP, COUNTS)  # the whole of what it takes to add a step: a row, and the module above
+
+
+@flow
+def run(store, refresh=False):
+    return run_steps(STEPS, EXPERIMENT, store, refresh=refresh)
+
+
+def test_a_step_that_is_added_to_the_table_is_run_planned_refused_and_loaded_for(tmp_path):
+    planned = plan_steps(STEPS, EXPERIMENT, tmp_path)
+    assert [(step.name, step.cached, step.why) for step in planned] == [
+        ("dataset", False, "not made yet"),
+        ("counts", False, "its dataset would be made"),
+    ]
+    assert needs_tensorflow(STEPS, EXPERIMENT, Store(tmp_path))
+    results = run(tmp_path)
+    assert read_json(results["counts"].path / "counts.json") == 50
+    assert [handle.kind for handle in shown(STEPS, results)] == ["dataset", "counts"]
+    assert [step.why for step in plan_steps(STEPS, EXPERIMENT, tmp_path)] == [
+        str(results[name].path) for name in ("dataset", "counts")
+    ]
+    assert not needs_tensorflow(STEPS, EXPERIMENT, Store(tmp_path))
+    assert all(handle.cached for handle in run(tmp_path).values())
+    assert not any(handle.cached for handle in run(tmp_path, refresh=True).values())
+    with pytest.raises(SettingsError, match="too many"):
+        check_steps(STEPS, Experiment(), Store(tmp_path))
+
+
+def test_a_step_that_is_not_asked_for_is_nowhere(tmp_path):
+    names = [step.name for step in plan_steps(MODEL_STEPS, EXPERIMENT, tmp_path)]
+    assert names == ["dataset", "checks", "training", "bundle", "evaluation", "promotion", "report"]
+    with_onnx = EXPERIMENT.model_copy(update={"export": EXPERIMENT.export.model_copy(update={"onnx": True})})
+    assert [step.name for step in plan_steps(MODEL_STEPS, with_onnx, tmp_path)] == [*names, "onnx"]
+
+
+def test_a_step_takes_only_what_steps_before_it_made():
+    for i, step in enumerate(MODEL_STEPS):
+        assert set(step.needs) <= {before.name for before in MODEL_STEPS[:i]}
