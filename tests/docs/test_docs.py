@@ -19,6 +19,7 @@ from tasks.seq2seq.metrics.tokens import TokenScores
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.ingest.columns import REASONS
+from tasks.storage.store.artifact_store import Store
 
 README = (ROOT / "README.md").read_text()
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
@@ -131,7 +132,7 @@ def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
-def test_each_example_is_accepted_and_listed_with_its_data(path):
+def test_each_example_is_accepted_and_listed_with_its_data(path, tmp_path):
     experiment = check_experiment(read_toml(path))
     page = (EXAMPLES / "README.md").read_text()
     assert path.name in page
