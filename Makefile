@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run examples test test-slow test-exhaustive test-browser test-postgres pictures check bench proofs docs lock
+.PHONY: run examples test test-fast test-slow test-exhaustive test-browser test-postgres pictures check bench proofs docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -12,6 +12,10 @@ examples: .venv/run
 
 test: .venv/test
 	.venv/bin/python -m pytest
+
+# What loads neither TensorFlow nor a server, and starts no process: under half a minute.
+test-fast: .venv/test
+	.venv/bin/python -m pytest --fast
 
 test-slow: .venv/test
 	.venv/bin/python -m pytest -m slow
@@ -47,6 +51,7 @@ proofs: .venv/test
 
 docs: .venv/test
 	.venv/bin/python -m flows._cli.reference > docs/settings.md
+	.venv/bin/python docs/draw_architecture.py > docs/images/architecture.svg
 
 # A stamp for each lock: an environment is made again when its lock has changed.
 .venv/run: requirements.lock
