@@ -20,6 +20,7 @@ from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.artifacts.bundle import KIND as BUNDLE
 from tasks.storage.artifacts.bundle import Bundle, load_bundle, read_experiment
 from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import Recipe, Store
@@ -28,6 +29,8 @@ from tasks.storage.store.promotions import read_promotions
 
 if TYPE_CHECKING:
     import keras
+
+    from tasks.seq2seq.models.encoder_decoder import Models
 
 KIND = "training"
 VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
@@ -82,6 +85,32 @@ def _differs(name: str, now: Any, before: Any) -> bool:  # noqa: ANN401 - values
 def start_loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:
     """Loads the bundle that training starts from; None where it starts from new weights."""
     return (lambda: load_bundle(store.open(BUNDLE, start), store)) if start else None
+
+
+def build_initial_models(
+    experiment: Experiment,
+    dataset: Path,
+    facts: DatasetFacts,
+    codecs: Codecs,
+    load_start: Callable[[], Bundle] | None = None,
+) -> tuple[Models, dict[str, Coverage]]:
+    """The models of an experiment with the weights that training starts from, and what pre-trained vectors cover.
+
+    `load_start` gives the bundle whose weights are carried over.
+    """
+    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.models.warm_start import carry_over  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.precision import layers_of  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.seeding import seeded  # noqa: PLC0415 - likewise
+
+    with seeded(experiment.seed), layers_of(experiment.training.precision):
+        models = build_models(facts.architecture(experiment.model))
+    coverages = start_embeddings(models.train, experiment, dataset, codecs)
+    if load_start:
+        start = load_start()
+        carry_over(models.train, (start.encoder, start.decoder), start.codecs, codecs)
+    keep_vectors(models.train, experiment.model)
+    return models, coverages
 
 
 def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, codecs: Codecs) -> dict[str, Coverage]:

@@ -8,23 +8,23 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.context import TaskRunContext
 
 from tasks.initial_weights import (
     KIND,
+    build_initial_models,
     check_start,
     checkpoint_of,
     find_start,
-    keep_vectors,
     read_snapshot,
-    start_embeddings,
     start_loader,
     telling_of_an_end,
 )
 from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe, values_of
-from tasks.runtime.progress import progress
+from tasks.runtime.progress import Update, progress
 from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
@@ -37,6 +37,10 @@ from tasks.storage.files.atomic import check_folder, remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest
 from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle, short
+
+if TYPE_CHECKING:
+    from tasks.seq2seq.training.callbacks.history import History
+    from tasks.seq2seq.training.fit import TrainingPairs
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
 MAX_ONE_HOT = 10_000
@@ -136,85 +140,102 @@ def write_training(
     `load_start` gives the bundle whose weights training starts from. Training goes on from the checkpoint, if there
     is one, and leaves one after each epoch.
     """
-    from tasks.seq2seq.models.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - a cached run never loads it
-    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.models.warm_start import carry_over  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training.fit import fit, set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training.precision import gpu_capabilities, layers_of, why_slow  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.fit import fit  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.training.scheduled_sampling import with_sampling  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training.seeding import seeded  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.training.unrolling import Lengths  # noqa: PLC0415 - likewise
 
     check_tensorboard(experiment)
     snapshot = read_snapshot(checkpoint, experiment.training.epochs) if checkpoint else None
     if logs and not snapshot:
         remove_tree(logs)  # an earlier try at the same training
     facts = DatasetFacts.model_validate(dataset.facts)
-    set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     check_one_hot(facts, experiment.model)
     check_validation(facts, experiment.training)
+    _set_up(experiment)
+    codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
+    models, coverages = build_initial_models(experiment, dataset.path, facts, codecs, load_start)
+    with progress("train") as update, telling_of_an_end(checkpoint):
+        watch = _FirstSteps(update)
+        history = fit(
+            with_sampling(models, experiment.training, facts.train_rows, experiment.seed),
+            experiment.training,
+            codecs,
+            _pairs_of(dataset.path, facts),
+            seed=experiment.seed,
+            progress=watch,
+            logs=logs,
+            snapshot=snapshot,
+            save=checkpoint.write if checkpoint else None,
+        )
+    _say_what_ended(history, experiment.training)
+    save_weights(models.train, folder)
+    write_json(folder / "history.json", dataclasses.asdict(history))
+    return Made(
+        {
+            "parameters": models.train.count_params(),
+            "sequences_per_s": history.sequences_per_s,
+            "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
+            "best_epoch": history.best_epoch,
+            "ended_by": history.ended_by,
+            "padding_share": history.padding_share,
+            "first_steps_at": watch.at,  # seconds since the epoch
+            "vectors": {side: found._asdict() for side, found in coverages.items()},
+            **history.epochs[history.best_epoch - 1],
+        },
+        identity=weights_digest(models.train),
+    )
+
+
+def _set_up(experiment: Experiment) -> None:
+    """Tells TensorFlow how to compute, and the user what will be slow."""
+    from tasks.seq2seq.models.acceleration import has_gpu, rules_out_cudnn  # noqa: PLC0415 - a cached run loads none
+    from tasks.seq2seq.models.threads import set_up_determinism, set_up_threads  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.training.precision import gpu_capabilities, why_slow  # noqa: PLC0415 - likewise
+
+    set_up_threads(max(experiment.model.memory_width, experiment.model.decoder_width))
     if experiment.training.deterministic:
         set_up_determinism()
     for reason in rules_out_cudnn(experiment.model, on_gpu=has_gpu()):
         logger().warning("Not all layers run by cuDNN's fast kernels: %s", reason)
     if lacking := why_slow(experiment.training.precision, gpu_capabilities(), cpu_flags()):
         logger().warning("training.precision %s is slow here: it takes %s", experiment.training.precision, lacking)
-    with seeded(experiment.seed), layers_of(experiment.training.precision):
-        models = build_models(facts.architecture(experiment.model))
-    model = models.train
-    codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
-    coverages = start_embeddings(model, experiment, dataset.path, codecs)
-    if load_start:
-        start = load_start()
-        carry_over(model, (start.encoder, start.decoder), start.codecs, codecs)
-    keep_vectors(model, experiment.model)
-    first_at: list[float] = []
 
-    def watch(done: int, total: int, metrics: dict[str, float]) -> None:
-        first_at[:] = first_at or [time.time()]
-        update(done, total, metrics)
 
-    with progress("train") as update, telling_of_an_end(checkpoint):
-        history = fit(
-            with_sampling(models, experiment.training, facts.train_rows, experiment.seed),
-            experiment.training,
-            codecs,
-            n_train=facts.train_rows,
-            read_train=partial(read_pairs, dataset.path / "train.parquet"),
-            n_validation=facts.validation_rows,
-            read_validation=partial(read_pairs, dataset.path / "validation.parquet"),
-            seed=experiment.seed,
-            progress=watch,
-            lengths=None if facts.masked else Lengths(facts.source.length, facts.target.length),
-            weighted=has_weights(dataset.path / "train.parquet"),
-            logs=logs,
-            snapshot=snapshot,
-            save=checkpoint.write if checkpoint else None,
-        )
+def _pairs_of(dataset: Path, facts: DatasetFacts) -> TrainingPairs:
+    """The splits of a dataset as training reads them."""
+    from tasks.seq2seq.training.fit import TrainingPairs  # noqa: PLC0415 - a cached run never loads it
+    from tasks.seq2seq.training.unrolling import Lengths  # noqa: PLC0415 - likewise
+
+    return TrainingPairs(
+        n_train=facts.train_rows,
+        read_train=partial(read_pairs, dataset / "train.parquet"),
+        n_validation=facts.validation_rows,
+        read_validation=partial(read_pairs, dataset / "validation.parquet"),
+        lengths=None if facts.masked else Lengths(facts.source.length, facts.target.length),
+        weighted=has_weights(dataset / "train.parquet"),
+    )
+
+
+class _FirstSteps:
+    """Passes progress on, and keeps when the first call into the graph was done, in seconds since the epoch."""
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self.at: float | None = None
+
+    def __call__(self, done: int, total: int, metrics: dict[str, float]) -> None:
+        self.at = self.at or time.time()
+        self._update(done, total, metrics)
+
+
+def _say_what_ended(history: History, settings: TrainingSettings) -> None:
     if history.ended_by != "epochs":
         logger().info(
             "training.%s ended training in epoch %d of %d; the weights of epoch %d are kept",
             history.ended_by,
             len(history.epochs),
-            experiment.training.epochs,
+            settings.epochs,
             history.best_epoch,
         )
-    save_weights(model, folder)
-    write_json(folder / "history.json", dataclasses.asdict(history))
-    return Made(
-        {
-            "parameters": model.count_params(),
-            "sequences_per_s": history.sequences_per_s,
-            "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
-            "best_epoch": history.best_epoch,
-            "ended_by": history.ended_by,
-            "padding_share": history.padding_share,
-            "first_steps_at": first_at[0],  # seconds since the epoch
-            "vectors": {side: found._asdict() for side, found in coverages.items()},
-            **history.epochs[history.best_epoch - 1],
-        },
-        identity=weights_digest(model),
-    )
 
 
 def check_validation(facts: DatasetFacts, settings: TrainingSettings) -> None:

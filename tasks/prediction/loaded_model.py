@@ -64,7 +64,7 @@ class ServingModel:
         Raises:
             ArtifactError: it is missing, altered, or of a newer format.
         """
-        from tasks.seq2seq.training.fit import set_up_threads  # noqa: PLC0415 - loads TensorFlow
+        from tasks.seq2seq.models.threads import set_up_threads  # noqa: PLC0415 - loads TensorFlow
 
         self.serving = serving
         set_up_threads(BundleFacts.model_validate(serving.bundle.facts).units)  # before the first operation

@@ -6,7 +6,7 @@ import numpy as np
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.training.fit import fit
+from tasks.seq2seq.training.fit import TrainingPairs, fit
 from tasks.seq2seq.training.seeding import seeded
 
 CODECS = Codecs(Vocabulary.identity(5), Vocabulary.identity(5))
@@ -53,10 +53,12 @@ def train(model, settings, *, pairs=None, validation=None, ended_in_epoch=None, 
         model,
         settings,
         CODECS,
-        n_train=len(pairs),
-        read_train=lambda _rng: [pairs],
-        n_validation=len(validation) if validation else 0,
-        read_validation=lambda _rng: [validation],
+        TrainingPairs(
+            n_train=len(pairs),
+            read_train=lambda _rng: [pairs],
+            n_validation=len(validation) if validation else 0,
+            read_validation=lambda _rng: [validation],
+        ),
         seed=0,
         progress=progress,
         **keywords,

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models.decoding import decode_graph, forecast_graph
+from tasks.seq2seq.models.keras_internals import all_layers
 
 
 class DecodeModule(tf.Module):
@@ -44,7 +45,7 @@ class DecodeModule(tf.Module):
 @contextlib.contextmanager
 def portable(*models: keras.Model) -> Iterator[None]:
     """Graphs that are traced meanwhile run on any machine: on a GPU, Keras would put cuDNN's kernels into them."""
-    layers = [layer for model in models for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]  # noqa: SLF001 - Keras shows no other way to layers inside layers
+    layers = [layer for model in models for layer in all_layers(model) if hasattr(layer, "use_cudnn")]
     before = [layer.use_cudnn for layer in layers]
     for layer in layers:
         layer.use_cudnn = False

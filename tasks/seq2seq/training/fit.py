@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs
-from tasks.seq2seq.cpu import available_cores
-from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.collate import training_batch
+from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.models.losses import PlainValidation, token_loss, vector_loss
 from tasks.seq2seq.settings.training import TrainingSettings
@@ -25,52 +22,47 @@ from tasks.seq2seq.training.callbacks.early_stopping import Best
 from tasks.seq2seq.training.callbacks.history import History, Progress, Watch
 from tasks.seq2seq.training.callbacks.reduce_lr import Plateau
 from tasks.seq2seq.training.callbacks.time_limit import Deadline
-from tasks.seq2seq.training.callbacks.weight_averaging import make_average
-from tasks.seq2seq.training.checkpoints import Save, Saving, parts_of, restore
+from tasks.seq2seq.training.callbacks.weight_averaging import Average, make_average
+from tasks.seq2seq.training.checkpoints import Part, Save, Saving, parts_of, restore
+from tasks.seq2seq.training.input_pipeline import STEPS_PER_CALL, batch_specs, make_dataset
 from tasks.seq2seq.training.optimizers import make_optimizer
 from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.seq2seq.training.unrolling import Lengths, unrolled
 
-# Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.
-STEPS_PER_CALL = 16
-# Below this width a matrix product is too small to share between threads: one thread an operation, and
-# operations side by side, trains 1.1 to 1.3 times as fast; above it, the opposite.
-SIDE_BY_SIDE_UNITS = 256
 MOST_POINTS = 1_000  # of an epoch's curve in TensorBoard
 _SHUFFLE_STREAM = 2
 
 Read = Callable[[np.random.Generator | None], Iterable[Pairs]]  # blocks of pairs, shuffled by the generator
 
 
-def set_up_threads(units: int) -> None:
-    """Tells TensorFlow how to share the cores; it obeys once, before its first operation."""
-    if units > SIDE_BY_SIDE_UNITS:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
-    except RuntimeError:  # TensorFlow is at work already, as in a notebook: it keeps its threads
-        return
+@dataclass(frozen=True)
+class TrainingPairs:
+    """What a model is trained and validated on.
 
+    n_train: training pairs of an epoch.
+    read_train: gives the blocks of an epoch.
+    n_validation: pairs to validate on after each epoch; 0 for none.
+    read_validation: gives their blocks.
+    lengths: of all pairs, those to validate on too; None where they differ.
+    weighted: whether the pairs have weights.
+    """
 
-def set_up_determinism() -> None:
-    """Tells TensorFlow to choose operations that give the same bits each time; it holds for the whole process."""
-    tf.config.experimental.enable_op_determinism()
+    n_train: int
+    read_train: Read
+    n_validation: int
+    read_validation: Read
+    lengths: Lengths | None = None
+    weighted: bool = False
 
 
 def fit(
     model: keras.Model,
     settings: TrainingSettings,
     codecs: Codecs,
+    pairs: TrainingPairs,
     *,
-    n_train: int,
-    read_train: Read,
-    n_validation: int,
-    read_validation: Read,
     seed: int,
     progress: Progress,
-    lengths: Lengths | None = None,
-    weighted: bool = False,
     logs: Path | None = None,
     snapshot: Snapshot | None = None,
     save: Save | None = None,
@@ -81,14 +73,9 @@ def fit(
         model: `[source, decoder_input] -> output`, as `build_models` makes it.
         settings: all of them but where training starts and where logs go.
         codecs: of source and target.
-        n_train: training pairs of an epoch.
-        read_train: gives the blocks of an epoch.
-        n_validation: pairs to validate on after each epoch; 0 for none.
-        read_validation: gives their blocks.
+        pairs: what to train and to validate on.
         seed: of the order of pairs.
         progress: called after every call into the graph.
-        lengths: of all pairs, those to validate on too; None where they differ.
-        weighted: whether the pairs have weights.
         logs: folder for TensorBoard's event files; None for none.
         snapshot: of the same training, from which it goes on.
         save: is given a snapshot after each epoch that another one follows.
@@ -96,53 +83,100 @@ def fit(
     Raises:
         TrainingError: the loss is no longer a number.
     """
-    batches = math.ceil(n_train / settings.batch_size)
-    done = snapshot.epochs if snapshot else 0
-    epochs = itertools.count(done)
-    _compile(model, settings, batches, codecs, weighted=weighted)
-    watch = Watch(batches, settings, n_train, progress)
-    best = Best(settings.patience) if n_validation else None
-    plateau = Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None
-    average = make_average(settings)
-    deadline = Deadline(watch, settings.max_seconds) if settings.max_seconds else None
-    changing = {"watch": watch, "best": best, "average": average, "plateau": plateau}
-    parts = parts_of(model, {name: part for name, part in changing.items() if part})
+    batches = math.ceil(pairs.n_train / settings.batch_size)
+    _compile(model, settings, batches, codecs, weighted=pairs.weighted)
+    callbacks = _Callbacks.of(settings, batches, pairs, progress)
+    parts = parts_of(model, callbacks.with_state)
     if snapshot:
         restore(parts, snapshot)
-
-    def read_epoch() -> Iterator[Pairs]:
-        rng = np.random.default_rng([seed, _SHUFFLE_STREAM, next(epochs)])
-        return batches_of(read_train(rng), settings.batch_size, rng, watch.padding)
-
-    def read_held_out() -> Iterator[Pairs]:
-        return batches_of(read_validation(None), settings.batch_size, None)
-
-    plain = PlainValidation(model.loss) if settings.label_smoothing else None
-    event_files = _event_files(logs, batches) if logs else None
-    saving = Saving(parts, settings.epochs, save) if save else None
-    specs = _specs(codecs, lengths)
-    with unrolled(model, lengths):
+    done = snapshot.epochs if snapshot else 0
+    around = [
+        PlainValidation(model.loss) if settings.label_smoothing else None,
+        _event_files(logs, batches) if logs else None,
+        Saving(parts, settings.epochs, save) if save else None,
+    ]
+    with unrolled(model, pairs.lengths):
         model.fit(
-            _dataset(read_epoch, batches, codecs, specs),
+            _training_batches(pairs, settings, codecs, seed, done, callbacks.watch),
             epochs=settings.epochs,
             initial_epoch=done,
-            validation_data=(
-                _dataset(read_held_out, math.ceil(n_validation / settings.batch_size), codecs, specs)
-                if n_validation
-                else None
-            ),
-            callbacks=[one for one in (watch, plain, best, average, plateau, deadline, event_files, saving) if one],
+            validation_data=_validation_batches(pairs, settings, codecs) if pairs.n_validation else None,
+            callbacks=callbacks.in_order(*around),
             verbose=0,
             shuffle=False,  # the batches are
         )
-    history = watch.finish()
-    if best:
-        history.best_epoch = best.epoch
-    if best and best.has_ended:
-        history.ended_by = "patience"
-    elif deadline and deadline.has_passed and history.curve[-1]["pairs"] < settings.epochs * n_train:
-        history.ended_by = "max_seconds"
-    return history
+    return callbacks.finish(settings.epochs * pairs.n_train)
+
+
+@dataclass(frozen=True)
+class _Callbacks:
+    """What watches a training and may change it or end it; None for what the settings do not ask for."""
+
+    watch: Watch
+    best: Best | None
+    average: Average | None
+    plateau: Plateau | None
+    deadline: Deadline | None
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, batches: int, pairs: TrainingPairs, progress: Progress) -> _Callbacks:
+        watch = Watch(batches, settings, pairs.n_train, progress)
+        return cls(
+            watch=watch,
+            best=Best(settings.patience) if pairs.n_validation else None,
+            average=make_average(settings),
+            plateau=Plateau(settings) if settings.schedule == "reduce_lr_on_plateau" else None,
+            deadline=Deadline(watch, settings.max_seconds) if settings.max_seconds else None,
+        )
+
+    @property
+    def with_state(self) -> dict[str, Part]:
+        """Those that a snapshot holds, by name."""
+        parts = {"watch": self.watch, "best": self.best, "average": self.average, "plateau": self.plateau}
+        return {name: part for name, part in parts.items() if part}
+
+    def in_order(
+        self,
+        plain: keras.callbacks.Callback | None,
+        event_files: keras.callbacks.Callback | None,
+        saving: keras.callbacks.Callback | None,
+    ) -> list[keras.callbacks.Callback]:
+        """All there are: the watch first, since the others read what it logs, and last the one that saves."""
+        every = (self.watch, plain, self.best, self.average, self.plateau, self.deadline, event_files, saving)
+        return [one for one in every if one]
+
+    def finish(self, all_pairs: int) -> History:
+        """What was seen, once training is over; `all_pairs` are those of all epochs."""
+        history = self.watch.finish()
+        if self.best:
+            history.best_epoch = self.best.epoch
+        if self.best and self.best.has_ended:
+            history.ended_by = "patience"
+        elif self.deadline and self.deadline.has_passed and history.curve[-1]["pairs"] < all_pairs:
+            history.ended_by = "max_seconds"
+        return history
+
+
+def _training_batches(
+    pairs: TrainingPairs, settings: TrainingSettings, codecs: Codecs, seed: int, done: int, watch: Watch
+) -> tf.data.Dataset:
+    """The batches of each epoch, after `done` of them, in an order of its own."""
+    epochs = itertools.count(done)
+
+    def read_epoch() -> Iterator[Pairs]:
+        rng = np.random.default_rng([seed, _SHUFFLE_STREAM, next(epochs)])
+        return batches_of(pairs.read_train(rng), settings.batch_size, rng, watch.padding)
+
+    n_batches = math.ceil(pairs.n_train / settings.batch_size)
+    return make_dataset(read_epoch, n_batches, codecs, batch_specs(codecs, pairs.lengths))
+
+
+def _validation_batches(pairs: TrainingPairs, settings: TrainingSettings, codecs: Codecs) -> tf.data.Dataset:
+    def read_held_out() -> Iterator[Pairs]:
+        return batches_of(pairs.read_validation(None), settings.batch_size, None)
+
+    n_batches = math.ceil(pairs.n_validation / settings.batch_size)
+    return make_dataset(read_held_out, n_batches, codecs, batch_specs(codecs, pairs.lengths))
 
 
 def _compile(
@@ -167,50 +201,3 @@ def _event_files(folder: Path, batches: int) -> keras.callbacks.Callback:
     """Losses and metrics for TensorBoard: of the epochs, and of the calls into the graph between them."""
     every = math.ceil(batches / STEPS_PER_CALL / MOST_POINTS)
     return keras.callbacks.TensorBoard(folder, write_graph=False, update_freq=every)
-
-
-def _dataset(
-    read: Callable[[], Iterator[Pairs]], n_batches: int, codecs: Codecs, specs: tuple[tf.TensorSpec, ...]
-) -> tf.data.Dataset:
-    """Batches for Keras, read anew in each epoch.
-
-    `Dataset.from_generator` does the same and costs a fifth of the training rate.
-    """
-    nothing = tuple(np.zeros([size or 0 for size in spec.shape], spec.dtype.as_numpy_dtype) for spec in specs)
-    batches: Iterator[Pairs] = iter(())
-
-    def next_batch(index: np.int64) -> tuple[NDArray[Any], ...]:
-        nonlocal batches
-        if index == 0:
-            batches = read()
-        pairs = next(batches, None)
-        return training_batch(pairs, codecs) if pairs else nothing
-
-    def load(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = tf.numpy_function(next_batch, [index], [spec.dtype for spec in specs])
-        return tuple(tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, specs, strict=True))
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # nothing to tune, and its thread holds up the end of training
-    return (
-        tf.data.Dataset.counter()
-        .map(load)
-        .take_while(lambda source, *_: tf.shape(source)[0] > 0)
-        .map(lambda source, decoder_input, target, weights: ((source, decoder_input), target, weights))
-        .prefetch(STEPS_PER_CALL)
-        .apply(tf.data.experimental.assert_cardinality(n_batches))
-        .with_options(options)
-    )
-
-
-def _specs(codecs: Codecs, lengths: Lengths | None) -> tuple[tf.TensorSpec, ...]:
-    """Shapes and types of a `Batch`."""
-    n_in, n_out = lengths or (None, None)
-
-    def spec(steps: int | None, codec: Codec, marked: int = 0) -> tf.TensorSpec:
-        if isinstance(codec, Scaling):
-            return tf.TensorSpec((None, steps, codec.features + marked), tf.float32)
-        return tf.TensorSpec((None, steps), tf.int32)
-
-    target = spec(n_out, codecs.target)
-    return spec(n_in, codecs.source, marked=1), target, target, tf.TensorSpec((None, n_out), tf.float32)

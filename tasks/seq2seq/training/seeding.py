@@ -7,7 +7,8 @@ import random
 from collections.abc import Iterator
 
 import keras
-from keras.src.random import seed_generator
+
+from tasks.seq2seq.models.keras_internals import seeds_drawn_from
 
 
 @contextlib.contextmanager
@@ -19,9 +20,5 @@ def seeded(seed: int) -> Iterator[None]:
     than a seed for each; here it is given a generator of its own.
     """
     keras.utils.set_random_seed(seed)
-    shared = seed_generator.python_random
-    seed_generator.python_random = random.Random(seed)  # noqa: S311 - weights are no secret
-    try:
+    with seeds_drawn_from(random.Random(seed)):  # noqa: S311 - weights are no secret
         yield
-    finally:
-        seed_generator.python_random = shared

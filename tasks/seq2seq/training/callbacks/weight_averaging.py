@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tasks.seq2seq.models.keras_internals import moving_averages
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.snapshot import Arrays, Facts
 
@@ -105,10 +106,7 @@ class ExponentialAverage(Average):
     """The moving average that Keras' optimizers keep with `use_ema`, a variable of theirs for each weight."""
 
     def _average_now(self) -> Arrays:
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # inside a LossScaleOptimizer
-        # As Keras' own SwapEMAWeights reads it; that one swaps by sums, which are not the same to the last bit.
-        return [average.numpy() for average in optimizer._model_variables_moving_average]  # noqa: SLF001
+        return moving_averages(self.model.optimizer)
 
 
 def make_average(settings: TrainingSettings) -> Average | None:

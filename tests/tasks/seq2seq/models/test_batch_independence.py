@@ -16,7 +16,7 @@ from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.seq2seq.training.fit import fit
+from tasks.seq2seq.training.fit import TrainingPairs, fit
 
 N_ROWS, N_STEPS, LONGEST = 512, 5, 9
 TOLERANCE = 1e-5
@@ -79,10 +79,7 @@ class Subject:
             self.models.train,
             TrainingSettings(batch_size=32, learning_rate=0.02),
             Codecs(self.codec, self.codec),
-            n_train=len(pairs),
-            read_train=lambda _rng: [pairs],
-            n_validation=0,
-            read_validation=lambda _rng: [],
+            TrainingPairs(len(pairs), lambda _rng: [pairs], 0, lambda _rng: []),
             seed=0,
             progress=lambda *_: None,
         )

@@ -16,9 +16,12 @@ from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.models.threads import set_up_threads
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.seq2seq.training.fit import STEPS_PER_CALL, History, _compile, fit, set_up_threads
+from tasks.seq2seq.training.callbacks.history import History
+from tasks.seq2seq.training.fit import TrainingPairs, _compile, fit
+from tasks.seq2seq.training.input_pipeline import STEPS_PER_CALL
 from tasks.seq2seq.training.seeding import seeded
 from tasks.seq2seq.training.unrolling import Lengths
 from tests.helpers.event_files import read_scalars
@@ -96,14 +99,16 @@ def train(pairs, settings, codecs, *, units=8, validation=None, blocks=None, log
         models.train,
         settings,
         codecs,
-        n_train=len(pairs),
-        read_train=read,
-        n_validation=len(validation) if validation else 0,
-        read_validation=lambda rng: [validation] if rng is None else [],
+        TrainingPairs(
+            n_train=len(pairs),
+            read_train=read,
+            n_validation=len(validation) if validation else 0,
+            read_validation=lambda rng: [validation] if rng is None else [],
+            lengths=lengths,
+        ),
         seed=0,
         progress=lambda done, total, metrics: calls.append((done, total, *sorted(metrics))),
         logs=logs,
-        lengths=lengths,
     )
     return Run(models, history, pairs, validation, calls, drawn)
 

@@ -15,7 +15,7 @@ from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.seq2seq.training.fit import _compile, fit
+from tasks.seq2seq.training.fit import TrainingPairs, _compile, fit
 from tasks.seq2seq.training.seeding import seeded
 
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(8)))] * 2)  # ids 4 to 11
@@ -92,9 +92,9 @@ def test_pairs_of_weight_0_are_not_learned():
     pairs = weighing(taught_twice(n), np.repeat([0, 1], n))
     held_out = pairs.take(np.arange(2 * n) % n < 64)
     history = fit(
-        models.train, TrainingSettings(batch_size=32, learning_rate=0.05, epochs=3), codecs, n_train=len(pairs),
-        read_train=lambda _: [pairs], n_validation=len(held_out), read_validation=lambda _: [held_out], seed=0,
-        progress=lambda *_: None, weighted=True,
+        models.train, TrainingSettings(batch_size=32, learning_rate=0.05, epochs=3), codecs,
+        TrainingPairs(len(pairs), lambda _: [pairs], len(held_out), lambda _: [held_out], weighted=True),
+        seed=0, progress=lambda *_: None,
     )  # fmt: skip
     sources = Sequences.of_rows(held_out.source.padded()[:64])
     found = Predictor(models.encoder, models.decoder, codecs, n_steps=3, xla=False).predict(sources).sequences
