@@ -60,7 +60,7 @@ def batch_predict(
 
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int | None:
-    """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one cannot be read."""
+    """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
     if not (options.plan or options.dry_run):
         return None
     jobs = plan(settings, Store(options.store), refresh=options.refresh)
@@ -69,7 +69,7 @@ def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOption
 
 
 def verdict(summary: Summary, settings: BatchSettings, _options: BatchPredictOptions) -> int:
-    """1 while a file cannot be read, or one has more rejects, or the day more drift, than is allowed."""
+    """1 while a file fails, or one has more rejects, or the day more drift, than is allowed."""
     return EXIT_FAILED if has_failed(summary, settings) else EXIT_SUCCESS
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from prefect import task
 
+from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
 from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe
 from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
@@ -131,26 +132,41 @@ def _median(lengths: Mapping[int, int]) -> float:
     return 0.0
 
 
+class CheckedRows(NamedTuple):
+    """What the first rows were found to be.
+
+    jobs: all of them; a file whose first rows cannot be read or counted has become a `fail`.
+    findings: as JSON takes them.
+    """
+
+    jobs: list[Job]
+    findings: list[dict[str, str]]
+
+
 @task(name="check rows", task_run_name="check {settings.title}", **TASK_OPTIONS)
-def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> list[dict[str, str]]:
-    """Holds the first rows of the files that are to be predicted against the rules; gives the findings.
+def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> CheckedRows:
+    """Holds the first rows of the files that are to be predicted against the rules.
 
     Raises:
         DataError: a rule is not kept that is set to end the run.
     """
     todo = [job for job in jobs if job.action == "predict"]
     if not todo or not settings.checks.sample_rows:
-        return []
-    findings = _check_sample(todo, settings, Store(store))
-    act_on(findings, "of the rows to predict", "checks")
-    return describe(findings)
-
-
-def _check_sample(todo: list[Job], settings: BatchSettings, store: Store) -> list[Finding]:
-    model = find_model(settings, store)
-    sample = _Sample(model)
+        return CheckedRows(jobs, [])
+    model = find_model(settings, Store(store))
+    sample, failed = _Sample(model), {}
     for job in todo:
-        sample.add(job, settings, max(1, settings.checks.sample_rows // len(todo)))
+        try:
+            with failing_alone(job.path, "checked"):
+                sample.add(job, settings, max(1, settings.checks.sample_rows // len(todo)))
+        except DataError as error:
+            failed[job.name] = job.failed(error)
+    findings = _check_sample(sample, model, settings, Store(store))
+    act_on(findings, "of the rows to predict", "checks")
+    return CheckedRows([failed.get(job.name, job) for job in jobs], describe(findings))
+
+
+def _check_sample(sample: _Sample, model: BatchModel, settings: BatchSettings, store: Store) -> list[Finding]:
     measured = sample.measured()
     if measured.rows:
         shifts = compare(training_baseline(model, store), sample.day(), settings.drift_threshold)
@@ -169,17 +185,18 @@ class _Sample:
         self._has_targets = True
 
     def add(self, job: Job, settings: BatchSettings, n_rows: int) -> None:
-        """Reads the first rows of a file; one that breaks off is told by the prediction itself."""
+        """Counts the first rows of a file.
+
+        Raises:
+            DataError: they cannot be read; nothing of the file is counted.
+        """
         with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
-            try:
-                reading = open_file(find_target(job, settings).file, self._model)
-                chunk = next(reading.chunks(n_rows, rejects), None)
-            except DataError:
-                return
-            self._read += reading.rows.read
-            self._rejected += rejects.n_since_start
+            reading = open_file(find_target(job, settings).file, self._model)
+            chunk = next(reading.chunks(n_rows, rejects), None)
         if chunk is not None:
             self._count(chunk)
+        self._read += reading.rows.read
+        self._rejected += rejects.n_since_start
 
     def _count(self, chunk: pa.Table) -> None:
         source = from_lists(chunk[SOURCE])

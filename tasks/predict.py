@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict
 
+from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, plan
 from tasks.prediction.loaded_model import Chunk, Serving, ServingModel, load_serving
 from tasks.reporting.states_picture import SampledStates
@@ -36,10 +39,11 @@ MOST_PIECES = 64  # small files, or pieces of an ended run, that are handled tog
 
 
 class ChunkFiles(BaseModel):
-    """A chunk of rows as tasks pass it on: where it waits, and where its predictions go."""
+    """A chunk of rows as tasks pass it on: of which file, where it waits, and where its predictions go."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    file: str
     staged: Path
     part: Path
 
@@ -51,20 +55,29 @@ def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -
 
 
 @task(name="predict chunk", task_run_name="predict {label}", **TASK_OPTIONS)
-def predict_chunk(label: str, serving: Serving, chunks: list[ChunkFiles]) -> None:  # noqa: ARG001 - the run's name
-    """Predicts some chunks, each on its own, so that what is beside a chunk changes no bit of it."""
+def predict_chunk(label: str, serving: Serving, chunks: list[ChunkFiles]) -> list[str | None]:  # noqa: ARG001 - the run's name
+    """Predicts some chunks, each on its own, so that what is beside a chunk changes no bit of it.
+
+    Returns:
+        What went wrong with each chunk, None where it was predicted. It is no exception because the chunks beside it
+        may be those of other files.
+    """
     model = load_serving(serving)
-    for chunk in chunks:
-        with explain_os_errors(chunk.part):
-            _predict(chunk, model)
+    return [_predict(model, chunk) for chunk in chunks]
 
 
-def _predict(chunk: ChunkFiles, model: ServingModel) -> None:
+def _predict(model: ServingModel, chunk: ChunkFiles) -> str | None:
     try:
         staged = read_chunk(chunk.staged)
     except ArtifactError:
-        return  # a chunk without predictions fails its file, and no other, when it is to be appended
-    write_chunk(chunk.part, model.predict_chunk(staged))
+        return None  # a chunk without predictions fails its file, and no other, when it is to be appended
+    try:
+        # Nothing of the user's is read or written here: an OSError is the machine's, and Prefect tries the task again.
+        with explain_os_errors(chunk.part), failing_alone(chunk.file, "predicted", passing=(OSError,)):
+            write_chunk(chunk.part, model.predict_chunk(staged))
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def open_runner(settings: BatchSettings) -> TaskRunner[Any]:
@@ -92,7 +105,8 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done
     are done are written here, in order. Memory holds a few chunks, whatever the size of the files.
 
     Returns:
-        All jobs, those of files with their accounts; a file that breaks off has become a `fail`.
+        All jobs, those of files with their accounts; a file that breaks off, or that anything else keeps from being
+        predicted and written, has become a `fail`.
     """
     if all(job.action != "predict" for job in jobs):
         return Done(jobs)
@@ -109,32 +123,12 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done
         todo = [job for job in jobs if job.action == "predict"]
         line = _Line(runner, serving, settings, done, update, n_bytes=sum(job.stamp[0] for job in todo if job.stamp))
         for job in todo:
-            _read(job, model, settings, line)
+            for entry in _read(job, model, settings, line):
+                line.add(entry)
         line.end()
         rows_per_s = line.rows_per_s()
     clear_work(settings)
     return Done([done.get(job.name, job) for job in jobs], line.first_at, rows_per_s)
-
-
-def _read(job: Job, model: BatchModel, settings: BatchSettings, line: _Line) -> None:
-    """Puts a file's chunks into the line."""
-    assert job.digest is not None
-    lineage = model.lineage(job.digest, settings)
-    work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
-    assembly = None
-    try:
-        target = find_target(job, settings)
-        reading = open_file(target.file, model)
-        picture = None if settings.states_picture is None else SampledStates(settings.states_picture)
-        assembly = Assembly(target, lineage, reading, settings.format, work, picture)
-        line.expect(reading.estimate_rows(), reading.file.size)
-        for piece in assembly.read(settings.chunk_rows):
-            line.add(job, assembly, piece)
-        find_target(job, settings)  # what was read is what was digested
-    except DataError as error:
-        line.fail(job, error, assembly)
-    else:
-        line.add(job, assembly, None)
 
 
 class _Entry(NamedTuple):
@@ -143,6 +137,46 @@ class _Entry(NamedTuple):
     job: Job
     assembly: Assembly
     piece: Piece | None
+
+
+def _read(job: Job, model: BatchModel, settings: BatchSettings, line: _Line) -> Iterator[_Entry]:
+    """A file's pieces and its end, which comes early where the file fails.
+
+    What is raised where the entries are taken is of other files, or of Prefect, and does not pass through here.
+    """
+    assembly = None
+    try:
+        with failing_alone(job.path, "read"):
+            assembly = _open(job, model, settings)
+            line.expect(assembly.reading.estimate_rows(), assembly.reading.file.size)
+            for piece in assembly.read(settings.chunk_rows):
+                yield _Entry(job, assembly, piece)
+                if line.has_failed(job):
+                    break
+            else:
+                find_target(job, settings)  # what was read is what was digested
+    except DataError as error:
+        line.fail(job, error)
+    if assembly:
+        yield _Entry(job, assembly, None)
+
+
+def _open(job: Job, model: BatchModel, settings: BatchSettings) -> Assembly:
+    assert job.digest is not None
+    lineage = model.lineage(job.digest, settings)
+    work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
+    target = find_target(job, settings)
+    reading = open_file(target.file, model)
+    picture = None if settings.states_picture is None else SampledStates(settings.states_picture)
+    return Assembly(target, lineage, reading, settings.format, work, picture)
+
+
+class _Group(NamedTuple):
+    """Entries that go together: those that a task predicts, if there are any, and all of them in order."""
+
+    future: PrefectFuture[list[str | None]] | None
+    to_predict: list[_Entry]
+    entries: list[_Entry]
 
 
 class _Line:
@@ -162,7 +196,7 @@ class _Line:
         # One more than are predicted at once, so that no worker waits.
         self._most = (settings.workers or available_cores()) + 1
         self._group: list[_Entry] = []
-        self._under_way: deque[tuple[PrefectFuture[Any] | None, list[_Entry]]] = deque()
+        self._under_way: deque[_Group] = deque()
         self._rows, self._began = 0, time.perf_counter()
         self._n_bytes, self._seen_rows, self._seen_bytes = n_bytes, 0, 0
         self._n_cold = self._most - 1  # groups that compile
@@ -174,18 +208,21 @@ class _Line:
         self._seen_rows += n_rows
         self._seen_bytes += n_bytes
 
-    def add(self, job: Job, assembly: Assembly, piece: Piece | None) -> None:
+    def add(self, entry: _Entry) -> None:
         """Adds a piece, or a file's end; small ones go together."""
-        self._group.append(_Entry(job, assembly, piece))
+        self._group.append(entry)
         rows = sum(entry.piece.rows for entry in self._group if entry.piece)
         if rows >= self._chunk_rows or len(self._group) >= MOST_PIECES:
             self._submit()
 
-    def fail(self, job: Job, error: DataError, assembly: Assembly | None = None) -> None:
-        """Notes that a file cannot be read; of what was begun nothing is kept."""
-        self._done[job.name] = job.model_copy(update={"action": "fail", "reason": str(error)})
-        if assembly:
-            self.add(job, assembly, None)
+    def fail(self, job: Job, error: DataError) -> None:
+        """Notes that a file fails; what was begun of it is removed at its end. The first reason stands."""
+        self._done.setdefault(job.name, job.failed(error))
+
+    def has_failed(self, job: Job) -> bool:
+        """Whether a file has failed."""
+        done = self._done.get(job.name)
+        return done is not None and done.action == "fail"
 
     def end(self) -> None:
         """Waits for all."""
@@ -195,25 +232,31 @@ class _Line:
 
     def _submit(self) -> None:
         group, self._group = self._group, []
-        todo = [entry for entry in group if entry.piece and not entry.piece.is_done and not self._is_failed(entry)]
+        todo = [entry for entry in group if entry.piece and not entry.piece.is_done and not self.has_failed(entry.job)]
         future = None
         if todo:
-            chunks = [ChunkFiles(staged=entry.piece.staged, part=entry.piece.part) for entry in todo if entry.piece]
+            chunks = [
+                ChunkFiles(file=entry.job.path, staged=entry.piece.staged, part=entry.piece.part)
+                for entry in todo
+                if entry.piece
+            ]
             names = list(dict.fromkeys(entry.job.name for entry in todo))
             label = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
             future = self._runner.submit(
                 predict_chunk, parameters={"label": label, "serving": self._serving, "chunks": chunks}
             )
-        self._under_way.append((future, group))
+        self._under_way.append(_Group(future, todo, group))
         while len(self._under_way) > self._most:
             self._take_first()
 
     def _take_first(self) -> None:
-        future, group = self._under_way.popleft()
+        future, to_predict, entries = self._under_way.popleft()
         if future:
-            future.result()
+            for entry, fault in zip(to_predict, future.result(), strict=True):
+                if fault:
+                    self.fail(entry.job, DataError(fault))
             self.first_at = self.first_at or time.time()
-        for entry in group:
+        for entry in entries:
             self._take(entry)
         if future:
             self._n_cold -= 1
@@ -229,35 +272,38 @@ class _Line:
 
     def _take(self, entry: _Entry) -> None:
         job, assembly, piece = entry
-        if self._is_failed(entry):
-            if piece is None:
-                assembly.abandon()
-            return
         if piece is not None:
-            try:
-                assembly.append(piece)
-            except DataError as error:  # what was begun is removed at the file's end, when no worker reads it
-                self.fail(job, error)
-                return
-            self._rows += piece.rows
-            self._show()
+            if self._is_written(job, lambda: assembly.append(piece)):
+                self._rows += piece.rows
+                self._show()
             return
+        if assembly.is_empty and not self.has_failed(job):
+            load_serving(self._serving)  # which `_finish` then asks: a model that cannot be loaded is no file's fault
+        if not self._is_written(job, lambda: self._finish(job, assembly)):
+            self._abandon(job, assembly)
+
+    def _is_written(self, job: Job, write: Callable[[], None]) -> bool:
+        """Writes something of a file that has not failed, and tells whether it still has not."""
         try:
-            account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
-        except DataError as error:  # an account that does not add up is its file's alone
-            assembly.abandon()
+            with failing_alone(job.path, "written"):
+                if not self.has_failed(job):
+                    write()
+        except DataError as error:
             self.fail(job, error)
-            return
+        return not self.has_failed(job)
+
+    def _finish(self, job: Job, assembly: Assembly) -> None:
+        account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
         self._done[job.name] = job.model_copy(update={"account": account, "n_resumed": assembly.n_resumed})
+
+    def _abandon(self, job: Job, assembly: Assembly) -> None:
+        with contextlib.suppress(DataError), failing_alone(job.path, "cleared away"):  # it fails anyway
+            assembly.abandon()
 
     def _show(self) -> None:
         expected = round(self._seen_rows / max(self._seen_bytes, 1) * self._n_bytes)
         rate = self._rows / (time.perf_counter() - self._began)
         self._update(self._rows, max(self._rows, expected), {"rows/s": rate})
-
-    def _is_failed(self, entry: _Entry) -> bool:
-        job = self._done.get(entry.job.name)
-        return job is not None and job.action == "fail"
 
 
 STORE = Path(__file__).parent.parent / "data" / "artifacts"

@@ -18,13 +18,13 @@ def predict_batch(settings: BatchSettings, store: Path, *, refresh: bool) -> Sum
     """Predicts what is not predicted yet, and describes the output folder as it then is; call it inside a flow."""
     with only_run(settings):
         jobs = run_step(plan_batch, settings, store, refresh=refresh)
-        findings = run_step(check_rows, jobs, settings, store)
-        done = predict_files(jobs, settings, store)
-        batch = run_step(write_batch, done.jobs, settings, store, findings)
+        checked = run_step(check_rows, jobs, settings, store)
+        done = predict_files(checked.jobs, settings, store)
+        batch = run_step(write_batch, done.jobs, settings, store, checked.findings)
         run_step(publish_batch, batch)
     return {**batch, **describe_speed(done.first_at, done.rows_per_s)}
 
 
 def has_failed(summary: Summary, settings: BatchSettings) -> bool:
-    """Whether a file cannot be read, or one has more rejects, or the day more drift, than is allowed."""
+    """Whether a file failed, or one has more rejects, or the day more drift, than is allowed."""
     return bool(summary["failed"] or summary["above_reject_rate"] or (settings.fail_on_drift and summary["shifted"]))

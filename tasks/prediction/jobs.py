@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.progress import tracked
 from tasks.seq2seq.data.codecs import Codecs
@@ -44,7 +45,7 @@ class Job(BaseModel):
     """What is to be done about one file, and why; once it is done, what came of it.
 
     `predict`: its output is to be made, or was. `keep`: the output is there and valid. `wait`: the file may be half
-    written. `fail`: it cannot be read.
+    written. `fail`: it cannot be read, predicted or written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +58,10 @@ class Job(BaseModel):
     stamp: tuple[int, int] | None = None
     n_resumed: int = 0
     account: Account | None = None
+
+    def failed(self, error: DataError) -> Job:
+        """The job once an error has kept its file from being predicted."""
+        return self.model_copy(update={"action": "fail", "reason": str(error)})
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def _check_picture(targets: list[Target], settings: BatchSettings, model: BatchM
         try:
             check_input(target.file, model.reading.layout(target.file))
             faults.append(_picture_fault(target.file, settings, model))
-        except DataError:  # it fails alone, and says why
+        except Exception:  # noqa: BLE001, S112 - the plan looks again, and the file fails alone
             continue
     if faults and all(faults):
         raise SettingsError(f"--states-picture: {faults[0]}")
@@ -171,23 +176,27 @@ def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> lis
 
 
 def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
-    name, path = target.name, target.file.path
     try:
-        target.check_places(settings.format)
-        stamp = target.file.stamp()
-        if _may_be_half_written(target, settings):
-            reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
-            return Job(name=name, path=path, action="wait", reason=reason)
-        digest = target.file.digest()
-        found = find_account(target, model.lineage(digest, settings))
-        if isinstance(found, Account) and not refresh:
-            return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
-        check_input(target.file, model.reading.layout(target.file))
-        fault = _picture_fault(target.file, settings, model)
+        with failing_alone(target.file.path, "inspected"):
+            return _inspect(target, settings, model, refresh)
     except DataError as error:
-        fault = str(error)
-    if fault:
-        return Job(name=name, path=path, action="fail", reason=fault)
+        return Job(name=target.name, path=target.file.path, action="fail", reason=str(error))
+
+
+def _inspect(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
+    name, path = target.name, target.file.path
+    target.check_places(settings.format)
+    stamp = target.file.stamp()
+    if _may_be_half_written(target, settings):
+        reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
+        return Job(name=name, path=path, action="wait", reason=reason)
+    digest = target.file.digest()
+    found = find_account(target, model.lineage(digest, settings))
+    if isinstance(found, Account) and not refresh:
+        return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
+    check_input(target.file, model.reading.layout(target.file))
+    if fault := _picture_fault(target.file, settings, model):
+        raise DataError(fault)
     reason = "a refresh was asked for" if isinstance(found, Account) else found
     return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
 
@@ -217,14 +226,14 @@ def needs_model(settings: BatchSettings, store: Store) -> bool:
 
 
 def _looks_new(target: Target, settings: BatchSettings, model: BatchModel) -> bool:
-    account = Account.read_from(target.account)
     try:
+        account = Account.read_from(target.account)
         if _may_be_half_written(target, settings):
             return False
         if isinstance(account, Account) and account.input_bytes == target.file.size:
             return account.lineage.key != model.lineage(account.lineage.input, settings).key
         check_input(target.file, model.reading.layout(target.file))
-    except DataError:
+    except Exception:  # noqa: BLE001 - the plan looks again, and the file fails alone
         return False
     return True
 

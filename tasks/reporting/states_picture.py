@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -37,5 +39,13 @@ class SampledStates:
         assert self._rows is not None
         states = self._sample["encoder_state"].combine_chunks()
         rows = states.flatten().to_numpy(zero_copy_only=False).reshape(len(states), states.type.list_size)
-        colours = find_colours(self._sample[self._column].to_pylist())
+        colours = find_colours(self._values())
         return figures.states(principal_components(rows), colours, self._column, self._rows.seen)
+
+    def _values(self) -> list[Any]:
+        try:
+            values: list[Any] = self._sample[self._column].to_pylist()
+        except (ValueError, OverflowError) as error:  # times beyond, or finer than, what Python has
+            error.add_note(f"column {self._column!r}, which colours the picture")
+            raise
+        return values

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -261,6 +262,22 @@ def test_columns_of_other_types_than_the_models_fail_each_alone(run, models, tmp
         assert FILES[file["name"]][1] in file["reason"]
         assert str(tmp_path / "in" / file["name"]) in file["reason"]
     assert not contents(tmp_path / "out")
+
+
+def test_a_plan_says_of_a_file_that_nobody_thought_of_that_it_would_fail_and_what_would_be_done_with_the_others(
+    models, path, capsys, caplog
+):
+    fields = [pa.field("source", pa.list_(pa.int64())), pa.field(b"caf\xe9", pa.int64())]
+    pq.write_table(pa.Table.from_arrays([[[1]], [2]], schema=pa.schema(fields)), path.parent / "b.parquet")
+    out = path.parent.parent / "out"
+    flags = [str(path.parent), "--output", str(out), "--model", "integers", "--store", str(models.store)]
+    assert main([*flags, "--settle", "0", "--plan"]) == 1
+    said = capsys.readouterr()
+    assert re.search(r"a\.jsonl +predict +not predicted yet", said.out)
+    assert f"FAIL: {path.parent / 'b.parquet'} cannot be inspected: UnicodeDecodeError: " in said.out
+    assert re.search(r"raised at tasks/storage/columnar\.py:\d+, in pyarrow\S+:\d+\n", caplog.text)
+    assert "Traceback" not in said.out + said.err
+    assert not out.exists()
 
 
 def test_a_file_for_a_model_of_another_encoding_fails(failed, tmp_path):

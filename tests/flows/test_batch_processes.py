@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from flows._cli.settings import ROOT
 from tests.helpers.batch_files import make_old, records, write_files
 from tests.helpers.batch_models import batch_models, integer_pairs
-from tests.helpers.batch_runs import check_account, contents
+from tests.helpers.batch_runs import check_account, contents, predict
 from tests.helpers.processes import finish, wait_for
 
 
@@ -170,6 +171,28 @@ def test_a_full_disk_ends_the_run_with_1_and_leaves_no_output_that_counts(start,
     ended = [start(*flags, output=output, PREFECT_API_URL=server) for output in outputs]
     assert [finish(process)[0] for process in ended] == [0, 0]
     assert contents(tmp_path / outputs[0]) == contents(tmp_path / outputs[1])
+
+
+def test_a_file_that_cannot_be_written_fails_alone_with_its_column_and_the_place_in_the_log(
+    start, server, store, tmp_path
+):
+    """A column's dictionary holds a null: Arrow writes it to no Parquet file."""
+    for case in (ROOT / "tests" / "cases" / "write_crash").iterdir():
+        (tmp_path / "in").mkdir(exist_ok=True)
+        make_old(shutil.copy(case, tmp_path / "in" / case.name))
+    code, said = finish(start(tmp_path / "in", PREFECT_API_URL=server))
+    assert code == 1
+    assert states(tmp_path / "out") == {"a.jsonl": "predict", "b.arrow": "fail", "c.jsonl": "predict"}
+    reason = f"{tmp_path / 'in' / 'b.arrow'} cannot be written: ArrowNotImplementedError: "
+    assert f"FAILED: {reason}" in said
+    assert "(column 'c' of type dictionary<" in said
+    assert re.search(rf"ERROR .*{re.escape(reason)}.*; raised at tasks/storage/outputs\.py:\d+, in .*pyarrow", said)
+    assert "2 files predicted, 0 unchanged, 0 waiting, 1 failed" in said
+    assert "1 file failed." in (tmp_path / "out" / "_report.html").read_text()
+    assert [path.name for path in (tmp_path / "out" / ".work").iterdir()] == ["lock"]
+    (tmp_path / "in" / "b.arrow").unlink()
+    predict(store, tmp_path / "in", output=tmp_path / "without", model="integers")
+    assert contents(tmp_path / "out") == contents(tmp_path / "without")
 
 
 @pytest.mark.slow

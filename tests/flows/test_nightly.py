@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
@@ -70,6 +71,20 @@ def test_a_night_without_news_makes_nothing_and_one_with_a_new_file_predicts_jus
     _, summary, _ = night()
     assert files(summary) == {"one.tsv": "keep", "two.tsv": "predict"}
     assert (night.folder / "out" / "two.tsv.parquet").exists()
+
+
+def test_a_night_predicts_the_files_beside_one_that_cannot_be_written_and_exits_with_1(night):
+    write(night.folder / "inbox" / "two.tsv", 30, seed=6)
+    table = pa.table({"0": ["bo"], "when": pa.array([2**55], pa.timestamp("s"))})
+    with pa.ipc.new_file(night.folder / "inbox" / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    code, summary, said = night("--predict.source", "0")
+    assert code == 1
+    assert files(summary) == {"a.arrow": "fail", "one.tsv": "keep", "two.tsv": "predict"}
+    assert "a.arrow cannot be written: ArrowInvalid: " in said
+    assert "column 'when' of type timestamp[s] cannot be written as parquet" in said
+    assert (night.folder / "out" / "two.tsv.parquet").exists()
+    assert not list((night.folder / "out").glob("a.arrow.*"))
 
 
 def test_a_night_that_cannot_make_a_model_predicts_with_the_promoted_one_and_fails(night):

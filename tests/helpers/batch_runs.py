@@ -16,10 +16,14 @@ from tasks.storage.store.artifact_store import Store
 
 
 class Ended:
-    """What a future of the runner below gives."""
+    """The future of a task that has run."""
+
+    def __init__(self, returned):
+        self._returned = returned
 
     def result(self):
-        """Nothing: a chunk's predictions lie in its file."""
+        """What the task returned."""
+        return self._returned
 
 
 class HereAndNow:
@@ -40,8 +44,7 @@ class HereAndNow:
             raise Killed
         self.n += 1
         self.seen.append(parameters)
-        predict_chunk.fn(**parameters)
-        return Ended()
+        return Ended(predict_chunk.fn(**parameters))
 
 
 class Killed(BaseException):

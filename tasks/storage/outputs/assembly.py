@@ -95,6 +95,11 @@ class Assembly:
             part.unlink(missing_ok=True)  # or it could be taken for this run's
         return Piece(self.work / f"{number:06d}.staged", part, rows, is_done)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no chunk was written yet."""
+        return self._writer is None
+
     def append(self, piece: Piece) -> None:
         """Writes a predicted chunk; pieces come in the order in which `read` gave them.
 
@@ -142,7 +147,7 @@ class Assembly:
             DataError: the account does not add up.
             ArtifactError: the output cannot be written.
         """
-        if self._writer is None:
+        if self.is_empty:
             self._write(empty(self.reading.empty()))
         with explain_os_errors(self.work):
             self._stack.close()
@@ -155,13 +160,8 @@ class Assembly:
                 files[self.target.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
-            before = Account.read_from(self.target.account)
-            self.target.account.parent.mkdir(parents=True, exist_ok=True)
-            for path, made in files.items():
-                flush(made)
-                made.replace(path)
-            account.write(self.target)
-            self._remove_former(before, account)
+        with explain_os_errors(self.target.account.parent):
+            self._place(files, account)
         remove_tree(self.work)
         return account
 
@@ -192,15 +192,35 @@ class Assembly:
             },
         )
 
-    def _remove_former(self, before: Account | str, now: Account) -> None:
-        """Files that no account vouches for any more: an output of another format, a picture."""
-        for name in before.files.keys() - now.files.keys() if isinstance(before, Account) else ():
-            (self.target.folder / name).unlink(missing_ok=True)
+    def _place(self, files: dict[Path, Path], account: Account) -> None:
+        """Puts an output in the place of the former one; where that fails, the former one is back as it was."""
+        self.target.check_places(self.kind)
+        self.target.account.parent.mkdir(parents=True, exist_ok=True)
+        before = Account.read_from(self.target.account)
+        former = {self.target.folder / name for name in before.files} if isinstance(before, Account) else set()
+        aside: dict[Path, Path] = {}
+        placed = []
+        try:
+            for number, path in enumerate(sorted({*files, *former})):
+                if path.is_file():
+                    aside[path] = path.replace(self.work / f"{number}.former")
+            for path, made in files.items():
+                flush(made)
+                placed.append(made.replace(path))
+            account.write(self.target)
+        except BaseException:
+            for path in placed:
+                path.unlink()
+            for path, kept in aside.items():
+                kept.replace(path)
+            raise
 
     def abandon(self) -> None:
         """Removes what was begun of a file that cannot be read."""
-        self._stack.close()
-        remove_tree(self.work)
+        try:
+            self._stack.close()
+        finally:
+            remove_tree(self.work)
 
 
 def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:

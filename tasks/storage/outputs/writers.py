@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,12 +29,15 @@ class OutputWriter:
     def __init__(self, path: Path, schema: pa.Schema, kind: OutputFormat, lineage: str) -> None:
         """Takes the file, the tables' schema, the format, and the lineage as JSON, which Parquet keeps."""
         self.rows = 0
+        self._path, self._kind = path, kind
         self._schema = schema.with_metadata({LINEAGE: lineage})
-        self._write, self._close = _OPENERS[kind](path, self._schema)
+        with _naming_column(path, schema, kind):
+            self._write, self._close = _OPENERS[kind](path, self._schema)
 
     def write(self, table: pa.Table) -> None:
-        """Adds rows."""
-        self._write(table.replace_schema_metadata(self._schema.metadata))
+        """Adds rows; an exception that is one column's has a note of which."""
+        with _naming_column(self._path, table.schema, self._kind, table):
+            self._write(table.replace_schema_metadata(self._schema.metadata))
         self.rows += len(table)
 
     def close(self) -> None:
@@ -78,6 +82,36 @@ _OPENERS: dict[OutputFormat, Callable[[Path, pa.Schema], _Opened]] = {
     "csv": _open_csv,
     "jsonl": _open_json_lines,
 }
+
+
+@contextlib.contextmanager
+def _naming_column(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa.Table | None = None) -> Iterator[None]:
+    """Notes on an exception which column is the first that cannot be written, found by writing each alone."""
+    try:
+        yield
+    except Exception as error:
+        is_of_machine = isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
+        for field in [] if is_of_machine else schema:
+            column = None if table is None else table.select([field.name])
+            if not _can_be_written(path.with_name(f".{path.name}.column"), pa.schema([field]), kind, column):
+                error.add_note(f"column {field.name!r} of type {field.type} cannot be written as {kind}")
+                break
+        raise
+
+
+def _can_be_written(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa.Table | None) -> bool:
+    try:
+        write, close = _OPENERS[kind](path, schema)
+        try:
+            if table is not None:
+                write(table)
+        finally:
+            close()
+    except Exception:  # noqa: BLE001 - whatever it is, it is this column's
+        return False
+    finally:
+        path.unlink(missing_ok=True)
+    return True
 
 
 def _as_text(table: pa.Table) -> pa.Table:
