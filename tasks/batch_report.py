@@ -15,6 +15,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
 from tasks.runtime.caching import TASK_OPTIONS
+from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -102,7 +103,7 @@ def _scored(accounts: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any accou
     total: Scored = None
     for account in accounts:
         total = add_scored(total, account.tally.scored)
-    return total.rates() if total else None
+    return rates(total) if total else None
 
 
 def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSettings, store: Store) -> list[Shift]:

@@ -14,6 +14,7 @@ from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import Block, DatasetFacts, read_evaluation
@@ -50,7 +51,7 @@ def evaluation_recipe(experiment: Experiment, made: Mapping[str, str], _store: S
         KIND,
         experiment,
         settings={
-            **experiment.evaluation.model_dump(mode="json", include={"n_examples", "bleu", "chrf"}),
+            **experiment.evaluation.model_dump(mode="json", include={"n_examples", *TOKEN_SCORES}),
             "loss": experiment.training.loss,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },

@@ -19,6 +19,7 @@ from tasks.runtime.caching import (
     make_once,
     recipe,
 )
+from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
@@ -124,7 +125,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
     rejects, n_rejects = _rejects(inputs["dataset"].path)
     return {
         "name": experiment.promotion_name,
-        "headline": _headline(scores),
+        "headline": headline(scores),
         "scores": dict(_score_rows(scores)),
         "examples": evaluation["examples"],
         "pictures": _pictures(evaluation, history, experiment.training.sampling),
@@ -138,24 +139,6 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "settings": dict(_flatten(experiment.model_dump(mode="json", exclude=UNKEYED))),
         "lineage": _lineage(inputs),
     }
-
-
-def _headline(scores: Mapping[str, Any]) -> tuple[str, str]:
-    """The number that matters most, and what it is."""
-    n = scores["n_evaluated"]
-    if "mae" not in scores:
-        low, high = scores["sequence_accuracy_interval"]
-        return (
-            f"{100 * scores['sequence_accuracy']:.2f} %",
-            f"of {n} held-out sequences right as a whole (95 % interval {100 * low:.2f} to {100 * high:.2f} %)",
-        )
-    if "nearest_neighbour_accuracy" in scores:
-        share = 100 * scores["nearest_neighbour_accuracy"]
-        return f"{share:.2f} %", f"of {n} held-out vectors nearest to the right one"
-    name = "naive" if scores["relative_mae_naive"] is not None else "mean"
-    ratio = scores[f"relative_mae_{name}"]
-    said = "none" if ratio is None else f"{ratio:.3f}"
-    return said, f"times the error of the {name} forecast, over {n} held-out sequences"
 
 
 def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

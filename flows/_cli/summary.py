@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
+from tasks.seq2seq.metrics.table import score_lines
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Promotion
@@ -94,39 +95,7 @@ def show_evaluation(summary: Summary) -> None:
         text = example["text"]
         mark = "   wrong" if example["correct"] is False else ""
         print(f"source {text['source']}  expected {text['expected']}  predicted {text['predicted']}{mark}")
-    print("\n".join(_scored_vectors(summary) if "mae" in summary else _scored_tokens(summary)))
-
-
-def _scored_tokens(summary: Summary) -> Iterator[str]:
-    low, high = summary["sequence_accuracy_interval"]
-    yield (
-        f"accuracy: {100 * summary['sequence_accuracy']:.2f} %, {summary['n_correct']} of {summary['n_evaluated']} "
-        f"held-out sequences right (95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
-    )
-    rate, forced = summary["token_error_rate"], summary["teacher_forced_token_accuracy"]
-    yield (
-        f"  tokens: error rate {_number(rate)}, accuracy {_number(summary['token_accuracy'])} "
-        f"(teacher-forced {_number(forced)}); {summary['distinct_predictions']} distinct predictions of "
-        f"{summary['distinct_references']}, always the commonest target: {_number(summary['majority_baseline'])}"
-    )
-    for name in ("bleu", "chrf"):
-        if name in summary:
-            yield f"  {name}: {summary[name]:.2f}"
-
-
-def _scored_vectors(summary: Summary) -> Iterator[str]:
-    yield (
-        f"mean absolute error {_number(summary['mae'])} over {summary['n_evaluated']} held-out sequences, RMSE "
-        f"{_number(summary['rmse'])}, sMAPE {_number(summary['smape'])} %, MASE {_number(summary['mase'])}"
-    )
-    baselines = {"naive": "naive", "seasonal_naive": "seasonal naive", "mean": "mean"}
-    ratios = [f"{said} {_number(summary[f'relative_mae_{name}'])}" for name, said in baselines.items()]
-    yield f"  error over that of a forecast by: {', '.join(ratios)}"
-    if "nearest_neighbour_accuracy" in summary:
-        yield (
-            f"  nearest neighbour right: {_number(summary['nearest_neighbour_accuracy'])}, cosine similarity "
-            f"{_number(summary['mean_cosine_similarity'])}"
-        )
+    print("\n".join(score_lines(summary)))
 
 
 def show_checks(summary: Summary) -> None:
@@ -134,10 +103,6 @@ def show_checks(summary: Summary) -> None:
     for found in summary["checks"]:
         if found["level"] != "fine":
             print(f"check {found['rule']}: {found['level']}: {found['said']}")
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
 
 
 def show_steps(summary: Summary) -> None:

@@ -50,8 +50,7 @@ class Judge:
         target = model.codecs.target
         self.evaluation: TokenEvaluation | VectorEvaluation
         if isinstance(target, Vocabulary):
-            wanted = experiment.evaluation
-            self.evaluation = TokenEvaluation(inference, target, bleu=wanted.bleu, chrf=wanted.chrf)
+            self.evaluation = TokenEvaluation(inference, target, experiment.evaluation)
             return
         series = pairs / SERIES
         self.evaluation = VectorEvaluation(

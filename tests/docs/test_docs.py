@@ -14,8 +14,7 @@ from flows._cli.settings import ROOT, read_settings, read_toml
 from flows.serve import read_arguments
 from tasks.generate import check_inputs
 from tasks.prediction.jobs import OWN_COLUMNS
-from tasks.seq2seq.metrics.forecasts import VectorScores
-from tasks.seq2seq.metrics.tokens import TokenScores
+from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.ingest.columns import REASONS
@@ -158,12 +157,10 @@ def test_each_column_that_predictions_write_is_in_the_docs():
         assert f"| `{name}` |" in PAGES["docs/batch-prediction.md"]
 
 
-@pytest.mark.parametrize("scores", [TokenScores, VectorScores])
-def test_each_score_is_in_the_docs(scores):
-    page = PAGES["docs/own-data.md"] + PAGES["docs/workflow.md"]
-    for name in scores._fields:
-        stem = re.sub(r"_(interval|by_step|by_feature)$", "", name)
-        assert f"`{name}`" in page or f"`{stem}`" in page or name.startswith("mean_"), name
+def test_the_table_of_scores_is_that_of_the_metrics():
+    rows = [f"| `{metric.name}` | {metric.kind} | {metric.meaning} |" for metric in METRICS]
+    section = PAGES["docs/fields.md"].split("## Scores\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `.*$", section, re.MULTILINE) == rows
 
 
 def test_every_setting_that_the_pages_name_exists():

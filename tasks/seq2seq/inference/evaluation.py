@@ -15,18 +15,14 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.accumulators import count_tokens
-from tasks.seq2seq.metrics.forecasts import (
-    VectorScorer,
-    cosine_similarities,
-    mean_cosine_similarity,
-    naive_forecast,
-    nearest_neighbour_accuracy,
-    outside_range,
-    seasonal_naive_forecast,
-)
-from tasks.seq2seq.metrics.tokens import TokenScorer, corpus_bleu, corpus_chrf
+from tasks.seq2seq.metrics.embeddings import cosine_similarities
+from tasks.seq2seq.metrics.forecasts import naive_forecast, outside_range, seasonal_naive_forecast
+from tasks.seq2seq.metrics.metric import Counters, TokenTarget, VectorTarget
+from tasks.seq2seq.metrics.table import metrics_of
+from tasks.seq2seq.metrics.tokens import TokenScorer
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.evaluation import EvaluationSettings
 
 MATRIX_TOKENS = 60
 
@@ -68,21 +64,22 @@ class Inference(NamedTuple):
 class TokenEvaluation:
     """Of models whose target is tokens."""
 
-    def __init__(self, model: Inference, vocabulary: Vocabulary, *, bleu: bool = False, chrf: bool = False) -> None:
-        """Takes the models, the target's vocabulary, and which scores of text are wanted."""
-        self._codecs, self._vocabulary, self._bleu, self._chrf = model.codecs, vocabulary, bleu, chrf
+    def __init__(
+        self,
+        model: Inference,
+        vocabulary: Vocabulary,
+        settings: EvaluationSettings = EvaluationSettings(),  # noqa: B008 - it never changes
+    ) -> None:
+        """Takes the models, the target's vocabulary, and the settings, which say what scores are wanted."""
+        self._codecs, self._vocabulary = model.codecs, vocabulary
         self._predictor = model.predictor()
         self._forced = TeacherForced(model.encoder, model.decoder, model.codecs)
-        self._scorer = TokenScorer(vocabulary.unknown, vocabulary_size=vocabulary.size)
-        self._texts: tuple[list[str], list[str]] = ([], [])
+        self._counters = Counters(metrics_of("tokens"), TokenTarget(vocabulary, settings))
 
     def add(self, pairs: Pairs, _recent: Floats | None = None) -> Evaluated:
         """Predicts and scores a block."""
         predictions = self._predictor.predict(pairs.source)
-        self._scorer.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
-        if self._bleu or self._chrf:
-            for texts, sequences in zip(self._texts, (pairs.target, predictions.sequences), strict=True):
-                texts += [self._write(sequences[i]) for i in range(len(sequences))]
+        self._counters.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
         return Evaluated(
             pairs.target,
             predictions.sequences,
@@ -95,14 +92,7 @@ class TokenEvaluation:
 
     def scores(self) -> dict[str, Any]:
         """What was scored so far, as JSON takes it."""
-        scores = self._scorer.scores()._asdict()
-        if self._bleu:
-            # Words and integers are tokens already; of characters, sacrebleu's own tokenizer makes words.
-            tokenize = "13a" if self._vocabulary.kind == "characters" else "none"
-            scores["bleu"] = corpus_bleu(*self._texts, tokenize=tokenize)
-        if self._chrf:
-            scores["chrf"] = corpus_chrf(*self._texts)
-        return scores
+        return self._counters.scores()
 
     def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
         """The metric that models are compared by, and what it is of each pair, `(n,)`: 1 where right, else 0."""
@@ -112,11 +102,12 @@ class TokenEvaluation:
     def mistakes(self) -> dict[str, Any]:
         """The commonest wrong predictions and confusions, written out, and the matrix of the commonest tokens."""
         labels, write = self._vocabulary.labels(), self._vocabulary.write
-        ids = self._scorer.commonest_references(MATRIX_TOKENS)
+        scorer: TokenScorer = self._counters[TokenScorer.of]
+        ids = scorer.commonest_references(MATRIX_TOKENS)
         return {
             "wrong_predictions": [
                 {"expected": write(np.array(asked, np.int32)), "predicted": write(np.array(got, np.int32)), "count": n}
-                for asked, got, n in self._scorer.wrong_predictions()
+                for asked, got, n in scorer.wrong_predictions()
             ],
             "confusions": [
                 {
@@ -124,20 +115,14 @@ class TokenEvaluation:
                     "predicted": None if got is None else labels[got],
                     "count": n,
                 }
-                for asked, got, n in self._scorer.confusions()
+                for asked, got, n in scorer.confusions()
             ],
             "matrix": {
                 "labels": [labels[i] for i in ids],
-                "counts": self._scorer.confusion_matrix(ids).tolist(),
-                "n_tokens": self._scorer.n_reference_ids,
+                "counts": scorer.confusion_matrix(ids).tolist(),
+                "n_tokens": scorer.n_reference_ids,
             },
         }
-
-    def _write(self, ids: NDArray[Any]) -> str:
-        text = self._vocabulary.write(ids)
-        if self._vocabulary.kind != "integers" or self._vocabulary.names:
-            return text
-        return text.strip("[]").replace(",", "")
 
 
 class VectorEvaluation:
@@ -154,8 +139,7 @@ class VectorEvaluation:
         self._codecs, self._scaling, self._season = model.codecs, scaling, season
         self._relative, self._cosine = relative, cosine
         self._predictor = model.predictor()
-        self._scorer = VectorScorer(scale)
-        self._vectors: tuple[list[Floats], list[Floats]] = ([], [])
+        self._counters = Counters(metrics_of("vectors"), VectorTarget(scale, embeddings=cosine))
 
     def add(self, pairs: Pairs, recent: Floats | None = None) -> Evaluated:
         """Predicts and scores a block.
@@ -170,10 +154,7 @@ class VectorEvaluation:
             origin = recent[:, -1:]
             reference, prediction = reference + origin, prediction + origin
             mean = None if mean is None else mean + origin
-        self._scorer.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
-        if self._cosine:
-            for kept, values in zip(self._vectors, (reference, prediction), strict=True):
-                kept.append(values.reshape(len(values), -1))
+        self._counters.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
         return Evaluated(
             Sequences.of_rows(reference),
             Sequences.of_rows(prediction),
@@ -197,13 +178,7 @@ class VectorEvaluation:
 
     def scores(self) -> dict[str, Any]:
         """What was scored so far, as JSON takes it."""
-        scores = self._scorer.scores()._asdict()
-        if self._cosine:
-            references, predictions = (np.concatenate(kept) for kept in self._vectors)
-            scores["mean_cosine_similarity"] = mean_cosine_similarity(references, predictions)
-            candidates = np.unique(references, axis=0)
-            scores["nearest_neighbour_accuracy"] = nearest_neighbour_accuracy(references, predictions, candidates)
-        return scores
+        return self._counters.scores()
 
     def values(self, evaluated: Evaluated) -> tuple[str, NDArray[np.float64]]:
         """The metric that models are compared by, and what it is of each pair, `(n,)`.

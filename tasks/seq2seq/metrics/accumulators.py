@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
@@ -14,7 +13,6 @@ from rapidfuzz.distance import Levenshtein
 
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
 from tasks.seq2seq.errors import DataError, Seq2SeqError, TrainingError
-from tasks.seq2seq.metrics.intervals import wilson_interval
 
 Reals = NDArray[np.float64]
 
@@ -68,18 +66,6 @@ class TokenCounts(Counts):
     n_reference_tokens: NonNegativeInt = 0
     n_predicted_tokens: NonNegativeInt = 0
 
-    def rates(self) -> dict[str, Any]:
-        """The scores that follow from them, as `TokenScores` names and explains them."""
-        return {
-            "n_evaluated": self.n,
-            "n_correct": self.n_correct,
-            "sequence_accuracy": share(self.n_correct, self.n),
-            "sequence_accuracy_interval": wilson_interval(self.n_correct, self.n),
-            # Empty predictions of empty references are all right, without a position to show it.
-            "token_accuracy": share(self.n_right, self.n_positions) if self.n_positions else float(self.n > 0),
-            "token_error_rate": self.n_edits / self.n_reference_tokens if self.n_reference_tokens else None,
-        }
-
 
 class VectorCounts(Counts):
     """Of forecasts: errors added up over all their values, in the target's units."""
@@ -112,16 +98,6 @@ class VectorCounts(Counts):
         """Of `n` forecasts, given what `error_sums` gives of them."""
         absolute, squared, percentage = sums.sum(axis=(1, 2)).tolist()
         return cls(n=n, n_values=n * sums[0].size, absolute=absolute, squared=squared, percentage=percentage)
-
-    def rates(self) -> dict[str, Any]:
-        """The scores that follow from them, as `VectorScores` names and explains them."""
-        n = max(self.n_values, 1)
-        return {
-            "n_evaluated": self.n,
-            "mae": self.absolute / n,
-            "rmse": math.sqrt(self.squared / n),
-            "smape": self.percentage / n,
-        }
 
 
 def count_tokens(

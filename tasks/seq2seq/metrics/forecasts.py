@@ -1,8 +1,8 @@
-"""How right real-valued targets are: forecast errors, baselines and nearest neighbours; original units throughout."""
+"""How right real-valued targets are: forecast errors and baselines; original units throughout."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,34 +10,11 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError, TrainingError
-from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite
+from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite, share
+from tasks.seq2seq.metrics.metric import VectorTarget
 from tasks.seq2seq.metrics.tokens import HashCounts
 
 SIGNIFICANT_DIGITS = 6
-_NEIGHBOUR_ROWS, _NEIGHBOUR_CANDIDATES = 1024, 4096
-# Unit vectors no further apart than this, in every coordinate, are one direction.
-_SAME_DIRECTION = 1e-9
-
-
-class VectorScores(NamedTuple):
-    """What an evaluation of real-valued sequences reports; errors are 0 where nothing was evaluated."""
-
-    n_evaluated: int
-    mae: float  # mean absolute error, in the target's units
-    rmse: float  # root of the mean squared error, in the target's units
-    smape: float  # symmetric mean absolute percentage error, in [0, 200] percent
-    mase: float | None  # below 1: better than the naive forecast was in the training split; None without its scale
-    relative_mae_naive: float | None  # below 1: better than the baseline at the same horizon; None where it was not
-    relative_mae_seasonal_naive: float | None  # given or makes no error, as are the next two
-    relative_mae_mean: float | None
-    mae_by_step: list[float]  # over the horizon, as are the next three
-    rmse_by_step: list[float]
-    smape_by_step: list[float]
-    relative_mae_naive_by_step: list[float | None] | None
-    mae_by_feature: list[float]
-    distinct_predictions: int  # to 6 significant digits, as are the next two
-    distinct_references: int
-    majority_baseline: float  # the share of the commonest reference, in [0, 1]
 
 
 class VectorScorer:
@@ -61,6 +38,11 @@ class VectorScorer:
         # Of each baseline, the sums of absolute errors over the rows that have it: the model's, the baseline's.
         self._against: dict[str, tuple[Reals, Reals]] = {}
         self._references, self._predictions = HashCounts(), HashCounts()
+
+    @classmethod
+    def of(cls, target: VectorTarget) -> Self:
+        """A scorer of a target of vectors."""
+        return cls(target.scale)
 
     def add(
         self,
@@ -101,33 +83,62 @@ class VectorScorer:
         self._predictions.add(_vector_hashes(forecast))
         self._n += len(truth)
 
-    def scores(self) -> VectorScores:
-        """The scores of all that was added."""
-        n = max(self._n, 1)
-        absolute, squared, percentage = self._sums
-        naive = self._against.get("naive")
-        return VectorScores(
-            **VectorCounts.of_sums(self._n, self._sums).rates(),
-            mase=self._mase(),
-            relative_mae_naive=_relative(naive),
-            relative_mae_seasonal_naive=_relative(self._against.get("seasonal_naive")),
-            relative_mae_mean=_relative(self._against.get("mean")),
-            mae_by_step=(absolute.mean(axis=1) / n).tolist() if self._n else [],
-            rmse_by_step=np.sqrt(squared.mean(axis=1) / n).tolist() if self._n else [],
-            smape_by_step=(percentage.mean(axis=1) / n).tolist() if self._n else [],
-            relative_mae_naive_by_step=None
-            if naive is None
-            else [_relative(sums) for sums in zip(*naive, strict=True)],
-            mae_by_feature=(absolute.mean(axis=0) / n).tolist() if self._n else [],
-            distinct_predictions=self._predictions.n_distinct,
-            distinct_references=self._references.n_distinct,
-            majority_baseline=self._references.highest / n,
-        )
+    @property
+    def counts(self) -> VectorCounts:
+        """The errors of all values together."""
+        return VectorCounts.of_sums(self._n, self._sums)
 
-    def _mase(self) -> float | None:
+    @property
+    def distinct_references(self) -> int:
+        """How many different references came, to 6 significant digits."""
+        return self._references.n_distinct
+
+    @property
+    def distinct_predictions(self) -> int:
+        """How many different predictions came, to 6 significant digits."""
+        return self._predictions.n_distinct
+
+    def majority_baseline(self) -> float:
+        """The share of the commonest reference, in [0, 1]."""
+        return share(self._references.highest, self._n)
+
+    def mae_by_step(self) -> list[float]:
+        """The mean absolute error at each step of the horizon."""
+        return self._means(self._sums[0], over=1)
+
+    def rmse_by_step(self) -> list[float]:
+        """The root of the mean squared error at each step of the horizon."""
+        return np.sqrt(self._means(self._sums[1], over=1)).tolist()
+
+    def smape_by_step(self) -> list[float]:
+        """The symmetric percentage error at each step of the horizon."""
+        return self._means(self._sums[2], over=1)
+
+    def mae_by_feature(self) -> list[float]:
+        """The mean absolute error of each feature."""
+        return self._means(self._sums[0], over=0)
+
+    def _means(self, sums: Reals, over: int) -> list[float]:
+        means: list[float] = (sums.mean(axis=over) / self._n).tolist() if self._n else []
+        return means
+
+    def mase(self) -> float | None:
+        """The mean over features of MAE / scale; None without the scale of every feature."""
         if not self._n or self._scale is None or not (self._scale > 0).all():
             return None
         return float((self._sums[0].mean(axis=0) / self._n / self._scale).mean())
+
+    def relative_mae(self, baseline: str) -> float | None:
+        """The model's error over that of a baseline, `naive`, `seasonal_naive` or `mean`.
+
+        None where the baseline was not given, or makes no error.
+        """
+        return _relative(self._against.get(baseline))
+
+    def relative_mae_by_step(self, baseline: str) -> list[float | None] | None:
+        """The same at each step of the horizon; None where the baseline was not given."""
+        sums = self._against.get(baseline)
+        return None if sums is None else [_relative(step) for step in zip(*sums, strict=True)]
 
 
 class NaiveScale:
@@ -193,63 +204,6 @@ def outside_range(
     # Written so that a NaN, which compares with nothing, is outside.
     outside = ~((steps >= low - margin) & (steps <= high + margin)).all(axis=1)
     return np.bincount(np.repeat(np.arange(len(rows)), rows.lengths)[outside], minlength=len(rows)) > 0
-
-
-def mean_cosine_similarity(references: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """The mean of `cosine_similarities`; 0 of none."""
-    return float(cosine_similarities(references, predictions).mean()) if len(references) else 0.0
-
-
-def cosine_similarities(references: NDArray[Any], predictions: NDArray[Any]) -> NDArray[np.float64]:
-    """The cosine of the angle between each row of `(n, d)` and `(n, d)`, in [-1, 1]; a zero vector's is 0."""
-    cosines: NDArray[np.float64] = (_unit(references) * _unit(predictions)).sum(axis=1)
-    return cosines
-
-
-def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[Any], candidates: NDArray[Any]) -> float:
-    """The share of predictions whose nearest candidate, by cosine, is their reference, in [0, 1].
-
-    Candidates of one direction count as one. Among different ones at the same distance the first is taken,
-    and a zero vector is near nothing: a model that always answers alike cannot score by ties.
-
-    Args:
-        references: the right vectors, `(n, d)`, each of them among the candidates.
-        predictions: `(n, d)`.
-        candidates: `(m, d)`; similarities are computed in blocks, never `(n, m)` at once.
-
-    Raises:
-        ValueError: if there is no candidate.
-    """
-    if not len(candidates):
-        raise ValueError("no candidates, expected at least one vector to choose from")
-    n_right = 0
-    for first in range(0, len(predictions), _NEIGHBOUR_ROWS):
-        part = slice(first, first + _NEIGHBOUR_ROWS)
-        predicted = _unit(predictions[part])
-        found, answer = _unit(candidates[_nearest(predicted, candidates)]), _unit(references[part])
-        same = (np.abs(found - answer) <= _SAME_DIRECTION).all(axis=1)
-        n_right += int((same & predicted.any(axis=1) & answer.any(axis=1)).sum())
-    return n_right / len(predictions) if len(predictions) else 0.0
-
-
-def _nearest(predicted: Reals, candidates: NDArray[Any]) -> NDArray[np.int64]:
-    """The first candidate of highest cosine for each unit vector `(n, d)`, `(n,) int64`."""
-    best, similarity = np.zeros(len(predicted), np.int64), np.full(len(predicted), -np.inf)
-    for first in range(0, len(candidates), _NEIGHBOUR_CANDIDATES):
-        block = predicted @ _unit(candidates[first : first + _NEIGHBOUR_CANDIDATES]).T  # n x candidates
-        place = block.argmax(axis=1)
-        highest = block[np.arange(len(block)), place]
-        better = highest > similarity
-        best[better], similarity[better] = first + place[better], highest[better]
-    return best
-
-
-def _unit(vectors: NDArray[Any]) -> Reals:
-    """Rows of `(n, d)` at length 1; those without a direction, zero or not finite, become zero."""
-    vectors = vectors.astype(np.float64)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directed = (length > 0) & np.isfinite(length)
-    return np.where(directed, vectors, 0.0) / np.where(directed, length, 1.0)
 
 
 def _vector_hashes(rows: Reals) -> Hashes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from rapidfuzz.distance import Levenshtein
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.metrics.accumulators import TokenCounts, compare_tokens, in_blocks, share
-from tasks.seq2seq.metrics.intervals import Interval
+from tasks.seq2seq.metrics.metric import TokenTarget
 
 N_POSITIONS = 200
 # Beyond these, the rarest half is forgotten: commonest pairs stay right, their counts become lower bounds.
@@ -23,25 +23,6 @@ _NO_TOKEN = -1
 Confusion = tuple[int | None, int | None]
 Tokens = tuple[int, ...]
 _Key = TypeVar("_Key")
-
-
-class TokenScores(NamedTuple):
-    """What an evaluation of token sequences reports; shares are in [0, 1], and 0 where nothing was evaluated."""
-
-    n_evaluated: int
-    n_correct: int  # equal to their reference whole
-    sequence_accuracy: float
-    sequence_accuracy_interval: Interval  # Wilson's, 95 %
-    token_accuracy: float  # over positions up to the longer of the two: a token too few or too many is wrong
-    accuracy_by_position: list[float]  # of the references that have the position; the first 200
-    edit_distance: float  # mean Levenshtein distance of a sequence, in tokens
-    token_error_rate: float | None  # all edits over all reference tokens, can pass 1; None without any
-    distinct_predictions: int
-    distinct_references: int
-    majority_baseline: float  # the sequence accuracy of always answering the commonest reference
-    teacher_forced_token_accuracy: float | None  # with the reference so far given; None unless counted
-    mean_reference_length: float  # in tokens, as is the next
-    mean_predicted_length: float
 
 
 class HashCounts:
@@ -101,6 +82,11 @@ class TokenScorer:
         self._wrong: Counter[tuple[bytes, bytes]] = Counter()
         self._longest_pair = 1
 
+    @classmethod
+    def of(cls, target: TokenTarget) -> Self:
+        """A scorer of a target of tokens."""
+        return cls(target.vocabulary.unknown, vocabulary_size=target.vocabulary.size)
+
     def add(self, references: Sequences, predictions: Sequences, teacher_forced: tuple[int, int] | None = None) -> None:
         """Counts a batch.
 
@@ -120,20 +106,34 @@ class TokenScorer:
             right, total = self._teacher_forced or (0, 0)
             self._teacher_forced = right + teacher_forced[0], total + teacher_forced[1]
 
-    def scores(self) -> TokenScores:
-        """The scores of all that was added."""
-        counts, reached = self._counts, self._having_position > 0
-        return TokenScores(
-            **counts.rates(),
-            accuracy_by_position=(self._right_at_position[reached] / self._having_position[reached]).tolist(),
-            edit_distance=share(counts.n_edits, counts.n),
-            distinct_predictions=self._predictions.n_distinct,
-            distinct_references=self._references.n_distinct,
-            majority_baseline=share(self._references.highest, counts.n),
-            teacher_forced_token_accuracy=None if self._teacher_forced is None else share(*self._teacher_forced),
-            mean_reference_length=share(counts.n_reference_tokens, counts.n),
-            mean_predicted_length=share(counts.n_predicted_tokens, counts.n),
-        )
+    @property
+    def counts(self) -> TokenCounts:
+        """What was counted of whole sequences and of tokens."""
+        return self._counts
+
+    @property
+    def distinct_references(self) -> int:
+        """How many different references came."""
+        return self._references.n_distinct
+
+    @property
+    def distinct_predictions(self) -> int:
+        """How many different predictions came."""
+        return self._predictions.n_distinct
+
+    def majority_baseline(self) -> float:
+        """The sequence accuracy of always answering the commonest reference, in [0, 1]."""
+        return share(self._references.highest, self._counts.n)
+
+    def accuracy_by_position(self) -> list[float]:
+        """The share of right tokens at each of the first 200 positions, of the references that have the position."""
+        reached = self._having_position > 0
+        accuracies: list[float] = (self._right_at_position[reached] / self._having_position[reached]).tolist()
+        return accuracies
+
+    def teacher_forced_accuracy(self) -> float | None:
+        """The share of right tokens where the reference so far was given, in [0, 1]; None unless counted."""
+        return None if self._teacher_forced is None else share(*self._teacher_forced)
 
     def wrong_predictions(self) -> list[tuple[Tokens, Tokens, int]]:
         """The commonest wrong answers, approximate beyond 100,000 different (or fewer long) ones.
@@ -207,33 +207,6 @@ class TokenScorer:
         self._longest_pair = max(self._longest_pair, int(np.max(references.lengths + predictions.lengths, initial=0)))
         limit = max(self._n_confusions, MAX_PAIR_TOKENS // self._longest_pair)
         self._wrong = _pruned(self._wrong, min(MAX_PAIRS, limit))
-
-
-def corpus_bleu(references: list[str], predictions: list[str], tokenize: str) -> float:
-    """BLEU of detokenized lines, one reference each, in [0, 100]; 0 without lines.
-
-    `tokenize` is sacrebleu's name of how lines are split: `13a`, `char`, `intl`, `none`, `zh` ...
-
-    Source: K. Papineni et al., "BLEU: a method for automatic evaluation of machine translation" (2002), as
-    M. Post, "A call for clarity in reporting BLEU scores" (2018) fixes it.
-    """
-    import sacrebleu  # noqa: PLC0415 - slow to load, and only lines of text need it
-
-    if not references:
-        return 0.0
-    # `force` silences the advice about lines that look tokenized: words are the user's own.
-    bleu = sacrebleu.corpus_bleu(predictions, [references], tokenize=tokenize, force=True)
-    return min(float(bleu.score), 100.0)
-
-
-def corpus_chrf(references: list[str], predictions: list[str]) -> float:
-    """chrF2 of detokenized lines, one reference each, in [0, 100]; 0 without lines.
-
-    Source: M. Popović, "chrF: character n-gram F-score for automatic MT evaluation" (2015).
-    """
-    import sacrebleu  # noqa: PLC0415 - slow to load, and only lines of text need it
-
-    return min(float(sacrebleu.corpus_chrf(predictions, [references]).score), 100.0) if references else 0.0
 
 
 def _edits(expected: list[int], answer: list[int], predicted: list[int]) -> list[tuple[int, int]]:

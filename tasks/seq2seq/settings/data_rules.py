@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tasks.seq2seq.data.synthetic import check_fresh_sources
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
-from tasks.seq2seq.settings.evaluation import EvaluationSettings
+from tasks.seq2seq.settings.evaluation import TOKEN_SCORES, EvaluationSettings
 from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.training import TrainingSettings
 
@@ -131,7 +131,7 @@ def encodings_fit(sections: Sections) -> Iterator[str]:
     if isinstance(evaluation, EvaluationSettings) and vectors:
         yield from (
             f"evaluation.{name} is set, but the target is made of vectors; it is for words, characters and integers"
-            for name in ("bleu", "chrf")
+            for name in TOKEN_SCORES
             if getattr(evaluation, name)
         )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from tasks.seq2seq.settings.section import Section
+
+TokenScore = Annotated[bool, "tokens"]  # whether a score of tokens is reported that not everybody wants
 
 
 class EvaluationSettings(Section):
@@ -35,5 +39,8 @@ class EvaluationSettings(Section):
         description="how much worse than the promoted model a new one may be on the holdout, in [0, 1]: a difference "
         "of accuracies, or a share of the promoted model's error",
     )
-    bleu: bool = Field(False, description="report BLEU by sacrebleu")
-    chrf: bool = Field(False, description="report chrF by sacrebleu")
+    bleu: TokenScore = Field(False, description="report BLEU by sacrebleu")
+    chrf: TokenScore = Field(False, description="report chrF by sacrebleu")
+
+
+TOKEN_SCORES = tuple(name for name, field in EvaluationSettings.model_fields.items() if "tokens" in field.metadata)

@@ -11,12 +11,15 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, VectorEvaluation
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
-from tasks.seq2seq.metrics.tokens import TokenScorer, corpus_bleu, corpus_chrf
+from tasks.seq2seq.metrics.text import corpus_bleu, corpus_chrf
+from tasks.seq2seq.metrics.tokens import TokenScorer
 from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.evaluation import EvaluationSettings
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.scores import scores_of
 
 VOCABULARY = Vocabulary("integers", (-1, 0, 1, 2, 3))  # ids 4 to 8
 UNKNOWN = VOCABULARY.unknown
@@ -83,7 +86,8 @@ def references(predicted):
 @pytest.fixture(scope="module")
 def evaluated(tokens, sources, references):
     """In two blocks."""
-    evaluation, pairs = TokenEvaluation(tokens, VOCABULARY, bleu=True, chrf=True), Pairs(sources, references)
+    evaluation = TokenEvaluation(tokens, VOCABULARY, EvaluationSettings(bleu=True, chrf=True))
+    pairs = Pairs(sources, references)
     return evaluation, [evaluation.add(pairs.part(0, 15)), evaluation.add(pairs.part(15, 40))]
 
 
@@ -92,7 +96,7 @@ def test_token_scores_are_those_of_scoring_by_hand(tokens, sources, references, 
     forced = TeacherForced(tokens.encoder, tokens.decoder, tokens.codecs).count(Pairs(sources, references))
     scorer.add(references, predicted.sequences, teacher_forced=forced)
     scores = json.loads(json.dumps(evaluated[0].scores(), allow_nan=False))
-    expected = json.loads(json.dumps(scorer.scores()._asdict()))
+    expected = json.loads(json.dumps(scores_of(scorer)._asdict()))
     assert {name: scores[name] for name in expected} == expected
     assert scores["sequence_accuracy"] == 0.75
     assert 0 < scores["teacher_forced_token_accuracy"] < 1
@@ -124,7 +128,7 @@ def test_characters_are_made_words_for_bleu_and_words_are_words_already(kind, sy
     model = inference(VOCABULARY, vocabulary, 16)
     said = model.predictor().predict(sources).sequences
     reference = sequences([row[1:] if i % 3 else row for i, row in enumerate(rows_of(said))])
-    evaluation = TokenEvaluation(model, vocabulary, bleu=True)
+    evaluation = TokenEvaluation(model, vocabulary, EvaluationSettings(bleu=True))
     evaluation.add(Pairs(sources, reference))
     texts = [[vocabulary.write(side[i]) for i in range(40)] for side in (reference, said)]
     right, other = (corpus_bleu(*texts, tokenize=name) for name in (tokenize, {"13a": "none", "none": "13a"}[tokenize]))

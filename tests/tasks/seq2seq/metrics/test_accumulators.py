@@ -12,7 +12,9 @@ from tasks.seq2seq.metrics import accumulators as counts
 from tasks.seq2seq.metrics.accumulators import TokenCounts, VectorCounts, count_tokens
 from tasks.seq2seq.metrics.forecasts import VectorScorer
 from tasks.seq2seq.metrics.intervals import wilson_interval
+from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.metrics.tokens import TokenScorer
+from tests.helpers.scores import scores_of
 
 UNKNOWN = 3
 REFERENCES = [[4, 5], [4, 5], [6], [7, 8, 9]]
@@ -43,7 +45,7 @@ def test_token_counts_by_hand():
         n=4, n_correct=1, n_edits=3, n_positions=9, n_right=4, n_reference_tokens=8, n_predicted_tokens=8
     )
     assert right.tolist() == [True, False, False, False]
-    assert counted.rates() == {
+    assert rates(counted) == {
         "n_evaluated": 4,
         "n_correct": 1,
         "sequence_accuracy": 0.25,
@@ -66,8 +68,8 @@ def test_the_rates_of_token_counts_are_the_scorers(rows, unknown):
     counted, right = count_tokens(*both(rows), unknown)
     scorer = TokenScorer(unknown, vocabulary_size=10)
     scorer.add(*both(rows))
-    scores = scorer.scores()._asdict()
-    assert counted.rates() == {name: scores[name] for name in counted.rates()}
+    scores = scores_of(scorer)._asdict()
+    assert rates(counted) == {name: scores[name] for name in rates(counted)}
     assert right.tolist() == [a == b and not (unknown is not None and unknown in a) for a, b in rows]
 
 
@@ -97,8 +99,8 @@ def test_of_no_sequences_there_is_nothing_to_count():
     counted, right = count_tokens(sequences([]), sequences([]), UNKNOWN)
     assert counted == TokenCounts()
     assert (right.shape, right.dtype) == ((0,), np.bool_)
-    assert counted.rates()["token_accuracy"] == 0.0
-    assert VectorCounts().rates() == {"n_evaluated": 0, "mae": 0.0, "rmse": 0.0, "smape": 0.0}
+    assert rates(counted)["token_accuracy"] == 0.0
+    assert rates(VectorCounts()) == {"n_evaluated": 0, "mae": 0.0, "rmse": 0.0, "smape": 0.0}
 
 
 def test_as_many_predictions_as_references_are_asked_for():
@@ -110,16 +112,16 @@ def test_vector_counts_by_hand():
     """Errors are 2, 2 and 0; 200 |y - f| / (|y| + |f|) is 100, 200 and 0."""
     counted = VectorCounts.of(np.array([[[1.0], [2.0], [0.0]]]), np.array([[[3.0], [0.0], [0.0]]]))
     assert counted == VectorCounts(n=1, n_values=3, absolute=4.0, squared=8.0, percentage=300.0)
-    assert counted.rates() == {"n_evaluated": 1, "mae": 4 / 3, "rmse": (8 / 3) ** 0.5, "smape": 100.0}
+    assert rates(counted) == {"n_evaluated": 1, "mae": 4 / 3, "rmse": (8 / 3) ** 0.5, "smape": 100.0}
 
 
 @given(forecasts)
 def test_the_rates_of_vector_counts_are_the_scorers(pair):
     scorer = VectorScorer()
     scorer.add(*pair)
-    scores = scorer.scores()._asdict()
-    rates = VectorCounts.of(*pair).rates()
-    assert rates == {name: scores[name] for name in rates}
+    scores = scores_of(scorer)._asdict()
+    counted = rates(VectorCounts.of(*pair))
+    assert counted == {name: scores[name] for name in counted}
 
 
 @given(forecasts, st.integers(0, 4))

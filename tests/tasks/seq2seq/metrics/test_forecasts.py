@@ -8,16 +8,14 @@ from hypothesis.extra.numpy import arrays
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError, TrainingError
-from tasks.seq2seq.metrics import forecasts as forecasting
 from tasks.seq2seq.metrics.forecasts import (
     NaiveScale,
     VectorScorer,
-    mean_cosine_similarity,
     naive_forecast,
-    nearest_neighbour_accuracy,
     outside_range,
     seasonal_naive_forecast,
 )
+from tests.helpers.scores import scores_of
 
 # Two rows, a horizon of two, two features.
 REFERENCES = np.array([[[1.0, 10.0], [2.0, 20.0]], [[3.0, 30.0], [4.0, 40.0]]])
@@ -33,7 +31,7 @@ forecasts = st.integers(1, 4).flatmap(
 def scores(references, predictions, scale=None, **baselines):
     scorer = VectorScorer(scale)
     scorer.add(references, predictions, **baselines)
-    return scorer.scores()
+    return scores_of(scorer)
 
 
 def test_errors_by_hand():
@@ -87,7 +85,7 @@ def test_a_relative_error_is_over_the_rows_that_have_the_baseline():
     scorer = VectorScorer()
     scorer.add(REFERENCES[:1], PREDICTIONS[:1], naive=(REFERENCES + 2 * ERRORS)[:1])
     scorer.add(REFERENCES[1:], PREDICTIONS[1:] + 100)
-    assert scorer.scores().relative_mae_naive == 0.5
+    assert scores_of(scorer).relative_mae_naive == 0.5
 
 
 @given(forecasts)
@@ -97,7 +95,7 @@ def test_batches_change_no_score(pair):
     for row in range(len(references)):
         scorer.add(references[row : row + 1], predictions[row : row + 1], naive=references[row : row + 1] + 1)
     whole = scores(references, predictions, np.array([1.0, 2.0]), naive=references + 1)
-    for one, other in zip(scorer.scores(), whole, strict=True):
+    for one, other in zip(scores_of(scorer), whole, strict=True):
         assert one == pytest.approx(other)
 
 
@@ -117,7 +115,7 @@ def test_json_takes_the_scores():
 
 
 def test_nothing_evaluated_gives_scores_all_the_same():
-    result = VectorScorer(np.ones(2)).scores()
+    result = scores_of(VectorScorer(np.ones(2)))
     assert (result.n_evaluated, result.mae, result.mase, result.mae_by_step) == (0, 0.0, None, [])
     assert scores(REFERENCES[:0], PREDICTIONS[:0], np.ones(2)) == result
 
@@ -251,55 +249,3 @@ def test_sequences_of_any_length_are_checked():
     assert outside_range(values, np.zeros(1), np.ones(1)).tolist() == [True, False, True, False]
     assert outside_range(values.part(1, 4), np.zeros(1), np.ones(1)).tolist() == [False, True, False]
     assert not outside_range(values, np.zeros(1), np.ones(1), tolerance=98.0).any()
-
-
-CANDIDATES = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
-
-
-def test_the_nearest_candidate_is_by_angle_and_not_by_length():
-    predictions = np.array([[100.0, 1.0], [0.1, 0.9], [0.0, 5.0]])
-    assert nearest_neighbour_accuracy(CANDIDATES[:3], predictions, CANDIDATES) == pytest.approx(2 / 3)
-
-
-def test_equal_candidates_count_as_one():
-    assert nearest_neighbour_accuracy(CANDIDATES[[0, 3]], CANDIDATES[[3, 0]], CANDIDATES) == 1.0
-
-
-def test_a_vector_without_a_direction_is_near_nothing():
-    predictions = np.array([[0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
-    assert nearest_neighbour_accuracy(np.tile(CANDIDATES[0], (3, 1)), predictions, CANDIDATES) == 0.0
-    assert nearest_neighbour_accuracy(np.zeros((1, 2)), np.ones((1, 2)), np.zeros((1, 2))) == 0.0
-
-
-def test_a_collapsed_predictor_does_not_win_by_ties():
-    candidates = np.eye(4)
-    assert nearest_neighbour_accuracy(candidates, np.ones((4, 4)), candidates) <= 0.25
-
-
-def test_blocks_change_no_neighbour(monkeypatch):
-    rng = np.random.default_rng(0)
-    candidates = rng.normal(size=(50, 4))
-    references = candidates[rng.integers(0, 50, 30)]
-    predictions = references + rng.normal(size=references.shape)
-    whole = nearest_neighbour_accuracy(references, predictions, candidates)
-    unit = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
-    nearest = candidates[(predictions @ unit.T).argmax(axis=1)]
-    monkeypatch.setattr(forecasting, "_NEIGHBOUR_ROWS", 7)
-    monkeypatch.setattr(forecasting, "_NEIGHBOUR_CANDIDATES", 11)
-    assert 0 < whole < 1
-    assert nearest_neighbour_accuracy(references, predictions, candidates) == whole
-    assert whole == (nearest == references).all(axis=1).mean()
-
-
-def test_no_prediction_scores_0_and_no_candidates_are_refused():
-    with pytest.raises(ValueError, match="expected at least one"):
-        nearest_neighbour_accuracy(CANDIDATES, CANDIDATES, CANDIDATES[:0])
-    assert nearest_neighbour_accuracy(CANDIDATES[:0], CANDIDATES[:0], CANDIDATES) == 0.0
-    assert mean_cosine_similarity(CANDIDATES[:0], CANDIDATES[:0]) == 0.0
-
-
-def test_the_mean_cosine_similarity_by_hand():
-    """Equal, opposite, at right angles, at 45 degrees, and with a zero vector."""
-    references = np.array([[1.0, 0.0]] * 5)
-    predictions = np.array([[3.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]])
-    assert mean_cosine_similarity(references, predictions) == pytest.approx(0.5**0.5 / 5)

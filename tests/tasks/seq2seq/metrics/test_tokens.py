@@ -9,7 +9,8 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.metrics import accumulators as counts
 from tasks.seq2seq.metrics import tokens as scoring
 from tasks.seq2seq.metrics.intervals import Interval, wilson_interval
-from tasks.seq2seq.metrics.tokens import HashCounts, TokenScorer, corpus_bleu, corpus_chrf
+from tasks.seq2seq.metrics.tokens import HashCounts, TokenScorer
+from tests.helpers.scores import scores_of
 
 UNKNOWN = 3
 SIZE = 10
@@ -34,7 +35,7 @@ def scorer(references, predictions, *, batch=None, **options):
 
 
 def scores(references, predictions, **options):
-    return scorer(references, predictions, **options).scores()
+    return scores_of(scorer(references, predictions, **options))
 
 
 def edit_distance(left, right):
@@ -83,7 +84,7 @@ def test_blocks_change_no_score(monkeypatch):
 def test_a_part_of_longer_sequences_is_scored_alone():
     result = TokenScorer(vocabulary_size=SIZE)
     result.add(sequences(REFERENCES).part(2, 4), sequences(PREDICTIONS).part(2, 4))
-    assert result.scores() == scores(REFERENCES[2:], PREDICTIONS[2:])
+    assert scores_of(result) == scores(REFERENCES[2:], PREDICTIONS[2:])
 
 
 def test_nothing_evaluated_gives_scores_all_the_same():
@@ -93,7 +94,7 @@ def test_nothing_evaluated_gives_scores_all_the_same():
     assert result.sequence_accuracy_interval == Interval(0.0, 1.0)
     empty = TokenScorer(vocabulary_size=SIZE)
     empty.add(sequences([]), sequences([]), teacher_forced=(0, 0))
-    assert empty.scores() == result._replace(teacher_forced_token_accuracy=0.0)
+    assert scores_of(empty) == result._replace(teacher_forced_token_accuracy=0.0)
 
 
 def test_an_empty_prediction_of_an_empty_reference_is_right():
@@ -121,8 +122,8 @@ def test_positions_stop_at_the_first_200():
 def test_an_unknown_token_of_a_reference_never_counts_as_right():
     """Predicting the unknown id is one edit of two tokens, as any other answer would be."""
     result = scorer([[4, UNKNOWN]], [[4, UNKNOWN]], unknown=UNKNOWN)
-    assert (result.scores().n_correct, result.scores().token_accuracy) == (0, 0.5)
-    assert (result.scores().token_error_rate, result.scores().accuracy_by_position) == (0.5, [1.0, 0.0])
+    assert (scores_of(result).n_correct, scores_of(result).token_accuracy) == (0, 0.5)
+    assert (scores_of(result).token_error_rate, scores_of(result).accuracy_by_position) == (0.5, [1.0, 0.0])
     assert result.wrong_predictions() == [((4, UNKNOWN), (4, UNKNOWN), 1)]
     assert result.confusions() == [(UNKNOWN, UNKNOWN, 1)]
     assert result.confusion_matrix([4, UNKNOWN]).tolist() == [[1, 0], [0, 1]]
@@ -149,7 +150,7 @@ def test_teacher_forced_accuracy_is_over_the_references_it_was_counted_for():
     result.add(sequences([[4, 5], [6, 7]]), sequences([[4], []]), teacher_forced=(3, 4))
     result.add(sequences([[4]]), sequences([[4]]), teacher_forced=(1, 1))
     result.add(sequences([[4, 4, 4]]), sequences([[4]]))
-    assert result.scores().teacher_forced_token_accuracy == 4 / 5
+    assert scores_of(result).teacher_forced_token_accuracy == 4 / 5
 
 
 def test_wrong_predictions_come_commonest_first():
@@ -271,28 +272,3 @@ def test_hash_counts_grow_over_merges():
     assert (counts.n_distinct, counts.highest) == (2, 2)
     counts.add(np.array([8, 8, 9], np.uint64))
     assert (counts.n_distinct, counts.highest) == (3, 3)
-
-
-def test_bleu_and_chrf_of_equal_lines_are_100():
-    lines = ["the cat sat on the mat .", "it was asleep there ."]
-    assert corpus_bleu(lines, lines, "none") == 100.0
-    assert corpus_chrf(lines, lines) == 100.0
-
-
-def test_bleu_by_hand():
-    """4 of 5 words match, 3 of 4, 2 of 3 and 1 of 2 longer runs, and no length penalty."""
-    assert corpus_bleu(["a b c d e"], ["a b c d f"], "none") == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3 / 2) ** 0.25)
-
-
-def test_the_tokenizer_of_bleu_is_the_callers():
-    assert corpus_bleu(["abcdef"], ["abcdeg"], "none") == 0.0
-    assert corpus_bleu(["abcdef"], ["abcdeg"], "char") > 50
-
-
-def test_chrf_tells_near_from_far():
-    near, far = corpus_chrf(["sitting"], ["sittin"]), corpus_chrf(["sitting"], ["other"])
-    assert 0 <= far < near < 100
-
-
-def test_bleu_and_chrf_of_no_lines_are_0():
-    assert (corpus_bleu([], [], "13a"), corpus_chrf([], [])) == (0.0, 0.0)

@@ -3,10 +3,12 @@ import pytest
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.metrics.forecasts import VectorScorer
+from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.metrics.tokens import TokenScorer
 from tasks.seq2seq.promotion.comparison import Comparison
-from tasks.seq2seq.promotion.gate import judge
+from tasks.seq2seq.promotion.gate import GOALS, judge
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
+from tests.helpers.scores import scores_of
 
 REFERENCES = np.arange(40, dtype=np.int32).reshape(20, 2)
 WRONG = REFERENCES[::-1]
@@ -19,7 +21,7 @@ STEPS = np.random.default_rng(0).normal(size=(20, 2, 1))
 def token_scores(references, predictions):
     scorer = TokenScorer(vocabulary_size=50)
     scorer.add(Sequences.of_rows(references), Sequences.of_rows(predictions))
-    return scorer.scores()._asdict()
+    return scores_of(scorer)._asdict()
 
 
 def half_wrong(n):
@@ -31,7 +33,7 @@ def half_wrong(n):
 def vector_scores(error, **baseline_errors):
     scorer = VectorScorer()
     scorer.add(STEPS, STEPS + error, **{name: STEPS + value for name, value in baseline_errors.items()})
-    return scorer.scores()._asdict()
+    return scores_of(scorer)._asdict()
 
 
 def test_a_model_at_the_threshold_passes():
@@ -72,7 +74,7 @@ def test_one_answer_is_no_collapse_where_all_references_are_alike():
 
 def test_a_model_that_was_not_evaluated_is_refused():
     for scorer in (TokenScorer(vocabulary_size=3), VectorScorer()):
-        assert judge(scorer.scores()._asdict(), ANY) == (False, "nothing was evaluated")
+        assert judge(scores_of(scorer)._asdict(), ANY) == (False, "nothing was evaluated")
 
 
 def test_a_forecast_passes_if_it_is_nearer_than_the_naive_one():
@@ -109,7 +111,7 @@ def test_a_forecast_without_anything_to_compare_with_is_refused():
 def test_a_forecaster_that_always_answers_alike_is_refused():
     scorer = VectorScorer()
     scorer.add(STEPS, np.zeros_like(STEPS), naive=STEPS + 9)
-    verdict = judge(scorer.scores()._asdict(), EvaluationSettings())
+    verdict = judge(scores_of(scorer)._asdict(), EvaluationSettings())
     assert not verdict.passed
     assert verdict.reason.startswith("collapsed: 1 distinct")
 
@@ -120,6 +122,10 @@ def test_embeddings_are_judged_by_their_nearest_neighbours(accuracy, passed):
     verdict = judge(scores, HALF)
     assert verdict.passed is passed
     assert verdict.reason.startswith(f"nearest neighbour accuracy {accuracy} of 20")
+
+
+def test_each_metric_that_can_stand_for_an_evaluation_has_a_goal():
+    assert {metric.name for metric in METRICS if metric.headline} == set(GOALS)
 
 
 def compared(gain):

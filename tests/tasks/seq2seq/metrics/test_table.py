@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.metrics.metric import Counters, Metric, TokenTarget, VectorTarget
+from tasks.seq2seq.metrics.table import METRICS, headline, leading_metric, metrics_of, score_lines
+from tasks.seq2seq.settings.evaluation import TOKEN_SCORES, EvaluationSettings
+
+VOCABULARY = Vocabulary("integers", (1, 2, 3))  # ids 4 to 6
+ONE = Sequences.of_rows(np.array([[4, 5]], np.int32))
+VECTORS = np.ones((2, 3, 1))
+
+
+def token_scores(**settings):
+    counters = Counters(metrics_of("tokens"), TokenTarget(VOCABULARY, EvaluationSettings(**settings)))
+    counters.add(ONE, ONE, teacher_forced=(1, 2))
+    return counters.scores()
+
+
+def vector_scores(*, embeddings=False):
+    counters = Counters(metrics_of("vectors"), VectorTarget(embeddings=embeddings))
+    counters.add(VECTORS, VECTORS + 1, naive=VECTORS + 2)
+    return counters.scores()
+
+
+@pytest.mark.parametrize("kind", ["tokens", "vectors"])
+def test_each_metric_of_a_kind_has_a_name_of_its_own(kind):
+    names = [metric.name for metric in metrics_of(kind)]
+    assert len(set(names)) == len(names)
+
+
+def test_a_line_and_a_headline_belong_to_a_name_that_only_one_kind_has():
+    """They are looked up by the name alone, in the scores of either kind."""
+    for metric in METRICS:
+        if metric.line or metric.headline:
+            assert sum(other.name == metric.name for other in METRICS) == 1, metric.name
+
+
+def test_a_score_with_a_setting_is_there_if_it_is_asked_for():
+    assert TOKEN_SCORES
+    for name in TOKEN_SCORES:
+        assert name not in token_scores()
+        assert [*token_scores(**{name: True})] == [*token_scores(), name]
+
+
+def test_an_evaluation_is_printed_in_the_order_of_the_table():
+    first = [line.split(":")[0].strip() for line in score_lines(token_scores(bleu=True, chrf=True))]
+    assert first == ["accuracy", "tokens", "bleu", "chrf"]
+    assert [line.split()[0] for line in score_lines(vector_scores(embeddings=True))] == ["mean", "error", "nearest"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "metric", "number"),
+    [
+        (token_scores(), "sequence_accuracy", "100.00 %"),
+        (vector_scores(), "relative_mae_naive", "0.500"),
+        (vector_scores(embeddings=True), "nearest_neighbour_accuracy", "100.00 %"),
+    ],
+)
+def test_the_number_that_matters_most(scores, metric, number):
+    assert leading_metric(scores).name == metric
+    assert headline(scores).number == number
+
+
+class Batches:
+    made = 0
+
+    def __init__(self, target):
+        type(self).made += 1
+        self.n = 0
+
+    def add(self, references, predictions, **beside):
+        self.n += 1
+
+
+def test_metrics_that_share_a_counter_are_counted_once():
+    rows = [Metric(name, "tokens", Batches, lambda counter: counter.n, "") for name in ("one", "other")]
+    counters = Counters(rows, TokenTarget(VOCABULARY))
+    counters.add(ONE, ONE)
+    counters.add(ONE, ONE, teacher_forced=(1, 1))
+    assert counters.scores() == {"one": 2, "other": 2}
+    assert Batches.made == 1
+
+
+def test_a_metric_that_is_not_wanted_is_not_counted():
+    row = Metric("one", "tokens", Batches, lambda counter: counter.n, "", is_wanted=lambda target: False)
+    before = Batches.made
+    assert Counters([row], TokenTarget(VOCABULARY)).scores() == {}
+    assert Batches.made == before
