@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -108,7 +109,7 @@ class VectorScorer:
 
     def rmse_by_step(self) -> list[float]:
         """The root of the mean squared error at each step of the horizon."""
-        return np.sqrt(self._means(self._sums[1], over=1)).tolist()
+        return [math.sqrt(mean) for mean in self._means(self._sums[1], over=1)]
 
     def smape_by_step(self) -> list[float]:
         """The symmetric percentage error at each step of the horizon."""

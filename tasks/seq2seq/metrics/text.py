@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
+from tasks.seq2seq.arrays.aliases import Ids
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.metrics.metric import Metric, TokenTarget
 
@@ -30,7 +26,7 @@ class Lines:
         for lines, sequences in ((self.references, references), (self.predictions, predictions)):
             lines += [self._write(sequences[i]) for i in range(len(sequences))]
 
-    def _write(self, ids: NDArray[np.integer[Any]]) -> str:
+    def _write(self, ids: Ids) -> str:
         text = self._vocabulary.write(ids)
         if self._vocabulary.kind != "integers" or self._vocabulary.names:
             return text

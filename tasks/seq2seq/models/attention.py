@@ -2,9 +2,8 @@
 
 Importing this module registers it, so that a saved model loads without custom objects.
 
-Sources: M.-T. Luong, H. Pham, C. D. Manning, "Effective approaches to attention-based neural machine translation"
-(2015), for the scores `dot` and `general` and the attentional vector; D. Bahdanau, K. Cho, Y. Bengio,
-"Neural machine translation by jointly learning to align and translate" (2015), for the additive score.
+Source: M.-T. Luong, H. Pham, C. D. Manning, "Effective approaches to attention-based neural machine translation"
+(2015), for the attentional vector; those of the scores are in `tasks.seq2seq.models.attention_scores`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
+from tasks.seq2seq.models.attention_scores import SCORES
 from tasks.seq2seq.models.tensors import Tensor
 
 
@@ -34,8 +34,8 @@ class GlobalAttention(layers.Layer):
     """Attends to all steps of the source that are there.
 
     Called with `[query, memory, mask]`: `(batch, target_length, units)`, `(batch, source_length, features)` and
-    `(batch, source_length) bool`. With the score of Bahdanau the memory's projection, `(batch, source_length, units)`,
-    stands before the mask: it is the same for all queries.
+    `(batch, source_length) bool`. With a score that has keys, these, `(batch, source_length, units)`, stand before the
+    mask.
     """
 
     def __init__(self, units: int, score: str, **options: Any) -> None:  # noqa: ANN401 - Keras' own
@@ -46,31 +46,24 @@ class GlobalAttention(layers.Layer):
     def build(self, input_shape: list[tuple[Any, ...]]) -> None:
         """Makes the weights."""
         features = input_shape[1][-1]
-        if self.score == "luong_general":
-            self.query_kernel = self.add_weight(shape=(self.units, features), name="query_kernel")
-        if self.score == "bahdanau":
-            self.query_kernel = self.add_weight(shape=(self.units, self.units), name="query_kernel")
-            self.score_kernel = self.add_weight(shape=(self.units, 1), name="score_kernel")
+        for name, shape in SCORES[self.score].weights(self.units, features).items():
+            setattr(self, name, self.add_weight(shape=shape, name=name))
         self.kernel = self.add_weight(shape=(features + self.units, self.units), name="kernel")
 
     def call(self, inputs: list[Tensor]) -> Attended:
         """The attentional vectors and the weights."""
         query, memory, *keys, mask = inputs
-        scores = tf.cast(self._scores(query, memory, *keys), tf.float32)
+        scores = tf.cast(self._scores(query, memory, keys[0] if keys else None), tf.float32)
         weights = tf.nn.softmax(tf.where(tf.expand_dims(mask, 1), scores, scores.dtype.min))  # batch x target x source
         context = tf.matmul(tf.cast(weights, memory.dtype), memory)
         vector = tf.tanh(ops.matmul(tf.concat([context, query], axis=-1), self.kernel))
         return Attended(vector, weights)
 
-    def _scores(self, query: Tensor, memory: Tensor, keys: Tensor | None = None) -> Tensor:
+    def _scores(self, query: Tensor, memory: Tensor, keys: Tensor | None) -> Tensor:
         """How well each query fits each step of the memory, `(batch, target_length, source_length)`."""
-        if self.score == "luong_dot":
-            return tf.matmul(query, memory, transpose_b=True)
-        projected = ops.matmul(query, self.query_kernel)
-        if self.score == "luong_general":
-            return tf.matmul(projected, memory, transpose_b=True)
-        both = tf.tanh(tf.expand_dims(projected, 2) + tf.expand_dims(keys, 1))  # batch x target x source x units
-        return ops.squeeze(ops.matmul(both, self.score_kernel), axis=-1)
+        score = SCORES[self.score]
+        weights = {name: getattr(self, name) for name in score.weights(self.units, memory.shape[-1])}
+        return score.compare(query, memory, keys, weights)
 
     def compute_output_spec(self, inputs: list[Tensor]) -> Attended:
         """Shapes and types of what `call` gives."""

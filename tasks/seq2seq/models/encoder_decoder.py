@@ -18,6 +18,7 @@ from keras import layers, ops
 
 from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.models.attention import GlobalAttention
+from tasks.seq2seq.models.attention_scores import SCORES
 from tasks.seq2seq.models.input_feeding import InputFeedingDecoder
 from tasks.seq2seq.models.recurrent_stack import Stack, numbered
 from tasks.seq2seq.models.tensors import Tensor
@@ -36,8 +37,8 @@ class Models(NamedTuple):
     The state is the decoder's, `(batch, units) float32` each, named as the decoder's inputs: `state_h` and `state_c`
     of one LSTM layer, numbered from the first where there are more, without `state_c` for a GRU; and with input feeding
     `attentional`, the attentional vector of the step before. There is a memory with attention alone: `memory`, the
-    encoder's outputs `(batch, source_length, features) float32`, 0 on padding; `memory_keys`, their projection, for
-    Bahdanau's score; `memory_mask` `(batch, source_length) bool`, false on padding. Attention weights are
+    encoder's outputs `(batch, source_length, features) float32`, 0 on padding; `memory_keys`, their projection, for a
+    score that has keys; `memory_mask` `(batch, source_length) bool`, false on padding. Attention weights are
     `(batch, target_length, source_length) float32`.
     """
 
@@ -166,7 +167,7 @@ def memory_names(settings: ModelSettings) -> list[str]:
     """The parts of the memory in their order; see `Models`."""
     if not settings.attends:
         return []
-    return ["memory", *(["memory_keys"] if settings.attention == "bahdanau" else []), "memory_mask"]
+    return ["memory", *(["memory_keys"] if SCORES[settings.attention].has_keys else []), "memory_mask"]
 
 
 def _encode(settings: ModelSettings, source: _Sequence) -> tuple[list[Tensor], list[Tensor]]:
@@ -188,7 +189,7 @@ def _encode(settings: ModelSettings, source: _Sequence) -> tuple[list[Tensor], l
         there = ops.ones_like(ops.max(outputs, axis=-1), dtype="bool")
     else:
         outputs = ops.where(ops.expand_dims(there, -1), outputs, 0.0)  # which also takes Keras' own mask away
-    if settings.attention != "bahdanau":
+    if not SCORES[settings.attention].has_keys:
         return first, [outputs, there]
     return first, [outputs, layers.Dense(settings.decoder_width, name="memory_keys")(outputs), there]
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from tasks.seq2seq.settings.attention import ATTENTION_SCORES, NO_ATTENTION, AttentionNeeds
 from tasks.seq2seq.settings.section import Section
+
+if TYPE_CHECKING:
+    AttentionName = str
+else:
+    AttentionName = Literal[NO_ATTENTION, *ATTENTION_SCORES]
 
 
 class ModelSettings(Section):
@@ -32,8 +38,8 @@ class ModelSettings(Section):
     )
     residual: bool = Field(False, description="adds its input to the output of each recurrent layer after the first")
     layer_norm: bool = Field(False, description="normalises the output of each recurrent layer")
-    attention: Literal["none", "luong_dot", "luong_general", "bahdanau"] = Field(
-        "none", description="score by which the decoder attends to the encoder's outputs, padding left out"
+    attention: AttentionName = Field(
+        NO_ATTENTION, description="score by which the decoder attends to the encoder's outputs, padding left out"
     )
     input_feeding: bool | None = Field(
         None,
@@ -126,12 +132,17 @@ class ModelSettings(Section):
     @property
     def attends(self) -> bool:
         """Whether the decoder attends to the encoder's outputs."""
-        return self.attention != "none"
+        return self.attention != NO_ATTENTION
+
+    @property
+    def attention_needs(self) -> AttentionNeeds:
+        """What the attention score asks of the model."""
+        return ATTENTION_SCORES.get(self.attention, AttentionNeeds())
 
     @property
     def feeds_input(self) -> bool:
         """Whether the decoder is given what it attended to in the step before."""
-        return self.attention == "bahdanau" if self.input_feeding is None else self.input_feeding
+        return self.attention_needs.feeds_input if self.input_feeding is None else self.input_feeding
 
     @property
     def vector_files(self) -> dict[str, Path]:

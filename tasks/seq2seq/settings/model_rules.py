@@ -21,10 +21,10 @@ def widths_fit(sections: Sections) -> Iterator[str]:
         unequal = f"but {encoder} and the decoder has {model.decoder_width} units"
         if model.bridge == "copy":
             yield f'model.bridge is "copy", {unequal}; make them equal, or set model.bridge to "dense"'
-        if model.attention == "luong_dot":
+        if model.attention_needs.equal_widths:
             yield (
-                f'model.attention is "luong_dot", which multiplies the two, {unequal}; make them equal, or choose '
-                f'"luong_general"'
+                f'model.attention is "{model.attention}", which multiplies the two, {unequal}; make them equal, or '
+                f'choose "luong_general"'
             )
     if model.tie_embeddings and model.target_width != model.decoder_width:
         yield (
@@ -47,8 +47,11 @@ def model_settings_are_used(sections: Sections) -> Iterator[str]:
         return
     if model.input_feeding and not model.attends:
         yield 'model.input_feeding is set, but model.attention is "none"; choose a score'
-    if model.input_feeding is False and model.attention == "bahdanau":
-        yield 'model.input_feeding is false, but the cell of "bahdanau" takes what was attended to; leave it out'
+    if model.input_feeding is False and model.attention_needs.feeds_input:
+        yield (
+            f'model.input_feeding is false, but the cell of "{model.attention}" takes what was attended to; '
+            f"leave it out"
+        )
     if model.residual and max(model.encoder_depth, model.decoder_depth) == 1:
         yield "model.residual is set, but there is one layer; set model.layers to 2 or more"
     if model.cudnn == "require":

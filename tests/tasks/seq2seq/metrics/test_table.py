@@ -66,11 +66,11 @@ def test_the_number_that_matters_most(scores, metric, number):
 class Batches:
     made = 0
 
-    def __init__(self, target):
+    def __init__(self, _target):
         type(self).made += 1
         self.n = 0
 
-    def add(self, references, predictions, **beside):
+    def add(self, _references, _predictions, **_beside):
         self.n += 1
 
 
@@ -84,7 +84,7 @@ def test_metrics_that_share_a_counter_are_counted_once():
 
 
 def test_a_metric_that_is_not_wanted_is_not_counted():
-    row = Metric("one", "tokens", Batches, lambda counter: counter.n, "", is_wanted=lambda target: False)
+    row = Metric("one", "tokens", Batches, lambda counter: counter.n, "", is_wanted=lambda _target: False)
     before = Batches.made
     assert Counters([row], TokenTarget(VOCABULARY)).scores() == {}
     assert Batches.made == before
