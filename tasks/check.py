@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,16 +93,14 @@ def _check(experiment: Experiment, dataset: Handle, serving: Handle | None) -> l
     limits = experiment.checks
     facts, profile = DatasetFacts.model_validate(dataset.facts), read_json(dataset.path / "profile.json")
     lengths = {int(length): n for length, n in profile["source"]["lengths"].items()}
-    measured = Measured(
-        rows=facts.train_rows, longest=max(lengths, default=0), median=_median(lengths), **_accounted(dataset, facts)
-    )
+    measured = Measured.of(lengths, **_accounted(dataset, facts))
     if serving:
         codecs = read_codecs(serving.path), read_codecs(dataset.path)
         before = read_json(serving.path / "profile.json")
         if type(codecs[0].source) is type(codecs[1].source):
             sources = codecs[0].source, codecs[1].source
             measured = measured._replace(shifts=shifts_between(before, profile, sources, limits.max_drift))
-    return check(measured, limits, limits.max_drift, limits.max_overlap)
+    return check(measured, limits, limits.max_drift)
 
 
 def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
@@ -110,26 +109,17 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
     if not path.exists():
         return {}
     account = read_json(path)
-    repeats, splits = account["repeats"], {"validation": facts.validation_rows, "test": facts.evaluation_rows}
-    rows = facts.train_rows + sum(splits.values())
-    overlaps = [share(repeats[f"{split}_overlap"], rows) for split, rows in splits.items()]
+    repeats, held_out = account["repeats"], {"validation": facts.validation_rows, "test": facts.evaluation_rows}
+    rows = facts.train_rows + sum(held_out.values())
+    overlaps = [(repeats[f"{split}_overlap"], split_rows) for split, split_rows in held_out.items()]
     return {
         "read": account["read"] if isinstance(account["read"], int) else sum(account["read"].values()),
         "rejected": facts.rejected_rows,
-        "duplicates": share(repeats["duplicates"], rows),
-        "conflicts": share(repeats["conflicts"], rows),
-        "overlap": max(overlaps),
-        "unknown": share(account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
+        "duplicates": (repeats["duplicates"], rows),
+        "conflicts": (repeats["conflicts"], rows),
+        "overlap": max(overlaps, key=lambda overlap: share(*overlap)),
+        "unknown": (account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
     }
-
-
-def _median(lengths: Mapping[int, int]) -> float:
-    reached, half = 0, sum(lengths.values()) / 2
-    for length in sorted(lengths):
-        reached += lengths[length]
-        if reached >= half:
-            return float(length)
-    return 0.0
 
 
 class CheckedRows(NamedTuple):
@@ -210,20 +200,18 @@ class _Sample:
         self._hashes.append((hashes, pair))
 
     def measured(self) -> Measured:
+        rejects: dict[str, Any] = {"read": self._read, "rejected": self._rejected}
         if not self._sources:
-            return Measured(rows=0, read=self._read, rejected=self._rejected)
+            return Measured.of({}, **rejects)
         sources = Sequences.concatenate(self._sources)
         repeats = count_repeats(*(np.concatenate(part) for part in zip(*self._hashes, strict=True)))
         unknown = self._flags(sources).get("n_unknown")
-        return Measured(
-            rows=len(sources),
-            read=self._read,
-            rejected=self._rejected,
-            duplicates=repeats.duplicates / len(sources),
-            conflicts=repeats.conflicts / len(sources) if self._has_targets else None,
-            unknown=None if unknown is None else float((unknown > 0).mean()),
-            longest=sources.longest,
-            median=float(np.median(sources.lengths)),
+        return Measured.of(
+            Counter(sources.lengths.tolist()),
+            **rejects,
+            duplicates=(repeats.duplicates, len(sources)),
+            conflicts=(repeats.conflicts, len(sources)) if self._has_targets else None,
+            unknown=None if unknown is None else (int((unknown > 0).sum()), len(sources)),
         )
 
     def day(self) -> DayProfile:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ from tasks.seq2seq.settings.checks import CheckRule, Checks
 
 Level = Literal["fine", "warning", "failure"]
 _SYMBOL_BINS = 30
+
+
+# How many rows there are of something, and of how many.
+Part = tuple[int, int]
 
 
 class Measured(NamedTuple):
@@ -51,6 +55,56 @@ class Measured(NamedTuple):
     median: float = 0.0
     shifts: tuple[Shift, ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        lengths: Mapping[int, int],
+        *,
+        read: int | None = None,
+        rejected: int = 0,
+        duplicates: Part | None = None,
+        conflicts: Part | None = None,
+        overlap: Part | None = None,
+        unknown: Part | None = None,
+    ) -> Self:
+        """The figures of training data and of rows to predict, from what was counted of either.
+
+        Args:
+            lengths: how many usable sources there are of each number of time steps.
+            read: rows of files; None where there are no files.
+            rejected: of these.
+            duplicates: rows that stand there again, of all.
+            conflicts: sources with two targets or more, of all rows.
+            overlap: held-out rows whose source is in training too.
+            unknown: rows with source symbols that training has not seen.
+        """
+        return cls(
+            rows=sum(lengths.values()),
+            read=read,
+            rejected=rejected,
+            longest=max(lengths, default=0),
+            median=_median(lengths),
+            duplicates=_share(duplicates),
+            conflicts=_share(conflicts),
+            overlap=_share(overlap),
+            unknown=_share(unknown),
+        )
+
+
+def _share(part: Part | None) -> float | None:
+    return None if part is None else share(*part)
+
+
+def _median(lengths: Mapping[int, int]) -> float:
+    """The middle length, or the mean of the two in the middle; 0 of none."""
+    total = sum(lengths.values())
+    ordered = np.array(sorted(lengths), np.int64)
+    if not total:
+        return 0.0
+    ends = np.cumsum([lengths[int(length)] for length in ordered])
+    middle = ordered[np.searchsorted(ends, [(total - 1) // 2, total // 2], side="right")]
+    return float(middle.mean())
+
 
 class Finding(NamedTuple):
     """What a rule found."""
@@ -60,50 +114,118 @@ class Finding(NamedTuple):
     said: str
 
 
-def check(measured: Measured, limits: Checks, max_drift: float, max_overlap: float = 0.0) -> list[Finding]:
+class Outcome(NamedTuple):
+    """Whether a rule is kept, and what was found, in words."""
+
+    is_kept: bool
+    words: str
+
+
+Limits = Mapping[str, Any]  # those of the settings, by name
+
+
+class DataCheck(NamedTuple):
+    """A rule.
+
+    name: in `fail`, on the terminal and in reports.
+    look: what it finds of the data, given the limits; nothing where it does not apply.
+    """
+
+    name: CheckRule
+    look: Callable[[Measured, Limits], Iterable[Outcome]]
+
+
+def at_most(name: CheckRule, limit: str, figure: Callable[[Measured], float | None], words: str) -> DataCheck:
+    """The rule that a share is no larger than a limit.
+
+    Args:
+        name: the rule's.
+        limit: the setting that holds it.
+        figure: the share in [0, 1]; None where it does not apply.
+        words: what it is a share of.
+    """
+
+    def look(measured: Measured, limits: Limits) -> Iterator[Outcome]:
+        value = figure(measured)
+        if value is not None:
+            allowed = limits[limit]
+            yield Outcome(value <= allowed, f"{percent(value)} {words}, expected at most {percent(allowed)}")
+
+    return DataCheck(name, look)
+
+
+def _rows(measured: Measured, limits: Limits) -> Iterator[Outcome]:
+    rows, least = measured.rows, limits["min_rows"]
+    yield Outcome(rows >= least, f"{rows:,} usable rows, expected at least {least:,}")
+
+
+def _rejected(measured: Measured) -> float | None:
+    return None if measured.read is None else share(measured.rejected, measured.read)
+
+
+def _lengths(measured: Measured, limits: Limits) -> Iterator[Outcome]:
+    if measured.rows:
+        ratio, most = measured.longest / max(measured.median, 1), limits["max_length_ratio"]
+        words = f"the longest source has {measured.longest:,} time steps, {ratio:.3g} times the median"
+        yield Outcome(ratio <= most, f"{words}, expected at most {most:g}")
+
+
+def _drift(measured: Measured, limits: Limits) -> Iterator[Outcome]:
+    for shift in measured.shifts:
+        limit = limits["max_drift"]
+        words = f"{shift.name.replace('_', ' ')} {shift.verdict}: PSI {shift.psi:.3f}, expected below {limit:g}; "
+        is_kept = shift.psi < limit or shift.verdict == "too few rows"
+        yield Outcome(is_kept, f"{words}{shift.before} in the promoted model's training data, {shift.now} now")
+
+
+# docs/adding.md shows how one is added. The order is that of the findings.
+DATA_CHECKS: tuple[DataCheck, ...] = (
+    DataCheck("rows", _rows),
+    at_most("rejected", "max_rejected", _rejected, "of rows rejected"),
+    at_most("duplicates", "max_duplicates", lambda measured: measured.duplicates, "of rows stand there again"),
+    at_most(
+        "conflicts",
+        "max_conflicts",
+        lambda measured: measured.conflicts,
+        "conflicts (sources with two targets or more), as a share of the rows",
+    ),
+    at_most(
+        "overlap",
+        "max_overlap",
+        lambda measured: measured.overlap,
+        "of held-out rows have a source that training has too",
+    ),
+    at_most(
+        "unknown",
+        "max_unknown",
+        lambda measured: measured.unknown,
+        "of rows hold source symbols that training has not seen",
+    ),
+    DataCheck("lengths", _lengths),
+    DataCheck("drift", _drift),
+)
+
+
+def check(measured: Measured, limits: Checks, max_drift: float) -> list[Finding]:
     """What each rule finds that applies.
 
     Args:
         measured: the data.
         limits: what is allowed, and which rules end the run.
         max_drift: the population stability index from which a measure is shifted.
-        max_overlap: share of held-out rows whose source may be in training, in [0, 1].
     """
+    allowed = {**dict(limits), "max_drift": max_drift}
     return [
-        Finding(rule, "fine" if is_fine else "failure" if rule in limits.fail else "warning", said)
-        for rule, is_fine, said in _apply(measured, limits, max_drift, max_overlap)
+        Finding(rule.name, _level(rule.name, is_kept, limits), words)
+        for rule in DATA_CHECKS
+        for is_kept, words in rule.look(measured, allowed)
     ]
 
 
-def _apply(
-    measured: Measured, limits: Checks, max_drift: float, max_overlap: float
-) -> Iterator[tuple[CheckRule, bool, str]]:
-    rows = measured.rows
-    yield "rows", rows >= limits.min_rows, f"{rows:,} usable rows, expected at least {limits.min_rows:,}"
-    if measured.read is not None:
-        yield _at_most("rejected", share(measured.rejected, measured.read), limits.max_rejected, "of rows rejected")
-    if measured.duplicates is not None:
-        yield _at_most("duplicates", measured.duplicates, limits.max_duplicates, "of rows stand there again")
-    if measured.conflicts is not None:
-        said = "conflicts (sources with two targets or more), as a share of the rows"
-        yield _at_most("conflicts", measured.conflicts, limits.max_conflicts, said)
-    if measured.overlap is not None:
-        yield _at_most("overlap", measured.overlap, max_overlap, "of held-out rows have a source that training has too")
-    if measured.unknown is not None:
-        said = "of rows hold source symbols that training has not seen"
-        yield _at_most("unknown", measured.unknown, limits.max_unknown, said)
-    if rows:
-        ratio = measured.longest / max(measured.median, 1)
-        said = f"the longest source has {measured.longest:,} time steps, {ratio:.3g} times the median"
-        yield "lengths", ratio <= limits.max_length_ratio, f"{said}, expected at most {limits.max_length_ratio:g}"
-    for shift in measured.shifts:
-        said = f"{shift.name.replace('_', ' ')} {shift.verdict}: PSI {shift.psi:.3f}, expected below {max_drift:g}; "
-        is_fine = shift.psi < max_drift or shift.verdict == "too few rows"
-        yield "drift", is_fine, f"{said}{shift.before} in the promoted model's training data, {shift.now} now"
-
-
-def _at_most(rule: CheckRule, value: float, limit: float, of: str) -> tuple[CheckRule, bool, str]:
-    return rule, value <= limit, f"{percent(value)} {of}, expected at most {percent(limit)}"
+def _level(rule: CheckRule, is_kept: bool, limits: Checks) -> Level:
+    if is_kept:
+        return "fine"
+    return "failure" if rule in limits.fail else "warning"
 
 
 def worst(findings: Iterable[Finding], level: Level) -> list[Finding]:

@@ -1,5 +1,7 @@
 """Rules that data has to keep."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.monitoring.data_checks import Measured, check, shifts_between
-from tasks.seq2seq.settings.checks import TrainingChecks
+from tasks.seq2seq.monitoring.data_checks import DATA_CHECKS, Measured, check, shifts_between
+from tasks.seq2seq.settings.checks import CheckRule, TrainingChecks
 
 GOOD = Measured(
     rows=1000, read=1010, rejected=10, duplicates=0.1, conflicts=0.0, overlap=0.0, unknown=0.01, longest=30, median=10
@@ -18,6 +20,27 @@ GOOD = Measured(
 def levels(measured, **limits):
     settings = TrainingChecks(**limits)
     return {finding.rule: finding.level for finding in check(measured, settings, settings.max_drift)}
+
+
+def test_the_settings_know_the_rules_of_the_table():
+    assert [rule.name for rule in DATA_CHECKS] == list(get_args(CheckRule))
+
+
+def test_the_same_figures_follow_from_what_was_counted_of_training_data_and_of_rows_to_predict():
+    found = Measured.of(
+        {2: 3, 5: 1, 9: 1}, read=8, rejected=3, duplicates=(1, 5), conflicts=(2, 5), overlap=(1, 4), unknown=(0, 0)
+    )
+    assert found == Measured(5, 8, 3, 0.2, 0.4, 0.25, 0.0, 9, 2.0)
+
+
+@pytest.mark.parametrize("lengths", [[7], [3, 4], [1, 1, 9], [2, 2, 5, 9], [1, 5, 5, 5, 8, 9]])
+def test_the_median_length_is_numpys(lengths):
+    counted = {length: lengths.count(length) for length in reversed(lengths)}
+    assert Measured.of(counted).median == np.median(lengths)
+
+
+def test_nothing_has_no_length():
+    assert Measured.of({}) == Measured(rows=0)
 
 
 def test_good_data_keeps_every_rule():
