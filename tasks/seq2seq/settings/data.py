@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
 from tasks.seq2seq.settings.section import Fraction, Section
 
+if TYPE_CHECKING:
+    ProblemName = str
+else:
+    ProblemName = Literal[*PROBLEMS]
+
 
 class SyntheticData(Section):
     """A problem whose pairs are generated."""
 
     kind: Literal["synthetic"] = "synthetic"
-    problem: Literal["reverse_first", "reverse", "copy", "sort", "addition"] = Field(
+    problem: ProblemName = Field(
         "reverse_first", description="; ".join(f"{name}: {p.description}" for name, p in PROBLEMS.items())
     )
     n_in: int | None = Field(None, ge=1, le=10_000, description="source length, time steps (6; addition 7)")
