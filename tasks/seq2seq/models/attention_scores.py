@@ -58,4 +58,11 @@ class Bahdanau(AttentionScore):
         return ops.squeeze(ops.matmul(both, weights["score_kernel"]), axis=-1)
 
 
-SCORES: dict[str, AttentionScore] = {score.name: score for score in (LuongDot(), LuongGeneral(), Bahdanau())}
+SCORES: dict[str, AttentionScore] = {
+    score.name: score
+    for score in (
+        LuongDot(),
+        LuongGeneral(),
+        Bahdanau(),
+    )
+}

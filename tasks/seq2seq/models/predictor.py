@@ -23,19 +23,14 @@ from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models.acceleration import has_gpu
-from tasks.seq2seq.models.beam import BeamSearch
 from tasks.seq2seq.models.decoding import (
     MAX_LOGITS,
-    Search,
-    StepByStep,
-    StepFunction,
     forecast,
-    likeliest,
     model_step,
     n_states,
-    sampler,
     split_encoded,
 )
+from tasks.seq2seq.models.decoding_methods import METHODS
 from tasks.seq2seq.models.hypotheses import Decoded, rank_hypotheses
 from tasks.seq2seq.models.segments import BATCH_SIZES, SegmentDecoder, filled, fitting_size
 from tasks.seq2seq.models.tensors import Tensor
@@ -107,7 +102,9 @@ class _TokenDecoder:
         if decoding.max_length is not None and target.end is not None:
             n_steps = decoding.max_length + 1
         self.sizes = _batch_sizes(target, decoding)
-        self._search, self._decoding = _search(model_step(decoder), decoding, n_steps, target.end), decoding
+        method = METHODS[decoding.method]
+        self._search = method.search(model_step(decoder), decoding, n_steps, target.end)
+        self._decoding = decoding
         self._segments = SegmentDecoder(
             lambda sources: split_encoded(encoder(sources), decoder),
             self._search,
@@ -115,7 +112,7 @@ class _TokenDecoder:
             _source_spec(encoder),
             sizes=self.sizes,
             xla=xla,
-            draws=decoding.method == "sample",
+            draws=method.draws,
         )
 
     def decode(self, sources: NDArray[Any], keys: Hashes | None, with_states: bool) -> _Answer:
@@ -151,17 +148,16 @@ def _source_spec(encoder: keras.Model) -> tf.TensorSpec:
 
 def _batch_sizes(target: Vocabulary, decoding: DecodingSettings) -> tuple[int, ...]:
     """Sources of a batch, ascending, so that its hypotheses and their logits stay within bounds."""
-    width = decoding.beam_width if decoding.method == "beam" else 1
-    numbers = target.size * (NUMBERS_OF_A_DRAW if decoding.method == "sample" else 1)
-    largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // width)
+    method = METHODS[decoding.method]
+    numbers = target.size * (NUMBERS_OF_A_DRAW if method.draws else 1)
+    largest = max(1, min(MAX_ROWS, MAX_LOGITS // numbers) // method.width(decoding))
     return tuple(sorted({min(size, largest) for size in BATCH_SIZES}))
 
 
 def _memory_size(decoder: keras.Model, decoding: DecodingSettings) -> int:
     """Numbers that the decoder keeps of a source for each of its steps, 0 without attention."""
-    width = decoding.beam_width if decoding.method == "beam" else 1
     numbers: int = sum(part.shape[-1] for part in decoder.inputs[1 + n_states(decoder) : -1])
-    return width * numbers
+    return METHODS[decoding.method].width(decoding) * numbers
 
 
 def _batches(lengths: Rows, sizes: tuple[int, ...], memory: int) -> list[slice]:
@@ -179,13 +175,6 @@ def _batches(lengths: Rows, sizes: tuple[int, ...], memory: int) -> list[slice]:
         batches.append(slice(first, min(first + size, len(lengths))))
         first += size
     return batches
-
-
-def _search(step: StepFunction, decoding: DecodingSettings, n_steps: int, end: int | None) -> Search:
-    if decoding.method == "beam":
-        return BeamSearch(step, n_steps, end, decoding.beam_width, decoding.length_penalty, decoding.n_best)
-    choose = likeliest if decoding.method == "greedy" else sampler(decoding.temperature, decoding.top_k)
-    return StepByStep(step, choose, n_steps, end)
 
 
 class Predictor:
@@ -236,7 +225,7 @@ class Predictor:
         if len(source) > largest and not source.is_uniform:
             order = np.argsort(source.lengths, kind="stable")
             source, back = source.take(order), np.argsort(order, kind="stable")
-        keys = source_keys(source, self._decoding.seed) if self._decoding.method == "sample" else None
+        keys = source_keys(source, self._decoding.seed) if METHODS[self._decoding.method].draws else None
 
         def decode(part: slice) -> _Answer:
             sources = source_array(source.part(part.start, part.stop), self._codecs.source)

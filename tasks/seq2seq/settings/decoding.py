@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
 from tasks.seq2seq.settings.section import Section
 
 
+class MethodRule(NamedTuple):
+    """What settings have to know of a decoding method.
+
+    meaning: in words.
+    settings: the names of those that only it has.
+    for_vectors: whether it decodes vectors too, which are not chosen among.
+    """
+
+    meaning: str
+    settings: tuple[str, ...] = ()
+    for_vectors: bool = False
+
+
+# `tasks.seq2seq.models.decoding_methods` searches by them; a test sees that the names are the same.
+DECODING_METHODS: dict[str, MethodRule] = {
+    "greedy": MethodRule("the likeliest token at each step", for_vectors=True),
+    "beam": MethodRule(
+        "the likeliest of several sequences that are followed at once", ("beam_width", "length_penalty", "n_best")
+    ),
+    "sample": MethodRule("a token drawn by its probability", ("temperature", "top_k", "seed")),
+}
+
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[*DECODING_METHODS]
+
+
 class DecodingSettings(Section):
     """How a sequence is chosen among those that the model holds likely."""
 
-    method: Literal["greedy", "beam", "sample"] = Field(
-        "greedy",
-        description="greedy: the likeliest token at each step; beam: the likeliest of several sequences that are "
-        "followed at once; sample: a token drawn by its probability",
+    method: MethodName = Field(
+        "greedy", description="; ".join(f"{name}: {rule.meaning}" for name, rule in DECODING_METHODS.items())
     )
     beam_width: int = Field(5, ge=1, le=1_000, description="sequences that beam search follows at once")
     length_penalty: float = Field(

@@ -23,7 +23,7 @@ from tasks.seq2seq.settings.data_rules import (
     shared_vocabulary_fits,
     splits_leave_training_data,
 )
-from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.decoding import DECODING_METHODS, DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model_rules import embeddings_fit, model_settings_are_used, vectors_fit, widths_fit
 from tasks.seq2seq.settings.section import Sections
@@ -45,9 +45,7 @@ def decoding_fits(sections: Sections) -> Iterator[str]:
     )
 
 
-_METHOD_OF = {"beam_width": "beam", "length_penalty": "beam", "n_best": "beam"} | dict.fromkeys(
-    ("temperature", "top_k", "seed"), "sample"
-)
+_METHOD_OF = {setting: method for method, rule in DECODING_METHODS.items() for setting in rule.settings}
 
 
 def decoding_faults(decoding: DecodingSettings, *, has_end: bool | None, is_tokens: bool) -> Iterator[str]:
@@ -64,7 +62,7 @@ def decoding_faults(decoding: DecodingSettings, *, has_end: bool | None, is_toke
             yield f'decoding.{name} is {value}, but decoding.method is "{decoding.method}"; it is for "{method}"'
     if decoding.method == "beam" and decoding.n_best > decoding.beam_width:
         yield f"decoding.n_best is {decoding.n_best}, more than decoding.beam_width, {decoding.beam_width}"
-    if not is_tokens and decoding.method != "greedy":
+    if not is_tokens and not DECODING_METHODS[decoding.method].for_vectors:
         yield f'decoding.method is "{decoding.method}", but the target is made of vectors, which are not chosen among'
     if has_end is False and decoding.max_length is not None:
         yield (
