@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from flows._cli import start as _start
+import sys
+
+from flows._cli.start import start
 
 if __name__ == "__main__":
-    _start.begin()  # the server starts while the rest is imported
+    sys.exit(start("batch_predict", needs_server=True))  # what follows is imported once the settings are accepted
 
-import sys
 from pathlib import Path
 
 from prefect import flow
-from pydantic import Field
 
 from flows._cli.batch_summary import show_batch, show_plan
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
+from flows._cli.commands.batch_predict import COMMAND, BatchPredictOptions
+from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
-from flows._cli.settings import BATCH, ROOT, Options, from_checkout
+from flows._cli.settings import ROOT, from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
 from tasks.batch_report import describe_shifts
-from tasks.prediction.jobs import check_batch, needs_model, plan
+from tasks.prediction.jobs import needs_model, plan
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.storage.store.artifact_store import Store
-
-
-class BatchPredictOptions(Options):
-    """The command's own options."""
-
-    plan: bool = Field(False, description="say what would be done with each file, and why, and do nothing")
 
 
 @flow(
@@ -59,10 +55,8 @@ def batch_predict(
     return batch
 
 
-def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int | None:
+def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int:
     """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
-    if not (options.plan or options.dry_run):
-        return None
     jobs = plan(settings, Store(options.store), refresh=options.refresh)
     show_plan(jobs)
     return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
@@ -79,27 +73,16 @@ def show(summary: Summary) -> None:
     show_cost(summary)
 
 
+work = FlowWork(
+    COMMAND,
+    needs_tensorflow=lambda settings, options: options.refresh or needs_model(settings, Store(options.store)),
+    run=lambda settings, options: batch_predict(settings, options.store, options.refresh, options.notify),
+    show=show,
+    plan=show_what_would_be_done,
+    verdict=verdict,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     """`python -m flows.batch_predict`; gives the exit code."""
-    return run_command(
-        Command(
-            name="batch_predict",
-            description=(
-                "Predict files with a trained model: every row ends in the predictions or in the rejects. "
-                "Example: python -m flows.batch_predict inbox --output predictions --model reverse_first"
-            ),
-            tree=BATCH,
-            options=BatchPredictOptions,
-            check=lambda settings, options: check_batch(settings, Store(options.store)),
-            needs_tensorflow=lambda settings, options: options.refresh or needs_model(settings, Store(options.store)),
-            run=lambda settings, options: batch_predict(settings, options.store, options.refresh, options.notify),
-            show=show,
-            verdict=verdict,
-            plan=show_what_would_be_done,
-        ),
-        argv,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_command(COMMAND, argv)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from flows._cli import start as _start
+import sys
+
+from flows._cli.start import start
 
 if __name__ == "__main__":
-    _start.begin()  # the server starts while the rest is imported
+    sys.exit(start("generate_datasets", needs_server=True))  # what follows is imported once the settings are accepted
 
-import sys
 from pathlib import Path
 
 from prefect import flow
-from pydantic import Field
 
-from flows._cli.command import EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.command import EXIT_SUCCESS, Summary, run_command
+from flows._cli.commands.generate_datasets import COMMAND, GenerateDatasetsOptions
+from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
-from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
+from flows._cli.settings import EXPERIMENT, ROOT, from_checkout
 from flows._cli.summary import describe_dataset, describe_steps, show_dataset, show_steps
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import DATASET_STEP
-from flows._pipelines.steps import check_steps, plan_steps, run_steps
-from tasks.generate import check_output, copy_pairs
+from flows._pipelines.steps import plan_steps, run_steps
+from tasks.generate import copy_pairs
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.store.artifact_store import Store
-
-
-class GenerateDatasetsOptions(Options):
-    """The command's own options."""
-
-    output: Path | None = Field(
-        None, description="Parquet file to write the training pairs of a synthetic problem to as well"
-    )
 
 
 @flow(
@@ -64,16 +57,8 @@ def generate_datasets(
     return {"dataset": describe_dataset(dataset), "steps": describe_steps([dataset])}
 
 
-def check(experiment: Experiment, options: GenerateDatasetsOptions) -> None:
-    """Refuses input files that cannot be read and an output that cannot be written."""
-    check_steps([DATASET_STEP], experiment, Store(options.store))
-    check_output(experiment, options.output)
-
-
-def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOptions) -> int | None:
+def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOptions) -> int:
     """`--dry-run`: prints whether the dataset is cached, and why not."""
-    if not options.dry_run:
-        return None
     show_planned(plan_steps([DATASET_STEP], experiment, options.store, refresh=options.refresh))
     return EXIT_SUCCESS
 
@@ -84,28 +69,17 @@ def show(summary: Summary) -> None:
     show_steps(summary)
 
 
+work = FlowWork(
+    COMMAND,
+    needs_tensorflow=lambda _experiment, _options: False,
+    run=lambda experiment, options: generate_datasets(
+        experiment, options.store, options.refresh, options.output, options.notify
+    ),
+    show=show,
+    plan=show_what_would_be_made,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     """`python -m flows.generate_datasets`; gives the exit code."""
-    return run_command(
-        Command(
-            name="generate_datasets",
-            description=(
-                "Make a dataset: pairs of a synthetic problem, or the user's own files checked, split and encoded. "
-                "Example: python -m flows.generate_datasets --data.problem sort --data.n-samples 1000000"
-            ),
-            tree=EXPERIMENT,
-            options=GenerateDatasetsOptions,
-            check=check,
-            needs_tensorflow=lambda _experiment, _options: False,
-            run=lambda experiment, options: generate_datasets(
-                experiment, options.store, options.refresh, options.output, options.notify
-            ),
-            show=show,
-            plan=show_what_would_be_made,
-        ),
-        argv,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_command(COMMAND, argv)

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from flows._cli import start as _start
+import sys
+
+from flows._cli.start import start
 
 if __name__ == "__main__":
-    _start.begin()  # the server starts while the rest is imported
+    sys.exit(start("nightly", needs_server=True))  # what follows is imported once the settings are accepted
 
-import sys
 from pathlib import Path
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from pydantic import Field
 
 from flows._cli.batch_summary import show_batch, show_plan
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
+from flows._cli.commands.nightly import COMMAND, NightlyOptions
+from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
-from flows._cli.settings import NIGHTLY, ROOT, Options, from_checkout
+from flows._cli.settings import NIGHTLY, ROOT, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from flows._pipelines.batch import has_failed, predict_batch
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
-from flows._pipelines.steps import check_steps, needs_tensorflow, plan_steps
+from flows._pipelines.steps import needs_tensorflow, plan_steps
 from tasks.batch_report import describe_shifts
 from tasks.night_report import publish_night
 from tasks.prediction.jobs import needs_model, plan
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.nightly import NightlySettings
-from tasks.storage.outputs.output_paths import check_output_folder, list_targets
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import read_promotions
-
-
-class NightlyOptions(Options):
-    """The command's own options."""
-
-    require_promotion: bool = Field(False, description="exit 1 where the night's model is not the promoted one")
 
 
 @flow(
@@ -100,13 +95,6 @@ def _serves(settings: NightlySettings, store: Path) -> bool:
     return read_promotions(Store(store), settings.promotion_name).promoted is not None
 
 
-def check(settings: NightlySettings, options: NightlyOptions) -> None:
-    """Refuses what cannot be trained on or predicted, before any work starts."""
-    check_steps(MODEL_STEPS, settings.experiment, Store(options.store))
-    check_output_folder(settings.batch)
-    list_targets(settings.batch)
-
-
 def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> bool:
     """Whether a step is not in the store's index, or a file looks new."""
     store = Store(options.store)
@@ -118,10 +106,8 @@ def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> b
         return False
 
 
-def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) -> int | None:
+def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) -> int:
     """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
-    if not options.dry_run:
-        return None
     show_planned(plan_steps(MODEL_STEPS, settings.experiment, options.store, refresh=options.refresh))
     if not _serves(settings, options.store):
         print(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
@@ -149,28 +135,16 @@ def verdict(summary: Summary, settings: NightlySettings, options: NightlyOptions
     return EXIT_FAILED if refused or has_failed(summary["predictions"], settings.batch) else EXIT_SUCCESS
 
 
+work = FlowWork(
+    COMMAND,
+    needs_tensorflow=may_need_tensorflow,
+    run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
+    show=show,
+    plan=show_what_would_be_done,
+    verdict=verdict,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     """`python -m flows.nightly`; gives the exit code."""
-    return run_command(
-        Command(
-            name="nightly",
-            description=(
-                "Train on new data, judge the new model against the promoted one, and predict every new file with the "
-                "one that then serves. Example: python -m flows.nightly --predict.inputs inbox --predict.output "
-                "predictions"
-            ),
-            tree=NIGHTLY,
-            options=NightlyOptions,
-            check=check,
-            needs_tensorflow=may_need_tensorflow,
-            run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
-            show=show,
-            plan=show_what_would_be_done,
-            verdict=verdict,
-        ),
-        argv,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_command(COMMAND, argv)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
-from pathlib import Path
+
+from flows._cli.start import start
+
+if __name__ == "__main__":
+    sys.exit(start("promotions"))
+
+import re
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from flows._cli.settings import ROOT
-from tasks.promote import fix_holdout
-from tasks.seq2seq.errors import ArtifactError, Seq2SeqError, SettingsError
+from flows._cli.command import Summary, Work, run_command
+from flows._cli.commands.promotions import COMMAND, PromotionsSettings
+from flows._cli.settings import Options
+from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.experiment import NAME, Experiment
 from tasks.seq2seq.settings.rules import nearest
 from tasks.storage.artifacts.bundle import read_experiment
@@ -21,52 +27,18 @@ from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest, short
 from tasks.storage.store.promotions import Decision, decided_names, promote, read_promotions, roll_back
 
-EXIT_SUCCESS, EXIT_REFUSED = 0, 2
+THERE, FORMER, GONE = "there", "former name", "gone"  # a decision's bundle
 
 
-def main(argv: list[str] | None = None) -> int:
-    """`python -m flows.promotions [NAME]`; gives the exit code."""
-    options = _parser().parse_args(argv)
-    store = Store(options.store)
-    try:
-        _check(options)
-        if options.promote:
-            _promote(store, options)
-        elif options.rollback:
-            roll_back(store, _known(store, options.name), options.reason)
-        _show(store, [_known(store, options.name)] if options.name else decided_names(store))
-    except Seq2SeqError as error:
-        print(f"refused: {error}", file=sys.stderr)
-        return EXIT_REFUSED
-    return EXIT_SUCCESS
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.promotions",
-        description="Show which model serves under each name, and every decision that led there; or decide yourself. "
-        'Example: python -m flows.promotions g2p --rollback --reason "wrong stress since Monday"',
-    )
-    parser.add_argument("name", nargs="?", help="a promoted name (all of them)")
-    parser.add_argument("--store", type=Path, default=ROOT / "data" / "artifacts", help="folder of the artifact store")
-    decision = parser.add_mutually_exclusive_group()
-    decision.add_argument(
-        "--promote", metavar="MODEL", help="let this bundle serve: the first digits of its digest, or its folder"
-    )
-    decision.add_argument("--rollback", action="store_true", help="let the model serve again that served before")
-    parser.add_argument("--reason", help="why, for the record; required with --promote and --rollback")
-    return parser
-
-
-def _check(options: argparse.Namespace) -> None:
-    deciding = options.promote or options.rollback
-    flag = "--promote" if options.promote else "--rollback"
-    if deciding and not options.name:
-        raise SettingsError(f"{flag} needs the NAME under which the model is to serve")
-    if deciding and not (options.reason or "").strip():
-        raise SettingsError(f"{flag} needs --reason TEXT: the record shall say why a person decided")
-    if options.reason and not deciding:
-        raise SettingsError("--reason is for --promote or --rollback")
+def decide_and_describe(settings: PromotionsSettings, options: Options) -> Summary:
+    """Decides, where that is asked for, and gives the history as it then is."""
+    store, name, reason = Store(options.store), settings.name, settings.reason
+    if name and reason and settings.promote:
+        _promote(store, name, settings.promote, reason)
+    elif name and reason and settings.rollback:
+        roll_back(store, _known(store, name), reason)
+    names = [_known(store, name)] if name else decided_names(store)
+    return {"store": str(store.root), "names": [_describe(store, name) for name in names]}
 
 
 def _known(store: Store, name: str) -> str:
@@ -79,20 +51,22 @@ def _known(store: Store, name: str) -> str:
     return name
 
 
-def _promote(store: Store, options: argparse.Namespace) -> None:
-    bundle = find_bundle(store, options.promote).bundle
+def _promote(store: Store, name: str, model: str, reason: str) -> None:
+    bundle = find_bundle(store, model).bundle
     experiment = read_experiment(bundle)  # refuses one that this version of the project cannot read
-    if not re.fullmatch(NAME, options.name):
-        raise SettingsError(f"{options.name!r} is no name; expected letters, digits, dots, dashes and underscores")
-    before = read_promotions(store, options.name)
+    if not re.fullmatch(NAME, name):
+        raise SettingsError(f"{name!r} is no name; expected letters, digits, dots, dashes and underscores")
+    before = read_promotions(store, name)
     if before.promoted == bundle.digest:
-        raise SettingsError(f"{short(bundle.digest)} serves as {options.name!r} already")
+        raise SettingsError(f"{short(bundle.digest)} serves as {name!r} already")
     holdout = before.holdout or _holdout(store, bundle, experiment)
-    promote(store, options.name, bundle.digest, options.reason, holdout=holdout)
+    promote(store, name, bundle.digest, reason, holdout=holdout)
 
 
 def _holdout(store: Store, bundle: Handle, experiment: Experiment) -> str | None:
     """What the bundle's own dataset held out, where it is in the store."""
+    from tasks.promote import fix_holdout  # noqa: PLC0415 - it takes Prefect, and only a first promotion takes it
+
     try:
         dataset = store.open("dataset", Manifest.read(bundle.path).made_from["dataset"])
     except (ArtifactError, KeyError):
@@ -100,39 +74,26 @@ def _holdout(store: Store, bundle: Handle, experiment: Experiment) -> str | None
     return fix_holdout(experiment, dataset, store).digest
 
 
-def _show(store: Store, names: list[str]) -> None:
-    if not names:
-        print(f"no model was ever decided upon in {store.root}; train one with python -m flows.train_and_eval")
-    for name in names:
-        promotions = read_promotions(store, name)
-        serves = promotions.promoted
-        print(f"{name}: {short(serves) if serves else 'no model'} serves")
-        if promotions.holdout:
-            print(f"  models are compared on the holdout {short(promotions.holdout)}")
-        table = Table(box=None, pad_edge=True)
-        for column in ("when (UTC)", "model", "", "by", "reason"):
-            table.add_column(column, no_wrap=True, overflow="ignore")
-        for decision in promotions.decisions:
-            table.add_row(*_row(decision, store))
-        Console(width=10_000, markup=False, highlight=False).print(table)
+def _describe(store: Store, name: str) -> Summary:
+    promotions = read_promotions(store, name)
+    return {
+        "name": name,
+        "promoted": promotions.promoted,
+        "holdout": promotions.holdout,
+        "decisions": [_describe_decision(store, decision) for decision in promotions.decisions],
+    }
 
 
-def _row(decision: Decision, store: Store) -> tuple[str, ...]:
-    return (
-        f"{decision.at:%Y-%m-%d %H:%M}",
-        short(decision.model) + _lost(store, decision.model),
-        "promoted" if decision.promoted else "refused",
-        decision.by,
-        decision.reason,
-    )
+def _describe_decision(store: Store, decision: Decision) -> Summary:
+    return {**decision.model_dump(mode="json"), "bundle": _find(store, decision.model)}
 
 
-def _lost(store: Store, model: str) -> str:
+def _find(store: Store, model: str) -> str:
     try:
         Manifest.read(store.folder("bundle", model))
     except ArtifactError:
-        return " (its folder has a former name)" if _has_former(store, model) else " (its bundle is gone)"
-    return ""
+        return FORMER if _has_former(store, model) else GONE
+    return THERE
 
 
 def _has_former(store: Store, model: str) -> bool:
@@ -143,5 +104,37 @@ def _has_former(store: Store, model: str) -> bool:
     return False
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def show(summary: Summary) -> None:
+    """Prints the history of each name."""
+    if not summary["names"]:
+        print(f"no model was ever decided upon in {summary['store']}; train one with python -m flows.train_and_eval")
+    for one in summary["names"]:
+        serves = one["promoted"]
+        print(f"{one['name']}: {short(serves) if serves else 'no model'} serves")
+        if one["holdout"]:
+            print(f"  models are compared on the holdout {short(one['holdout'])}")
+        table = Table(box=None, pad_edge=True)
+        for column in ("when (UTC)", "model", "", "by", "reason"):
+            table.add_column(column, no_wrap=True, overflow="ignore")
+        for decision in one["decisions"]:
+            table.add_row(*_row(decision))
+        Console(width=10_000, markup=False, highlight=False).print(table)
+
+
+def _row(decision: dict[str, Any]) -> tuple[str, ...]:
+    note = {THERE: "", FORMER: " (its folder has a former name)", GONE: " (its bundle is gone)"}[decision["bundle"]]
+    return (
+        decision["at"][:16].replace("T", " "),
+        short(decision["model"]) + note,
+        "promoted" if decision["promoted"] else "refused",
+        decision["by"],
+        decision["reason"],
+    )
+
+
+work = Work(run=decide_and_describe, show=show)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m flows.promotions [NAME]`; gives the exit code."""
+    return run_command(COMMAND, argv)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from flows._cli import start as _start
+import sys
+
+from flows._cli.start import start
 
 if __name__ == "__main__":
-    _start.begin()  # the server starts while the rest is imported
+    sys.exit(start("train_and_eval", needs_server=True))  # what follows is imported once the settings are accepted
 
-import sys
 from pathlib import Path
 
 from prefect import flow
-from pydantic import Field
 
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Command, Summary, run_command
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
+from flows._cli.commands.train_and_eval import COMMAND, TrainAndEvalOptions
+from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
-from flows._cli.settings import EXPERIMENT, ROOT, Options, from_checkout
+from flows._cli.settings import EXPERIMENT, ROOT, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
-from flows._pipelines.steps import check_steps, needs_tensorflow, plan_steps
+from flows._pipelines.steps import needs_tensorflow, plan_steps
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Store
-
-
-class TrainAndEvalOptions(Options):
-    """The command's own options."""
-
-    require_promotion: bool = Field(False, description="exit 1 where the run's model is not the promoted one")
 
 
 @flow(
@@ -55,15 +51,8 @@ def train_and_eval(
     return describe_model(make_model(experiment, store, refresh=refresh))
 
 
-def check(experiment: Experiment, options: TrainAndEvalOptions) -> None:
-    """Refuses input files, a start, or logs that cannot be worked with, and an export that cannot be made."""
-    check_steps(MODEL_STEPS, experiment, Store(options.store))
-
-
-def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int | None:
+def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int:
     """`--dry-run`: prints each step, whether it is cached, and why not."""
-    if not options.dry_run:
-        return None
     show_planned(plan_steps(MODEL_STEPS, experiment, options.store, refresh=options.refresh))
     return EXIT_SUCCESS
 
@@ -79,31 +68,20 @@ def show(summary: Summary) -> None:
     show_steps(summary)
 
 
+work = FlowWork(
+    COMMAND,
+    needs_tensorflow=lambda experiment, options: (
+        options.refresh or needs_tensorflow(MODEL_STEPS, experiment, Store(options.store))
+    ),
+    run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh, options.notify),
+    show=show,
+    plan=show_what_would_be_made,
+    verdict=lambda summary, _experiment, options: (
+        EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
+    ),
+)
+
+
 def main(argv: list[str] | None = None) -> int:
     """`python -m flows.train_and_eval`; gives the exit code."""
-    return run_command(
-        Command(
-            name="train_and_eval",
-            description=(
-                "Train an encoder-decoder LSTM, prove it on held-out pairs, and promote it. Without settings: the "
-                "tutorial's problem, 100,000 pairs. Example: python -m flows.train_and_eval --data.n-in 8 --seed 1"
-            ),
-            tree=EXPERIMENT,
-            options=TrainAndEvalOptions,
-            check=check,
-            needs_tensorflow=lambda experiment, options: (
-                options.refresh or needs_tensorflow(MODEL_STEPS, experiment, Store(options.store))
-            ),
-            run=lambda experiment, options: train_and_eval(experiment, options.store, options.refresh, options.notify),
-            show=show,
-            plan=show_what_would_be_made,
-            verdict=lambda summary, _experiment, options: (
-                EXIT_FAILED if options.require_promotion and not summary["promoted"] else EXIT_SUCCESS
-            ),
-        ),
-        argv,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_command(COMMAND, argv)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.errors import SettingsError
+from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
@@ -18,7 +17,6 @@ from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle
 
 KIND = "onnx"
-PACKAGES = {"onnx": "1.23", "onnxruntime": "1.32", "tf2onnx": "1.17"}  # the extra `onnx` of pyproject.toml
 
 
 @task(name="export onnx", task_run_name="export onnx {experiment.promotion_name}", **TASK_OPTIONS)
@@ -26,7 +24,7 @@ def export_onnx(
     experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
 ) -> Handle:
     """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
-    check_onnx(experiment, Store(store))
+    check_onnx(experiment)
     step = onnx_recipe(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))
     return finished(
         make_once(
@@ -38,21 +36,6 @@ def export_onnx(
     )
 
 
-def check_onnx(experiment: Experiment, _store: Store) -> None:
-    """Refuses an export to ONNX without the packages that it takes, before any work starts.
-
-    Raises:
-        SettingsError: some are missing.
-    """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if experiment.export.onnx and missing:
-        wanted = " ".join(f'"{name}>={version}"' for name, version in PACKAGES.items())
-        raise SettingsError(
-            f"export.onnx is set, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
-            f"install with: python -m pip install {wanted}, or leave the setting out"
-        )
-
-
 def onnx_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
     """What the ONNX file depends on: the bundle alone; it is verified on the dataset."""
     return recipe(
@@ -61,7 +44,7 @@ def onnx_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) 
         settings={},
         made_from={name: made[name] for name in ("dataset", "bundle")},
         code=__name__,
-        libraries=("keras", *PACKAGES, "tensorflow"),
+        libraries=("keras", *ONNX_PACKAGES, "tensorflow"),
     )
 
 

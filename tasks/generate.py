@@ -17,16 +17,15 @@ from tasks.seq2seq.data.problems import PROBLEMS
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.synthetic import NOTHING, draw_fresh, draw_training
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.errors import DataError, SettingsError
-from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
-from tasks.storage.files.atomic import check_writable, copy_atomically, write_json
-from tasks.storage.files.inputs import InputFile, list_inputs
-from tasks.storage.ingest.pairs import ingest_pairs, pair_layout
-from tasks.storage.ingest.series import ingest_series, series_layout
-from tasks.storage.readers.user_files import check_input
+from tasks.storage.files.atomic import copy_atomically, write_json
+from tasks.storage.ingest.pairs import ingest_pairs
+from tasks.storage.ingest.series import ingest_series
+from tasks.storage.ingest.training_files import training_files
 from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle
 
@@ -91,7 +90,7 @@ def _recipe(experiment: Experiment) -> Recipe:
         # By number, not by name: a file that was only moved is read as it was.
         made_from = {
             f"{name} {i}": file.digest()
-            for name, files in _input_files(data).items()
+            for name, files in training_files(data).items()
             for i, file in enumerate(tracked(f"{name} files digested", files))
         }
     return recipe(
@@ -104,42 +103,11 @@ def _recipe(experiment: Experiment) -> Recipe:
     )
 
 
-def check_inputs(experiment: Experiment, _store: Store) -> None:
-    """Refuses input files that cannot be pairs, before any work starts.
-
-    Raises:
-        DataError: naming the first file that cannot.
-    """
-    if isinstance(experiment.data, FilesData):
-        data = experiment.data
-        for key, files in _input_files(data).items():
-            layout = series_layout(data) if data.is_series else pair_layout(data, key)
-            for file in files:
-                check_input(file, layout)
-
-
-def check_output(experiment: Experiment, output: Path | None) -> None:
-    """Refuses an output that cannot be written, or that has no pairs of its own to hold.
-
-    Raises:
-        SettingsError: with what to do.
-    """
-    check_writable(output, "--output")
-    if output and isinstance(experiment.data, FilesData):
-        raise SettingsError(
-            f"--output is for the pairs of a synthetic problem; yours are in {experiment.data.train} already"
-        )
-
-
 @task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
 def copy_pairs(dataset: Handle, path: Path) -> None:
     """Writes the training pairs to a Parquet file of the user's."""
     with progress("copy pairs"):
         copy_atomically(dataset.path / "train.parquet", path)
-
-
-def _input_files(data: FilesData) -> dict[str, list[InputFile]]:
-    return {name: list_inputs(where) for name, where in data.places.items()}
 
 
 def write_dataset(experiment: Experiment, folder: Path, held_out: Hashes = NOTHING) -> Made:

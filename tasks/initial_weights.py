@@ -5,27 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.runtime.caching import logger
 from tasks.runtime.progress import progress, report
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError, TrainingError
+from tasks.seq2seq.errors import ArtifactError, DataError, TrainingError
 from tasks.seq2seq.models.pretrained_embeddings import Coverage, coverage, embedding_matrix, spellings
-from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.artifacts.bundle import KIND as BUNDLE
-from tasks.storage.artifacts.bundle import Bundle, load_bundle, read_experiment
+from tasks.storage.artifacts.bundle import Bundle, load_bundle
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import Recipe, Store
-from tasks.storage.store.manifest import Manifest
-from tasks.storage.store.promotions import read_promotions
 
 if TYPE_CHECKING:
     import keras
@@ -34,52 +32,6 @@ if TYPE_CHECKING:
 
 KIND = "training"
 VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
-
-
-def check_start(experiment: Experiment, store: Store) -> None:
-    """Refuses to start from a promoted model that cannot be started from, before any work starts.
-
-    Raises:
-        Seq2SeqError: with what to do.
-    """
-    find_start(experiment, "", store)
-
-
-def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str | None:
-    """The digest of the bundle whose weights training starts from; None for new weights.
-
-    Raises:
-        SettingsError: the promoted model is of another architecture.
-        ArtifactError: it is missing or altered.
-    """
-    promoted = read_promotions(store, experiment.promotion_name).promoted
-    if experiment.training.start == "scratch" or promoted is None:
-        return None
-    bundle = store.open(BUNDLE, promoted)
-    now, before = (one.model.model_dump(mode="json") for one in (experiment, read_experiment(bundle)))
-    changed = [
-        f"model.{name} is {value!r}, of the promoted model {before[name]!r}"
-        for name, value in now.items()
-        if _differs(name, value, before[name])
-    ]
-    if changed:
-        raise SettingsError(
-            f'training.start is "promoted", but the model that is promoted as {experiment.promotion_name!r} is of '
-            f'another architecture: {"; ".join(changed)}; make them the same, or set training.start to "scratch"'
-        )
-    made_from = Manifest.read(bundle.path).made_from
-    if made_from.get("dataset") != dataset_digest:
-        return promoted
-    # It was trained on this very dataset: what it started from is the start again, so that nothing is made twice.
-    try:
-        return Manifest.read(store.folder(KIND, made_from["training"])).made_from.get("start")
-    except (ArtifactError, KeyError):
-        return promoted
-
-
-def _differs(name: str, now: Any, before: Any) -> bool:  # noqa: ANN401 - values of settings
-    """Of vectors only whether there are any: symbols that the promoted model knows keep their weights."""
-    return (now is None) != (before is None) if name in UNKEYED["model"] else bool(now != before)
 
 
 def start_loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +15,6 @@ from prefect.context import TaskRunContext
 from tasks.initial_weights import (
     KIND,
     build_initial_models,
-    check_start,
     checkpoint_of,
     find_start,
     read_snapshot,
@@ -24,6 +22,7 @@ from tasks.initial_weights import (
     telling_of_an_end,
 )
 from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe, values_of
+from tasks.runtime.packages import check_tensorboard
 from tasks.runtime.progress import Update, progress
 from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import SettingsError
@@ -33,7 +32,8 @@ from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.storage.artifacts.bundle import Bundle, save_weights, weights_digest
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
-from tasks.storage.files.atomic import check_folder, remove_tree, write_json
+from tasks.storage.artifacts.start import find_start
+from tasks.storage.files.atomic import remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest
 from tasks.storage.store.artifact_store import Made, Recipe, Store
 from tasks.storage.store.manifest import Handle, short
@@ -86,33 +86,6 @@ def training_recipe(experiment: Experiment, made: Mapping[str, str], store: Stor
         code=__name__,
         libraries=LIBRARIES,
     )
-
-
-def check_training(experiment: Experiment, store: Store) -> None:
-    """Refuses a start or logs that cannot be worked with, before any work starts.
-
-    Raises:
-        Seq2SeqError: with what to do.
-    """
-    check_start(experiment, store)
-    check_tensorboard(experiment)
-
-
-def check_tensorboard(experiment: Experiment) -> None:
-    """Refuses to write logs for TensorBoard where they cannot be written, before any work starts.
-
-    Raises:
-        SettingsError: the package is missing, or the folder cannot be one.
-    """
-    folder = experiment.training.tensorboard
-    if folder is None:
-        return
-    if importlib.util.find_spec("tensorboard") is None:
-        raise SettingsError(
-            f"training.tensorboard is {folder}, but the package tensorboard is not installed; install it with: "
-            f'python -m pip install "tensorboard>=2.20", or leave the setting out'
-        )
-    check_folder(folder, "training.tensorboard")
 
 
 def _is_retried() -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from flows._cli.summary import Summary, seconds_since_start
+from flows._cli.command import Summary
+from flows._cli.summary import seconds_since_start
 from tasks.batch_report import SAID, score_rows
 from tasks.prediction.jobs import Job
 

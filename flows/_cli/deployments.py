@@ -27,7 +27,6 @@ from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settin
 from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
 
-DEPLOYMENTS = ROOT / "prefect.yaml"
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
 
@@ -125,15 +124,25 @@ class Served:
     entry: Deployment
     flow: Flow[..., Any]
 
-    def create(self) -> RunnerDeployment:
-        """What serving sends to the server: what `prefect deploy` does, but for the work pool."""
+    @property
+    def name(self) -> str:
+        """As Prefect names it."""
+        return f"{self.flow.name}/{self.entry.name}"
+
+    def create(self, store: Path | None = None) -> RunnerDeployment:
+        """What serving sends to the server: what `prefect deploy` does, but for the work pool.
+
+        Args:
+            store: of the runs, where the deployment names none and its flow takes one; None is the flow's own default.
+        """
+        takes_store = store is not None and "store" in inspect.signature(self.flow.fn).parameters
         with chdir(ROOT):  # entrypoints are kept relative to the current folder
             deployment = self.flow.to_deployment(
                 self.entry.name,
                 description=self.entry.description,
                 version=self.entry.version,
                 tags=[*self.entry.tags],
-                parameters=self.entry.parameters,
+                parameters={**({"store": str(store)} if takes_store else {}), **self.entry.parameters},
                 schedules=[schedule.create() for schedule in self.entry.schedules],
                 paused=self.entry.paused,
                 concurrency_limit=self.entry.concurrency_limit.create() if self.entry.concurrency_limit else None,
@@ -250,7 +259,7 @@ def _place(number: int, entry: Any) -> str:  # noqa: ANN401 - whatever the user 
 
 
 def _twice(served: list[Served]) -> Iterator[str]:
-    names = [f"{one.flow.name}/{one.entry.name}" for one in served]
+    names = [one.name for one in served]
     for name in {*names}:
         if names.count(name) > 1:
             yield f"{name} is there {names.count(name)} times; name each differently"

@@ -16,7 +16,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 ROOT = Path(__file__).parent.parent.parent
-INPUTS = "inputs"  # the words of a command line that are no flags
 
 # Of each section; `{}` is where its flags are.
 EXAMPLES = {
@@ -32,8 +31,10 @@ EXAMPLES = {
 }
 MOST_CHOICES = 30  # characters of choices that stand beside the flag; more are listed in the text
 FLAG_COLUMN = 30
-NOTE = """Keys of sections are keys of a TOML file and environment variables too, written with _ : [data] n_in = 8, or
-SEQ2SEQ_DATA__N_IN=8. Flags win over the environment, which wins over the file. docs/settings.md lists all."""
+NOTE = """Keys {}are keys of a TOML file and environment variables too, written with _ : {}. Flags win
+over the environment, which wins over the file. docs/settings.md lists all."""
+OF_SECTIONS = NOTE.format("of sections ", "[data] n_in = 8, or SEQ2SEQ_DATA__N_IN=8")
+OF_NONE = NOTE.format("", "{0}, or SEQ2SEQ_{1}")
 
 
 def asks_for_help(argv: list[str]) -> bool:
@@ -42,7 +43,14 @@ def asks_for_help(argv: list[str]) -> bool:
     return bool({"-h", "--help"} & set(flags))
 
 
-def help_text(program: str, description: str, model: type[BaseModel], options: type[BaseModel]) -> str:
+def help_text(
+    program: str,
+    description: str,
+    model: type[BaseModel],
+    options: type[BaseModel],
+    title: str = "experiment",
+    word: str | None = None,
+) -> str:
     """The page.
 
     Args:
@@ -50,29 +58,57 @@ def help_text(program: str, description: str, model: type[BaseModel], options: t
         description: what it does; an example after `Example: ` is shown on a line of its own.
         model: the settings.
         options: what the command takes beside them.
+        title: of the settings outside of any section.
+        word: the setting that is no flag but the words of the command line.
     """
     what, _, example = description.partition("Example: ")
     width = shutil.get_terminal_size().columns
     parser = argparse.ArgumentParser(
-        usage=" ".join([program, *_required(model), "[--KEY VALUE ...]"]),
+        usage=" ".join([program, *_needed(model, word), "[--KEY VALUE ...]"]),
         description=f"{what.strip()}\n\nexample:\n  {example}" if example else what,
-        epilog=NOTE,
+        epilog=_note(model),
         formatter_class=lambda prog: _Formatter(prog, max_help_position=FLAG_COLUMN, width=width),
         add_help=False,
     )
     _add_options(parser, options)
-    for title, prefix, section in _sections(model):
-        _add_section(parser, title, prefix, section)
+    _add_section(parser, title, "", model, word)
+    for section_title, prefix, section in _nested(model, ""):
+        _add_section(parser, section_title, prefix, section)
     return parser.format_help()
 
 
-def _required(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _note(model: type[BaseModel]) -> str:
+    if any(map(sections_of, model.model_fields.values())):
+        return OF_SECTIONS
+    name = next(iter(model.model_fields))
+    return OF_NONE.format(name, name.upper())
+
+
+def takes_many(field: FieldInfo) -> bool:
+    """Whether a setting is a list."""
+    return tuple in _parts(field.annotation)
+
+
+def _needed(model: type[BaseModel], word: str | None) -> Iterator[str]:
+    if word:
+        field = model.model_fields[word]
+        shown = f"{_word_name(word)}{'...' if takes_many(field) else ''}"
+        yield shown if field.is_required() else f"[{shown}]"
+    yield from _required(model, word)
+
+
+def _word_name(word: str) -> str:
+    return word.removesuffix("s").upper()
+
+
+def _required(model: type[BaseModel], word: str | None = None, prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if field.is_required() and (sections := sections_of(field)):
-            yield from _required(sections[0], f"{prefix}{name}.")
-        elif field.is_required():
-            is_word = name == INPUTS and not prefix
-            yield "INPUT..." if is_word else f"--{prefix}{name.replace('_', '-')} {_metavar(field)}"
+        if not field.is_required() or name == word:
+            continue
+        if sections := sections_of(field):
+            yield from _required(sections[0], prefix=f"{prefix}{name}.")
+        else:
+            yield f"--{prefix}{name.replace('_', '-')} {_metavar(field)}"
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -94,13 +130,8 @@ def _add_options(parser: argparse.ArgumentParser, options: type[BaseModel]) -> N
         _add_field(group, name, field)
 
 
-def _sections(model: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
-    """Title, prefix of the flags, and model of each section; the settings outside of any come first."""
-    yield "experiment" if INPUTS not in model.model_fields else "predictions", "", model
-    yield from _nested(model, "")
-
-
 def _nested(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, type[BaseModel]]]:
+    """Title, prefix of the flags, and model of each section."""
     for name, field in model.model_fields.items():
         for part in sections_of(field):
             kind = part.model_fields.get("kind")
@@ -113,14 +144,16 @@ def sections_of(field: FieldInfo) -> list[type[BaseModel]]:
     return [part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
-def _add_section(parser: argparse.ArgumentParser, title: str, prefix: str, model: type[BaseModel]) -> None:
+def _add_section(
+    parser: argparse.ArgumentParser, title: str, prefix: str, model: type[BaseModel], word: str | None = None
+) -> None:
     about = str(model.__doc__).split("\n", maxsplit=1)[0]
     if example := EXAMPLES.get(model.__name__):
         about += f"\n\nexample:\n  {example.replace('{}', prefix)}"
     group = parser.add_argument_group(title, about if prefix else None)
     for name, field in model.model_fields.items():
-        if name == INPUTS and not prefix:
-            group.add_argument("INPUT", nargs="*", help=_escaped(field.description or ""))
+        if name == word:
+            group.add_argument(_word_name(word), nargs="*", help=_escaped(field.description or ""))
         elif not sections_of(field) and field.description:  # `data.kind` follows from the others
             _add_field(group, f"{prefix}{name}", field)
 
@@ -156,6 +189,8 @@ def shown_default(field: FieldInfo) -> str:
 def _metavar(field: FieldInfo) -> str:
     kinds = _parts(field.annotation)
     text = field.description or ""
+    if isinstance(field.json_schema_extra, dict) and "metavar" in field.json_schema_extra:
+        return str(field.json_schema_extra["metavar"])
     if Path in kinds:
         return "DIR" if text.startswith("folder") else "FILE"
     if int in kinds and str in kinds:

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flows._cli.commands.import_bundle import ImportSettings
+from flows._cli.commands.promotions import PromotionsSettings
+from flows._cli.commands.serve import ServeSettings
 from flows._cli.help import shown_default
-from flows._cli.settings import Options
+from flows._cli.settings import FlowOptions, LoggedOptions, Options
 from tasks.seq2seq.settings.batch import BatchSettings
-from tasks.seq2seq.settings.checks import BatchChecks, TrainingChecks
+from tasks.seq2seq.settings.checks import BatchChecks, Checks, TrainingChecks
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
@@ -49,7 +52,16 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         BatchChecks,
     ),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
+    "Import of a bundle": ("", "Of `python -m flows.import_bundle FOLDER`.", ImportSettings),
+    "Serving": (
+        "",
+        "Of `python -m flows.serve`, whose `store` is that of runs whose deployment names none.",
+        ServeSettings,
+    ),
     "Every command": ("", "Flags and environment variables only.", Options),
+    "Every command that runs flows, or serves them": ("", "Flags and environment variables only.", LoggedOptions),
+    "Every command that runs a flow": ("", "Flags and environment variables only.", FlowOptions),
 }
 
 
@@ -64,10 +76,17 @@ def _section(title: str) -> Iterator[str]:
     if note:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
-    for name, field in model.model_fields.items():
-        if name not in ("kind", "decoding", "checks") and field.description and (title != "Night" or name == "predict"):
+    for name, field in _own_fields(model).items():
+        if name not in ("kind", "decoding", "checks") and field.description:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
+
+
+def _own_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Those that it has beside or instead of its parent's, which stand elsewhere on the page; of checks all."""
+    if issubclass(model, Checks):
+        return model.model_fields
+    return {name: field for name, field in model.model_fields.items() if name in vars(model).get("__annotations__", ())}
 
 
 def _default(field: FieldInfo) -> str:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from flows._cli.help import INPUTS, ROOT, asks_for_help, help_text
+from flows._cli.help import ROOT, asks_for_help, help_text, takes_many
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
@@ -26,9 +27,8 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment, check_section, nearest
-from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.section import Section, Sections
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.storage.readers.word_vectors import vector_files_fit
 
 
 class Options(Section):
@@ -37,15 +37,35 @@ class Options(Section):
     config: Path | None = Field(None, description="TOML file with the settings")
     store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
+    quiet: bool = Field(False, description="print nothing but warnings and errors")
+
+    @property
+    def makes_nothing(self) -> bool:
+        """Whether it is only asked what a run would do."""
+        return False
+
+
+class LoggedOptions(Options):
+    """What commands take that run flows, or have them run."""
+
+    verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
+
+
+class FlowOptions(LoggedOptions):
+    """What a command takes that runs a flow."""
+
     refresh: bool = Field(False, description="make everything again, whatever is cached")
     dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
-    quiet: bool = Field(False, description="print nothing but warnings and errors")
-    verbose: bool = Field(False, description="log in detail what Prefect and the steps do")
     notify: str | None = Field(
         None,
         description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, rows "
         "shifted, or a night's model is refused (none)",
     )
+
+    @property
+    def makes_nothing(self) -> bool:
+        """Whether it is only asked what a run would do."""
+        return self.dry_run
 
 
 SomeOptions = TypeVar("SomeOptions", bound=Options)
@@ -57,17 +77,29 @@ class Tree(Generic[SomeSettings]):
     """A tree of settings.
 
     Args:
-        model: what it is made of; a field named `inputs` takes the words of the command line that are no flags.
+        model: what it is made of.
         check: makes it of nested dictionaries, or raises a `SettingsError` that names all faults.
+        title: what `--help` calls the settings outside of any section.
+        word: the setting that the words of the command line are which are no flags; it takes one, or all of them.
     """
 
     model: type[SomeSettings]
     check: Callable[[Mapping[str, Any]], SomeSettings]
+    title: str = "experiment"
+    word: str | None = None
 
 
-FILE_RULES = (vector_files_fit,)
+def _vector_files_fit(sections: Sections) -> Iterator[str]:
+    model = sections.get("model")
+    if isinstance(model, ModelSettings) and model.vector_files:
+        from tasks.storage.readers.word_vectors import vector_files_fit  # noqa: PLC0415 - few have any; it takes Arrow
+
+        yield from vector_files_fit(sections)
+
+
+FILE_RULES = (_vector_files_fit,)
 EXPERIMENT = Tree(Experiment, partial(check_experiment, also=FILE_RULES))
-BATCH = Tree(BatchSettings, check_batch_settings)
+BATCH = Tree(BatchSettings, check_batch_settings, title="predictions", word="inputs")
 NIGHTLY = Tree(NightlySettings, partial(check_nightly_settings, also=FILE_RULES))
 
 
@@ -81,26 +113,26 @@ def read_settings(
         SystemExit: for `--help`, which it prints.
     """
     if asks_for_help(argv):
-        print(help_text(program, description, tree.model, options), end="")
+        print(help_text(program, description, tree.model, options, tree.title, tree.word), end="")
         raise SystemExit(0)
-    arguments = _arguments(tree.model, options)
-    flags = _read_flags(arguments, argv, program)
-    environment = EnvSettingsSource(arguments)()
+    flags = _read_flags(tree.model, options, tree.word, argv)
+    environment = EnvSettingsSource(_arguments(tree.model, options))()
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
     own = {name: given.pop(name) for name in options.model_fields if name in given}
-    chosen = cast("SomeOptions", check_section(options, own))
-    if chosen.quiet and chosen.verbose:
+    chosen = check_section(options, own)
+    if isinstance(chosen, LoggedOptions) and chosen.quiet and chosen.verbose:
         raise SettingsError("--quiet and --verbose are both given, and ask for less and for more; leave one out")
     if chosen.config:
         given = _merge(read_toml(chosen.config), given)
     return tree.check(given), chosen
 
 
-def _arguments(model: type[Section], options: type[Options]) -> type[BaseSettings]:
+def _arguments(model: type[Section], options: type[Options], word: str | None = None) -> type[BaseSettings]:
+    """The settings and the options as one; those that are words of the command line are taken as they come."""
     body: dict[str, Any] = {"model_config": _CONFIG}
-    if INPUTS in model.model_fields:
-        body["__annotations__"] = {INPUTS: CliPositionalArg[list[str]]}
-        body[INPUTS] = Field([], description=model.model_fields[INPUTS].description)
+    if word:
+        body["__annotations__"] = {word: CliPositionalArg[list[str]]}
+        body[word] = Field([])
     return cast("type[BaseSettings]", type("Arguments", (BaseSettings, model, options), body))
 
 
@@ -139,11 +171,11 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
             for name, value in section.items()
         }
 
-    result = resolve(raw, {"config", "store", "summary", "output"})
-    if isinstance(result.get(INPUTS), list):
-        result[INPUTS] = [str(base / Path(where).expanduser()) for where in result[INPUTS]]
-    if "/" in str(result.get("model")) and isinstance(result["model"], str):  # a bundle's folder
-        result = resolve(result, {"model"})
+    result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments"})
+    if isinstance(result.get("inputs"), list):
+        result["inputs"] = [str(base / Path(where).expanduser()) for where in result["inputs"]]
+    bundles = {name for name in ("model", "promote") if "/" in str(result.get(name))}  # named by their folders
+    result = resolve(result, bundles)
     if isinstance(result.get("data"), Mapping):
         result["data"] = resolve(result["data"], _path_fields(FilesData))
     if isinstance(result.get("predict"), Mapping):
@@ -163,26 +195,39 @@ def _path_fields(model: type[BaseModel]) -> set[str]:
     return {name for name, field in model.model_fields.items() if field.annotation in (Path, Path | None)}
 
 
-def _read_flags(arguments: type[BaseSettings], argv: list[str], program: str) -> dict[str, Any]:
-    flags = dict(_flags(arguments))
+def _read_flags(model: type[Section], options: type[Options], word: str | None, argv: list[str]) -> dict[str, Any]:
+    arguments = _arguments(model, options, word)
+    flags = dict(_flags(arguments, word))
     known = list(flags)
     switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
-    words = _switched([_with_underscores(word) for word in argv], switches)
-    if INPUTS in arguments.model_fields:
+    words = _switched([_with_underscores(part) for part in argv], switches)
+    if word:
         words = _words_first(words, switches)
-    for word in words:
-        name = word.removeprefix("--").split("=")[0]
-        if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
-            keys = ", ".join(f"--{flag}" for flag in known if flag.startswith(f"{name}."))
-            raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
+    _refuse_sections(words, known)
     try:
-        source = CliSettingsSource[Any](arguments, cli_prog_name=program, cli_parse_args=words)
-        return dict(source())
+        given = dict(CliSettingsSource[Any](arguments, cli_parse_args=words)())
     except SourceError as error:
         message = str(error).removeprefix("error parsing CLI: ")
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
         hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
         raise SettingsError(f"{message}{hints}; --help lists all flags") from error
+    return _as_setting(given, word, model.model_fields[word]) if word else given
+
+
+def _refuse_sections(words: list[str], known: list[str]) -> None:
+    for word in words:
+        name = word.removeprefix("--").split("=")[0]
+        if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
+            keys = ", ".join(f"--{flag}" for flag in known if flag.startswith(f"{name}."))
+            raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
+
+
+def _as_setting(given: dict[str, Any], name: str, field: FieldInfo) -> dict[str, Any]:
+    """The words of the command line as their setting takes them, which may be only one."""
+    words = given.pop(name, [])
+    if len(words) > 1 and not takes_many(field):
+        raise SettingsError(f"expected one {name.upper()}, but {len(words)} were given: {', '.join(words)}")
+    return {**given, name: words if takes_many(field) else words[0]} if words else given
 
 
 def _switched(words: list[str], switches: set[str]) -> list[str]:
@@ -226,16 +271,16 @@ def _with_underscores(word: str) -> str:
     return f"{prefix}{name.replace('-', '_')}{equals}{value}"
 
 
-def _flags(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every flag without its dashes, and the type of its value."""
+def _flags(model: type[BaseModel], word: str | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every flag without its dashes, and the type of its value; the setting `word` has none."""
     for name, field in model.model_fields.items():
         sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
-        if name == INPUTS and not prefix:
-            continue  # words of the command line
+        if name == word:
+            continue
         nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
         if nested:
             for part in nested:
-                yield from _flags(part, f"{prefix}{name}.")
+                yield from _flags(part, prefix=f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field.annotation
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -14,7 +15,21 @@ from collections.abc import Iterator
 from flows._server import local as _server
 
 
-def begin() -> None:
+def start(name: str, *, needs_server: bool = False) -> int:
+    """`python -m flows.NAME`: what its module in flows/ calls in its first line; gives the exit code.
+
+    Args:
+        name: of the module, which is imported once the settings are accepted.
+        needs_server: whether a Prefect server is started meanwhile, where none is configured.
+    """
+    if needs_server:
+        _begin()
+    from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
+
+    return run_command(importlib.import_module(f"flows._cli.commands.{name}").COMMAND)
+
+
+def _begin() -> None:
     """Starts the Prefect server that the run will need, while the rest is imported."""
     # Python's messages get a descriptor of their own, so that native ones can be kept apart.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")

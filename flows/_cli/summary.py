@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
+from flows._cli.command import Summary
 from tasks.seq2seq.metrics.table import score_lines
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Promotion
 
-Summary = dict[str, Any]
 Justify = Literal["left", "right"]
 
 

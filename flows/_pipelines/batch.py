@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows._cli.batch_summary import describe_speed
-from flows._cli.summary import Summary
+from flows._cli.command import Summary
 from tasks.batch_report import publish_batch, write_batch
 from tasks.check import check_rows
 from tasks.predict import plan_batch, predict_files

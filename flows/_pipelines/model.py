@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows._cli.command import Summary
 from flows._cli.summary import (
-    Summary,
     describe_dataset,
     describe_evaluation,
     describe_promotion,
@@ -17,19 +17,19 @@ from tasks.check import check_dataset, checks_recipe
 from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model, evaluation_recipe
 from tasks.export import bundle_recipe, export_model
-from tasks.export_onnx import check_onnx, export_onnx, onnx_recipe
-from tasks.generate import check_inputs, dataset_recipe, generate_dataset
+from tasks.export_onnx import export_onnx, onnx_recipe
+from tasks.generate import dataset_recipe, generate_dataset
 from tasks.promote import find_decision, promote_model
 from tasks.report import publish_report, report_recipe, write_report
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.export import ONNX_FILE
-from tasks.train import check_training, train_model, training_recipe
+from tasks.train import train_model, training_recipe
 
-DATASET_STEP = Step("dataset", generate_dataset, key=dataset_recipe, check=check_inputs)
+DATASET_STEP = Step("dataset", generate_dataset, key=dataset_recipe)
 MODEL_STEPS = (
     DATASET_STEP,
     Step("checks", check_dataset, ("dataset",), key=checks_recipe, is_shown=False),
-    Step("training", train_model, ("dataset",), key=training_recipe, check=check_training, loads_tensorflow=True),
+    Step("training", train_model, ("dataset",), key=training_recipe, loads_tensorflow=True),
     Step("bundle", export_model, ("dataset", "training"), key=bundle_recipe, loads_tensorflow=True),
     Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_recipe, loads_tensorflow=True),
     Step("standing", compare_models, ("bundle", "evaluation")),
@@ -47,7 +47,6 @@ MODEL_STEPS = (
         export_onnx,
         ("dataset", "bundle"),
         key=onnx_recipe,
-        check=check_onnx,
         loads_tensorflow=True,
         is_wanted=lambda experiment: experiment.export.onnx,
     ),

@@ -21,10 +21,6 @@ Key = Callable[[Experiment, Mapping[str, str], Store], Recipe]
 Find = Callable[[Experiment, Mapping[str, str], Store], Handle | Decision | str]
 
 
-def _no_check(_experiment: Experiment, _store: Store) -> None:
-    """Refuses nothing."""
-
-
 @dataclass(frozen=True)
 class Step:
     """A step of a pipeline.
@@ -35,7 +31,6 @@ class Step:
         needs: the steps whose results it takes, in the order of the task's arguments.
         key: what its artifact is made of; None for a step that is always run.
         find: where a step without a key leaves something to be found: that, or why there is nothing.
-        check: refuses what the step cannot work with, before any work starts.
         loads_tensorflow: whether making it takes TensorFlow.
         is_wanted: whether the experiment asks for it.
         is_shown: whether its time and place are told with the result.
@@ -46,7 +41,6 @@ class Step:
     needs: tuple[str, ...] = ()
     key: Key | None = None
     find: Find | None = None
-    check: Callable[[Experiment, Store], None] = _no_check
     loads_tensorflow: bool = False
     is_wanted: Callable[[Experiment], bool] = lambda _experiment: True
     is_shown: bool = True
@@ -67,16 +61,6 @@ class Step:
 def wanted(steps: Sequence[Step], experiment: Experiment) -> list[Step]:
     """The steps that the experiment asks for."""
     return [step for step in steps if step.is_wanted(experiment)]
-
-
-def check_steps(steps: Sequence[Step], experiment: Experiment, store: Store) -> None:
-    """Refuses what a step cannot work with, before any work starts.
-
-    Raises:
-        Seq2SeqError: of the first step that refuses.
-    """
-    for step in wanted(steps, experiment):
-        step.check(experiment, store)
 
 
 def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool) -> Results:

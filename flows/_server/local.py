@@ -88,6 +88,12 @@ def take_begun() -> LocalServer | None:
     return server
 
 
+def end_begun() -> None:
+    """Ends the server that `begin` started, where nobody took it."""
+    if server := take_begun():
+        server.end()
+
+
 def launch(port: int = 0, *, full: bool = False) -> LocalServer:
     """A server process that imports, and waits for `go`.
 

@@ -17,7 +17,6 @@ from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.logging.loggers import get_logger
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -160,6 +159,8 @@ def _number(value: float) -> str:
 
 
 def _views() -> Iterator[_View]:
+    from prefect.logging.loggers import get_logger  # noqa: PLC0415 - likewise
+
     if get_logger("tasks").isEnabledFor(logging.INFO):
         console = Console(stderr=True)
         yield _Bar(console) if console.is_terminal and not console.is_dumb_terminal else _Lines()

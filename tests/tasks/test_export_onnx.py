@@ -12,9 +12,10 @@ from flows._pipelines.model import MODEL_STEPS
 from flows._pipelines.steps import plan_steps
 from tasks.evaluate import evaluation_recipe
 from tasks.export import bundle_recipe, export_model
-from tasks.export_onnx import KIND, PACKAGES, check_onnx, export_onnx
+from tasks.export_onnx import KIND, export_onnx
 from tasks.generate import generate_dataset
 from tasks.runtime.code import code_digest
+from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
 from tasks.seq2seq.errors import ExportError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
@@ -94,15 +95,15 @@ def test_without_its_packages_it_is_refused_with_the_command_that_installs_them(
         importlib.util, "find_spec", lambda name, *rest: None if name == "tf2onnx" else find(name, *rest)
     )
     with pytest.raises(SettingsError, match=r"export\.onnx is set, but tf2onnx is not installed; .* \"tf2onnx>="):
-        check_onnx(WITH, NO_STORE)
-    check_onnx(WITHOUT, NO_STORE)
+        check_onnx(WITH)
+    check_onnx(WITHOUT)
 
 
 def test_what_the_message_installs_is_the_extra_of_the_project():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = {f"{name}>={version}" for name, version in PACKAGES.items()}
+    wanted = {f"{name}>={version}" for name, version in ONNX_PACKAGES.items()}
     assert set(project["project"]["optional-dependencies"]["onnx"]) == wanted
     assert wanted < set(project["dependency-groups"]["dev"])
 

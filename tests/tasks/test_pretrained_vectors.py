@@ -9,13 +9,14 @@ import pytest
 from flows._cli.summary import show_vectors
 from tasks.export import export_model
 from tasks.generate import generate_dataset
-from tasks.initial_weights import find_start, keep_vectors, start_embeddings
+from tasks.initial_weights import keep_vectors, start_embeddings
 from tasks.report import _lineage, _sizes
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import load_weights
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
+from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest

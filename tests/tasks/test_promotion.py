@@ -10,10 +10,10 @@ from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
-from tasks.initial_weights import check_start, find_start
 from tasks.promote import promote_model
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.start import check_start, find_start
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import promote, read_promotions

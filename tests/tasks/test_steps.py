@@ -15,6 +15,7 @@ from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.report import write_report
+from tasks.runtime.packages import check_tensorboard
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.settings.rules import check_experiment
@@ -22,7 +23,7 @@ from tasks.seq2seq.training import fit as training_code
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
-from tasks.train import check_tensorboard, train_model
+from tasks.train import train_model
 from tests.helpers.event_files import read_scalars
 
 DECISION = Promotion(name="copy", promoted=True, passed=True, decided_now=True, reason="good")

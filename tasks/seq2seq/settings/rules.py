@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -31,6 +31,7 @@ from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.settings.training_rules import training_faults
 
 Rule = Callable[[Sections], Iterator[str]]
+SomeModel = TypeVar("SomeModel", bound=BaseModel)
 
 
 def decoding_fits(sections: Sections) -> Iterator[str]:
@@ -166,7 +167,7 @@ def nearest(word: str, known: list[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def check_section(model: type[BaseModel], raw: Mapping[str, Any]) -> BaseModel:
+def check_section(model: type[SomeModel], raw: Mapping[str, Any]) -> SomeModel:
     """`raw` as one settings model, with faults told as `check_experiment` tells them."""
     try:
         return model.model_validate(raw)

@@ -1,12 +1,10 @@
 from pathlib import Path
 
-import pytest
 from prefect import flow, task
 
 from flows._pipelines.model import DATASET_STEP, MODEL_STEPS
-from flows._pipelines.steps import Step, check_steps, needs_tensorflow, plan_steps, run_steps, shown
+from flows._pipelines.steps import Step, needs_tensorflow, plan_steps, run_steps, shown
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
-from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, Store
@@ -37,12 +35,7 @@ def count_rows(experiment, dataset, store, *, refresh=False):
     return finished(make_once(step, Store(store), write, refresh=refresh))
 
 
-def refuse_large_ones(experiment, _store):
-    if experiment.data.n_samples > 1_000:
-        raise SettingsError("too many to count")
-
-
-COUNTS = Step("counts", count_rows, ("dataset",), key=counts_recipe, check=refuse_large_ones, loads_tensorflow=True)
+COUNTS = Step("counts", count_rows, ("dataset",), key=counts_recipe, loads_tensorflow=True)
 STEPS = (DATASET_STEP, COUNTS)  # the whole of what it takes to add a step: a row, and the module above
 
 
@@ -51,7 +44,7 @@ def run(store, refresh=False):
     return run_steps(STEPS, EXPERIMENT, store, refresh=refresh)
 
 
-def test_a_step_that_is_added_to_the_table_is_run_planned_refused_and_loaded_for(tmp_path):
+def test_a_step_that_is_added_to_the_table_is_run_planned_and_loaded_for(tmp_path):
     planned = plan_steps(STEPS, EXPERIMENT, tmp_path)
     assert [(step.name, step.cached, step.why) for step in planned] == [
         ("dataset", False, "not made yet"),
@@ -67,8 +60,6 @@ def test_a_step_that_is_added_to_the_table_is_run_planned_refused_and_loaded_for
     assert not needs_tensorflow(STEPS, EXPERIMENT, Store(tmp_path))
     assert all(handle.cached for handle in run(tmp_path).values())
     assert not any(handle.cached for handle in run(tmp_path, refresh=True).values())
-    with pytest.raises(SettingsError, match="too many"):
-        check_steps(STEPS, Experiment(), Store(tmp_path))
 
 
 def test_a_step_that_is_not_asked_for_is_nowhere(tmp_path):

@@ -1,0 +1,39 @@
+"""What a batch prediction is asked for."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from flows._cli.command import Command
+from flows._cli.settings import BATCH, FlowOptions
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.storage.store.artifact_store import Store
+
+
+class BatchPredictOptions(FlowOptions):
+    """The command's own options."""
+
+    plan: bool = Field(False, description="say what would be done with each file, and why, and do nothing")
+
+    @property
+    def makes_nothing(self) -> bool:
+        """Whether it is only asked what a run would do."""
+        return self.plan or self.dry_run
+
+
+def _check(settings: BatchSettings, options: BatchPredictOptions) -> None:
+    from tasks.prediction.jobs import check_batch  # noqa: PLC0415 - settings are refused without reading files
+
+    check_batch(settings, Store(options.store))
+
+
+COMMAND = Command(
+    name="batch_predict",
+    description=(
+        "Predict files with a trained model: every row ends in the predictions or in the rejects. "
+        "Example: python -m flows.batch_predict inbox --output predictions --model reverse_first"
+    ),
+    tree=BATCH,
+    options=BatchPredictOptions,
+    check=_check,
+)

@@ -1,0 +1,211 @@
+"""What a command does around its flow once its settings are accepted: a server, the run, its summary, its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.logging.loggers import get_logger
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_LOGGING_LEVEL,
+    temporary_settings,
+)
+
+from flows._cli.command import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_SUCCESS,
+    Command,
+    Summary,
+    say,
+    write_summary,
+)
+from flows._cli.memory import Peak, watch_memory
+from flows._cli.notify import check_block
+from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
+from flows._cli.start import native_messages_aside
+from flows._server import local as _server
+from tasks.seq2seq.errors import Seq2SeqError
+
+DRAIN_SECONDS = 10.0
+
+SomeFlowOptions = TypeVar("SomeFlowOptions", bound=FlowOptions)
+
+
+@dataclass(frozen=True)
+class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
+    """The work of a command around one flow.
+
+    Args:
+        command: whose work it is.
+        needs_tensorflow: whether a step of the run will; it is then loaded while the server starts.
+        run: runs the flow and gives its summary.
+        show: prints the summary.
+        plan: says what a run would do, where that is all that was asked for, and gives the exit code.
+        verdict: the exit code of a run that did not fail.
+    """
+
+    command: Command[SomeSettings, SomeFlowOptions]
+    needs_tensorflow: Callable[[SomeSettings, SomeFlowOptions], bool]
+    run: Callable[[SomeSettings, SomeFlowOptions], Summary]
+    show: Callable[[Summary], None]
+    plan: Callable[[SomeSettings, SomeFlowOptions], int]
+    verdict: Callable[[Summary, SomeSettings, SomeFlowOptions], int] = lambda *_: EXIT_SUCCESS
+
+    def __call__(self, settings: SomeSettings, options: SomeFlowOptions) -> int:
+        """Runs the flow, or says what a run would do; gives the exit code.
+
+        Raises:
+            Seq2SeqError: the server or a notification block is refused.
+            SystemExit: the run failed or was interrupted, which is told.
+        """
+        began = time.perf_counter()
+        with log_level(options):
+            get_logger("command").debug("%s: %r %r", self.command.name, settings, options)
+            if options.makes_nothing:
+                return self.plan(settings, options)
+            with contextlib.ExitStack() as stack:
+                local = _find_server(stack)
+                ended = self._run(settings, options, local, stack)
+                summary = {**ended, "total_seconds": round(time.perf_counter() - began, 3)}
+                return self._tell(summary, settings, options, is_local=local is not None)
+
+    def _run(
+        self,
+        settings: SomeSettings,
+        options: SomeFlowOptions,
+        local: _server.LocalServer | None,
+        stack: contextlib.ExitStack,
+    ) -> Summary:
+        """The summary of the run with its peak memory."""
+        with _failures_told():
+            peak = stack.enter_context(watch_memory(local.process.pid if local else None))
+            if local:
+                local.go()
+                if self.needs_tensorflow(settings, options):
+                    _load_tensorflow_meanwhile()
+                local.wait_until_up()
+                stack.callback(drain)
+                stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        check_block(options.notify)
+        with _failures_told(), _short_errors():
+            return {**self.run(settings, options), **_memory(peak)}
+
+    def _tell(self, summary: Summary, settings: SomeSettings, options: SomeFlowOptions, *, is_local: bool) -> int:
+        verdict = self.verdict(summary, settings, options)
+        write_summary(options.summary, summary)
+        if not options.quiet or verdict != EXIT_SUCCESS:  # what it shows says why
+            self.show(summary)
+            say(_where_to_browse(is_local))
+        return verdict
+
+
+@contextlib.contextmanager
+def log_level(options: LoggedOptions) -> Iterator[None]:
+    """Logs less or more where that is asked for; progress is shown where information is logged."""
+    level = {options.quiet: "WARNING", options.verbose: "DEBUG"}.get(True)
+    if level is None:
+        yield
+        return
+    # Those that Prefect's logging.yml gives a level of their own.
+    loggers = [logging.getLogger(name) for name in ("prefect", "prefect.client", "prefect.infrastructure")]
+    before = [logger.level for logger in loggers]
+    with temporary_settings({PREFECT_LOGGING_LEVEL: level}):  # processes that Prefect starts read it
+        for logger in loggers:
+            logger.setLevel(level)
+        try:
+            yield
+        finally:
+            for logger, former in zip(loggers, before, strict=True):
+                logger.setLevel(former)
+
+
+def _find_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
+    """The server that was begun with the command, or one for a command that is called from Python.
+
+    None where one is configured, which answers.
+    """
+    if begun := _server.take_begun():
+        stack.callback(begun.end)
+        return begun
+    if url := PREFECT_API_URL.value():
+        _server.check_configured(url, PREFECT_API_AUTH_STRING.value())
+        return None
+    server = _server.launch()
+    stack.callback(server.end)
+    stack.enter_context(temporary_settings({PREFECT_API_URL: server.url}))
+    return server
+
+
+def _load_tensorflow_meanwhile() -> None:
+    def load() -> None:
+        # A failure is the step's to tell, when it imports the same.
+        with contextlib.suppress(ImportError), native_messages_aside():
+            import tasks.seq2seq.training.fit  # noqa: F401, PLC0415
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def drain() -> None:
+    """Sends what Prefect still holds back: a server that ends before makes it print errors."""
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+@contextlib.contextmanager
+def _failures_told() -> Iterator[None]:
+    """Says in a line why a run does not come to its end, and ends the command with the exit code."""
+    code = EXIT_FAILED
+    try:
+        yield
+    except Seq2SeqError as error:
+        say(f"failed: {error}")
+    except KeyboardInterrupt:
+        say("interrupted; finished steps are kept, run the same command again to go on")
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
+        say(f"failed: {type(error).__name__}: {error}")
+    else:
+        return
+    raise SystemExit(code)
+
+
+@contextlib.contextmanager
+def _short_errors() -> Iterator[None]:
+    """Logs errors that the user can act on without their traceback."""
+    with contextlib.ExitStack() as stack:
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logger = logging.getLogger(name)
+            logger.addFilter(_shorten)
+            stack.callback(logger.removeFilter, _shorten)
+        yield
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], Seq2SeqError):
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def _memory(peak: Peak) -> Summary:
+    return {
+        "peak_rss_mib": round(peak.all_mib, 1),
+        "peak_rss_without_server_mib": round(peak.without_server_mib, 1),
+        "peak_rss_server_mib": round(peak.server_mib, 1),
+    }
+
+
+def _where_to_browse(is_local: bool) -> str:
+    if is_local:
+        return "history of runs: `prefect server start`, then http://127.0.0.1:4200"
+    return f"history of runs: {str(PREFECT_API_URL.value()).removesuffix('/api')}"
