@@ -33,8 +33,8 @@ END_SECONDS = 45.0
 
 def work(settings: ServeSettings, options: ServeOptions) -> int:
     """Serves until the process is told to end; gives the exit code."""
-    served = read_deployments(settings.deployments)
-    with log_level(options), contextlib.ExitStack() as stack, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), log_level(options), contextlib.ExitStack() as stack:
+        served = read_deployments(settings.deployments)
         _find_server(settings.port, stack)
         for one in served:
             check_block(one.entry.parameters.get("notify"))
@@ -42,11 +42,8 @@ def work(settings: ServeSettings, options: ServeOptions) -> int:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.chdir(ROOT)  # the runs' processes begin here, and import flows and tasks from here
         write_summary(options.summary, _describe(served))
-        asyncio.run(
-            serve(
-                served, [one.create(options.named_store) for one in served], settings.limit, is_told=not options.quiet
-            )
-        )
+        deployments = [one.create(options.named_store) for one in served]
+        asyncio.run(serve(served, deployments, settings.limit, is_told=not options.quiet))
     return EXIT_SUCCESS
 
 

@@ -86,6 +86,8 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
     except Seq2SeqError as error:
         say(f"refused: {error}")
         return EXIT_REFUSED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     finally:
         _server.end_begun()
 

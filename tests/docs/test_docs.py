@@ -1,24 +1,21 @@
 """The documentation says what is so: its examples run, its tables are complete, its commands are the ones that CI runs."""
 
-import contextlib
-import importlib
 import re
 import shlex
 import tomllib
 
 import pytest
 
+from flows.__main__ import all_commands
+from flows._cli.checks import check_data
 from flows._cli.deployments import read_deployments
 from flows._cli.reference import SECTIONS, settings_reference
 from flows._cli.settings import ROOT, read_settings, read_toml
-from flows.serve import read_arguments
-from tasks.generate import check_inputs
 from tasks.prediction.jobs import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.ingest.columns import REASONS
-from tasks.storage.store.artifact_store import Store
 
 README = (ROOT / "README.md").read_text()
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
@@ -35,21 +32,7 @@ def test_the_reference_of_settings_is_what_the_models_say():
     assert (ROOT / "docs" / "settings.md").read_text() == settings_reference()
 
 
-@pytest.fixture
-def find_command(monkeypatch, capsys):
-    """What a module of flows/ runs: its `Command`, or the text of its help where it reads its flags itself."""
-
-    def find(flow):
-        module, found = importlib.import_module(f"flows.{flow}"), []
-        monkeypatch.setattr(module, "run_command", lambda command, _argv: found.append(command) or 0, raising=False)
-        with contextlib.suppress(SystemExit):
-            module.main(["--help"])
-        return found[0] if found else capsys.readouterr().out
-
-    return find
-
-
-FLOWS = [path.stem for path in sorted(ROOT.glob("flows/[!_]*.py")) if "\ndef main(" in path.read_text()]
+COMMANDS = {command.name: command for command in all_commands()}
 COMMAND_LINES = [
     (page, line.rstrip(" )"))
     for page in PAGES
@@ -59,35 +42,27 @@ COMMAND_LINES = [
 ]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_every_command_has_an_example_and_its_options_are_in_the_docs(flow, find_command):
-    assert any(f" -m flows.{flow}" in page for page in PAGES.values())
-    command = find_command(flow)
-    if isinstance(command, str):
-        names = set(re.findall(r"--([a-z][\w-]*)", command)) - {"help"}
-    else:
-        names = {name.replace("_", "-") for name in command.options.model_fields}
-    for name in names:
-        assert any(f"--{name}" in page or f"`{name.replace('-', '_')}`" in page for page in PAGES.values()), name
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_and_its_options_are_in_the_docs(name):
+    assert any(f" -m flows.{name}" in page for page in PAGES.values())
+    for option in COMMANDS[name].options.model_fields:
+        flag = option.replace("_", "-")
+        assert any(f"--{flag}" in page or f"`{option}`" in page for page in PAGES.values()), flag
 
 
 @pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
-def test_each_command_of_the_docs_is_accepted(page, line, find_command, monkeypatch, tmp_path):
+def test_each_command_of_the_docs_is_accepted(page, line, monkeypatch, tmp_path):
     config = re.search(r"--config (\S+)", line)
     is_there = config is None or (ROOT / config[1]).exists()
     monkeypatch.chdir(ROOT if is_there else tmp_path)
     if not is_there:  # the page's own first file; the README's is on the page that it names
         (tmp_path / config[1]).write_text((blocks("toml", page) or blocks("toml", "docs/nightly.md"))[0])
-    flow, *flags = shlex.split(line.split(" -m flows.")[1])
-    if flow == "serve":
-        assert read_deployments(read_arguments(flags).deployments)
-        return
-    command = find_command(flow)
-    if isinstance(command, str):
-        assert all(flag in command for flag in flags if flag.startswith("--")), command
-        return
-    settings, _ = read_settings(command.tree, command.options, flags, flow, "")
+    name, *flags = shlex.split(line.split(" -m flows.")[1])
+    command = COMMANDS[name]
+    settings, _ = read_settings(command.tree, command.options, flags, name, "")
     assert settings
+    if name == "serve":
+        assert read_deployments(settings.deployments)
 
 
 def test_the_readmes_python_example_runs(run_python):
@@ -131,12 +106,12 @@ def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
-def test_each_example_is_accepted_and_listed_with_its_data(path, tmp_path):
+def test_each_example_is_accepted_and_listed_with_its_data(path):
     experiment = check_experiment(read_toml(path))
     page = (EXAMPLES / "README.md").read_text()
     assert path.name in page
     if experiment.data.kind == "files":
-        check_inputs(experiment, Store(tmp_path))
+        check_data(experiment)
         assert f"`{experiment.data.train.name}`" in page
 
 

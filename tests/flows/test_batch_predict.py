@@ -95,8 +95,8 @@ def test_a_new_file_is_picked_up_alone_and_the_accounts_add_up(batch, tmp_path):
 
 @pytest.mark.parametrize("flag", ["--plan", "--dry-run"])
 def test_plan_says_what_would_be_done_and_why_and_does_nothing(batch, tmp_path, monkeypatch, flag):
-    monkeypatch.setattr("flows._cli.command._run", pytest.fail)
-    monkeypatch.setattr("flows._cli.command._local_server", pytest.fail)
+    monkeypatch.setattr("flows._cli.flow_work.FlowWork._run", pytest.fail)
+    monkeypatch.setattr("flows._cli.flow_work._find_server", pytest.fail)
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "a.jsonl", [[1]])
     make_old(tmp_path / "in" / "a.jsonl")

@@ -10,9 +10,10 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 
-from flows._cli.deployments import DEPLOYMENTS, read_deployments
+from flows._cli.commands.serve import COMMAND, DEPLOYMENTS
+from flows._cli.deployments import read_deployments
 from flows._cli.settings import ROOT, from_checkout
-from flows.serve import main, read_arguments
+from flows.serve import main
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 
@@ -153,14 +154,29 @@ def test_a_port_that_is_taken_is_refused(monkeypatch, capsys):
     assert f"port {port} cannot be had" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [["--port", "x"], ["--port", "70000"], ["--limit", "0"], ["--what"]])
-def test_flags_that_make_no_sense_exit_with_2(flags, capsys):
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--port", "x"], "port: Input should be a valid integer"),
+        (["--port", "70000"], "port: Input should be less than 65536"),
+        (["--limit", "0"], "limit: Input should be greater than or equal to 1"),
+        (["--prot", "1"], "did you mean 'port'?"),
+    ],
+)
+def test_flags_that_make_no_sense_exit_with_2(flags, text, capsys):
     assert main(flags) == 2
-    assert "usage: python -m flows.serve" in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
-def test_help_names_the_flags(capsys):
-    assert main(["--help"]) == 0
-    said = capsys.readouterr().out
-    assert all(flag in said for flag in ("--deployments", "--port", "--limit"))
-    assert read_arguments([]).deployments == ROOT / "prefect.yaml"
+def test_without_flags_the_projects_own_deployments_are_served_from_the_port_of_prefects_pages():
+    settings, _ = COMMAND.accept([])
+    assert (settings.deployments, settings.port, settings.limit) == (ROOT / "prefect.yaml", 4200, None)
+
+
+def test_a_store_is_that_of_the_runs_whose_deployment_names_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQ2SEQ_STORE", str(tmp_path / "store"))
+    _, options = COMMAND.accept([])
+    own = {**EXPERIMENT, "name": "own", "parameters": {"store": "/elsewhere"}}
+    served = read_deployments(write(tmp_path / "prefect.yaml", EXPERIMENT, own))
+    stores = [one.create(options.named_store).parameters["store"] for one in served]
+    assert stores == [str(tmp_path / "store"), "/elsewhere"]

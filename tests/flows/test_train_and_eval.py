@@ -134,7 +134,7 @@ def test_refresh_makes_everything_again(run, store):
 
 
 def test_a_dry_run_says_what_is_cached_and_what_would_be_made_and_why(run, store, monkeypatch):
-    monkeypatch.setattr("flows._cli.command._run", pytest.fail)
+    monkeypatch.setattr("flows._cli.flow_work.FlowWork._run", pytest.fail)
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
     (dataset,) = store.glob("dataset/*")
     code, _, said = run(main, *TINY, "--dry-run", store=store)

@@ -1,0 +1,135 @@
+"""All commands are asked in one way, and what is refused is answered before Prefect is imported."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flows.__main__ import all_commands
+from tests.conftest import ROOT
+
+COMMANDS = {command.name: command for command in all_commands()}
+NEEDED = {
+    "batch_predict": ["inbox", "--output", "out"],
+    "nightly": ["--predict.inputs", "*.csv", "--predict.output", "out"],
+    "import_bundle": ["elsewhere"],
+}
+# Runs a command as `python -m` does, and tells its exit code, what it loaded, and the processes that it left.
+WATCHED = """
+import json, runpy, sys, psutil
+name, *flags = sys.argv[1:]
+sys.argv = [name, *flags]
+try:
+    runpy.run_module(f"flows.{name}", run_name="__main__")
+except SystemExit as ended:
+    heavy = {"prefect", "tensorflow", "keras", "pyarrow.dataset", "pandas", "matplotlib"}
+    left = len(psutil.Process().children())
+    print(json.dumps({"code": ended.code, "loaded": sorted(heavy & set(sys.modules)), "left": left}))
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Asks a command in a process of its own, with a Prefect server of its own; gives what it told, and what it said."""
+
+    def ask(name, *flags, **environment):
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "SEQ2SEQ_"))}
+        done = subprocess.run(
+            [sys.executable, "-c", WATCHED, name, *map(str, flags)],
+            cwd=tmp_path,
+            env={**kept, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "home"), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        *said, told = done.stdout.splitlines()
+        return json.loads(told), "\n".join([*said, done.stderr])
+
+    return ask
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_typo_is_refused_with_the_nearest_flag_before_prefect_is_imported(name, ask):
+    told, said = ask(name, "--sumary", "x.json")
+    assert told == {"code": 2, "loaded": [], "left": 0}
+    assert "--sumary is no flag, did you mean 'summary'?" in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_given_before_prefect_is_imported(name, ask):
+    told, said = ask(name, "--help")
+    assert told == {"code": 0, "loaded": [], "left": 0}
+    assert said.startswith(f"usage: python -m flows.{name} ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_setting_is_refused_before_prefect_is_imported(name, ask, tmp_path):
+    (tmp_path / "settings.toml").write_text("colour = 1")
+    told, said = ask(name, *NEEDED.get(name, []), "--config", "settings.toml")
+    assert told == {"code": 2, "loaded": [], "left": 0}
+    assert "refused: colour is no setting" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "text"),
+    [
+        ("train_and_eval", ["--data.train", "none.csv"], "none.csv does not exist"),
+        ("generate_datasets", ["--data.train", "none.csv"], "none.csv does not exist"),
+        ("nightly", [*NEEDED["nightly"], "--training.tensorboard", "file/logs"], "training.tensorboard"),
+        ("batch_predict", [*NEEDED["batch_predict"], "--store", "none"], "no model is promoted in"),
+        ("import_bundle", ["elsewhere", "--store", "none"], "elsewhere"),
+        ("promotions", ["g2p", "--store", "none"], "no model was ever decided upon as 'g2p'"),
+        ("serve", ["--store", "file/store"], "cannot be written"),
+    ],
+)
+def test_input_is_refused_before_prefect_is_imported(name, flags, text, ask, tmp_path):
+    (tmp_path / "file").write_text("")
+    told, said = ask(name, *flags)
+    assert (told["code"], told["left"]) == (2, 0)
+    assert "prefect" not in told["loaded"]
+    assert "refused: " in said
+    assert text in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_store_of_the_environment_is_the_one_that_is_used(name, ask, tmp_path):
+    """A file lies in its place, which every command says that writes to it, and others say what it holds."""
+    (tmp_path / "store").write_text("")
+    (tmp_path / "a.csv").write_text("source\n1\n")
+    told, said = ask(name, *NEEDED.get(name, []), SEQ2SEQ_STORE=str(tmp_path / "store"))
+    assert told["code"] == (0 if name == "promotions" else 2)
+    assert str(tmp_path / "store") in said
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("promotions", "--refresh"),
+        ("promotions", "--verbose"),
+        ("import_bundle", "--dry-run"),
+        ("import_bundle", "--notify"),
+        ("serve", "--refresh"),
+        ("serve", "--notify"),
+    ],
+)
+def test_an_option_that_a_command_has_no_use_for_is_refused(name, flag, ask):
+    told, said = ask(name, *NEEDED.get(name, []), flag)
+    assert told["code"] == 2
+    assert "is no flag" in said
+
+
+def test_words_come_from_the_command_line_the_environment_or_a_file(ask, tmp_path):
+    (tmp_path / "settings.toml").write_text('name = "g2p"')
+    for flags, environment in (
+        (["g2p"], {}),
+        ([], {"SEQ2SEQ_NAME": "g2p"}),
+        (["--config", "settings.toml"], {}),
+        (["g2p"], {"SEQ2SEQ_NAME": "other"}),
+    ):
+        _, said = ask("promotions", *flags, "--store", "none", **environment)
+        assert "as 'g2p'" in said
+    _, said = ask("promotions", "g2p", "dates")
+    assert "expected one NAME, but 2 were given: g2p, dates" in said
