@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
-from prefect.context import FlowRunContext, TaskRunContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -159,6 +158,7 @@ def _number(value: float) -> str:
 
 
 def _views() -> Iterator[_View]:
+    from prefect.context import FlowRunContext, TaskRunContext  # noqa: PLC0415 - who only plans or refuses needs none
     from prefect.logging.loggers import get_logger  # noqa: PLC0415 - likewise
 
     if get_logger("tasks").isEnabledFor(logging.INFO):

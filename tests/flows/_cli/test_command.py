@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 COMMANDS = {command.name: command for command in all_commands()}
 NEEDED = {
     "batch_predict": ["inbox", "--output", "out"],
-    "nightly": ["--predict.inputs", "*.csv", "--predict.output", "out"],
+    "nightly": ["--predict.inputs", "a.csv", "--predict.output", "out"],
     "import_bundle": ["elsewhere"],
 }
 # Runs a command as `python -m` does, and tells its exit code, what it loaded, and the processes that it left.
@@ -87,6 +87,7 @@ def test_a_setting_is_refused_before_prefect_is_imported(name, ask, tmp_path):
 )
 def test_input_is_refused_before_prefect_is_imported(name, flags, text, ask, tmp_path):
     (tmp_path / "file").write_text("")
+    (tmp_path / "a.csv").write_text("source\n1\n")
     told, said = ask(name, *flags)
     assert (told["code"], told["left"]) == (2, 0)
     assert "prefect" not in told["loaded"]
