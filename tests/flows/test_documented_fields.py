@@ -9,6 +9,8 @@ import pytest
 from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
+from flows.import_bundle import main as import_bundle_command
+from flows.promotions import main as promotions_command
 from flows.train_and_eval import train_and_eval
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.batch import check_batch_settings
@@ -114,6 +116,16 @@ def test_the_fields_of_the_summaries_of_training_are_in_the_docs(runs):
     dataset = documented(FIELDS, "The summary of generate_datasets")
     check(dataset, generated)
     check(dataset | documented(FIELDS, "The summary of train_and_eval"), trained, SCORES)
+
+
+def test_the_fields_of_the_summaries_of_promotions_and_of_an_import_are_in_the_docs(store, run, tmp_path):
+    _, summary, _ = run(promotions_command, store=store)
+    check(documented(FIELDS, "The summary of promotions"), [summary])
+    assert {one["name"] for one in summary["names"]} >= set(MODELS)
+    bundle = next(store.glob("bundle/[0-9a-f]*"))
+    _, summary, _ = run(import_bundle_command, str(bundle), store=tmp_path / "other")
+    check(documented(FIELDS, "The summary of import_bundle"), [summary])
+    assert bundle.name in summary["path"]
 
 
 def test_the_fields_of_run_json_and_its_summary_are_in_the_docs(batches):

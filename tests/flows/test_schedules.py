@@ -1,5 +1,6 @@
 """Schedules, proven by runs that nobody started: served from one process, and through a work pool."""
 
+import json
 import os
 import signal
 import subprocess
@@ -51,7 +52,9 @@ def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_o
         training("queued", store, seconds=3, concurrency_limit=limited("ENQUEUE")),
         training("left-out", store, seconds=3, concurrency_limit=limited("CANCEL_NEW")),
     )
-    with serving(path, quick_environment, log=tmp_path / "log") as (process, url):
+    summary = tmp_path / "serving.json"
+    with serving(path, quick_environment, "--summary", str(summary), log=tmp_path / "log") as (process, url):
+        told = json.loads(summary.read_text())
         waiting = wait_for(lambda: states(url, "queued", "AwaitingConcurrencySlot"), process=process)
         wait_for(lambda: len(states(url, "queued", "Completed")) >= 2, process=process)
         wait_for(lambda: len(states(url, "left-out", "Completed")) >= 2, process=process)
@@ -60,6 +63,10 @@ def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_o
         all_queued = runs_of(url, "queued")
         artifacts = ask(url, "artifacts")
         assert end(process) == 0
+    assert told["url"] == url
+    assert told["deployments"] == [
+        {"name": f"train-and-eval/{name}", "when": "every 3 s"} for name in ("queued", "left-out")
+    ]
     for runs in (queued, left_out):
         assert all(run["auto_scheduled"] for run in runs)
         assert not overlapping(runs)
