@@ -14,7 +14,8 @@ from prefect import task
 
 from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
-from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.runtime.caching import logger
+from tasks.runtime.log import logger
 from tasks.runtime.progress import progress, report
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import ArtifactError, DataError, TrainingError

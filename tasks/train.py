@@ -16,12 +16,12 @@ from tasks.initial_weights import (
     KIND,
     build_initial_models,
     checkpoint_of,
-    find_start,
     read_snapshot,
     start_loader,
     telling_of_an_end,
 )
-from tasks.runtime.caching import TASK_OPTIONS, finished, logger, make_once, recipe, values_of
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
+from tasks.runtime.log import logger
 from tasks.runtime.packages import check_tensorboard
 from tasks.runtime.progress import Update, progress
 from tasks.seq2seq.cpu import cpu_flags

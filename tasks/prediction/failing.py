@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.runtime.caching import logger
+from tasks.runtime.log import logger
 from tasks.seq2seq.errors import ArtifactError, DataError, Seq2SeqError
 
 # A full disk, a file system that cannot be written, too many open files: the next file would meet them too.

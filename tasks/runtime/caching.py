@@ -14,11 +14,10 @@ from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
-from prefect.logging import get_run_logger
-from prefect.logging.loggers import get_logger
 from prefect.states import Completed, State
 
 from tasks.runtime.code import code_digest
+from tasks.runtime.log import logger
 from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.experiment import Experiment
@@ -114,11 +113,3 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": [1, 10],
     "retry_condition_fn": _is_worth_a_retry,
 }
-
-
-def logger() -> Any:  # noqa: ANN401 - Prefect's loggers and adapters
-    """The run's logger, whose lines Prefect keeps with the run; outside of one, a plain one."""
-    try:
-        return get_run_logger()
-    except RuntimeError:
-        return get_logger("tasks")
