@@ -10,6 +10,9 @@ import pytest
 
 from flows.batch_predict import main as predict
 from flows.train_and_eval import main
+from tests.helpers.batch_runs import column
+from tests.helpers.processes import finish
+from tests.helpers.tiny import TINY
 
 KINDS = {
     "an attending GRU that is fed, from both directions": (
@@ -57,6 +60,30 @@ def test_a_model_of_any_kind_learns_and_says_the_same_to_the_evaluation_and_to_a
     assert [row["prediction"] for row in answers] == [row["prediction"] for row in evaluated]
     found = json.loads((evaluation / "evaluation.json").read_text())["scores"]["sequence_accuracy"]
     assert found == pytest.approx(np.mean([row["prediction"] == row["source"][::-1] for row in answers]))
+
+
+def test_a_model_with_attention_serves_the_commands_that_come_after_its_training(start_process, server, tmp_path):
+    """Each is a process of its own, as night after night."""
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text("".join(json.dumps({"source": [1 + i % 6, 2, 3, 4]}) + "\n" for i in range(12)))
+
+    def start(name, *flags):
+        store = ("--store", tmp_path / "store")
+        return start_process("-m", f"flows.{name}", *flags, *store, PREFECT_API_URL=server)
+
+    attending = (*TINY, "--model.attention", "luong_dot")
+    code, said = finish(start("train_and_eval", *attending))
+    assert code == 0, said
+    # With other examples to show, the night evaluates again before it predicts.
+    predicted = ("--predict.inputs", asked, "--predict.output", tmp_path / "night")
+    night = start("nightly", *attending, "--evaluation.n_examples", "1", *predicted)
+    for process in (start("batch_predict", asked, "--output", tmp_path / "batch"), night):
+        code, said = finish(process)
+        assert code == 0, said
+    by_batch, by_night = (column(tmp_path / out / "asked.jsonl.parquet", "prediction") for out in ("batch", "night"))
+    assert by_batch == by_night
+    assert len(by_batch) == 12
+    assert len(list((tmp_path / "store").glob("evaluation/*/evaluation.json"))) == 2
 
 
 def test_what_does_not_fit_in_a_model_is_refused_all_together_before_data_is_read(run):

@@ -9,7 +9,8 @@ A bundle holds everything that prediction needs and nothing that comes after:
     profile.json         lengths and symbol counts of the training pairs
     saved_model/1/       the whole greedy decode, for others: our predictor never executes it (`storage.exports`)
 
-Nothing here is ever unpickled: models load with `safe_mode=True` and without custom objects.
+Nothing here is ever unpickled: models load with `safe_mode=True`, and of custom objects only the layers of
+`tasks.seq2seq.models.attention` are known.
 """
 
 from __future__ import annotations
@@ -186,6 +187,8 @@ def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
         ArtifactError: Keras does not load them, or not in its safe mode.
     """
     import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
+
+    from tasks.seq2seq.models import attention as layers  # noqa: F401, PLC0415 - Keras finds our own layers only where they were imported
 
     try:
         encoder, decoder = (
