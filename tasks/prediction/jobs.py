@@ -26,13 +26,14 @@ from tasks.storage.artifacts.bundle import BundleFacts, read_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.files.atomic import read_json
-from tasks.storage.files.inputs import InputFile, list_inputs
+from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, Target, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
 from tasks.storage.outputs.output_paths import check_output_folder, list_targets
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import check_input, columns_left_out, read_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest

@@ -1,6 +1,6 @@
-"""The one seam to file systems: which files an input names, and how their bytes are opened.
+"""The one seam to file systems: which files lie where an input points to, and how their bytes are opened.
 
-Object stores later replace nothing but this module.
+Object stores later replace nothing but this module. What the files hold is the readers' to say.
 """
 
 from __future__ import annotations
@@ -8,32 +8,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import pyarrow as pa
 from pyarrow import fs
 
 from tasks.seq2seq.errors import DataError
 
-FORMATS = {
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".npz": "npz",
-}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-TEXT_FORMATS = ("csv", "tsv", "jsonl")
-KNOWN = f"{', '.join(FORMATS)}; those of text (.csv .tsv .jsonl .ndjson) also with .gz, .zst or .zstd after it"
 _MAGIC = re.compile(r"[*?\[]")
 _CHUNK_BYTES = 2**20
-_NAMED_FILES = 3  # of a folder without a usable file
+LOCAL = fs.LocalFileSystem()
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -49,14 +40,9 @@ class InputFile:
         return self.path.rsplit("/", 1)[-1]
 
     @property
-    def format(self) -> str:
-        """One of parquet, arrow, csv, tsv, jsonl, npz."""
-        return _kind_of(self.path)[0]
-
-    @property
     def compression(self) -> str | None:
         """None, gzip or zstd: what is around the whole file, not inside it."""
-        return _kind_of(self.path)[1]
+        return split_suffixes(self.path)[1]
 
     @property
     def size(self) -> int:
@@ -67,14 +53,14 @@ class InputFile:
         """Size in bytes and time of the last change in nanoseconds; another stamp means another content."""
         info = self._reach(lambda: self.filesystem.get_file_info(self.path))
         if info.type == fs.FileType.NotFound:
-            raise DataError(_missing(self.path))
+            raise DataError(missing(self.path))
         return int(info.size or 0), int(info.mtime_ns or 0)
 
-    def open_file(self) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def open_file(self) -> pa.NativeFile:
         """The bytes as they are, with random access."""
         return self._reach(lambda: self.filesystem.open_input_file(self.path))
 
-    def open_stream(self) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def open_stream(self) -> pa.NativeFile:
         """The decompressed bytes, first to last; all members of a file made of several are read."""
         return self._reach(lambda: self.filesystem.open_input_stream(self.path, compression=self.compression))
 
@@ -86,41 +72,57 @@ class InputFile:
                 digest.update(chunk)
         return digest.hexdigest()
 
-    def _reach(self, action: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def _reach(self, action: Callable[[], Found]) -> Found:
         try:
             return action()
         except FileNotFoundError as error:
-            raise DataError(_missing(self.path)) from error
+            raise DataError(missing(self.path)) from error
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error}; expected a file of sequences") from error
 
 
-def list_inputs(where: Path, *, may_be_none: bool = False) -> list[InputFile]:
-    """The files that an input names, sorted by path.
+@dataclass(frozen=True)
+class Place:
+    """What there is where an input points to.
+
+    Attributes:
+        where: the absolute path, or pattern.
+        is_there: whether something has this very name; what exists is never taken as a pattern.
+        is_file, is_folder: what that is; neither of a device, a pipe or a socket.
+        paths: the files, sorted: itself, all below the folder, or those that match the pattern.
+    """
+
+    where: Path
+    is_there: bool
+    is_file: bool
+    is_folder: bool
+    paths: list[str]
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is a pattern of names, whatever they match."""
+        return not self.is_there and bool(_MAGIC.search(str(self.where)))
+
+
+def look_up(where: Path) -> Place:
+    """The files that an input points to, whatever their suffix.
 
     Args:
-        where: a file; a folder, of which all files of known suffixes are taken, however deep they lie, but for
-            names that begin with `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders.
-            What exists by that very name is never taken as a pattern.
-        may_be_none: whether a folder without files, and a pattern that matches none, are an empty list.
+        where: a file; a folder, of which all files are taken, however deep they lie, but for names that begin with
+            `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders.
 
     Raises:
-        DataError: there is no such file, none that can be used, or one of an unknown suffix.
+        DataError: a folder cannot be listed.
     """
     absolute = Path(where).absolute()
-    local = fs.LocalFileSystem()
-    info = local.get_file_info(str(absolute))
-    if info.type == fs.FileType.File:
-        return [InputFile(_usable(str(absolute)), local)]
-    if info.type == fs.FileType.Unknown:
-        raise DataError(f"{absolute} is neither a file nor a folder, expected a file of sequences")
-    if info.type == fs.FileType.NotFound and not _MAGIC.search(str(absolute)):
-        raise DataError(_missing(str(absolute)))
-    paths = _named_paths(local, absolute, info)
-    usable = [path for path in paths if _suffixes(path)]
-    if not usable and (paths or not may_be_none or not base_folder(where).is_dir()):
-        raise DataError(_nothing_usable(absolute, paths, info.type == fs.FileType.Directory))
-    return [InputFile(path, local) for path in usable]
+    info = LOCAL.get_file_info(str(absolute))
+    is_file, is_folder = info.type == fs.FileType.File, info.type == fs.FileType.Directory
+    is_there = info.type != fs.FileType.NotFound
+    if is_there and not is_folder:
+        paths = [str(absolute)] if is_file else []
+    else:
+        paths = _named_paths(LOCAL, absolute, is_folder=is_folder)
+    return Place(absolute, is_there, is_file, is_folder, paths)
 
 
 def base_folder(where: Path) -> Path:
@@ -134,20 +136,10 @@ def base_folder(where: Path) -> Path:
     return Path(*parts[: next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))])
 
 
-def ignored_files(where: Path) -> list[str]:
-    """The files of a folder, or of a pattern, that `list_inputs` leaves out because of their suffix; sorted."""
-    absolute = Path(where).absolute()
-    local = fs.LocalFileSystem()
-    info = local.get_file_info(str(absolute))
-    if info.type in (fs.FileType.File, fs.FileType.Unknown):
-        return []
-    return [path for path in _named_paths(local, absolute, info) if not _suffixes(path)]
-
-
-def _named_paths(local: fs.LocalFileSystem, absolute: Path, info: fs.FileInfo) -> list[str]:
-    """The files below a folder or of a pattern, whatever their suffix."""
+def _named_paths(local: fs.LocalFileSystem, absolute: Path, *, is_folder: bool) -> list[str]:
+    """The files below a folder or of a pattern."""
     folder, patterns = absolute, ["**", "*"]
-    if info.type != fs.FileType.Directory:
+    if not is_folder:
         folder = base_folder(absolute)
         patterns = list(absolute.parts[len(folder.parts) :])
     try:
@@ -200,44 +192,16 @@ def _leads_back(folder: str, entry: str) -> bool:
     return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(entry))
 
 
-def _suffixes(path: str) -> tuple[str, str | None] | None:
-    """Format and compression by the file's name; None where it has no meaning here."""
+def split_suffixes(path: str) -> tuple[str, str | None]:
+    """The suffix that says a file's format, in lower case, and the compression that is around it, if any."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     rest = suffixes[:-1] if compression else suffixes
-    name = FORMATS.get(rest[-1]) if rest else None
-    if name is None or (compression and name not in TEXT_FORMATS):
-        return None
-    return name, compression
+    return rest[-1] if rest else "", compression
 
 
-def _kind_of(path: str) -> tuple[str, str | None]:
-    return _suffixes(_usable(path)) or ("", None)
-
-
-def _usable(path: str) -> str:
-    """The path itself, if its suffix is known."""
-    if _suffixes(path):
-        return path
-    suffixes = Path(path).suffixes
-    inner = FORMATS.get(suffixes[-2].lower()) if len(suffixes) > 1 else None
-    if inner and suffixes[-1].lower() in COMPRESSIONS:
-        format_name = {"parquet": "Parquet", "arrow": "Arrow"}.get(inner, inner)
-        raise DataError(f"{path}: {format_name} compresses inside, decompress it; known suffixes are {KNOWN}")
-    found = repr(suffixes[-1]) if suffixes else "none"
-    raise DataError(f"{path} is of no known suffix ({found}); known are {KNOWN}; convert or rename it")
-
-
-def _missing(path: str) -> str:
+def missing(path: str) -> str:
+    """What is said of a file that is not there."""
     if "\\x" in path:
         return f"{path} cannot be opened: its name is no UTF-8, it is shown with \\xNN for the other bytes; rename it"
     return f"{path} does not exist; expected a file, a folder, or a pattern such as data/*.parquet"
-
-
-def _nothing_usable(where: Path, paths: list[str], is_folder: bool) -> str:
-    held = "holds" if is_folder else "matches"
-    if not paths:
-        return f"{where} {held} no file; known suffixes are {KNOWN}; names that begin with . or _ are left out"
-    names = ", ".join(Path(path).name for path in paths[:_NAMED_FILES])
-    more = f" and {len(paths) - _NAMED_FILES} more" if len(paths) > _NAMED_FILES else ""
-    return f"{where} {held} no file of a known suffix, but {names}{more}; known are {KNOWN}; convert or rename them"

@@ -28,13 +28,14 @@ from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
 from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
 from tasks.storage.files.atomic import write_json
-from tasks.storage.files.inputs import InputFile, ignored_files, list_inputs
+from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column, to_weights
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.readers.blocks import Block as RawBlock
 from tasks.storage.readers.blocks import Layout, Reject
+from tasks.storage.readers.inputs import ignored_files, list_inputs
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
 # Where no maximum length is set, rows beyond this one are mistakes more often than sequences.

@@ -35,7 +35,7 @@ from tasks.storage.artifacts.dataset import (
 )
 from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.files.atomic import write_json
-from tasks.storage.files.inputs import InputFile, ignored_files, list_inputs
+from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, to_column
 from tasks.storage.ingest.duplicates import RepeatCounter
@@ -43,6 +43,7 @@ from tasks.storage.ingest.pairs import BESIDE
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.readers.blocks import Block as RawBlock
 from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.inputs import ignored_files, list_inputs
 from tasks.storage.readers.user_files import read_blocks
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import locked, remove_tree
-from tasks.storage.files.inputs import base_folder, ignored_files, list_inputs
+from tasks.storage.files.inputs import base_folder
 from tasks.storage.outputs.accounts import LOCK, WORK, Target
+from tasks.storage.readers.inputs import ignored_files, list_inputs
 
 
 def check_output_folder(settings: BatchSettings) -> None:

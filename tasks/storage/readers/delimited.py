@@ -7,8 +7,8 @@ file of one column they are missing values, but for those at its end.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -39,55 +39,82 @@ _FIRST_LOOK_BYTES = 64 * 2**10
 _END = "\0\x1a\0"
 
 
-def check(file: InputFile, layout: Layout) -> None:
-    """Reads the first record, and whether there is another."""
-    fields, has_more = _first_record(file, layout)
-    _check_fields(file, layout, [restored(field) for field in fields])
-    if layout.header and not has_more:
-        raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
+@dataclass(frozen=True)
+class Delimited:
+    """A format of records in lines; what is between and around the fields unless the layout says otherwise."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    delimiter: str
+    quote: str
+    signatures: tuple[bytes, ...] = (b"",)
+    is_text: bool = True
+    has_schema: bool = True
+
+    def check(self, file: InputFile, layout: Layout) -> None:
+        """Reads the first record, and whether there is another."""
+        layout = self._filled(layout)
+        fields, has_more = _first_record(file, layout)
+        _check_fields(file, layout, [restored(field) for field in fields])
+        if layout.header and not has_more:
+            raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
+
+    def has(self, file: InputFile, layout: Layout, column: str | int) -> bool:
+        """Whether the first record names the column, or has a field at its position."""
+        return str(column) in self._column_names(file, layout)
+
+    def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
+        """Text under the names of the header, or positions as names."""
+        names = self._column_names(file, layout)
+        check_unique(file.path, names)
+        return pa.schema([(name, pa.large_string()) for name in names])
+
+    def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
+        """Nothing."""
+        return []
+
+    def count(self, _file: InputFile) -> int | None:
+        """Nothing: only reading tells."""
+        return None
+
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+        """Streams columns as large_string, never null; a record of another number of fields is a reject."""
+        layout = self._filled(layout)
+        fields, _ = _first_record(file, layout)
+        rejects: list[Reject] = []
+
+        def reject(row: csv.InvalidRow) -> str:
+            rejects.append(Reject(file.name, row.number - layout.header, "columns", restored(row.text)))
+            return "skip"
+
+        with file.open_stream() as opened:
+            text = Utf8Stream(opened, _delimiter(layout).join([_END] * len(fields)))
+            try:
+                batches = csv.open_csv(
+                    text,
+                    read_options=_read_options(layout, [str(i) for i in range(len(fields))]),
+                    parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
+                    convert_options=_convert_options(layout, fields, kept),
+                )
+                for block in _blocks(file, layout, batches, rejects, blank_is_record=len(fields) == 1):
+                    yield from split_block(_checked(file, layout, block, text, kept))
+            except pa.ArrowInvalid as error:
+                if "straddl" not in str(error):
+                    raise
+                raise DataError(_too_long(file, layout)) from error
+
+    def _column_names(self, file: InputFile, layout: Layout) -> list[str]:
+        layout = self._filled(layout)
+        return _names(layout, _first_record(file, layout)[0])
+
+    def _filled(self, layout: Layout) -> Layout:
+        """The layout with the format's own delimiter and quote where it has none."""
+        quote = self.quote if layout.quote is None else layout.quote
+        return replace(layout, delimiter=layout.delimiter or self.delimiter, quote=quote)
 
 
-def has(file: InputFile, layout: Layout, column: str | int) -> bool:
-    """Whether the first record names the column, or has a field at its position."""
-    return str(column) in _names(layout, _first_record(file, layout)[0])
-
-
-def columns(file: InputFile, layout: Layout) -> pa.Schema:
-    """Text under the names of the header, or positions as names."""
-    names = _names(layout, _first_record(file, layout)[0])
-    check_unique(file.path, names)
-    return pa.schema([(name, pa.large_string()) for name in names])
-
-
-def left_out(_file: InputFile, _layout: Layout) -> list[str]:
-    """Nothing."""
-    return []
-
-
-def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
-    """Streams columns as large_string, never null; a record of another number of fields is a reject."""
-    fields, _ = _first_record(file, layout)
-    rejects: list[Reject] = []
-
-    def reject(row: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
-        rejects.append(Reject(file.name, row.number - layout.header, "columns", restored(row.text)))
-        return "skip"
-
-    with file.open_stream() as opened:
-        text = Utf8Stream(opened, _delimiter(file, layout).join([_END] * len(fields)))
-        try:
-            batches = csv.open_csv(
-                text,
-                read_options=_read_options(layout, [str(i) for i in range(len(fields))]),
-                parse_options=_parse_options(file, layout, reject, blank_is_record=len(fields) == 1),
-                convert_options=_convert_options(layout, fields, kept),
-            )
-            for block in _blocks(file, layout, batches, rejects, blank_is_record=len(fields) == 1):
-                yield from split_block(_checked(file, layout, block, text, kept))
-        except pa.ArrowInvalid as error:
-            if "straddl" not in str(error):
-                raise
-            raise DataError(_too_long(file, layout)) from error
+CSV = Delimited("CSV", (".csv",), delimiter=",", quote='"')
+TSV = Delimited("TSV", (".tsv",), delimiter="\t", quote="")
 
 
 def _names(layout: Layout, fields: list[str]) -> list[str]:
@@ -116,7 +143,7 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
     """The first record of the data, of which the last may be cut, and the number of the others; with stand-ins."""
     rejected = []
 
-    def count(row: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+    def count(row: csv.InvalidRow) -> str:
         rejected.append(row.number)
         return "skip"
 
@@ -133,9 +160,9 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
 
 
 def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
-    delimiter = repr(_delimiter(file, layout))
+    delimiter = repr(_delimiter(layout))
     quote = f"; is a quote opened and never closed? {_no_quotes(layout)}"
-    hint = quote if _quote(file, layout) and any("\n" in field for field in fields) else ""
+    hint = quote if layout.quote and any("\n" in field for field in fields) else ""
     if len(fields) < len(set(layout.names)):
         raise DataError(
             f"{file.path} has {len(fields)} columns ({listed(fields)}), expected {len(set(layout.names))} or more; "
@@ -158,7 +185,7 @@ def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
 def _blocks(
     file: InputFile,
     layout: Layout,
-    batches: Any,  # noqa: ANN401 - pyarrow ships no types
+    batches: Iterable[pa.RecordBatch],
     rejects: list[Reject],
     *,
     blank_is_record: bool,
@@ -239,11 +266,11 @@ def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
 def _parse_options(
     file: InputFile,
     layout: Layout,
-    reject: Any,  # noqa: ANN401 - as above
+    reject: Callable[[csv.InvalidRow], str],
     *,
     blank_is_record: bool = False,
 ) -> csv.ParseOptions:
-    delimiter, quote = _delimiter(file, layout), _quote(file, layout)
+    delimiter, quote = _delimiter(layout), layout.quote
     for name, value in ((f"{layout.prefix}delimiter", delimiter), (f"{layout.prefix}quote", quote or '"')):
         if len(value) != 1 or not value.isascii():
             raise DataError(f"{file.path}: {name} is {value!r}, expected one ASCII character")
@@ -270,21 +297,15 @@ def _convert_options(layout: Layout, fields: list[str], kept: pa.Schema | None) 
     )
 
 
-def _delimiter(file: InputFile, layout: Layout) -> str:
-    return layout.delimiter or ("\t" if file.format == "tsv" else ",")
-
-
-def _quote(file: InputFile, layout: Layout) -> str:
-    if layout.quote is not None:
-        return layout.quote
-    return "" if file.format == "tsv" else '"'
+def _delimiter(layout: Layout) -> str:
+    return layout.delimiter or ""
 
 
 def _too_long(file: InputFile, layout: Layout) -> str:
     quote = f", or a quote is opened and never closed ({_no_quotes(layout)})"
     return (
         f"{file.path}: a record is longer than {RECORD_BYTES // 2**20} MiB, the most that a row may have"
-        f"{quote if _quote(file, layout) else ''}"
+        f"{quote if layout.quote else ''}"
     )
 
 

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -39,59 +40,72 @@ _BLANK = b" \t\r"
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def check(file: InputFile, layout: Layout) -> None:
-    """Looks at the first line."""
-    line = next(_lines(file), None)
-    if line is None:
-        raise DataError(f"{file.path} has no rows, expected rows of sequences")
-    text = line.strip()
-    if text in (b"[", b"{") or text.startswith(b"[{"):
-        raise DataError(f"{file.path} is one JSON value over many lines, or a list; expected one object a line")
-    row = _parse(line)
-    if isinstance(row, dict) and row and not set(row) & set(layout.names):
-        raise DataError(
-            f"{file.path}: none of the columns {listed(layout.names)} is in the first row, expected them as keys; "
-            f"its keys are {listed(list(row))}; name yours with {settings_of(layout)}"
-        )
+@dataclass(frozen=True)
+class JsonLines:
+    """The format; what its keys hold is known only once all lines are read."""
+
+    name: str = "JSON lines"
+    suffixes: tuple[str, ...] = (".jsonl", ".ndjson")
+    signatures: tuple[bytes, ...] = (b"",)
+    is_text: bool = True
+    has_schema: bool = False
+
+    def check(self, file: InputFile, layout: Layout) -> None:
+        """Looks at the first line."""
+        line = next(_lines(file), None)
+        if line is None:
+            raise DataError(f"{file.path} has no rows, expected rows of sequences")
+        text = line.strip()
+        if text in (b"[", b"{") or text.startswith(b"[{"):
+            raise DataError(f"{file.path} is one JSON value over many lines, or a list; expected one object a line")
+        row = _parse(line)
+        if isinstance(row, dict) and row and not set(row) & set(layout.names):
+            raise DataError(
+                f"{file.path}: none of the columns {listed(layout.names)} is in the first row, expected them as keys; "
+                f"its keys are {listed(list(row))}; name yours with {settings_of(layout)}"
+            )
+
+    def has(self, file: InputFile, _layout: Layout, column: str | int) -> bool:
+        """Whether one of the first rows has the key."""
+        lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
+        return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
+
+    def columns(self, file: InputFile, _layout: Layout) -> pa.Schema:
+        """Reads the whole file: all keys, as they first appear, and what their values have in common."""
+        keys = KeyTypes(file.path)
+        for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
+            keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
+        return keys.schema()
+
+    def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
+        """Nothing."""
+        return []
+
+    def count(self, _file: InputFile) -> int | None:
+        """Nothing: only reading tells."""
+        return None
+
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+        """Streams the rows; a key that is missing is a null.
+
+        Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
+        large_string where the block's rows are strings; vectors as large_list<double>, or
+        large_list<large_list<double>> where they are nested. In a block of both, the rarer ones are rejects.
+        """
+        first = 1
+        keys = KeyTypes(file.path)
+        n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
+        for lines in _blocks_of_lines(_lines(file), n_rows):
+            rows = list(map(_parse if kept is None else _parse_all, lines))
+            if kept is not None:
+                keys.add([row for row in rows if isinstance(row, dict)])
+            yield from split_block(_to_block(file, layout, lines, rows, first, kept))
+            first += len(lines)
+        if kept is not None and keys.schema() != kept:
+            raise has_changed(file.path)
 
 
-def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
-    """Whether one of the first rows has the key."""
-    lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
-    return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
-
-
-def columns(file: InputFile, _layout: Layout) -> pa.Schema:
-    """Reads the whole file: all keys, as they first appear, and what their values have in common."""
-    keys = KeyTypes(file.path)
-    for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
-        keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
-    return keys.schema()
-
-
-def left_out(_file: InputFile, _layout: Layout) -> list[str]:
-    """Nothing."""
-    return []
-
-
-def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
-    """Streams the rows; a key that is missing is a null.
-
-    Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
-    large_string where the block's rows are strings; vectors as large_list<double>, or large_list<large_list<double>>
-    where they are nested. In a block of both, the rarer ones are rejects.
-    """
-    first = 1
-    keys = KeyTypes(file.path)
-    n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
-    for lines in _blocks_of_lines(_lines(file), n_rows):
-        rows = list(map(_parse if kept is None else _parse_all, lines))
-        if kept is not None:
-            keys.add([row for row in rows if isinstance(row, dict)])
-        yield from split_block(_to_block(file, layout, lines, rows, first, kept))
-        first += len(lines)
-    if kept is not None and keys.schema() != kept:
-        raise has_changed(file.path)
+JSON_LINES = JsonLines()
 
 
 def _n_leaves(fields: Iterable[pa.Field]) -> int:

@@ -69,50 +69,63 @@ class _Array:
         return int(np.prod(self.shape[1:], dtype=np.int64)) * max(self.dtype.itemsize, _VALUE_BYTES)
 
 
-def check(file: InputFile, layout: Layout) -> None:
-    """Reads the headers of the arrays."""
-    with ExitStack() as stack:
-        _open_wanted(file, layout, _open_archive(file, stack), stack)
+@dataclass(frozen=True)
+class Npz:
+    """The format."""
+
+    name: str = "npz"
+    suffixes: tuple[str, ...] = (".npz",)
+    signatures: tuple[bytes, ...] = (b"PK\x03\x04",)
+    is_text: bool = False
+    has_schema: bool = True
+
+    def check(self, file: InputFile, layout: Layout) -> None:
+        """Reads the headers of the arrays."""
+        with ExitStack() as stack:
+            _open_wanted(file, layout, _open_archive(file, stack), stack)
+
+    def has(self, file: InputFile, _layout: Layout, column: str | int) -> bool:
+        """Whether there is an array of this name."""
+        with ExitStack() as stack:
+            return str(column) in _names(_open_archive(file, stack))
+
+    def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
+        """Lists of the arrays' values as deep as they have dimensions beyond the first."""
+        return _sort(file, layout)[0]
+
+    def left_out(self, file: InputFile, layout: Layout) -> list[str]:
+        """Arrays that are no columns, and members that are no arrays."""
+        return _sort(file, layout)[1]
+
+    def count(self, _file: InputFile) -> int | None:
+        """Nothing: the rows are counted as they are read."""
+        return None
+
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+        """Streams the rows.
+
+        Wanted integers come as large_list<int64>; vectors as large_list<double> (1 or 2 dimensions) or
+        large_list<large_list<double>> (3 dimensions); an array of 1 dimension has one step a row. Unsigned integers
+        beyond int64 make their row a reject, where integers are wanted.
+        """
+        with ExitStack() as stack:
+            archive = _open_archive(file, stack)
+            arrays = _open_wanted(file, layout, archive, stack)
+            n = next(iter(arrays.values())).shape[0]
+            for name in kept.names if kept is not None else ():
+                if name not in arrays:
+                    arrays[name] = _open_array(file, archive, name, stack)
+            row_bytes = sum(max(_VALUE_BYTES, array.table_bytes) for array in arrays.values())
+            step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // row_bytes))
+            for first in range(0, n, step):
+                parts = {name: _read_rows(array, min(step, n - first)) for name, array in arrays.items()}
+                yield _to_block(file, layout, parts, np.arange(first, first + min(step, n - first)) + 1, kept)
+            for array in arrays.values():
+                if array.rows.read(1):  # at the end, where the archive compares its checksum
+                    raise DataError(f"{file.path}: an array has more bytes than its header says; save it again")
 
 
-def has(file: InputFile, _layout: Layout, column: str | int) -> bool:
-    """Whether there is an array of this name."""
-    with ExitStack() as stack:
-        return str(column) in _names(_open_archive(file, stack))
-
-
-def columns(file: InputFile, layout: Layout) -> pa.Schema:
-    """Lists of the arrays' values as deep as they have dimensions beyond the first."""
-    return _sort(file, layout)[0]
-
-
-def left_out(file: InputFile, layout: Layout) -> list[str]:
-    """Arrays that are no columns, and members that are no arrays."""
-    return _sort(file, layout)[1]
-
-
-def read(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
-    """Streams the rows.
-
-    Wanted integers come as large_list<int64>; vectors as large_list<double> (1 or 2 dimensions) or
-    large_list<large_list<double>> (3 dimensions); an array of 1 dimension has one step a row. Unsigned integers
-    beyond int64 make their row a reject, where integers are wanted.
-    """
-    with ExitStack() as stack:
-        archive = _open_archive(file, stack)
-        arrays = _open_wanted(file, layout, archive, stack)
-        n = next(iter(arrays.values())).shape[0]
-        for name in kept.names if kept is not None else ():
-            if name not in arrays:
-                arrays[name] = _open_array(file, archive, name, stack)
-        row_bytes = sum(max(_VALUE_BYTES, array.table_bytes) for array in arrays.values())
-        step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // row_bytes))
-        for first in range(0, n, step):
-            parts = {name: _read_rows(array, min(step, n - first)) for name, array in arrays.items()}
-            yield _to_block(file, layout, parts, np.arange(first, first + min(step, n - first)) + 1, kept)
-        for array in arrays.values():
-            if array.rows.read(1):  # at the end, where the archive compares its checksum
-                raise DataError(f"{file.path}: an array has more bytes than its header says; save it again")
+NPZ = Npz()
 
 
 def _open_archive(file: InputFile, stack: ExitStack) -> zipfile.ZipFile:

@@ -1,9 +1,7 @@
 """Users' files as streams of rows: whatever the format, no row is lost without a count.
 
-A format's module gives `check(file, layout)` and `has(file, layout, column)`, which look at the beginning (or the
-footer) only, `columns(file, layout)`, the schema of all columns, and `read(file, layout, kept)`, which streams. What
-is the same for all of them is here: the file is there, it begins like its suffix says, it does not break off, and
-nobody changes it in the meantime.
+What each format does is in `formats`. What is the same for all of them is here: the file is there, it begins like its
+suffix says, it does not break off, and nobody changes it in the meantime.
 """
 
 from __future__ import annotations
@@ -12,14 +10,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import TEXT_FORMATS, InputFile
-from tasks.storage.readers import columnar, delimited, json_lines, npz
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers import formats
 from tasks.storage.readers.blocks import Block, Kind, Layout, Reject, has_changed
+from tasks.storage.readers.formats import Format, format_of, known_suffixes
 
 __all__ = [
     "Block",
@@ -34,26 +32,11 @@ __all__ = [
     "read_columns",
 ]
 
-_READERS: dict[str, Any] = {
-    "parquet": columnar,
-    "arrow": columnar,
-    "csv": delimited,
-    "tsv": delimited,
-    "jsonl": json_lines,
-    "npz": npz,
-}
 # What the libraries raise where bytes are missing or are not what they should be.
 _DAMAGE = (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-_SIGNATURES = {
-    b"PAR1\x15": "Parquet",
-    b"ARROW1\0\0": "Arrow",
-    b"FEA1": "Feather version 1 (write it again as version 2)",
-    b"PK\x03\x04": "npz",
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-}
-# An Arrow stream has a file's suffix, too, and no signature: its own reader judges it.
-_EXPECTED = {"parquet": "Parquet", "npz": "npz"}
+_COMPRESSED = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+# Of files that are of no known format, but may well have a known suffix.
+_OTHERS = {"Feather version 1 (write it again as version 2)": b"FEA1"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -65,7 +48,7 @@ def check_input(file: InputFile, layout: Layout) -> None:
             is missing, there twice, or of a type that cannot be what it should.
     """
     with _legible(file):
-        _READERS[file.format].check(file, layout)
+        _format(file).check(file, layout)
 
 
 def has_column(file: InputFile, layout: Layout, column: str | int) -> bool:
@@ -77,7 +60,7 @@ def has_column(file: InputFile, layout: Layout, column: str | int) -> bool:
         DataError: the file is missing, empty, cut short or of another format than its suffix.
     """
     with _legible(file):
-        return bool(_READERS[file.format].has(file, layout, column))
+        return _format(file).has(file, layout, column)
 
 
 def count_rows(file: InputFile) -> int | None:
@@ -87,7 +70,7 @@ def count_rows(file: InputFile) -> int | None:
         DataError: the file is missing, empty, cut short or of another format than its suffix.
     """
     with _legible(file):
-        return columnar.count(file) if file.format in ("parquet", "arrow") else None
+        return _format(file).count(file)
 
 
 def read_columns(file: InputFile, layout: Layout) -> pa.Schema:
@@ -105,8 +88,7 @@ def read_columns(file: InputFile, layout: Layout) -> pa.Schema:
     """
     check_input(file, layout)
     with _whole(file, lambda: ""):
-        schema: pa.Schema = _READERS[file.format].columns(file, layout)
-    return schema
+        return _format(file).columns(file, layout)
 
 
 def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
@@ -121,8 +103,7 @@ def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
     """
     check_input(file, layout)
     with _whole(file, lambda: ""):
-        names: list[str] = _READERS[file.format].left_out(file, layout)
-    return names
+        return _format(file).left_out(file, layout)
 
 
 def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
@@ -144,16 +125,23 @@ def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) 
             `read_columns`.
     """
     n_records = 0
+    form = _format(file)
     with _whole(file, lambda: f" after row {n_records}"):
         check_input(file, layout)
-        # The types of JSON lines are only known at their end, where their own reader compares them.
-        if kept is not None and file.format != "jsonl" and _READERS[file.format].columns(file, layout) != kept:
+        if kept is not None and form.has_schema and form.columns(file, layout) != kept:
             raise has_changed(file.path)
-        for block in _READERS[file.format].read(file, layout, kept):
+        for block in form.read(file, layout, kept):
             n_records += len(block.rows) + len(block.rejects)
             yield block
     if not n_records:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
+
+
+def _format(file: InputFile) -> Format:
+    form = format_of(file.path)
+    if form is None:
+        raise DataError(f"{file.path} is of no known suffix; known are {known_suffixes()}")
+    return form
 
 
 @contextmanager
@@ -197,17 +185,23 @@ def _check_beginning(file: InputFile) -> None:
         raise DataError(f"{file.path} is empty (0 bytes), expected rows of sequences")
     with file.open_file() as opened:
         head = opened.read(8)
-    found = next((name for signature, name in _SIGNATURES.items() if head.startswith(signature)), None)
-    expected = file.compression or _EXPECTED.get(file.format)
-    if found != expected and not (file.format == "arrow" and found in (None, "Arrow")):
+    found = next(((name, start) for name, start in _signatures() if head.startswith(start)), ("another format", b""))
+    expected = (_COMPRESSED[file.compression],) if file.compression else _format(file).signatures
+    if found[1] not in expected:
         raise DataError(
-            f"{file.path} is not {_spoken(file)}, as its suffix says: it begins like "
-            f"{found or 'another format'}; is it cut short or misnamed?"
+            f"{file.path} is not {_spoken(file)}, as its suffix says: it begins like {found[0]}; is it cut short or "
+            f"misnamed?"
         )
 
 
+def _signatures() -> Iterator[tuple[str, bytes]]:
+    """Names of formats and how their files begin, those without a signature left out."""
+    yield from ((form.name, signature) for form in formats.FORMATS for signature in form.signatures if signature)
+    yield from (*_COMPRESSED.items(), *_OTHERS.items())
+
+
 def _check_encoding(file: InputFile) -> None:
-    if file.format not in TEXT_FORMATS:
+    if not _format(file).is_text:
         return
     with file.open_stream() as stream:
         if stream.read(2) in _UTF16:
@@ -215,8 +209,7 @@ def _check_encoding(file: InputFile) -> None:
 
 
 def _spoken(file: InputFile) -> str:
-    formats = {"parquet": "Parquet", "arrow": "Arrow", "csv": "CSV", "tsv": "TSV", "jsonl": "JSON lines", "npz": "npz"}
-    return formats[file.format] + (f" within {file.compression}" if file.compression else "")
+    return _format(file).name + (f" within {file.compression}" if file.compression else "")
 
 
 def _reason(error: BaseException) -> str:

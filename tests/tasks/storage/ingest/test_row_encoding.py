@@ -13,9 +13,9 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.files.inputs import list_inputs
 from tasks.storage.ingest.columns import REASONS
 from tasks.storage.ingest.row_encoding import Reading
+from tasks.storage.readers.inputs import list_inputs
 
 DIGITS = Vocabulary("integers", (-1, 0, 1, 5))
 LETTERS = Vocabulary("characters", ("a", "b", "é"))

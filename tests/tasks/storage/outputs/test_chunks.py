@@ -12,7 +12,6 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.files.inputs import list_inputs
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs import chunks as staging
 from tasks.storage.outputs.chunks import (
@@ -26,6 +25,7 @@ from tasks.storage.outputs.chunks import (
     tally_of,
     with_tally,
 )
+from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import columns_left_out, read_columns
 from tests.tasks.storage.ingest.test_row_encoding import reading_of
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage.files.inputs import list_inputs
 from tasks.storage.ingest.columns import to_column
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import read_blocks
 
 TABLE = pa.table(

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import list_inputs
-from tasks.storage.readers import columnar, json_types
+from tasks.storage.readers import columnar, json_types, parquet
+from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.json_types import KeyTypes
 from tasks.storage.readers.user_files import (
     Layout,
@@ -196,8 +196,8 @@ def test_kept_columns_are_those_of_the_file_without_the_rejects_however_blocks_f
     faulty = data.draw(st.lists(st.sampled_from([False, False, True]), min_size=len(rows), max_size=len(rows)))
     path = write_rows(rows, faulty, tmp_path_factory.mktemp("rows"))
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("blocks", "columnar", "json_lines"):
-            patch.setattr(f"tasks.storage.{module}.BLOCK_ROWS", size)
+        for module in ("blocks", "columnar", "parquet", "json_lines"):
+            patch.setattr(f"tasks.storage.readers.{module}.BLOCK_ROWS", size)
         patch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 512)
         _, numbers, table, rejects = kept(path)
     assert [reject[0] for reject in rejects] == [i for i, bad in enumerate(faulty, 1) if bad]
@@ -498,14 +498,14 @@ def test_the_size_of_blocks_takes_all_columns_into_account(write_table, name):
 def test_parquet_is_read_few_rows_at_a_time_where_any_column_is_large(write_table):
     path = write_table("a.parquet", source=["a"] * 100, x=["x" * 1_000_000] * 100)
     with file_at(path).open_file() as opened:
-        assert max(batch.num_rows for batch in columnar._parquet_batches(opened, ["source", "x"])) < 40
+        assert max(batch.num_rows for batch in parquet.PARQUET.batches(opened, ["source", "x"])) < 40
 
 
 def test_a_large_dictionary_does_not_make_blocks_small(write_table):
     categories = pa.array([f"{i:040d}" for i in range(50_000)])
     indices = pa.array(np.arange(60_000) % 50_000, pa.int32())
     path = write_table("a.parquet", source=["a"] * 60_000, x=pa.DictionaryArray.from_arrays(indices, categories))
-    assert columnar._batch_rows(pq.ParquetFile(path), ["source", "x"]) == columnar.BLOCK_ROWS
+    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "x"]) == parquet.BLOCK_ROWS
 
 
 def test_names_with_dots_are_not_taken_for_fields(write_table):

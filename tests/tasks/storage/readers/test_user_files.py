@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import list_inputs
-from tasks.storage.readers import columnar
+from tasks.storage.readers import parquet
+from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import Layout, check_input, read_blocks
 
 INTEGERS = Layout(("source", "target"), ("integers", "integers"))
@@ -764,7 +764,7 @@ def test_blocks_of_large_rows_are_bounded_in_bytes(tmp_path, write, name):
 def test_rows_that_a_dictionary_makes_small_on_disk_are_read_few_at_a_time(tmp_path):
     path = write_parquet(tmp_path / "a.parquet", ["x" * 1_000_000] * 1000)
     assert path.stat().st_size < 1_000_000
-    assert columnar._batch_rows(pq.ParquetFile(path), ["source", "target"]) < 20
+    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "target"]) < 20
 
 
 def test_an_early_check_reads_no_more_than_the_beginning(write):

@@ -1,0 +1,72 @@
+"""Arrow: files, whose footer counts the rows, and streams, whose end only reading finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from tasks.seq2seq.errors import DataError
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.columnar import Columnar
+
+_FILE_SIGNATURE = b"ARROW1"
+_STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"  # a message of length zero
+
+
+class Arrow(Columnar):
+    """The format; a stream has a file's suffix, too, and no signature."""
+
+    name = "Arrow"
+    suffixes = (".arrow", ".feather")
+    signatures = (b"ARROW1\0\0", b"")
+
+    def look(self, file: InputFile, opened: pa.NativeFile) -> tuple[pa.Schema, bool]:
+        """The schema, and whether there are any rows, for which a stream is read up to the first."""
+        if _is_stream(opened):
+            _check_stream_end(file, opened)
+            stream = pa.ipc.open_stream(opened)
+            return stream.schema, any(batch.num_rows for batch in stream)
+        return pa.ipc.open_file(opened).schema, _count(file) > 0
+
+    def count(self, file: InputFile) -> int | None:
+        """The rows of all batches, by their metadata; None of a stream."""
+        with file.open_file() as opened:
+            return None if _is_stream(opened) else _count(file)
+
+    def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Streams the file's own batches."""
+        is_stream = _is_stream(opened)
+        schema = (pa.ipc.open_stream if is_stream else pa.ipc.open_file)(opened).schema
+        opened.seek(0)
+        options = pa.ipc.IpcReadOptions(included_fields=sorted({schema.names.index(name) for name in names}))
+        if is_stream:
+            yield from pa.ipc.open_stream(opened, options=options)
+            return
+        reader = pa.ipc.open_file(opened, options=options)
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i)
+
+
+ARROW = Arrow()
+
+
+def _count(file: InputFile) -> int:
+    # The dataset counts by the batches' metadata, their bodies are not read.
+    return int(ds.dataset(file.path, format="ipc", filesystem=file.filesystem).count_rows())
+
+
+def _is_stream(opened: pa.NativeFile) -> bool:
+    signature = opened.read(len(_FILE_SIGNATURE))
+    opened.seek(0)
+    return bool(signature != _FILE_SIGNATURE)
+
+
+def _check_stream_end(file: InputFile, opened: pa.NativeFile) -> None:
+    """Arrow takes a stream that was cut between two batches for a whole one."""
+    opened.seek(max(0, file.size - len(_STREAM_END)))
+    end = opened.read()
+    opened.seek(0)
+    if end != _STREAM_END:
+        raise DataError(f"{file.path} is no Arrow file, or a stream cut short: its end-of-stream marker is not there")

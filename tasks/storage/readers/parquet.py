@@ -1,0 +1,66 @@
+"""Parquet: pages are read as they are wanted, in batches whose size the metadata foretells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS
+from tasks.storage.readers.columnar import Columnar, without_dictionary
+
+_SAMPLED_ROWS = 256
+
+
+class Parquet(Columnar):
+    """The format."""
+
+    name = "Parquet"
+    suffixes = (".parquet",)
+    signatures = (b"PAR1\x15",)
+
+    def look(self, _file: InputFile, opened: pa.NativeFile) -> tuple[pa.Schema, bool]:
+        """The footer's schema, and whether it counts any rows."""
+        parquet = pq.ParquetFile(opened)
+        return parquet.schema_arrow, parquet.metadata.num_rows > 0
+
+    def count(self, file: InputFile) -> int | None:
+        """The rows of all row groups, by the footer."""
+        with file.open_file() as opened:
+            return int(pq.ParquetFile(opened).metadata.num_rows)
+
+    def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Streams batches of some `BLOCK_BYTES`."""
+        # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
+        parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True)
+        n_rows = 0
+        for batch in parquet.iter_batches(_batch_rows(parquet, names), columns=names, use_threads=False):
+            n_rows += batch.num_rows
+            yield batch
+        if n_rows != parquet.metadata.num_rows:
+            raise pa.ArrowInvalid(f"{parquet.metadata.num_rows} rows are announced, {n_rows} are there")
+
+
+PARQUET = Parquet()
+
+
+def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
+    """How many rows are some `BLOCK_BYTES`, by the metadata and, as dictionaries hide sizes, by a sample."""
+    metadata, wanted = parquet.metadata, set(columns)
+    row_bytes = 1.0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        leaves = [group.column(j) for j in range(group.num_columns)]
+        size = sum(leaf.total_uncompressed_size for leaf in leaves if leaf.path_in_schema.split(".")[0] in wanted)
+        row_bytes = max(row_bytes, size / max(group.num_rows, 1))
+    sample = next(parquet.iter_batches(_SAMPLED_ROWS, columns=columns, use_threads=False), None)
+    if sample is not None:
+        row_bytes = max(row_bytes, sum(map(_row_bytes, sample.columns)))
+    return max(1, min(BLOCK_ROWS, int(BLOCK_BYTES / row_bytes)))
+
+
+def _row_bytes(column: pa.Array) -> float:
+    """The bytes of a row; of a dictionary, which is as large with a few rows, what its values would take."""
+    return float(without_dictionary(column).nbytes / max(len(column), 1))
