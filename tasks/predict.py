@@ -27,7 +27,8 @@ from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.storage.files.atomic import explain_os_errors
-from tasks.storage.ingest.columns import EXPECTED, REASONS, TYPE, Reasons, to_array
+from tasks.storage.ingest.python_values import EXPECTED, to_array
+from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
 from tasks.storage.outputs.assembly import Assembly, Piece, work_name
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 from tasks.storage.outputs.output_paths import clear_work, work_folder
@@ -342,11 +343,11 @@ class LoadedPredictor:
 
     def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
         side = self._reading.source
-        array, is_other = to_array(sequences, side.encoding)
+        array, is_other = to_array(sequences, side.rules.encoding)
         source, reasons = side.encode(array)
         reasons[is_other] = TYPE
         if reasons.any():
-            raise DataError(_say_which(reasons, side.encoding))
+            raise DataError(_say_which(reasons, side.rules.encoding))
         source, origin = self._reading.from_last(source)
         return Chunk(source, origin=origin)
 

@@ -15,7 +15,7 @@ from tasks.prediction.jobs import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.ingest.columns import REASONS
+from tasks.storage.ingest.reasons import REASONS
 
 README = (ROOT / "README.md").read_text()
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}

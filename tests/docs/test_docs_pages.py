@@ -109,7 +109,7 @@ def test_each_setting_of_prefect_that_the_pages_name_exists():
     [
         ("decisions", "predict {:,} rows or more", "tasks.prediction.loaded_model", "XLA_PAYS_FROM"),
         ("decisions", "evaluate {:,}", "tasks.prediction.evaluator", "XLA_PAYS_FROM"),
-        ("own-data", "({:,} steps where", "tasks.storage.ingest.pairs", "LONGEST"),
+        ("own-data", "({:,} steps where", "tasks.storage.ingest.row_rules", "LONGEST"),
     ],
 )
 def test_a_number_of_the_pages_is_that_of_the_code(page, words, module, name):

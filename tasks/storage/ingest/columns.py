@@ -15,29 +15,11 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
-
-# Why a row cannot be used; a reject's reason is the side and one of these.
-FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
-REASONS = (
-    "",
-    "null",
-    "null_inside",
-    "type",
-    "not_finite",
-    "features",
-    "utf8",
-    "empty",
-    "too_long",
-    "length",
-    "unknown",
-    "negative",
-)
+from tasks.storage.ingest.reasons import FEATURES, FINE, NOT_FINITE, NULL, NULL_INSIDE, TYPE, UTF8, Reasons
 
 INTEGER = r"^[+-]?[0-9]{1,18}$"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?|(?i:nan|inf|infinity))$"
 BETWEEN_NUMBERS = r"[\s,;\[\]]+"
-
-Reasons = NDArray[np.int8]  # indices into REASONS
 
 
 class Column(NamedTuple):
@@ -74,41 +56,25 @@ def to_column(array: pa.ChunkedArray, kind: str, *, lowercase: bool = False, fea
     return _numbers(array, pa.int64() if kind == "integers" else pa.float64(), features)
 
 
-def to_weights(array: pa.ChunkedArray) -> tuple[NDArray[np.float64], Reasons]:
-    """The numbers of a column, one a row, `(n,)`, and why some rows have no weight: 0 stands in for theirs.
-
-    Raises:
-        DataError: the column's type has no numbers.
-    """
-    column = to_column(array, "vectors", features=1)
-    lengths, reasons = column.steps.lengths, column.reasons
-    reasons[(lengths == 0) & (reasons == FINE)] = NULL  # empty text
-    reasons[(lengths > 1) & (reasons == FINE)] = TYPE
-    weights = np.zeros(len(lengths))
-    weights[lengths == 1] = column.steps.values[column.steps.offsets[:-1][lengths == 1], 0]
-    with np.errstate(over="ignore"):  # models take them as float32
-        reasons[~np.isfinite(weights.astype(np.float32)) & (reasons == FINE)] = NOT_FINITE
-    reasons[(weights < 0) & (reasons == FINE)] = NEGATIVE
-    return np.where(reasons == FINE, weights, 0.0), reasons
-
-
 def _decoded(array: pa.Array) -> pa.Array:
     if isinstance(array, pa.ChunkedArray):  # more than a chunk can hold
         array = pa.concat_arrays(array.chunks)
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is that of text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is one of lists."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _text(array: pa.Array, lowercase: bool) -> tuple[pa.Array, Reasons]:
     """Text in normal form NFC, nulls and what is no UTF-8 as empty text with a reason."""
-    if not _is_text(array.type):
+    if not is_text(array.type):
         raise DataError(f"a column of type {array.type} holds no text")
     reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
     array = array.cast(pa.large_string()) if _is_valid(array) else _mended(array, reasons)
@@ -147,7 +113,7 @@ def _characters(array: pa.Array, lowercase: bool) -> Column:
 
 
 def _words(array: pa.Array, lowercase: bool) -> Column:
-    if _is_list(array.type) and _is_text(_value_type(array.type)):
+    if is_list(array.type) and is_text(_value_type(array.type)):
         flat, lengths, reasons = _flatten(array)
         flat, faults = _text(flat, lowercase)
         _blame(reasons, lengths, faults, {NULL: NULL_INSIDE, UTF8: UTF8})
@@ -177,7 +143,7 @@ def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Colu
         flat, lengths = array, np.ones(len(array), np.int64)
         reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
         flat = flat.fill_null(0)
-    elif _is_text(array.type):
+    elif is_text(array.type):
         text, reasons = _text(array, lowercase=False)
         flat, lengths = _split(text, BETWEEN_NUMBERS)
         sound = pc.match_substring_regex(flat, INTEGER if pa.types.is_integer(number) else NUMBER)
@@ -185,11 +151,11 @@ def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Colu
         flat = pc.utf8_ltrim(pc.if_else(sound, flat, "0"), "+")  # Arrow reads no integer with a plus
     else:
         flat, lengths, reasons = _flatten(array)
-    nested = _is_list(flat.type)
+    nested = is_list(flat.type)
     if nested:
         return _nested(flat, lengths, reasons, features)
     faults = np.where(flat.is_null().to_numpy(zero_copy_only=False), NULL_INSIDE, FINE).astype(np.int8)
-    flat = flat.fill_null("0" if _is_text(flat.type) else 0)
+    flat = flat.fill_null("0" if is_text(flat.type) else 0)
     if pa.types.is_uint64(flat.type) and pa.types.is_integer(number):
         is_large = pc.greater(flat, pa.scalar(2**63 - 1, pa.uint64()))
         faults[is_large.to_numpy(zero_copy_only=False)] = TYPE
@@ -238,7 +204,7 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 def _flatten(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64], Reasons]:
     """Values of a list column, the length of each list (null: 0), and which rows are null."""
-    if not _is_list(array.type):
+    if not is_list(array.type):
         raise DataError(f"a column of type {array.type} holds no lists")
     lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
@@ -255,69 +221,3 @@ def _blame(reasons: Reasons, lengths: NDArray[np.int64], faults: Reasons, names:
     blamed = [int(faults[at[i]]) for i in first]
     named: Any = [names[fault] if names else fault for fault in blamed]
     reasons[rows] = np.where(reasons[rows] == FINE, named, reasons[rows])
-
-
-EXPECTED = {
-    "integers": "lists of integers",
-    "characters": "strings",
-    "words": "strings, or lists of strings",
-    "vectors": "lists of numbers, or of lists of numbers",
-}
-
-
-def to_array(sequences: Any, kind: str) -> tuple[pa.Array | pa.ChunkedArray, NDArray[np.bool_]]:  # noqa: ANN401
-    """Sequences of plain Python values, a numpy array or an Arrow array as a column that `to_column` takes.
-
-    Returns:
-        The column, and which sequences are of another kind, `(n,)`; these are null in the column.
-
-    Raises:
-        DataError: they are no sequences, or an Arrow array of another kind.
-    """
-    expected = f"expected a list of {EXPECTED[kind]}"
-    if isinstance(sequences, pa.Array | pa.ChunkedArray):
-        if not _holds(sequences.type, kind):
-            raise DataError(f"{expected}, got an Arrow array of type {sequences.type}")
-        return sequences, np.zeros(len(sequences), np.bool_)
-    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__len__"):
-        raise DataError(f"{expected}, got {type(sequences).__name__}")
-    rows = sequences.tolist() if isinstance(sequences, np.ndarray) else list(sequences)
-    wanted = _type_for(rows, kind)
-    if _is_of(rows, wanted):
-        return pa.array(rows, wanted), np.zeros(len(rows), np.bool_)
-    is_bad = np.array([not _is_of([row], wanted) for row in rows])
-    return pa.array([None if bad else row for row, bad in zip(rows, is_bad, strict=True)], wanted), is_bad
-
-
-def _type_for(rows: list[Any], kind: str) -> pa.DataType:
-    first = next((row for row in rows if row is not None), None)
-    if kind == "characters" or (kind == "words" and isinstance(first, str)):
-        return pa.string()
-    if kind == "vectors":
-        steps = first if isinstance(first, list | tuple | np.ndarray) else []
-        nested = len(steps) > 0 and isinstance(steps[0], list | tuple | np.ndarray)
-        return pa.list_(pa.list_(pa.float64()) if nested else pa.float64())
-    return pa.list_({"integers": pa.int64(), "words": pa.string()}[kind])
-
-
-def _is_of(rows: list[Any], wanted: pa.DataType) -> bool:
-    """Whether all rows are of a type; Arrow would cut 1.5 to 1 where it is told that a list holds integers."""
-    try:
-        found = pa.array(rows).type if wanted == pa.list_(pa.int64()) else pa.array(rows, wanted).type
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return False
-    return pa.types.is_null(found) or found in (wanted, pa.list_(pa.null()))
-
-
-def _holds(kind: pa.DataType, encoding: str) -> bool:
-    """Whether a column of this type can hold sequences of an encoding."""
-    if encoding == "characters" or (encoding == "words" and _is_text(kind)):
-        return _is_text(kind)
-    if not _is_list(kind):
-        return False
-    inner = kind.value_type
-    if encoding == "words":
-        return _is_text(inner)
-    if encoding == "vectors" and _is_list(inner):
-        inner = inner.value_type
-    return bool(pa.types.is_integer(inner) or (encoding == "vectors" and pa.types.is_floating(inner)))

@@ -30,16 +30,15 @@ from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
 from tasks.storage.files.atomic import write_json
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report, say_nothing
-from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, TOO_LONG, Reasons, to_column, to_weights
 from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.reasons import FINE, LENGTH, Reasons, first_faults, mark
 from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.ingest.row_rules import RowRules, commonest_length, read_weights
 from tasks.storage.readers.blocks import Block as RawBlock
 from tasks.storage.readers.blocks import Layout, Reject
 from tasks.storage.readers.inputs import ignored_files, list_inputs
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
-# Where no maximum length is set, rows beyond this one are mistakes more often than sequences.
-LONGEST = 10_000
 BESIDE = {"file": pa.string(), "row": pa.int64(), "source_hash": pa.uint64()}
 _PAIR_SEED = 1
 
@@ -65,49 +64,32 @@ def pair_layout(data: FilesData, key: str) -> Layout:
 
 @dataclass
 class _Side:
-    """One side of the pairs while they are read."""
+    """One side of the pairs while they are read: the rules for its rows, and what learns from them."""
 
-    encoding: str
-    lowercase: bool
-    keep_empty: bool
-    max_length: int
-    has_one_length: bool  # a target of vectors: the horizon
+    rules: RowRules
     intake: Intake
-    length: int | None = None  # the one length, once it is known
+    has_one_length: bool  # a target of vectors: the horizon, which the first rows say
     longest: int = 0
 
     @classmethod
     def of(cls, data: FilesData, name: str, intake: Intake) -> _Side:
-        encoding = getattr(data, f"{name}_encoding")
-        return cls(
-            encoding=encoding,
-            lowercase=getattr(data, f"{name}_lowercase"),
-            keep_empty=getattr(data, f"empty_{name}") == "keep",
-            max_length=getattr(data, f"max_{name}_length") or LONGEST,
-            has_one_length=name == "target" and encoding == "vectors",
-            intake=intake,
-        )
+        rules = RowRules.of(data, name)
+        return cls(rules, intake, has_one_length=name == "target" and rules.encoding == "vectors")
 
     def read(self, array: pa.ChunkedArray) -> tuple[Sequences, Reasons]:
         """Staged time steps of all rows, and why some cannot be used."""
         features = self.intake.features if isinstance(self.intake, VectorIntake) else None
-        column = to_column(array, self.encoding, lowercase=self.lowercase, features=features)
-        lengths, reasons = column.steps.lengths, column.reasons
-        if not self.keep_empty:
-            reasons[(lengths == 0) & (reasons == FINE)] = EMPTY
-        reasons[(lengths > self.max_length) & (reasons == FINE)] = TOO_LONG
-        if self.has_one_length:
-            self.length = self.length or _commonest(lengths[reasons == FINE])
-            reasons[(lengths != self.length) & (reasons == FINE)] = LENGTH
+        self.rules = replace(self.rules, features=features)
+        column = self.rules.apply(array)
+        if self.has_one_length and self.rules.length is None:
+            length = commonest_length(column)
+            self.rules = replace(self.rules, length=length)
+            mark(column.reasons, column.steps.lengths != length, LENGTH)
         staged = self.intake.stage(column.steps.values, column.words)
-        return Sequences(staged, column.steps.offsets), reasons
+        return Sequences(staged, column.steps.offsets), column.reasons
 
     def hashes(self, steps: Sequences, seed: int = 0) -> Hashes:
         return sequence_hashes(self.intake.hashes(steps.values), steps.offsets, seed)
-
-
-def _commonest(lengths: NDArray[np.int64]) -> int | None:
-    return int(np.argmax(np.bincount(lengths))) if lengths.size else None
 
 
 @dataclass
@@ -196,8 +178,8 @@ def ingest_pairs(
         evaluation_rows=written["test"],
         rejected_rows=sum(rejects.reasons.values()),
         held_back_rows=counts.held_back,
-        source=SideFacts.of(sides[0].encoding, codecs.source, data.max_source_length or sides[0].longest),
-        target=SideFacts.of(sides[1].encoding, codecs.target, data.max_target_length or sides[1].longest),
+        source=SideFacts.of(data.source_encoding, codecs.source, data.max_source_length or sides[0].longest),
+        target=SideFacts.of(data.target_encoding, codecs.target, data.max_target_length or sides[1].longest),
         masked=True,
     )
 
@@ -218,10 +200,9 @@ def _usable(
     )
     weights, found = None, [source_reasons, target_reasons]
     if block.table.num_columns > len(sides):
-        weights, weight_reasons = to_weights(block.table.column(2))
+        weights, weight_reasons = read_weights(block.table.column(2))
         found.append(weight_reasons)
-    blamed = np.argmax(np.stack(found) != FINE, axis=0)  # the first column with a fault
-    reasons = np.stack(found)[blamed, np.arange(len(blamed))]
+    reasons, blamed = first_faults(found)
     rejects.add_block(file.name, block, reasons, lambda i: ("source", "target", "weight")[blamed[i]])
     fine, pairs = reasons == FINE, Pairs(source, target, weights)
     return (pairs, block.rows) if fine.all() else (pairs.take(fine), block.rows[fine])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.ingest.columns import REASONS, Reasons
+from tasks.storage.ingest.reasons import REASONS, Reasons
 from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import Block, Reject
 

@@ -19,32 +19,24 @@ from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.data_rules import columns_fit
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, TOO_LONG, UNKNOWN, Reasons, to_column
+from tasks.storage.ingest.reasons import FINE, UNKNOWN, Reasons
+from tasks.storage.ingest.row_rules import RowRules
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.user_files import has_column
-
-LONGEST = 10_000  # where no maximum length is set, as in training
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a model as columns are read for it.
+    """One side of a model as columns are read for it: the rules for its rows, and what was learned in training."""
 
-    Args:
-        encoding: integers, characters, words or vectors.
-        codec: what was learned in training.
-        lowercase: of characters and words.
-        keep_empty: whether a sequence without a step is one.
-        max_length: longer ones are rejected, time steps.
-        length: the one length that sequences must have; None means any.
-    """
-
-    encoding: str
+    rules: RowRules
     codec: Codec
-    lowercase: bool
-    keep_empty: bool
-    max_length: int
-    length: int | None
+
+    @classmethod
+    def of(cls, data: FilesData, side: str, codec: Codec, length: int | None) -> Side:
+        """The source or the target; `length` is the one that sequences must have, if any."""
+        features = codec.features if isinstance(codec, Scaling) else None
+        return cls(RowRules.of(data, side, features=features, length=length), codec)
 
     def encode(self, array: pa.ChunkedArray | pa.Array) -> tuple[Sequences, Reasons]:
         """A column's sequences as the model takes them, and why some rows cannot be used, `(n,) int8`.
@@ -54,15 +46,8 @@ class Side:
         Raises:
             DataError: the column's type has no such encoding.
         """
-        features = self.codec.features if isinstance(self.codec, Scaling) else None
-        column = to_column(array, self.encoding, lowercase=self.lowercase, features=features)
-        steps, reasons = column.steps, column.reasons
-        if not self.keep_empty:
-            reasons[(steps.lengths == 0) & (reasons == FINE)] = EMPTY
-        reasons[(steps.lengths > self.max_length) & (reasons == FINE)] = TOO_LONG
-        if self.length is not None:
-            reasons[(steps.lengths != self.length) & (reasons == FINE)] = LENGTH
-        return Sequences(self._codes(steps, reasons, column.words), steps.offsets), reasons
+        steps, reasons, words = self.rules.apply(array)
+        return Sequences(self._codes(steps, reasons, words), steps.offsets), reasons
 
     def _codes(self, steps: Sequences, reasons: Reasons, words: list[str] | None) -> NDArray[Any]:
         codec, values = self.codec, steps.values
@@ -116,8 +101,8 @@ class Reading:
         length = lengths[0] if is_synthetic else data.history
         return cls(
             data=data,
-            source=_side(data, "source", codecs.source, length),
-            target=_side(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
+            source=Side.of(data, "source", codecs.source, length),
+            target=Side.of(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
             reject_unknown=data.unknown == "reject",
             all_origins=settings.origins == "all",
         )
@@ -176,14 +161,3 @@ class Reading:
             sides=tuple(sides.values()),
             prefix="--",
         )
-
-
-def _side(data: FilesData, name: str, codec: Codec, length: int | None) -> Side:
-    return Side(
-        encoding=getattr(data, f"{name}_encoding"),
-        codec=codec,
-        lowercase=getattr(data, f"{name}_lowercase"),
-        keep_empty=getattr(data, f"empty_{name}") == "keep",
-        max_length=getattr(data, f"max_{name}_length") or LONGEST,
-        length=length,
-    )

@@ -37,10 +37,11 @@ from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.files.atomic import write_json
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report, say_nothing
-from tasks.storage.ingest.columns import EMPTY, FINE, LENGTH, to_column
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.pairs import BESIDE
+from tasks.storage.ingest.reasons import FINE, first_faults
 from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.ingest.row_rules import read_time_steps
 from tasks.storage.readers.blocks import Block as RawBlock
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.inputs import ignored_files, list_inputs
@@ -196,20 +197,10 @@ def _steps(
     block: RawBlock, file: InputFile, layout: Layout, rejects: Rejects
 ) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
     """Row numbers of a block, the values of each column, and which rows can be used."""
-    reasons, blamed, values = np.zeros(len(block.rows), np.int8), np.zeros(len(block.rows), np.int64), []
-    for i, kind in enumerate(layout.kinds):
-        column = to_column(block.table.column(i), kind, features=1)
-        faults, lengths = column.reasons, column.steps.lengths
-        faults[(lengths == 0) & (faults == FINE)] = EMPTY
-        faults[(lengths > 1) & (faults == FINE)] = LENGTH
-        first = (reasons == FINE) & (faults != FINE)
-        reasons[first], blamed[first] = faults[first], i
-        steps = np.zeros(len(block.rows), column.steps.values.dtype)
-        single = lengths == 1
-        steps[single] = column.steps.values[column.steps.offsets[:-1][single]].reshape(-1)
-        values.append(np.where(faults == FINE, steps, 0))
+    columns = [read_time_steps(block.table.column(i), kind) for i, kind in enumerate(layout.kinds)]
+    reasons, blamed = first_faults([faults for _, faults in columns])
     rejects.add_block(file.name, block, reasons, lambda i: layout.sides[blamed[i]])
-    return block.rows, values, reasons == FINE
+    return block.rows, [values for values, _ in columns], reasons == FINE
 
 
 def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:

@@ -26,7 +26,7 @@ from tasks.seq2seq.data.windows import Series, cut_windows, find_origins
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.ingest.columns import FINE, UNKNOWN
+from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading, Side
 from tasks.storage.ingest.series import read_series
@@ -104,7 +104,7 @@ class FileToRead:
         source, reasons = reading.source.encode(block.table.column(0))
         vocabulary = reading.source.codec
         if reading.reject_unknown and isinstance(vocabulary, Vocabulary) and vocabulary.unknown is not None:
-            reasons[(source.count(vocabulary.unknown) > 0) & (reasons == FINE)] = UNKNOWN
+            mark(reasons, source.count(vocabulary.unknown) > 0, UNKNOWN)
         rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
         beside = {SOURCE: to_lists(source, _type_of(source))}
         if self.has_targets:

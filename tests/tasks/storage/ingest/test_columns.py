@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.ingest.columns import REASONS, to_column
+from tasks.storage.ingest.columns import to_column
+from tasks.storage.ingest.reasons import REASONS
 
 
 def rows(array, kind, **options):

@@ -16,7 +16,8 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.files.atomic import read_json
-from tasks.storage.ingest.pairs import LONGEST, ingest_pairs
+from tasks.storage.ingest.pairs import ingest_pairs
+from tasks.storage.ingest.row_rules import LONGEST
 
 SPLITS = ("train", "validation", "test")
 TEXT = {"source_encoding": "characters", "target_encoding": "words"}

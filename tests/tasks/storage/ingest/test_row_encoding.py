@@ -13,7 +13,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.ingest.columns import REASONS
+from tasks.storage.ingest.reasons import REASONS
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.readers.inputs import list_inputs
 
