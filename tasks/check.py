@@ -19,10 +19,8 @@ from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.metrics.accumulators import share
-from tasks.seq2seq.metrics.forecasts import outside_range
 from tasks.seq2seq.monitoring.data_checks import Finding, Measured, check, shifts_between, worst
 from tasks.seq2seq.monitoring.drift import DayProfile, compare
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -206,7 +204,7 @@ class _Sample:
             return Measured.of({}, **rejects)
         sources = Sequences.concatenate(self._sources)
         repeats = count_repeats(*(np.concatenate(part) for part in zip(*self._hashes, strict=True)))
-        unknown = self._flags(sources).get("n_unknown")
+        unknown = self._model.codecs.source.flags(sources).get("n_unknown")
         return Measured.of(
             Counter(sources.lengths.tolist()),
             **rejects,
@@ -217,15 +215,9 @@ class _Sample:
 
     def day(self) -> DayProfile:
         sources = Sequences.concatenate(self._sources)
-        flags = self._flags(sources)
-        profile = DayProfile.of(sources.lengths, n_unknown=flags.get("n_unknown"), outside=flags.get("outside"))
+        flags = self._model.codecs.source.flags(sources)
+        profile = DayProfile.of(sources.lengths, n_unknown=flags.get("n_unknown"), outside=flags.get("outside_range"))
         return profile.with_rows(self._read, self._rejected)
-
-    def _flags(self, sources: Sequences) -> dict[str, Any]:
-        codec = self._model.codecs.source
-        if isinstance(codec, Scaling):
-            return {"outside": outside_range(sources, np.array(codec.low), np.array(codec.high))}
-        return {} if codec.unknown is None else {"n_unknown": sources.count(codec.unknown)}
 
 
 def _hashes(sequences: Sequences) -> Any:  # noqa: ANN401 - hashes

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
 from prefect import task
 
 from tasks.prediction.evaluator import Judge
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
 from tasks.runtime.progress import progress
-from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from tasks.seq2seq.inference.evaluation import Evaluated
 
 KIND = "evaluation"
-SHOWN_VECTORS = 12
 
 
 @task(name="evaluate model", task_run_name="evaluate {experiment.promotion_name}", **TASK_OPTIONS)
@@ -110,20 +107,7 @@ def list_examples(block: Block, evaluated: Evaluated, codecs: Codecs, n_examples
         {
             **{name: values[name][i] for name in sides},
             "correct": None if evaluated.correct is None else bool(evaluated.correct[i]),
-            "text": {name: write_sequence(sequences[i], codec) for name, (codec, sequences) in sides.items()},
+            "text": {name: codec.write(sequences[i]) for name, (codec, sequences) in sides.items()},
         }
         for i in rows
     ]
-
-
-def write_sequence(steps: NDArray[Any], codec: Codec) -> str:
-    """A sequence in a line: tokens as their vocabulary writes them, numbers to 4 significant digits.
-
-    Of many vectors the first and the last are written; the values themselves are kept whole.
-    """
-    if isinstance(codec, Vocabulary):
-        return codec.write(steps)
-    numbers = [" ".join(f"{value:.4g}" for value in step) for step in steps.tolist()]
-    if len(numbers) > SHOWN_VECTORS:
-        numbers = [*numbers[:2], f"... {len(numbers) - 4} more ...", *numbers[-2:]]
-    return f"[{', '.join(numbers)}]"

@@ -139,8 +139,8 @@ def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path, 
         validation_rows=0,
         evaluation_rows=len(fresh),
         rejected_rows=0,
-        source=SideFacts.of("integers", vocabulary, size.n_in),
-        target=SideFacts.of("integers", vocabulary, size.n_out),
+        source=SideFacts.of(vocabulary, size.n_in),
+        target=SideFacts.of(vocabulary, size.n_out),
         masked=False,
     )
     return Made(facts.model_dump())

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import Bundle
@@ -47,20 +48,20 @@ class Judge:
             experiment.decoding,
             xla=n_rows >= XLA_PAYS_FROM and not facts.masked,
         )
-        target = model.codecs.target
-        self.evaluation: TokenEvaluation | VectorEvaluation
-        if isinstance(target, Vocabulary):
-            self.evaluation = TokenEvaluation(inference, target, experiment.evaluation)
-            return
         series = pairs / SERIES
-        self.evaluation = VectorEvaluation(
-            inference,
-            target,
-            np.array(read_json(series)["scale"], np.float64) if series.exists() else None,
-            getattr(experiment.data, "season", 1),
-            relative=facts.relative,
-            cosine=experiment.training.loss == "cosine_similarity",
-        )
+        self.evaluation: TokenEvaluation | VectorEvaluation
+        match model.codecs.target:
+            case Vocabulary() as vocabulary:
+                self.evaluation = TokenEvaluation(inference, vocabulary, experiment.evaluation)
+            case Scaling() as scaling:
+                self.evaluation = VectorEvaluation(
+                    inference,
+                    scaling,
+                    np.array(read_json(series)["scale"], np.float64) if series.exists() else None,
+                    getattr(experiment.data, "season", 1),
+                    relative=facts.relative,
+                    cosine=experiment.training.loss == "cosine_similarity",
+                )
 
     def add(self, block: Block) -> Evaluated:
         """Predicts and scores a block."""

@@ -15,7 +15,6 @@ from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.progress import tracked
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.monitoring.drift import Baseline, DayProfile
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -163,9 +162,9 @@ def _picture_fault(file: InputFile, settings: BatchSettings, model: BatchModel) 
 def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
     """The columns that predictions of a file have for sure and that a point can be coloured by."""
     own = ["prediction"]
-    if isinstance(model.codecs.target, Vocabulary):
+    if model.codecs.target.is_tokens:
         own += ["log_probability", *["correct"] * file.has_targets]
-    own.append("n_unknown" if isinstance(model.codecs.source, Vocabulary) else "outside_range")
+    own.append(model.codecs.source.flag)
     return [*own, "origin_row"] if model.reading.data.is_series else own
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Sequences
-from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.metrics.accumulators import VectorCounts, count_tokens
-from tasks.seq2seq.metrics.forecasts import outside_range
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Scored, Tally
 from tasks.seq2seq.settings.decoding import DecodingSettings
@@ -128,7 +127,7 @@ class ServingModel:
             predictions, sequences, self.codecs.target, with_token_scores=self.serving.token_log_probabilities
         )
         on_request = {name: columns.pop(name) for name in ON_REQUEST if name in columns}
-        flags = _flags(chunk.source, self.codecs)
+        flags = _flags(chunk.source, self.codecs.source)
         columns |= {name: pa.array(values) for name, values in flags.items()}
         right, scored = self._score(chunk, sequences)
         if right is not None:
@@ -157,7 +156,7 @@ class ServingModel:
         rows = np.flatnonzero(chunk.has_target)
         reference, prediction = chunk.target.take(rows), sequences.take(rows)
         target = self.codecs.target
-        if isinstance(target, Scaling):
+        if not target.is_tokens:
             return None, VectorCounts.of(reference.padded(), prediction.padded())
         counts, right = count_tokens(reference, prediction, target.unknown)
         answers = np.zeros(len(sequences), np.bool_)
@@ -171,14 +170,12 @@ def _chunk(ours: dict[str, pa.ChunkedArray]) -> Chunk:
     return Chunk(lists[SOURCE], lists.get(TARGET), has_target, lists.get(ORIGIN))
 
 
-def _flags(source: Sequences, codecs: Codecs) -> dict[str, np.ndarray[Any, Any]]:
-    codec = codecs.source
-    if isinstance(codec, Scaling):
-        return {"outside_range": outside_range(source, np.array(codec.low), np.array(codec.high))}
-    return {"n_unknown": source.count(codec.unknown)}
+def _flags(source: Sequences, codec: Codec) -> dict[str, NDArray[Any]]:
+    """What tells that sources are unlike those of training; of a closed vocabulary, that none is."""
+    return codec.flags(source) or {codec.flag: np.zeros(len(source), np.int64)}
 
 
-def _count(flags: np.ndarray[Any, Any] | None) -> int | None:
+def _count(flags: NDArray[Any] | None) -> int | None:
     return None if flags is None else int((flags > 0).sum())
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.data.collate import shift_right
+from tasks.seq2seq.data.teacher_forcing import shift_right
 from tasks.seq2seq.models.encoder_decoder import define_models
 
 __all__ = ["define_models", "generate_sequence", "get_dataset", "one_hot_decode", "predict_sequence"]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.aliases import Ids
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 
 
@@ -36,25 +35,15 @@ class Batch(NamedTuple):
 
 def source_array(source: Sequences, codec: Codec, width: int | None = None) -> NDArray[Any]:
     """Sources as the encoder takes them, padded to `width` time steps (None: no more than needed)."""
-    if isinstance(codec, Scaling):
-        values = Sequences(codec.standardise(source.values), source.offsets).padded(width)
-        present = np.arange(values.shape[1]) < source.lengths[:, None]
-        return np.concatenate([values * present[..., None], present[..., None].astype(np.float32)], axis=2)
-    return _ended(source, codec, width)
+    return codec.source_array(source, width)
 
 
 def training_batch(pairs: Pairs, codecs: Codecs) -> Batch:
     """Pairs as the training model takes them, for teacher forcing."""
-    source = source_array(pairs.source, codecs.source)
-    if isinstance(codecs.target, Scaling):
-        vectors = codecs.target.standardise(pairs.target.padded())
-        first = np.zeros((len(vectors), 1, vectors.shape[2]), np.float32)
-        weights = _weighted(np.ones(vectors.shape[:2], np.float32), pairs)
-        return Batch(source, np.concatenate([first, vectors[:, :-1]], axis=1), vectors, weights)
-    target = _ended(pairs.target, codecs.target, None)
-    lengths = pairs.target.lengths + (codecs.target.end is not None)
-    weights = _weighted((np.arange(target.shape[1]) < lengths[:, None]).astype(np.float32), pairs)
-    return Batch(source, shift_right(target, codecs.target.start), target, weights)
+    forced = codecs.target.teacher_forcing(pairs.target)
+    return Batch(
+        codecs.source.source_array(pairs.source), forced.decoder_input, forced.target, _weighted(forced.is_step, pairs)
+    )
 
 
 def _weighted(is_step: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]:
@@ -67,21 +56,6 @@ def _weighted(is_step: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]
         return is_step
     weights: NDArray[np.float32] = is_step * (pairs.weights[:, None] / is_step.sum()).astype(np.float32)
     return weights
-
-
-def _ended(sequences: Sequences, vocabulary: Vocabulary, width: int | None) -> Ids:
-    """Ids `(n, width)`, each sequence followed by the end id where the vocabulary has one."""
-    if vocabulary.end is None:
-        ids: Ids = sequences.padded(width)
-        return ids
-    ids = sequences.padded(sequences.longest + 1 if width is None else width)
-    ids[np.arange(len(ids)), sequences.lengths] = vocabulary.end
-    return ids
-
-
-def shift_right(target: Ids, start: int) -> Ids:
-    """The decoder input of teacher forcing: `target` `(n, length)` a step later, `start` first."""
-    return np.concatenate([np.full((len(target), 1), start, np.int32), target[:, :-1]], axis=1)
 
 
 def until_end(tokens: Ids, vocabulary: Vocabulary) -> Sequences:

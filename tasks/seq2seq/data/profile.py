@@ -8,7 +8,6 @@ import numpy as np
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
 
 
 class Profile:
@@ -20,7 +19,7 @@ class Profile:
         self._counts = {
             side: np.zeros(codec.size, np.int64)
             for side, codec in (("source", codecs.source), ("target", codecs.target))
-            if isinstance(codec, Vocabulary)
+            if codec.is_tokens
         }
         self._lengths = {"source": np.zeros(0, np.int64), "target": np.zeros(0, np.int64)}
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.arrays.aliases import Floats
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.teacher_forcing import TeacherForcing
 from tasks.seq2seq.errors import DataError
+
+SHOWN_VECTORS = 12
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,13 @@ class Scaling:
     deviation: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+    kind: ClassVar[Literal["vectors"]] = "vectors"
+    is_tokens: ClassVar[bool] = False
+    size: ClassVar[int] = 0
+    unknown: ClassVar[None] = None
+    has_end: ClassVar[bool] = False
+    flag: ClassVar[str] = "outside_range"
 
     @property
     def features(self) -> int:
@@ -49,6 +60,54 @@ class Scaling:
         """The scaling that keeps directions, for losses that compare these: one divisor for all, no shift."""
         size = float(np.sqrt(np.mean(np.square(self.mean) + np.square(self.deviation))))
         return Scaling((0.0,) * self.features, (size,) * self.features, self.low, self.high)
+
+    def encode(self, values: Floats) -> Floats:
+        """The same: datasets hold original units, so that they can be scaled in another way."""
+        return values
+
+    def flags(self, sequences: Sequences) -> dict[str, NDArray[Any]]:
+        """`outside_range`, see there, `(n,) bool`."""
+        return {self.flag: self.outside_range(sequences)}
+
+    def outside_range(self, sequences: Sequences, tolerance: float = 0.5) -> NDArray[np.bool_]:
+        """Sequences with a value far outside the training split's range, or that is not a number, `(n,) bool`.
+
+        Args:
+            sequences: of steps `(features,)` in original units.
+            tolerance: how far outside is still near, as a share of the range; of a feature that never changed, as a
+                share of its magnitude, or of 1 where that is less.
+        """
+        low, high = np.array(self.low), np.array(self.high)
+        margin = tolerance * np.where(high > low, high - low, np.maximum(1.0, np.abs(high)))
+        steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
+        # Written so that a NaN, which compares with nothing, is outside.
+        outside = ~((steps >= low - margin) & (steps <= high + margin)).all(axis=1)
+        rows = np.repeat(np.arange(len(sequences)), sequences.lengths)[outside]
+        return np.bincount(rows, minlength=len(sequences)) > 0
+
+    def source_array(self, sequences: Sequences, width: int | None = None) -> NDArray[np.float32]:
+        """Standardised vectors `(n, width, features + 1)`; the last feature is 1 on steps and 0 on padding."""
+        values = Sequences(self.standardise(sequences.values), sequences.offsets).padded(width)
+        present = np.arange(values.shape[1]) < sequences.lengths[:, None]
+        return np.concatenate([values * present[..., None], present[..., None].astype(np.float32)], axis=2)
+
+    def teacher_forcing(self, targets: Sequences) -> TeacherForcing:
+        """Standardised vectors, and the same a step later behind zeros; targets are of one length."""
+        vectors = self.standardise(targets.padded())
+        first = np.zeros((len(vectors), 1, vectors.shape[2]), np.float32)
+        is_step = np.ones(vectors.shape[:2], np.float32)
+        return TeacherForcing(np.concatenate([first, vectors[:, :-1]], axis=1), vectors, is_step)
+
+    def label_steps(self, vectors: Floats) -> list[str]:
+        """The numbers of the time steps of vectors `(length, features)`, from 1."""
+        return [str(step) for step in range(1, len(vectors) + 1)]
+
+    def write(self, vectors: Floats) -> str:
+        """A sequence in a line, to 4 significant digits; of many vectors the first and the last."""
+        numbers = [" ".join(f"{value:.4g}" for value in step) for step in vectors.tolist()]
+        if len(numbers) > SHOWN_VECTORS:
+            numbers = [*numbers[:2], f"... {len(numbers) - 4} more ...", *numbers[-2:]]
+        return f"[{', '.join(numbers)}]"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` takes back."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.seq2seq.arrays.aliases import Ids, Integers
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.teacher_forcing import TeacherForcing, shift_right
 from tasks.seq2seq.errors import DataError
 
 Symbol = int | str
@@ -47,6 +49,10 @@ class Vocabulary:
     end: int | None = 2
     unknown: int | None = 3
     names: str | None = None
+
+    is_tokens: ClassVar[bool] = True
+    features: ClassVar[int] = 0
+    flag: ClassVar[str] = "n_unknown"
 
     @classmethod
     def identity(cls, cardinality: int, names: str | None = None) -> Vocabulary:
@@ -84,6 +90,11 @@ class Vocabulary:
     def size(self) -> int:
         """How many ids there are, the reserved ones included."""
         return self.reserved + len(self.symbols)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether sequences end with an id of their own, so that they may be of different lengths."""
+        return self.end is not None
 
     @cached_property
     def _ids(self) -> dict[Symbol, int]:
@@ -126,6 +137,29 @@ class Vocabulary:
         """Ids of words, `(n,) int32`; a word that is no symbol becomes `unknown`."""
         return np.fromiter((self._ids.get(word, self.unknown or 0) for word in words), np.int32)
 
+    def flags(self, sequences: Sequences) -> dict[str, NDArray[Any]]:
+        """`n_unknown`: how many unknown symbols each sequence holds, `(n,)`; nothing where there can be none."""
+        return {} if self.unknown is None else {self.flag: sequences.count(self.unknown)}
+
+    def directional(self) -> Vocabulary:
+        """Itself: symbols have no direction."""
+        return self
+
+    def source_array(self, sequences: Sequences, width: int | None = None) -> Ids:
+        """Ids `(n, width) int32`, each sequence followed by the end id where there is one."""
+        if self.end is None:
+            ids: Ids = sequences.padded(width)
+            return ids
+        ids = sequences.padded(sequences.longest + 1 if width is None else width)
+        ids[np.arange(len(ids)), sequences.lengths] = self.end
+        return ids
+
+    def teacher_forcing(self, targets: Sequences) -> TeacherForcing:
+        """Targets with their ends, and the same a step later behind the start id."""
+        target = self.source_array(targets)
+        is_step = np.arange(target.shape[1]) < (targets.lengths + self.has_end)[:, None]
+        return TeacherForcing(shift_right(target, self.start), target, is_step.astype(np.float32))
+
     def decode(self, ids: Ids) -> list[Symbol | None]:
         """Symbols of ids `(length,)`; a reserved id has none."""
         return [self.symbols[i - self.reserved] if i >= self.reserved else None for i in ids.tolist()]
@@ -136,10 +170,13 @@ class Vocabulary:
         names = self.names or [str(symbol) for symbol in self.symbols]
         return [reserved.get(i, "") for i in range(self.reserved)] + list(names)
 
+    def label_steps(self, ids: Ids) -> list[str]:
+        """How to write each time step of ids `(length,)`."""
+        return [self._labels[i] for i in ids.tolist()]
+
     def write(self, ids: Ids) -> str:
         """A sequence of ids `(length,)` as a person would write it: `[40, 36, 20]`, `579`, or `two words`."""
-        labels = self._labels
-        words = [labels[i] for i in ids.tolist()]
+        words = self.label_steps(ids)
         if self.names or self.kind == "characters":
             return "".join(words)
         return " ".join(words) if self.kind == "words" else f"[{', '.join(words)}]"

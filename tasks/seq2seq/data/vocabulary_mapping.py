@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 
@@ -26,17 +25,24 @@ def new_ids(before: Vocabulary, after: Vocabulary) -> NDArray[np.int32]:
     return table
 
 
+def id_table(before: Codec, after: Codec) -> NDArray[np.int32] | None:
+    """The `new_ids` of two vocabularies; None where one of the codecs has no ids."""
+    if isinstance(before, Vocabulary) and isinstance(after, Vocabulary):
+        return new_ids(before, after)
+    return None
+
+
 def translate(sequences: Sequences, before: Codec, after: Codec) -> Sequences:
     """The same sequences as `after` encodes them; symbols that it does not know become unknown.
 
     Raises:
         DataError: `after` has no id for a symbol and none for unknown ones, or is of other features.
     """
-    if isinstance(before, Scaling) or isinstance(after, Scaling):
-        if not (isinstance(before, Scaling) and isinstance(after, Scaling) and before.features == after.features):
-            raise DataError("the pairs are of another kind, or of another number of features, than the model")
+    if before.features != after.features:
+        raise DataError("the pairs are of another kind, or of another number of features, than the model")
+    table = id_table(before, after)
+    if table is None:
         return sequences
-    table = new_ids(before, after)
     if after.unknown is not None:
         table[table == NONE] = after.unknown
     values = table[sequences.values]

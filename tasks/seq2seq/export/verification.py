@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.collate import shift_right, source_array
-from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.collate import source_array
+from tasks.seq2seq.data.teacher_forcing import shift_right
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ExportError
 from tasks.seq2seq.models.decoding import MAX_LOGITS, split_encoded
@@ -64,10 +64,10 @@ class Verifier:
 
     def __init__(self, teacher: Teacher, codecs: Codecs, sources: Sequences, n_steps: int) -> None:
         """Takes the trained model, the sources to decode, and the time steps that exports decode at most."""
-        self._codecs, self._n_steps = codecs, n_steps
+        self._n_steps, target = n_steps, codecs.target
         self._batches = list(_batches(sources, codecs, n_steps))
-        graph = teacher if isinstance(codecs.target, Scaling) else _token_graph(teacher)
-        self._graph = tf.function(graph, autograph=False, reduce_retracing=True)
+        # Which of the two, only a vocabulary's ids for start and end say.
+        self._comparison = _Tokens(teacher, target) if isinstance(target, Vocabulary) else _Vectors(teacher)
 
     def check(self, name: str, decode: Decode) -> None:
         """Decodes the sources by an export, and compares.
@@ -75,11 +75,10 @@ class Verifier:
         Raises:
             ExportError: it answers otherwise; with the first sample that it does so for.
         """
-        fault = self._vector_fault if isinstance(self._codecs.target, Scaling) else self._token_fault
         with _exact():
             for source in self._batches:
                 answer = {key: np.asarray(value) for key, value in decode(source).items()}
-                found = self._shape_fault(answer, len(source)) or fault(source, answer)
+                found = self._shape_fault(answer, len(source)) or self._comparison.fault(source, answer)
                 if found:
                     row, said = found
                     shown = np.array2string(source[row], threshold=20)
@@ -95,10 +94,17 @@ class Verifier:
                 return 0, f"its {key} are of the shape {value.shape}, expected {expected} and more"
         return None
 
-    def _token_fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
+
+class _Tokens:
+    """Compares tokens with the likeliest ones of the model."""
+
+    def __init__(self, teacher: Teacher, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._graph = _traced(_token_graph(teacher))
+
+    def fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
         """The first row whose tokens are not the model's, and what is wrong with it."""
-        vocabulary, tokens = self._codecs.target, answer["tokens"]
-        assert isinstance(vocabulary, Vocabulary)
+        vocabulary, tokens = self._vocabulary, answer["tokens"]
         known = ((tokens >= 0) & (tokens < vocabulary.size)).all(1)
         if not known.all():
             row = int(np.argmin(known))
@@ -119,7 +125,14 @@ class Verifier:
             return row, f"its log-probability is {answer['log_probability'][row]}, expected {expected[row]}"
         return row, f"of its tokens {tokens[row]}, the one of step {right[row].argmin() + 1} is not the likeliest"
 
-    def _vector_fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
+
+class _Vectors:
+    """Compares vectors with those that the model gives behind them."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._graph = _traced(teacher)
+
+    def fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
         """The first row whose vectors are not the model's, and what is wrong with it."""
         vectors = answer["vectors"]
         fed = np.concatenate([np.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
@@ -129,6 +142,11 @@ class Verifier:
             return None
         row = int(near.argmin())
         return row, f"its vectors are {vectors[row].tolist()}, expected {expected[row].tolist()}"
+
+
+def _traced(function: Callable[..., Any]) -> Callable[..., Any]:
+    graph: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
+    return graph
 
 
 def _token_graph(teacher: Teacher) -> Callable[..., Any]:
@@ -149,7 +167,7 @@ def _rounding(numbers: NDArray[Any]) -> NDArray[Any]:
 def _batches(sources: Sequences, codecs: Codecs, n_steps: int) -> Iterator[NDArray[Any]]:
     """The sources by their length, in batches whose logits stay within bounds."""
     order: Rows = np.argsort(sources.lengths, kind="stable")
-    width = codecs.target.features if isinstance(codecs.target, Scaling) else codecs.target.size
+    width = codecs.target.size or codecs.target.features
     size = max(1, min(MAX_BATCH, MAX_LOGITS // (width * n_steps)))
     for first in range(0, len(order), size):
         yield source_array(sources.take(order[first : first + size]), codecs.source)

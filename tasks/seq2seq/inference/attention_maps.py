@@ -10,9 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs
-from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import training_batch
-from tasks.seq2seq.data.vocabulary import Vocabulary
 
 DECIMALS = 4
 
@@ -62,7 +61,7 @@ def map_attention(
     for i in range(len(pairs)):  # alone, so that nothing is padded
         batch = training_batch(pairs.part(i, i + 1), codecs)
         weights = attend(batch.source, batch.decoder_input)
-        source, predicted = _steps(batch.source, codecs.source), _steps(batch.target, codecs.target)
+        source, predicted = codecs.source.label_steps(batch.source[0]), codecs.target.label_steps(batch.target[0])
         if ended is not None and not ended[i]:
             predicted = predicted[:-1]
         maps.append(AttentionMap(source, predicted, weights.numpy()[0, : len(predicted)]))
@@ -72,11 +71,3 @@ def map_attention(
 def _attends(decoder: keras.Model) -> bool:
     """Whether the decoder takes a memory."""
     return any(part.name.startswith("memory") for part in decoder.inputs)
-
-
-def _steps(array: NDArray[Any], codec: Codec) -> list[str]:
-    """How the time steps of a batch of one are written."""
-    if not isinstance(codec, Vocabulary):
-        return [str(step) for step in range(1, array.shape[1] + 1)]
-    labels = codec.labels()
-    return [labels[token] for token in array[0].tolist()]

@@ -16,7 +16,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.accumulators import count_tokens
 from tasks.seq2seq.metrics.embeddings import cosine_similarities
-from tasks.seq2seq.metrics.forecasts import naive_forecast, outside_range, seasonal_naive_forecast
+from tasks.seq2seq.metrics.forecasts import naive_forecast, seasonal_naive_forecast
 from tasks.seq2seq.metrics.metric import Counters, TokenTarget, VectorTarget
 from tasks.seq2seq.metrics.table import metrics_of
 from tasks.seq2seq.metrics.tokens import TokenScorer
@@ -78,15 +78,15 @@ class TokenEvaluation:
 
     def add(self, pairs: Pairs, _recent: Floats | None = None) -> Evaluated:
         """Predicts and scores a block."""
-        predictions = self._predictor.predict(pairs.source)
+        predictions, flags = self._predictor.predict(pairs.source), self._codecs.source.flags(pairs.source)
         self._counters.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
         return Evaluated(
             pairs.target,
             predictions.sequences,
             predictions.log_probability,
             count_tokens(pairs.target, predictions.sequences, self._vocabulary.unknown)[1],
-            _count_unknown(pairs.source, self._codecs),
-            _are_outside(pairs.source, self._codecs),
+            flags.get("n_unknown"),
+            flags.get("outside_range"),
             None if predictions.at_limit is None else ~predictions.at_limit,
         )
 
@@ -155,20 +155,21 @@ class VectorEvaluation:
             reference, prediction = reference + origin, prediction + origin
             mean = None if mean is None else mean + origin
         self._counters.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
+        flags = self._codecs.source.flags(pairs.source)
         return Evaluated(
             Sequences.of_rows(reference),
             Sequences.of_rows(prediction),
             None,
             None,
-            _count_unknown(pairs.source, self._codecs),
-            _are_outside(pairs.source, self._codecs),
+            flags.get("n_unknown"),
+            flags.get("outside_range"),
         )
 
     def _baselines(self, pairs: Pairs, recent: Floats | None, horizon: int) -> dict[str, Floats]:
         if recent is None:
             source = self._codecs.source
             # Where both sides are of the same features, the target may go on with the source.
-            if not isinstance(source, Scaling) or source.features != self._scaling.features or self._cosine:
+            if source.features != self._scaling.features or self._cosine:
                 return {}
             last = pairs.source.values[pairs.source.offsets[1:] - 1]
             return {"naive": np.repeat(last[:, None], horizon, axis=1)}
@@ -195,15 +196,3 @@ class VectorEvaluation:
     def mistakes(self) -> dict[str, Any]:
         """Nothing: a vector is not right or wrong."""
         return {}
-
-
-def _count_unknown(source: Sequences, codecs: Codecs) -> NDArray[np.int64] | None:
-    if not isinstance(codecs.source, Vocabulary) or codecs.source.unknown is None:
-        return None
-    return source.count(codecs.source.unknown)
-
-
-def _are_outside(source: Sequences, codecs: Codecs) -> NDArray[np.bool_] | None:
-    if not isinstance(codecs.source, Scaling):
-        return None
-    return outside_range(source, np.array(codecs.source.low), np.array(codecs.source.high))

@@ -187,26 +187,6 @@ def seasonal_naive_forecast(history: NDArray[Any], horizon: int, season: int) ->
     return history[:, time - season + np.arange(horizon) % season]
 
 
-def outside_range(
-    values: NDArray[Any] | Sequences, low: Reals, high: Reals, tolerance: float = 0.5
-) -> NDArray[np.bool_]:
-    """Rows with a value far outside the training split's range, or that is not a number, `(n,) bool`.
-
-    Args:
-        values: `(n, time, features)`, or sequences of `(features,)`.
-        low: least value of each feature in the training split, `(features,)`.
-        high: greatest likewise.
-        tolerance: how far outside is still near, as a share of `high - low`; of a feature that never
-            changed, as a share of its magnitude, or of 1 where that is less.
-    """
-    rows = values if isinstance(values, Sequences) else Sequences.of_rows(values)
-    margin = tolerance * np.where(high > low, high - low, np.maximum(1.0, np.abs(high)))
-    steps = rows.values[rows.offsets[0] : rows.offsets[-1]]
-    # Written so that a NaN, which compares with nothing, is outside.
-    outside = ~((steps >= low - margin) & (steps <= high + margin)).all(axis=1)
-    return np.bincount(np.repeat(np.arange(len(rows)), rows.lengths)[outside], minlength=len(rows)) > 0
-
-
 def _vector_hashes(rows: Reals) -> Hashes:
     """Hashes of rows `(n, horizon, features)` that agree to 6 significant digits, `(n,) uint64`."""
     with np.errstate(divide="ignore"):

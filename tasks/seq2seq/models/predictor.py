@@ -209,10 +209,11 @@ class Predictor:
         widths = [part.shape[-1] for part in decoder.inputs[1:] if part.name.startswith("state_")]
         self._n_states, self._state_size = len(widths), sum(widths)
         self._memory_size = _memory_size(decoder, decoding)
-        if isinstance(codecs.target, Scaling):
-            self._decoder: _TokenDecoder | _VectorDecoder = _VectorDecoder(encoder, decoder, n_steps, xla=xla)
-        else:
+        self._decoder: _TokenDecoder | _VectorDecoder
+        if isinstance(codecs.target, Vocabulary):
             self._decoder = _TokenDecoder(encoder, decoder, codecs.target, n_steps, decoding, xla=xla)
+        else:
+            self._decoder = _VectorDecoder(encoder, decoder, n_steps, xla=xla)
 
     def predict(self, source: Sequences, *, with_states: bool = False) -> Predictions:
         """Predictions of sources.

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.data.vocabulary_mapping import NONE, new_ids
+from tasks.seq2seq.data.vocabulary_mapping import NONE, id_table
 from tasks.seq2seq.errors import TrainingError
 
 # The axis of a layer's weights that has an entry for each id, and of which side.
@@ -79,7 +78,7 @@ def _ids(side: str, before: Codecs, after: Codecs) -> NDArray[np.int32] | None:
     if not side:
         return None
     old, new = getattr(before, side), getattr(after, side)
-    return new_ids(old, new) if isinstance(old, Vocabulary) and isinstance(new, Vocabulary) else None
+    return id_table(old, new)
 
 
 def _assign(weight: Any, old: Any, ids: NDArray[np.int32] | None, axis: int) -> None:  # noqa: ANN401 - Keras variables

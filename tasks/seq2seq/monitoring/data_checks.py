@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.data.codecs import Codec
-from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.data.vocabulary_mapping import NONE, new_ids
+from tasks.seq2seq.data.vocabulary_mapping import NONE, id_table
 from tasks.seq2seq.metrics.accumulators import share
 from tasks.seq2seq.monitoring.drift import (
     MIN_ROWS,
@@ -246,30 +245,32 @@ def shifts_between(
     """
     old, new = codecs
     day = DayProfile(**_known(Baseline.of(after, new)))
-    if not (isinstance(old, Vocabulary) and isinstance(new, Vocabulary)):
+    table = id_table(new, old)
+    if table is None:
         return tuple(compare(Baseline.of(before, old), day, threshold))
     counts = [np.array(profile["source"]["id_counts"], np.int64) for profile in (before, after)]
-    table = new_ids(new, old)
     table[table == NONE] = old.size
     moved = np.bincount(table, counts[1], minlength=old.size + 1)  # the new counts by old ids, the last: none
     day = day.model_copy(update={"symbols": int(counts[1].sum()), "unknown": int(moved[old.size])})
     baseline = Baseline.of(before, old).model_copy(update={"symbols": int(counts[0].sum()), "unknown": 0})
     rows = min(baseline.rows, day.rows)
-    return (*compare(baseline, day, threshold), _symbols(np.append(counts[0], 0), moved, old, rows, threshold))
+    return (
+        *compare(baseline, day, threshold),
+        _symbols(np.append(counts[0], 0), moved, old.label_steps(np.arange(old.size)), rows, threshold),
+    )
 
 
 def _known(rows: Baseline) -> dict[str, Any]:
     return {name: getattr(rows, name) for name in ("lengths", "steps")}
 
 
-def _symbols(before: NDArray[Any], now: NDArray[Any], vocabulary: Vocabulary, rows: int, threshold: float) -> Shift:
+def _symbols(before: NDArray[Any], now: NDArray[Any], labels: list[str], rows: int, threshold: float) -> Shift:
     """How often the commonest symbols come, those that are rarer together."""
     top = np.argsort(-before, kind="stable")[:_SYMBOL_BINS]
     binned = [np.append(counts[top], counts.sum() - counts[top].sum()).astype(np.float64) for counts in (before, now)]
     psi = population_stability_index(*binned)
     shares = [counts / max(counts.sum(), 1) for counts in binned]
     most = int(np.argmax(np.abs(shares[1] - shares[0])))
-    labels = vocabulary.labels()
     name = repr(labels[top[most]]) if most < len(top) and top[most] < len(labels) else "other symbols"
     verdict: Any = "shifted" if psi >= threshold else "moderate" if psi >= MODERATE else "stable"
     said = [f"{name} {percent(float(values[most]))}" for values in shares]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
 from tasks.seq2seq.data.codecs import Codec
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.metrics.accumulators import Counts, Reals, share
 
@@ -132,7 +131,7 @@ class Baseline(RowCounts):
         known = {}
         try:
             counted = {int(length): int(n) for length, n in profile["source"]["lengths"].items()}
-            if isinstance(source, Scaling):
+            if not source.is_tokens:
                 known = {"checked": sum(counted.values())}  # none is outside its own range
             elif source.unknown is not None:
                 ids = [int(n) for n in profile["source"]["id_counts"]]

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.models.losses import PlainValidation, token_loss, vector_loss
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.bucketing import batches_of
@@ -182,12 +181,12 @@ def _validation_batches(pairs: TrainingPairs, settings: TrainingSettings, codecs
 def _compile(
     model: keras.Model, settings: TrainingSettings, batches: int, codecs: Codecs, *, weighted: bool = False
 ) -> None:
-    if isinstance(codecs.target, Scaling):
-        loss = vector_loss(settings, weighted=weighted)
-        metric = keras.metrics.MeanAbsoluteError(name="mae")
-    else:
+    if codecs.target.is_tokens:
         loss = token_loss(settings, weighted=weighted)
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    else:
+        loss = vector_loss(settings, weighted=weighted)
+        metric = keras.metrics.MeanAbsoluteError(name="mae")
     model.compile(
         jit_compile=False,  # slower on a CPU
         optimizer=make_optimizer(settings, batches * settings.epochs),

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.collate import training_batch
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.training.unrolling import Lengths
 
 # Batches run in one call into the graph: Python between them costs a tenth of the time otherwise.
@@ -58,9 +57,9 @@ def batch_specs(codecs: Codecs, lengths: Lengths | None) -> tuple[tf.TensorSpec,
     n_in, n_out = lengths or (None, None)
 
     def spec(steps: int | None, codec: Codec, marked: int = 0) -> tf.TensorSpec:
-        if isinstance(codec, Scaling):
-            return tf.TensorSpec((None, steps, codec.features + marked), tf.float32)
-        return tf.TensorSpec((None, steps), tf.int32)
+        if codec.is_tokens:
+            return tf.TensorSpec((None, steps), tf.int32)
+        return tf.TensorSpec((None, steps, codec.features + marked), tf.float32)
 
     target = spec(n_out, codecs.target)
     return spec(n_in, codecs.source, marked=1), target, target, tf.TensorSpec((None, n_out), tf.float32)

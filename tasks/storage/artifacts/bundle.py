@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
@@ -75,8 +74,7 @@ def n_steps(facts: BundleFacts, codecs: Codecs) -> int:
 
 def steps_of(length: int, codecs: Codecs) -> int:
     """Time steps that a target of this length takes to decode, the end included where there is one."""
-    has_end = isinstance(codecs.target, Vocabulary) and codecs.target.end is not None
-    return length + has_end
+    return length + codecs.target.has_end
 
 
 def weights_digest(model: keras.Model) -> str:

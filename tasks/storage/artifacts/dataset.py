@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,12 +24,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
-from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
-from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
+from tasks.storage.artifacts.lists import from_lists, steps_type, to_lists
 from tasks.storage.files.atomic import read_json, write_json
 
 SCHEMA_VERSION = 2
@@ -56,11 +54,9 @@ class SideFacts(BaseModel):
     length: int
 
     @classmethod
-    def of(cls, encoding: str, codec: Any, length: int) -> SideFacts:  # noqa: ANN401 - either codec
+    def of(cls, codec: Codec, length: int) -> SideFacts:
         """The facts of a side that is encoded by `codec`."""
-        if isinstance(codec, Scaling):
-            return cls(encoding=encoding, features=codec.features, length=length)
-        return cls(encoding=encoding, vocabulary=codec.size, length=length)
+        return cls(encoding=codec.kind, vocabulary=codec.size, features=codec.features, length=length)
 
 
 class DatasetFacts(BaseModel):
@@ -135,7 +131,7 @@ def _sides(pairs: Pairs) -> tuple[Sequences, Sequences]:
 def _schema(pairs: Pairs, beside: Mapping[str, pa.DataType]) -> pa.Schema:
     def kind(sequences: Sequences) -> pa.DataType:
         values = sequences.values
-        return list_type(pa.float64(), values.shape[1]) if values.ndim > 1 else list_type(pa.int32())
+        return steps_type(values.shape[1] if values.ndim > 1 else 0)
 
     return pa.schema(
         [

@@ -15,6 +15,11 @@ def list_type(step: pa.DataType, features: int = 0) -> pa.DataType:
     return pa.list_(pa.field("item", step, nullable=False))
 
 
+def steps_type(features: int) -> pa.DataType:
+    """The type of a column of encoded sequences: ids, or vectors where there are features."""
+    return list_type(pa.float64(), features) if features else list_type(pa.int32())
+
+
 def to_lists(sequences: Sequences, kind: pa.DataType) -> pa.Array:
     """A column of `kind`, made by `list_type`."""
     first, last = sequences.offsets[0], sequences.offsets[-1]

@@ -22,7 +22,6 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.splits import SPLITS, assign_splits
 from tasks.seq2seq.data.synthetic import NOTHING
-from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import Block, DatasetFacts, SideFacts, write_codecs, write_pairs
@@ -178,8 +177,8 @@ def ingest_pairs(
         evaluation_rows=written["test"],
         rejected_rows=sum(rejects.reasons.values()),
         held_back_rows=counts.held_back,
-        source=SideFacts.of(data.source_encoding, codecs.source, data.max_source_length or sides[0].longest),
-        target=SideFacts.of(data.target_encoding, codecs.target, data.max_target_length or sides[1].longest),
+        source=SideFacts.of(codecs.source, data.max_source_length or sides[0].longest),
+        target=SideFacts.of(codecs.target, data.max_target_length or sides[1].longest),
         masked=True,
     )
 
@@ -334,17 +333,17 @@ def _without_unknown(
     block: Block, codecs: Codecs, data: FilesData, split: str, counted: dict[str, int], rejects: Rejects
 ) -> Block:
     """Counts the rows with unknown source symbols, and rejects them where that is set."""
-    vocabulary, pairs = codecs.source, block.pairs
-    if not isinstance(vocabulary, Vocabulary):
+    codec, pairs = codecs.source, block.pairs
+    if codec.unknown is None:
         return block
     steps = pairs.source
-    has_unknown = steps.count(vocabulary.unknown) > 0
+    has_unknown = steps.count(codec.unknown) > 0
     counted[split] = counted.get(split, 0) + int(has_unknown.sum())
     if data.unknown == "keep" or not has_unknown.any():
         return block
     file, row = block.beside["file"], block.beside["row"]
     rejects.add(
-        Reject(file[i].as_py(), row[i].as_py(), "source_unknown", vocabulary.write(steps[i]))
+        Reject(file[i].as_py(), row[i].as_py(), "source_unknown", codec.write(steps[i]))
         for i in np.flatnonzero(has_unknown).tolist()
     )
     kept = ~has_unknown

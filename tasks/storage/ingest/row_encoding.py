@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.scaling import Scaling
+from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
@@ -35,8 +35,7 @@ class Side:
     @classmethod
     def of(cls, data: FilesData, side: str, codec: Codec, length: int | None) -> Side:
         """The source or the target; `length` is the one that sequences must have, if any."""
-        features = codec.features if isinstance(codec, Scaling) else None
-        return cls(RowRules.of(data, side, features=features, length=length), codec)
+        return cls(RowRules.of(data, side, features=codec.features or None, length=length), codec)
 
     def encode(self, array: pa.ChunkedArray | pa.Array) -> tuple[Sequences, Reasons]:
         """A column's sequences as the model takes them, and why some rows cannot be used, `(n,) int8`.
@@ -51,12 +50,12 @@ class Side:
 
     def _codes(self, steps: Sequences, reasons: Reasons, words: list[str] | None) -> NDArray[Any]:
         codec, values = self.codec, steps.values
-        if isinstance(codec, Scaling):
-            return values
+        if not isinstance(codec, Vocabulary):  # only symbols can be words, or foreign to a synthetic problem
+            return codec.encode(values)
         if words is not None:
             ids: NDArray[np.int32] = codec.encode_words(words)[values] if words else values.astype(np.int32)
             return ids
-        if codec.unknown is None:  # a synthetic problem's vocabulary is closed
+        if codec.unknown is None:
             known = codec.knows(values)
             rows = np.repeat(np.arange(len(steps)), steps.lengths)[~known]
             reasons[rows[reasons[rows] == FINE]] = UNKNOWN

@@ -128,8 +128,8 @@ def ingest_series(
         evaluation_rows=written["test"],
         rejected_rows=sum(rejects.reasons.values()),
         held_back_rows=sum(one.held_back for one in read),
-        source=SideFacts.of(data.source_encoding, codecs.source, data.history or 0),
-        target=SideFacts.of(data.target_encoding, codecs.target, data.horizon or 0),
+        source=SideFacts.of(codecs.source, data.history or 0),
+        target=SideFacts.of(codecs.target, data.horizon or 0),
         masked=True,
         relative=data.relative_to_last,
     )

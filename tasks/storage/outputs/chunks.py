@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
-from tasks.seq2seq.data.scaling import Scaling
-from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.data.codecs import Codec
 from tasks.seq2seq.data.windows import Series, cut_windows, find_origins
 from tasks.seq2seq.monitoring.tally import Tally
-from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.artifacts.lists import list_type, steps_type, to_lists
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
@@ -102,9 +100,8 @@ class FileToRead:
     def _encode(self, block: Block, rejects: Rejects) -> pa.Table:
         reading = self.reading
         source, reasons = reading.source.encode(block.table.column(0))
-        vocabulary = reading.source.codec
-        if reading.reject_unknown and isinstance(vocabulary, Vocabulary) and vocabulary.unknown is not None:
-            mark(reasons, source.count(vocabulary.unknown) > 0, UNKNOWN)
+        if reading.reject_unknown:
+            mark(reasons, source.count(reading.source.codec.unknown) > 0, UNKNOWN)
         rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
         beside = {SOURCE: to_lists(source, _type_of(source))}
         if self.has_targets:
@@ -150,14 +147,11 @@ class FileToRead:
 
 
 def _no_rows(side: Side) -> pa.Array:
-    codec = side.codec
-    values = np.zeros((0, codec.features)) if isinstance(codec, Scaling) else np.zeros(0, np.int32)
-    steps = Sequences(values, np.zeros(1, np.int64))
-    return to_lists(steps, _type_of(steps))
+    return pa.array([], steps_type(side.codec.features))
 
 
-def _encoded(steps: Sequences, codec: Any) -> Sequences:  # noqa: ANN401 - either codec
-    return Sequences(codec.encode(steps.values), steps.offsets) if isinstance(codec, Vocabulary) else steps
+def _encoded(steps: Sequences, codec: Codec) -> Sequences:
+    return Sequences(codec.encode(steps.values), steps.offsets)
 
 
 def _type_of(steps: Sequences) -> pa.DataType:

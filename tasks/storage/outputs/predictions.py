@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.storage.artifacts.dataset import Block
 from tasks.storage.artifacts.lists import list_type, to_lists
@@ -25,13 +24,12 @@ if TYPE_CHECKING:
     from tasks.seq2seq.models.predictor import Alternatives, Predictions
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_TYPES = {"integers": pa.list_(pa.int64()), "words": pa.list_(pa.string()), "characters": pa.string()}
 
 
 def value_type(codec: Codec) -> pa.DataType:
     """The type of a column of such values."""
-    if isinstance(codec, Scaling):
-        return list_type(pa.float64(), codec.features)
-    return {"integers": pa.list_(pa.int64()), "words": pa.list_(pa.string()), "characters": pa.string()}[codec.kind]
+    return list_type(pa.float64(), codec.features) if codec.features else _TYPES[codec.kind]
 
 
 def to_values(sequences: Sequences, codec: Codec) -> pa.Array:
@@ -40,7 +38,7 @@ def to_values(sequences: Sequences, codec: Codec) -> pa.Array:
     An unknown symbol, or another reserved one that a model may predict, is null among integers and words,
     and the replacement character among characters. Vectors are taken as they are.
     """
-    if isinstance(codec, Scaling):
+    if not isinstance(codec, Vocabulary):  # its symbols are what is written
         return to_lists(sequences, value_type(codec))
     if codec.kind == "characters":
         return pa.array(_texts(sequences, codec), pa.string())
@@ -155,8 +153,8 @@ def read_held_out(folder: Path, codecs: Codecs) -> HeldOut:
         for name in ("n_unknown", "outside_range", "log_probability")
     )
     n_tokens = None
-    if isinstance(codecs.target, Vocabulary):
-        n_tokens = _lengths(table["prediction"], codecs.target) + (codecs.target.end is not None)
+    if codecs.target.is_tokens:
+        n_tokens = _lengths(table["prediction"], codecs.target) + codecs.target.has_end
     return HeldOut(
         lengths=_lengths(table["source"], codecs.source),
         n_unknown=n_unknown,
@@ -167,7 +165,7 @@ def read_held_out(folder: Path, codecs: Codecs) -> HeldOut:
 
 
 def _lengths(column: pa.ChunkedArray, codec: Codec) -> NDArray[np.int64]:
-    is_text = isinstance(codec, Vocabulary) and codec.kind == "characters"
+    is_text = codec.kind == "characters"
     lengths: NDArray[np.int64] = (
         (pc.utf8_length if is_text else pc.list_value_length)(column).to_numpy().astype(np.int64)
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.collate import shift_right, source_array, training_batch, until_end
+from tasks.seq2seq.data.collate import source_array, training_batch, until_end
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 
@@ -123,12 +123,6 @@ def test_the_two_sides_may_be_of_different_kinds():
     assert (batch.source.tolist(), batch.target.tolist()) == ([[[0, 1]]], [[4, END]])
     batch = training_batch(Pairs(sequences([[4]]), vectors([[12]])), Codecs(LEARNED, SCALING))
     assert (batch.source.tolist(), batch.target.tolist()) == ([[4, END]], [[[1]]])
-
-
-def test_the_decoder_input_is_the_target_a_step_later():
-    shifted = shift_right(np.array([[7, 8, 9], [4, 5, 6]], np.int32), start=1)
-    assert shifted.tolist() == [[1, 7, 8], [1, 4, 5]]
-    assert shifted.dtype == np.int32
 
 
 def test_decoded_tokens_are_cut_before_their_first_end():

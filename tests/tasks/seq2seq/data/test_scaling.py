@@ -104,3 +104,39 @@ def test_a_directional_scaling_keeps_every_direction_both_ways():
     assert np.abs(scaled).max() < 2
     np.testing.assert_allclose(scaling.restore(scaled), values, rtol=1e-6)
     assert (scaling.low, scaling.high) == ((0.0, -4.0), (9.0, -2.0))
+
+
+def ranging(low, high):
+    """A scaling of features with this range."""
+    return Scaling(low, (1.0,) * len(low), low, high)
+
+
+@pytest.mark.parametrize(
+    ("step", "outside"),
+    [
+        ((15.0, -3.0), False),
+        ((15.1, -3.0), True),
+        ((-5.0, -3.0), False),
+        ((-5.1, -3.0), True),
+        ((5.0, -4.5), False),  # half of the constant's magnitude
+        ((5.0, -4.6), True),
+        ((np.nan, -3.0), True),
+        ((np.inf, -3.0), True),
+    ],
+)
+def test_a_value_half_a_range_outside_is_flagged(step, outside):
+    values = np.tile([5.0, -3.0], (2, 3, 1))
+    values[1, 2] = step
+    scaling = ranging((0.0, -3.0), (10.0, -3.0))
+    assert scaling.flags(Sequences.of_rows(values))["outside_range"].tolist() == [False, outside]
+    assert ranging((0.0,), (0.0,)).outside_range(Sequences.of_rows(np.array([[[0.5]], [[0.6]]]))).tolist() == [
+        False,
+        True,
+    ]
+
+
+def test_sequences_of_any_length_are_checked():
+    values = Sequences.of_lengths(np.array([[99.0], [1.0], [99.0], [1.0]]), np.array([1, 0, 2, 1]))
+    assert ranging((0.0,), (1.0,)).outside_range(values).tolist() == [True, False, True, False]
+    assert ranging((0.0,), (1.0,)).outside_range(values.part(1, 4)).tolist() == [False, True, False]
+    assert not ranging((0.0,), (1.0,)).outside_range(values, tolerance=98.0).any()

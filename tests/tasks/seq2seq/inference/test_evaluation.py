@@ -39,10 +39,7 @@ def step_by_step():
 def inference(source, target, n_steps):
     """An untrained model whose answers differ, end now and then, and hold no other special token."""
     keras.utils.set_random_seed(2)
-    sides = [
-        Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
-        for codec in (source, target)
-    ]
+    sides = [Side(codec.size, codec.features) for codec in (source, target)]
     models = build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=4)))
     models.train.set_weights([3 * weights for weights in models.train.get_weights()])
     if isinstance(target, Vocabulary):

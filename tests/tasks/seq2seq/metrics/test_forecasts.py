@@ -12,7 +12,6 @@ from tasks.seq2seq.metrics.forecasts import (
     NaiveScale,
     VectorScorer,
     naive_forecast,
-    outside_range,
     seasonal_naive_forecast,
 )
 from tests.helpers.scores import scores_of
@@ -219,33 +218,3 @@ def test_a_naive_forecast_of_the_training_split_itself_has_a_mase_of_1():
     series = np.random.default_rng(0).normal(size=(50, 3)).cumsum(axis=0)
     result = scores(series[1:, None], series[:-1, None], naive_scale(series))
     assert result.mase == pytest.approx(1.0)
-
-
-LOW, HIGH = np.array([0.0, -3.0]), np.array([10.0, -3.0])
-
-
-@pytest.mark.parametrize(
-    ("step", "outside"),
-    [
-        ((15.0, -3.0), False),
-        ((15.1, -3.0), True),
-        ((-5.0, -3.0), False),
-        ((-5.1, -3.0), True),
-        ((5.0, -4.5), False),  # half of the constant's magnitude
-        ((5.0, -4.6), True),
-        ((np.nan, -3.0), True),
-        ((np.inf, -3.0), True),
-    ],
-)
-def test_a_value_half_a_range_outside_is_flagged(step, outside):
-    values = np.tile([5.0, -3.0], (2, 3, 1))
-    values[1, 2] = step
-    assert outside_range(values, LOW, HIGH).tolist() == [False, outside]
-    assert outside_range(np.array([[[0.5]], [[0.6]]]), np.zeros(1), np.zeros(1)).tolist() == [False, True]
-
-
-def test_sequences_of_any_length_are_checked():
-    values = Sequences.of_lengths(np.array([[99.0], [1.0], [99.0], [1.0]]), np.array([1, 0, 2, 1]))
-    assert outside_range(values, np.zeros(1), np.ones(1)).tolist() == [True, False, True, False]
-    assert outside_range(values.part(1, 4), np.zeros(1), np.ones(1)).tolist() == [False, True, False]
-    assert not outside_range(values, np.zeros(1), np.ones(1), tolerance=98.0).any()

@@ -24,7 +24,7 @@ N_STEPS = 4
 
 
 def side(codec):
-    return Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
+    return Side(codec.size, codec.features)
 
 
 def build(codecs, *, masked):

@@ -68,10 +68,7 @@ def of_vectors(pairs):
 
 
 def build(codecs, units=8):
-    sides = [
-        Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=codec.features)
-        for codec in (codecs.source, codecs.target)
-    ]
+    sides = [Side(codec.size, codec.features) for codec in (codecs.source, codecs.target)]
     return build_models(Architecture(*sides, codecs is not TOKENS, ModelSettings(units=units, embedding=8)))
 
 

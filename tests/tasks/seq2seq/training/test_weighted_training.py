@@ -24,7 +24,7 @@ PLAIN_DESCENT = TrainingSettings(optimizer="sgd", learning_rate=1.0, batch_size=
 
 
 def models_of(codecs):
-    sides = [Side(codec.size) if isinstance(codec, Vocabulary) else Side(features=1) for codec in codecs]
+    sides = [Side(codec.size, codec.features) for codec in codecs]
     with seeded(0):
         return build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=8)))
 

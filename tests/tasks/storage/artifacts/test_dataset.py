@@ -246,5 +246,5 @@ def test_the_architecture_follows_data_and_settings():
 
 def test_facts_of_a_side_follow_its_codec():
     vocabulary, scaling = Vocabulary.identity(9), Scaling((0.0, 1.0), (1.0, 1.0), (0.0, 0.0), (1.0, 1.0))
-    assert SideFacts.of("integers", vocabulary, 4) == SideFacts(encoding="integers", vocabulary=10, length=4)
-    assert SideFacts.of("vectors", scaling, 4) == SideFacts(encoding="vectors", features=2, length=4)
+    assert SideFacts.of(vocabulary, 4) == SideFacts(encoding="integers", vocabulary=10, length=4)
+    assert SideFacts.of(scaling, 4) == SideFacts(encoding="vectors", features=2, length=4)
