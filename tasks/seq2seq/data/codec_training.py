@@ -25,7 +25,9 @@ COUNTED_RANGE = 1 << 20  # integers within such a range are counted in an array
 
 
 class Intake(Protocol):
-    """One side of the pairs, of one encoding."""
+    """One side of the pairs, of one encoding; `features` are the numbers of a step of vectors, once they are known."""
+
+    features: int | None
 
     def stage(self, steps: NDArray[Any], words: list[str] | None) -> NDArray[Any]:
         """Time steps as plain numbers; `words` are what the steps of words point to."""
@@ -45,6 +47,8 @@ class Intake(Protocol):
 
 class CharacterIntake:
     """Code points."""
+
+    features: int | None = None
 
     def __init__(self) -> None:
         """Starts with nothing counted."""
@@ -78,6 +82,8 @@ class CharacterIntake:
 
 class IntegerIntake:
     """Integers, each a symbol."""
+
+    features: int | None = None
 
     def __init__(self) -> None:
         """Starts with nothing counted."""
@@ -114,6 +120,8 @@ class IntegerIntake:
 
 class WordIntake:
     """Words, staged as numbers in the order in which they first came."""
+
+    features: int | None = None
 
     def __init__(self) -> None:
         """Starts with no word."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.hashing import Hashes, is_among, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.codec_training import INTAKES, Intake, finish_both, intakes_of
+from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.synthetic import NOTHING
@@ -35,31 +36,12 @@ from tasks.storage.artifacts.dataset import (
 )
 from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.files.atomic import write_json
-from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
-from tasks.storage.ingest.pairs import BESIDE
-from tasks.storage.ingest.reasons import FINE, first_faults
+from tasks.storage.ingest.pair_encoding import BESIDE
 from tasks.storage.ingest.rejects import Rejects, write_rejects
-from tasks.storage.ingest.row_rules import read_time_steps
-from tasks.storage.readers.blocks import Block as RawBlock
-from tasks.storage.readers.blocks import Layout
+from tasks.storage.ingest.series_reading import read_series, series_layout
 from tasks.storage.readers.inputs import ignored_files, list_inputs
-from tasks.storage.readers.user_files import read_blocks
-
-
-def series_layout(data: FilesData) -> Layout:
-    """The columns of a series, each named once, sources first."""
-    sides = {**dict.fromkeys(data.target_columns, "target"), **dict.fromkeys(data.source_columns, "source")}
-    columns = tuple(dict.fromkeys((*data.source_columns, *data.target_columns)))
-    return Layout(
-        columns=columns,
-        kinds=tuple(getattr(data, f"{sides[column]}_encoding") for column in columns),
-        header=data.header,
-        delimiter=data.delimiter,
-        quote=data.quote,
-        sides=tuple(sides[column] for column in columns),
-    )
 
 
 @dataclass(frozen=True)
@@ -121,6 +103,12 @@ def ingest_series(
     write_json(folder / "account.json", _account(read, rejects, written, data, repeats))
     write_json(folder / SERIES, {"scale": _scale(read, data)})
     write_codecs(folder, codecs)
+    return _facts(data, read, rejects, written, codecs)
+
+
+def _facts(
+    data: FilesData, read: list[_Read], rejects: Rejects, written: dict[str, int], codecs: Codecs
+) -> DatasetFacts:
     return DatasetFacts(
         kind=data.kind,
         train_rows=written["train"],
@@ -141,66 +129,12 @@ def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Repor
         rejects.start()
         n_read = 0
         for file in list_inputs(where):
-            series = _read_series(file, data, rejects)
+            series = read_series(file, series_layout(data), data, rejects).series
             n_read += len(series)
             n_steps += len(series)
             report("time steps read", n_steps, None)
             yield _split(file.name, series, key, data, held_out)
         rejects.check_rate(where, n_read, data.max_reject_rate)
-
-
-def _read_series(file: InputFile, data: FilesData, rejects: Rejects) -> Series:
-    return read_series(file, series_layout(data), data, rejects)[0]
-
-
-def read_series(
-    file: InputFile, layout: Layout, data: FilesData, rejects: Rejects, kept: pa.Schema | None = None
-) -> tuple[Series, Rows, pa.Table | None]:
-    """A whole series, its unusable rows sent to `rejects`.
-
-    Args:
-        file: the file.
-        layout: its columns; where those of the target are not among them, the target has no features.
-        data: the settings that say what they are.
-        rejects: takes the rows that cannot be used.
-        kept: columns that are kept as they are, if any.
-
-    Returns:
-        The series; the numbers of the rows that were kept, from 1; and their columns (None without `kept`).
-    """
-    blocks, tables, n = [], [], 0
-    for block in read_blocks(file, layout, kept):
-        blocks.append(_steps(block, file, layout, rejects))
-        tables.append(block.kept)
-        n = max([n, *block.rows[-1:].tolist(), *(reject.row for reject in block.rejects[-1:])])
-    usable = np.zeros(n, np.bool_)
-    columns = {
-        name: np.zeros(n, np.int64 if kind == "integers" else np.float64)
-        for name, kind in zip(layout.columns, layout.kinds, strict=True)
-    }
-    for rows, values, fine in blocks:
-        usable[rows - 1] = fine
-        for name, steps in zip(layout.columns, values, strict=True):
-            columns[name][rows - 1] = steps
-    source, target = (_side_steps(columns, n, data, side) for side in ("source", "target"))
-    numbers = np.concatenate([rows for rows, _, _ in blocks])
-    return Series(source, target, usable), numbers, pa.concat_tables(tables) if kept is not None else None
-
-
-def _side_steps(columns: dict[str | int, NDArray[Any]], n: int, data: FilesData, side: str) -> NDArray[Any]:
-    values = [columns[name] for name in getattr(data, f"{side}_columns") if name in columns]
-    steps = np.stack(values, axis=1) if values else np.zeros((n, 0))
-    return steps[:, 0] if values and getattr(data, f"{side}_encoding") == "integers" else steps
-
-
-def _steps(
-    block: RawBlock, file: InputFile, layout: Layout, rejects: Rejects
-) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
-    """Row numbers of a block, the values of each column, and which rows can be used."""
-    columns = [read_time_steps(block.table.column(i), kind) for i, kind in enumerate(layout.kinds)]
-    reasons, blamed = first_faults([faults for _, faults in columns])
-    rejects.add_block(file.name, block, reasons, lambda i: layout.sides[blamed[i]])
-    return block.rows, [values for values, _ in columns], reasons == FINE
 
 
 def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:
@@ -306,15 +240,19 @@ def _windows(
                 Sequences(intake.encode(side.values), side.offsets)
                 for intake, side in zip(intakes, (pairs.source, pairs.target), strict=True)
             )
-            # The last step of the history is the row that a window's forecast is made from.
-            beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins)}
-            beside["source_hash"] = pa.array(hashes)
-            if split == "test" and data.target_encoding == "vectors":
-                recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
-                beside["recent"] = to_lists(recent, _beside(data)["recent"])
             done += len(origins)
             report(f"{split} windows cut", done, total)
-            yield Block(Pairs(source, target), beside)
+            yield Block(Pairs(source, target), _columns_beside(one, origins, split, hashes, data))
+
+
+def _columns_beside(one: _Read, origins: Rows, split: str, hashes: Hashes, data: FilesData) -> dict[str, pa.Array]:
+    """What stands beside the windows of a file at some origins."""
+    # The last step of the history is the row that a window's forecast is made from.
+    beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins), "source_hash": pa.array(hashes)}
+    if split == "test" and data.target_encoding == "vectors":
+        recent = Sequences.of_rows(recent_steps(one.series, origins, data.season))
+        beside["recent"] = to_lists(recent, _beside(data)["recent"])
+    return beside
 
 
 def _beside(data: FilesData) -> dict[str, pa.DataType]:

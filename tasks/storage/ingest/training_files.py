@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.ingest.pairs import pair_layout
-from tasks.storage.ingest.series import series_layout
+from tasks.storage.ingest.pair_reading import pair_layout
+from tasks.storage.ingest.series_reading import series_layout
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import check_input
 

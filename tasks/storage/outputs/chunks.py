@@ -27,7 +27,7 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading, Side
-from tasks.storage.ingest.series import read_series
+from tasks.storage.ingest.series_reading import read_series
 from tasks.storage.readers.blocks import Block, Layout
 from tasks.storage.readers.user_files import count_rows, read_blocks
 

@@ -12,7 +12,8 @@ from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.training.bucketing import batches_of
 from tasks.storage.artifacts.dataset import has_weights, read_codecs, read_pairs
 from tasks.storage.files.atomic import read_json
-from tasks.storage.ingest.pairs import ingest_pairs, pair_layout
+from tasks.storage.ingest.pair_reading import pair_layout
+from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import check_input
 
