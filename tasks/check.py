@@ -16,7 +16,7 @@ from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
 from tasks.runtime.log import logger
-from tasks.seq2seq.arrays.hashing import mix, sequence_hashes
+from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake
 from tasks.seq2seq.errors import ArtifactError, DataError
@@ -220,7 +220,7 @@ class _Sample:
         return profile.with_rows(self._read, self._rejected)
 
 
-def _hashes(sequences: Sequences) -> Any:  # noqa: ANN401 - hashes
+def _hashes(sequences: Sequences) -> Hashes:
     values = sequences.values
     steps = mix(values.astype(np.uint64)) if values.ndim == 1 else VectorIntake().hashes(values)
     return sequence_hashes(steps, sequences.offsets)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from tasks.seq2seq.arrays.aliases import Ids
 from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
@@ -101,8 +102,9 @@ def held_out_sources(dataset: Path) -> Hashes:
     return np.unique(np.concatenate(hashes))
 
 
-def _ids(block: Block) -> Any:  # noqa: ANN401 - integers
-    return block.pairs.source.padded()
+def _ids(block: Block) -> Ids:
+    ids: Ids = block.pairs.source.padded()
+    return ids
 
 
 def read_sources(holdout: Handle) -> Hashes:

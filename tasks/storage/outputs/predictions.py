@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -67,7 +67,7 @@ class PredictionWriter:
     def __init__(self, path: Path, codecs: Codecs) -> None:
         """Takes the file and the codecs of both sides."""
         self._path, self._codecs = path, codecs
-        self._writer: Any = None
+        self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
     def write(self, block: Block, evaluated: Evaluated) -> None:

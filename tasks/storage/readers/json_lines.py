@@ -136,7 +136,7 @@ def _lines(file: InputFile) -> Iterator[bytes]:
                 yield text.removesuffix(b"\r")
 
 
-def _all_lines(file: InputFile, opened: Any) -> Iterator[bytes]:  # noqa: ANN401 - pyarrow ships no types
+def _all_lines(file: InputFile, opened: pa.NativeFile) -> Iterator[bytes]:
     parts: list[bytes] = []  # of a line that goes on; joined once, however long it is
     size = 0
     while chunk := opened.read(_CHUNK_BYTES):

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,7 +56,7 @@ class _Array:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     by_columns: bool  # its rows do not lie one after the other
-    rows: Any
+    rows: IO[bytes]
 
     @property
     def row_bytes(self) -> int:
@@ -283,7 +283,7 @@ def _to_column(part: NDArray[Any]) -> pa.Array:
     return _nested(values, part.shape, pa.ListArray, np.int32)
 
 
-def _nested(values: pa.Array, shape: tuple[int, ...], lists: Any, offset: type[np.integer[Any]]) -> pa.Array:  # noqa: ANN401 - pyarrow ships no types
+def _nested(values: pa.Array, shape: tuple[int, ...], lists: type[pa.Array], offset: type[np.integer[Any]]) -> pa.Array:
     """Flat values as lists, one level for each dimension beyond the first."""
     for level in range(len(shape) - 1, 0, -1):
         n_lists = int(np.prod(shape[:level]))

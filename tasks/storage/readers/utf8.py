@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Any
+
+import pyarrow as pa
 
 _STAND_IN = 0x10FF00
 STAND_INS = "[\U0010ff80-\U0010ffff]"
@@ -23,7 +24,7 @@ class Utf8Stream:
 
     closed = False
 
-    def __init__(self, opened: Any, last: str) -> None:  # noqa: ANN401 - pyarrow ships no types
+    def __init__(self, opened: pa.NativeFile, last: str) -> None:
         self._opened = opened
         self._last = f"{last}\n".encode()
         self._is_line_open = False

@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -221,11 +222,11 @@ def _lines(path: Path) -> Iterator[Iterator[bytes]]:
         raise DataError(_unreadable(path, error)) from error
 
 
-def _opened(path: Path) -> Any:  # noqa: ANN401 - either kind of file
+def _opened(path: Path) -> BufferedIOBase:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _line(path: Path, file: IO[bytes]) -> bytes:
+def _line(path: Path, file: BufferedIOBase) -> bytes:
     line = file.readline(LONGEST_LINE)
     if len(line) == LONGEST_LINE:
         raise DataError(f"{path} has a line of more than {LONGEST_LINE:,} bytes; expected a token and its numbers")

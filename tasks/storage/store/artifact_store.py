@@ -18,6 +18,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,7 +191,7 @@ class Store:
                 remove_tree(making)
         return self.open(kind, manifest.digest)
 
-    def lock(self, recipe: Recipe) -> Any:  # noqa: ANN401 - a context manager
+    def lock(self, recipe: Recipe) -> AbstractContextManager[None]:
         """One process at a time makes what this recipe says."""
         return locked(self.place("locks", f"{recipe.kind}-{recipe.key}"))
 
