@@ -10,7 +10,7 @@ A bundle holds everything that prediction needs and nothing that comes after:
     saved_model/1/       the whole greedy decode, for others: our predictor never executes it (`storage.exports`)
 
 Nothing here is ever unpickled: models load with `safe_mode=True`, and of custom objects only the layers of
-`tasks.seq2seq.models.attention` are known.
+`tasks.seq2seq.models.attention` and `input_feeding` are known.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
     """
     import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
 
-    from tasks.seq2seq.models import attention as layers  # noqa: F401, PLC0415 - Keras finds our own layers only where they were imported
+    from tasks.seq2seq.models import attention, input_feeding  # noqa: F401, PLC0415 - Keras finds layers that were imported
 
     try:
         encoder, decoder = (
