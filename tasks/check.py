@@ -14,7 +14,7 @@ from prefect import task
 
 from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -32,7 +32,7 @@ from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.chunks import SOURCE, TARGET
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import read_promotions
 
@@ -47,7 +47,7 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
         DataError: a rule is not kept that is set to end the run.
     """
     serving = _serving(experiment, dataset.digest, Store(store))
-    step = _recipe(experiment, dataset.digest, serving)
+    step = _step_inputs(experiment, dataset.digest, serving)
 
     def write(folder: Path) -> Made:
         findings = describe(_check(experiment, dataset, serving))
@@ -59,13 +59,13 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
     return finished(handle)
 
 
-def checks_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
+def checks_inputs(experiment: Experiment, made: Mapping[str, str], store: Store) -> StepInputs:
     """What the findings depend on: the limits, the dataset, and the promoted model of other data."""
-    return _recipe(experiment, made["dataset"], _serving(experiment, made["dataset"], store))
+    return _step_inputs(experiment, made["dataset"], _serving(experiment, made["dataset"], store))
 
 
-def _recipe(experiment: Experiment, dataset_digest: str, serving: Handle | None) -> Recipe:
-    return recipe(
+def _step_inputs(experiment: Experiment, dataset_digest: str, serving: Handle | None) -> StepInputs:
+    return step_inputs(
         KIND,
         experiment,
         settings=experiment.checks.model_dump(mode="json"),

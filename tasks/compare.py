@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prefect import task
 
 from tasks.prediction.evaluator import Judge
-from tasks.runtime.caching import TASK_OPTIONS, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
@@ -50,7 +50,7 @@ def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, s
 
 def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[np.float64]]:
     experiment = read_experiment(bundle)
-    step = recipe(
+    step = step_inputs(
         KIND,
         experiment,
         settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 
 from tasks.prediction.evaluator import Judge
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
@@ -18,7 +18,7 @@ from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import Block, DatasetFacts, read_evaluation
 from tasks.storage.files.atomic import write_json
 from tasks.storage.outputs.predictions import PredictionWriter, to_values
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def evaluate_model(
     """Scores a bundle on the dataset's fresh set or test split; its facts are the scores and the examples."""
     return finished(
         make_once(
-            evaluation_recipe(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store)),
+            evaluation_inputs(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store)),
             Store(store),
             lambda folder: write_evaluation(experiment, dataset, bundle, Store(store), folder),
             refresh=refresh,
@@ -42,9 +42,9 @@ def evaluate_model(
     )
 
 
-def evaluation_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
+def evaluation_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What an evaluation depends on: the bundle, the held-out pairs, and what is scored and shown."""
-    return recipe(
+    return step_inputs(
         KIND,
         experiment,
         settings={

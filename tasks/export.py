@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
+from tasks.runtime.code import code_digest
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.artifacts.bundle import (
@@ -23,7 +24,7 @@ from tasks.storage.artifacts.bundle import (
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
 from tasks.storage.files.atomic import read_json, write_json
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle, canonical_digest
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def export_model(
     """Exports trained weights as a bundle; its facts are `BundleFacts`."""
     return finished(
         make_once(
-            bundle_recipe(experiment, {"dataset": dataset.digest, "training": training.digest}, Store(store)),
+            bundle_inputs(experiment, {"dataset": dataset.digest, "training": training.digest}, Store(store)),
             Store(store),
             lambda folder: write_bundle(experiment, dataset, training, folder),
             refresh=refresh,
@@ -45,9 +46,9 @@ def export_model(
     )
 
 
-def bundle_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
+def bundle_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What a bundle depends on: the weights, and the dataset's vocabulary and profile."""
-    return recipe(
+    return step_inputs(
         KIND,
         experiment,
         settings={
@@ -82,16 +83,23 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         target=shape.target,
         masked=shape.masked,
         relative=shape.relative,
-        verified=len(samples),
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
     write_codecs(folder, codecs)
     write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
     n_steps = steps_of(experiment.decoding.max_length or facts.target.length, codecs)
     _export_decode(folder, codecs, n_steps, Verifier(lambda *pair: models.train(pair), codecs, samples, n_steps))
-    # On what a model was verified makes it no other model.
-    told = [codecs.to_json(), facts.model_dump(exclude={"verified"}), experiment.decoding.model_dump(mode="json")]
-    return Made(facts.model_dump(), identity=canonical_digest([weights_digest(models.train), *told]))
+    encoder, decoder = weights_digest(models.encoder), weights_digest(models.decoder)
+    return Made(
+        facts.model_dump(),
+        alike={
+            "encoder.keras": encoder,
+            "decoder.keras": decoder,
+            # Its bytes cannot be compared, so another version of the code is taken to write another one.
+            SAVED_MODEL.split("/")[0]: canonical_digest([encoder, decoder, code_digest(__name__)]),
+        },
+        figures={"verified": len(samples)},
+    )
 
 
 def _export_decode(folder: Path, codecs: Codecs, n_steps: int, verifier: Verifier) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
 
 KIND = "onnx"
@@ -25,7 +25,7 @@ def export_onnx(
 ) -> Handle:
     """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
     check_onnx(experiment)
-    step = onnx_recipe(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))
+    step = onnx_inputs(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))
     return finished(
         make_once(
             step,
@@ -36,9 +36,9 @@ def export_onnx(
     )
 
 
-def onnx_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) -> Recipe:
+def onnx_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What the ONNX file depends on: the bundle alone; it is verified on the dataset."""
-    return recipe(
+    return step_inputs(
         KIND,
         experiment,
         settings={},
@@ -49,7 +49,7 @@ def onnx_recipe(experiment: Experiment, made: Mapping[str, str], _store: Store) 
 
 
 def write_onnx(
-    experiment: Experiment, step: Recipe, dataset: Handle, bundle: Handle, store: Store, folder: Path
+    experiment: Experiment, step: StepInputs, dataset: Handle, bundle: Handle, store: Store, folder: Path
 ) -> Made:
     """Fills `folder` with `decode.onnx` and its `codecs.json`.
 
@@ -68,4 +68,4 @@ def write_onnx(
     verifier = Verifier(inference(model.encoder, model.decoder), model.codecs, samples, n_steps)
     verifier.check(ONNX_FILE, load_onnx(folder))
     # The converter numbers names by what it converted before: the same model may be other bytes.
-    return Made({"verified": len(samples)}, identity=step.key)
+    return Made({}, alike={ONNX_FILE: step.key}, figures={"verified": len(samples)})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
 from tasks.runtime.progress import progress, report, tracked
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.arrays.sequences import Pairs
@@ -26,7 +26,7 @@ from tasks.storage.files.atomic import copy_atomically, write_json
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
 from tasks.storage.ingest.training_files import training_files
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
 
 KIND = "dataset"
@@ -35,29 +35,29 @@ KIND = "dataset"
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
 def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
-    plain = _recipe(experiment)
+    plain = _step_inputs(experiment)
     holdout = _holdout_of(experiment, plain, Store(store))
 
     def write(folder: Path) -> Made:
         made = write_dataset(experiment, folder, read_sources(holdout) if holdout else NOTHING)
-        if _recipe(experiment).key != plain.key:
+        if _step_inputs(experiment).key != plain.key:
             raise DataError("the input files changed while they were read; run again when their writer has finished")
         return made
 
     return finished(make_once(_without(plain, holdout), Store(store), write, refresh=refresh))
 
 
-def dataset_recipe(experiment: Experiment, _made: Mapping[str, str], store: Store) -> Recipe:
+def dataset_inputs(experiment: Experiment, _made: Mapping[str, str], store: Store) -> StepInputs:
     """What the dataset depends on: the data settings, the seed, the content of the user's files, and the holdout."""
-    plain = _recipe(experiment)
+    plain = _step_inputs(experiment)
     return _without(plain, _holdout_of(experiment, plain, store))
 
 
-def _without(plain: Recipe, holdout: Handle | None) -> Recipe:
+def _without(plain: StepInputs, holdout: Handle | None) -> StepInputs:
     return replace(plain, made_from={**plain.made_from, "holdout": holdout.digest}) if holdout else plain
 
 
-def _holdout_of(experiment: Experiment, plain: Recipe, store: Store) -> Handle | None:
+def _holdout_of(experiment: Experiment, plain: StepInputs, store: Store) -> Handle | None:
     """The holdout that training must leave out; None where the dataset holds out the same pairs by itself.
 
     Raises:
@@ -70,7 +70,7 @@ def _holdout_of(experiment: Experiment, plain: Recipe, store: Store) -> Handle |
     return None if taken_from == plain.key else holdout
 
 
-def _recipe(experiment: Experiment) -> Recipe:
+def _step_inputs(experiment: Experiment) -> StepInputs:
     """Of the dataset as it is without a holdout; it digests the user's files."""
     data = experiment.data
     if isinstance(data, SyntheticData):
@@ -93,7 +93,7 @@ def _recipe(experiment: Experiment) -> Recipe:
             for name, files in training_files(data).items()
             for i, file in enumerate(tracked(f"{name} files digested", files))
         }
-    return recipe(
+    return step_inputs(
         KIND,
         experiment,
         settings={**settings, "seed": experiment.seed},

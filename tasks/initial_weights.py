@@ -23,7 +23,7 @@ from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
-from tasks.storage.store.artifact_store import Recipe, Store
+from tasks.storage.store.artifact_store import StepInputs, Store
 
 if TYPE_CHECKING:
     import keras
@@ -101,7 +101,7 @@ def table_name(settings: ModelSettings, side: str) -> str:
     return "shared_features" if settings.share_embeddings else f"{side}_features"
 
 
-def checkpoint_of(step: Recipe, store: Store) -> Checkpoint:
+def checkpoint_of(step: StepInputs, store: Store) -> Checkpoint:
     """Where a training leaves what it takes to go on after a kill."""
     return Checkpoint(store.place(KIND, f".checkpoint-{step.key}"), step.key)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.runtime.caching import TASK_OPTIONS, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.promotion.gate import Verdict, judge
 from tasks.seq2seq.settings.experiment import Experiment
@@ -64,7 +64,7 @@ def _verdict(experiment: Experiment, evaluation: Handle, standing: Standing) -> 
 
 def fix_holdout(experiment: Experiment, dataset: Handle, store: Store) -> Handle:
     """What a dataset held out, as the artifact by which later models are compared."""
-    step = recipe(
+    step = step_inputs(
         HOLDOUT,
         experiment,
         settings={},

@@ -17,14 +17,14 @@ from tasks.runtime.caching import (
     TASK_OPTIONS,
     finished,
     make_once,
-    recipe,
+    step_inputs,
 )
 from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.files.atomic import read_json, write_json
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle, Manifest, short
 from tasks.storage.store.promotions import Promotion, read_promotions
 
@@ -63,22 +63,22 @@ def write_report(
     """
     inputs = {handle.kind: handle for handle in (dataset, checks, training, bundle, evaluation)}
     verdict = Verdict(promotion.passed, promotion.reason)
-    step = _recipe(experiment, {kind: handle.digest for kind, handle in inputs.items()}, verdict)
+    step = _step_inputs(experiment, {kind: handle.digest for kind, handle in inputs.items()}, verdict)
     return finished(
         make_once(step, Store(store), lambda folder: fill_report(experiment, inputs, verdict, folder), refresh=refresh)
     )
 
 
-def report_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
+def report_inputs(experiment: Experiment, made: Mapping[str, str], store: Store) -> StepInputs:
     """What a report depends on: the experiment, the artifacts of the steps before it, and the decision."""
     decision = read_promotions(store, experiment.promotion_name).decision_of(made["bundle"])
     assert decision is not None
     digests = {name: made[name] for name in ("dataset", "checks", "training", "bundle", "evaluation")}
-    return _recipe(experiment, digests, Verdict(decision.promoted, decision.reason))
+    return _step_inputs(experiment, digests, Verdict(decision.promoted, decision.reason))
 
 
-def _recipe(experiment: Experiment, digests: Mapping[str, str], verdict: Verdict) -> Recipe:
-    return recipe(
+def _step_inputs(experiment: Experiment, digests: Mapping[str, str], verdict: Verdict) -> StepInputs:
+    return step_inputs(
         KIND,
         experiment,
         settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": verdict._asdict()},
@@ -209,7 +209,8 @@ def _step(handle: Handle) -> dict[str, Any]:
 
 
 def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, str]:
-    rate, ended_by = history["sequences_per_s"], history["ended_by"]
+    figures, ended_by = inputs["training"].figures, history["ended_by"]
+    rate = figures["sequences_per_s"]
     vectors = {name: Coverage(**found).said for name, found in inputs["training"].facts["vectors"].items()}
     return {
         "parameters": f"{inputs['bundle'].facts['parameters']:,}",
@@ -218,7 +219,7 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
         **({"training was ended by": f"training.{ended_by}"} if ended_by != "epochs" else {}),
         "padding in training batches": f"{100 * history['padding_share']:.2f} %",
         "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
-        "training rate with tracing": f"{history['sequences_per_s_with_tracing']:,.0f} sequences/s",
+        "training rate with tracing": f"{figures['sequences_per_s_with_tracing']:,.0f} sequences/s",
     }
 
 

@@ -20,7 +20,7 @@ from tasks.initial_weights import (
     start_loader,
     telling_of_an_end,
 )
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe, values_of
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
 from tasks.runtime.log import logger
 from tasks.runtime.packages import check_tensorboard
 from tasks.runtime.progress import Update, progress
@@ -29,13 +29,13 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.storage.artifacts.bundle import Bundle, save_weights, weights_digest
+from tasks.storage.artifacts.bundle import WEIGHTS, Bundle, save_weights, weights_digest
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle, short
 
 if TYPE_CHECKING:
@@ -43,13 +43,15 @@ if TYPE_CHECKING:
     from tasks.seq2seq.training.fit import TrainingPairs
 
 LIBRARIES = ("keras", "numpy", "tensorflow")
+# Those parts of a training's history that another making of the same weights would have otherwise.
+FIGURES_OF_HISTORY = ("seconds", "sequences_per_s", "sequences_per_s_with_tracing", "resumed_after")
 MAX_ONE_HOT = 10_000
 
 
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
 def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
     """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
-    step = training_recipe(experiment, {"dataset": dataset.digest}, Store(store))
+    step = training_inputs(experiment, {"dataset": dataset.digest}, Store(store))
     start = step.made_from.get("start")
     logs = tensorboard_folder(experiment, step)
     checkpoint = checkpoint_of(step, Store(store))
@@ -67,10 +69,10 @@ def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh
     return finished(handle)
 
 
-def training_recipe(experiment: Experiment, made: Mapping[str, str], store: Store) -> Recipe:
+def training_inputs(experiment: Experiment, made: Mapping[str, str], store: Store) -> StepInputs:
     """What the weights depend on: model, training and seed, the dataset, the start, and the content of vectors."""
     start = find_start(experiment, made["dataset"], store)
-    return recipe(
+    return step_inputs(
         KIND,
         experiment,
         settings={
@@ -94,7 +96,7 @@ def _is_retried() -> bool:
     return bool(context and context.task_run.run_count > 1)
 
 
-def tensorboard_folder(experiment: Experiment, step: Recipe) -> Path | None:
+def tensorboard_folder(experiment: Experiment, step: StepInputs) -> Path | None:
     """Where the logs of one training go: nights of one name stand side by side."""
     folder = experiment.training.tensorboard
     return folder and folder / f"{experiment.promotion_name}-{short(step.key)}"
@@ -141,20 +143,20 @@ def write_training(
         )
     _say_what_ended(history, experiment.training)
     save_weights(models.train, folder)
-    write_json(folder / "history.json", dataclasses.asdict(history))
+    seen = dataclasses.asdict(history)
+    figures = {name: seen.pop(name) for name in FIGURES_OF_HISTORY}
+    write_json(folder / "history.json", seen)
     return Made(
         {
             "parameters": models.train.count_params(),
-            "sequences_per_s": history.sequences_per_s,
-            "sequences_per_s_with_tracing": history.sequences_per_s_with_tracing,
             "best_epoch": history.best_epoch,
             "ended_by": history.ended_by,
             "padding_share": history.padding_share,
-            "first_steps_at": watch.at,  # seconds since the epoch
             "vectors": {side: found._asdict() for side, found in coverages.items()},
             **history.epochs[history.best_epoch - 1],
         },
-        identity=weights_digest(models.train),
+        alike={WEIGHTS: weights_digest(models.train)},
+        figures={**figures, "first_steps_at": watch.at},  # seconds since the epoch
     )
 
 

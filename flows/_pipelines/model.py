@@ -13,32 +13,32 @@ from flows._cli.summary import (
     seconds_since_start,
 )
 from flows._pipelines.steps import Results, Step, run_steps, shown
-from tasks.check import check_dataset, checks_recipe
+from tasks.check import check_dataset, checks_inputs
 from tasks.compare import compare_models
-from tasks.evaluate import evaluate_model, evaluation_recipe
-from tasks.export import bundle_recipe, export_model
-from tasks.export_onnx import export_onnx, onnx_recipe
-from tasks.generate import dataset_recipe, generate_dataset
+from tasks.evaluate import evaluate_model, evaluation_inputs
+from tasks.export import bundle_inputs, export_model
+from tasks.export_onnx import export_onnx, onnx_inputs
+from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import find_decision, promote_model
-from tasks.report import publish_report, report_recipe, write_report
+from tasks.report import publish_report, report_inputs, write_report
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.export import ONNX_FILE
-from tasks.train import train_model, training_recipe
+from tasks.train import train_model, training_inputs
 
-DATASET_STEP = Step("dataset", generate_dataset, key=dataset_recipe)
+DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs)
 MODEL_STEPS = (
     DATASET_STEP,
-    Step("checks", check_dataset, ("dataset",), key=checks_recipe, is_shown=False),
-    Step("training", train_model, ("dataset",), key=training_recipe, loads_tensorflow=True),
-    Step("bundle", export_model, ("dataset", "training"), key=bundle_recipe, loads_tensorflow=True),
-    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_recipe, loads_tensorflow=True),
+    Step("checks", check_dataset, ("dataset",), key=checks_inputs, is_shown=False),
+    Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True),
+    Step("bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True),
+    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs, loads_tensorflow=True),
     Step("standing", compare_models, ("bundle", "evaluation")),
     Step("promotion", promote_model, ("dataset", "bundle", "evaluation", "standing"), find=find_decision),
     Step(
         "report",
         write_report,
         ("dataset", "checks", "training", "bundle", "evaluation", "promotion"),
-        key=report_recipe,
+        key=report_inputs,
     ),
     Step("page", publish_report, ("report",)),
     # Last: a model that does not convert is proven and promoted all the same.
@@ -46,7 +46,7 @@ MODEL_STEPS = (
         "onnx",
         export_onnx,
         ("dataset", "bundle"),
-        key=onnx_recipe,
+        key=onnx_inputs,
         loads_tensorflow=True,
         is_wanted=lambda experiment: experiment.export.onnx,
     ),
@@ -68,9 +68,9 @@ def describe_model(results: Results) -> Summary:
         "dataset": describe_dataset(results["dataset"]),
         "checks": results["checks"].facts["findings"],
         "report": str(report.path / report.facts["page"]),
-        "train_sequences_per_s": training.facts["sequences_per_s"],
-        "train_sequences_per_s_with_tracing": training.facts["sequences_per_s_with_tracing"],
-        "seconds_to_first_step": seconds_since_start(None if training.cached else training.facts["first_steps_at"]),
+        "train_sequences_per_s": training.figures["sequences_per_s"],
+        "train_sequences_per_s_with_tracing": training.figures["sequences_per_s_with_tracing"],
+        "seconds_to_first_step": seconds_since_start(None if training.cached else training.figures["first_steps_at"]),
         "vectors": training.facts["vectors"],
         "onnx": onnx and str(onnx.path / ONNX_FILE),
         "steps": describe_steps(shown(MODEL_STEPS, results)),

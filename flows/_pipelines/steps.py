@@ -11,13 +11,13 @@ from prefect import Task
 
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.store.artifact_store import Recipe, Store
+from tasks.storage.store.artifact_store import StepInputs, Store
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Decision
 
 Results = dict[str, Any]  # what each step gave, by its name
 # What a step's artifact is made of, given the digests of what the steps before it made.
-Key = Callable[[Experiment, Mapping[str, str], Store], Recipe]
+Key = Callable[[Experiment, Mapping[str, str], Store], StepInputs]
 Find = Callable[[Experiment, Mapping[str, str], Store], Handle | Decision | str]
 
 

@@ -22,11 +22,11 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.section import Section
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
 
 
-def recipe(
+def step_inputs(
     kind: str,
     experiment: Experiment,
     *,
@@ -34,7 +34,7 @@ def recipe(
     made_from: dict[str, str],
     code: str,
     libraries: tuple[str, ...],
-) -> Recipe:
+) -> StepInputs:
     """What a step's artifact is made of.
 
     Args:
@@ -45,7 +45,7 @@ def recipe(
         code: the module that makes it; what this imports counts too.
         libraries: those whose version can change it.
     """
-    return Recipe(
+    return StepInputs(
         kind=kind,
         depends_on={"settings": settings, "code": code_digest(code)},
         made_from=made_from,
@@ -67,7 +67,7 @@ def values_of(section: Section, exclude: Collection[str] = ()) -> dict[str, Any]
     return {**stated, **{name: getattr(section, name) for name in computed}}
 
 
-def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refresh: bool = False) -> Handle:
+def make_once(step: StepInputs, store: Store, write: Callable[[Path], Made], *, refresh: bool = False) -> Handle:
     """The artifact of a step: found and checked, or made now.
 
     Two runs that come for the same step at once make it once: the second waits and finds it.
@@ -80,7 +80,7 @@ def make_once(step: Recipe, store: Store, write: Callable[[Path], Made], *, refr
             handle, cached = found, True
         else:
             logger().info("Making %s: %s", step.kind, found)
-            handle, cached = store.make(step, write, time.perf_counter), False
+            handle, cached = store.make(step, write), False
     return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
 
 

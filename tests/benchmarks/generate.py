@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tasks.generate import dataset_recipe, write_dataset
+from tasks.generate import dataset_inputs, write_dataset
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Store
@@ -30,9 +30,7 @@ def store_dataset(samples: int, folder: Path) -> tuple[float, int]:
     try:
         store = Store(root)
         began = time.perf_counter()
-        made = store.make(
-            dataset_recipe(experiment, {}, store), lambda path: write_dataset(experiment, path), time.perf_counter
-        )
+        made = store.make(dataset_inputs(experiment, {}, store), lambda path: write_dataset(experiment, path))
         seconds = time.perf_counter() - began
         return seconds, sum(path.stat().st_size for path in made.path.iterdir())
     finally:

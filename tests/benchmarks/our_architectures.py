@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from architectures import BATCH, DECODE_BATCHES, PROBLEMS, SHAPES, TOKENS, Problem, Shape, decode_calls
 
-from tasks.generate import dataset_recipe, write_dataset
+from tasks.generate import dataset_inputs, write_dataset
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.store.artifact_store import Store
@@ -37,9 +37,7 @@ def training_rate(shape: Shape, problem: Problem) -> float:
     experiment = experiment_for(shape, problem)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        dataset = store.make(
-            dataset_recipe(experiment, {}, store), lambda path: write_dataset(experiment, path), time.perf_counter
-        )
+        dataset = store.make(dataset_inputs(experiment, {}, store), lambda path: write_dataset(experiment, path))
         training = Path(folder, "training")
         training.mkdir()
         return write_training(experiment, dataset, training).facts["sequences_per_s"]

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.generate import dataset_recipe, write_dataset
+from tasks.generate import dataset_inputs, write_dataset
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.store.artifact_store import Made, Store
@@ -78,7 +78,7 @@ def read(path: Path, store: Store) -> tuple[float, object]:
         seconds.append(time.perf_counter() - began)
         return made
 
-    dataset = store.make(dataset_recipe(experiment, {}, store), write, time.perf_counter)
+    dataset = store.make(dataset_inputs(experiment, {}, store), write)
     os.sched_setaffinity(0, cores)
     return seconds[0], dataset
 

@@ -1,14 +1,12 @@
 """Bundles without models: all that a store and the commands for it look at, made in a moment."""
 
-import time
-
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import BundleFacts
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.atomic import write_json
-from tasks.storage.store.artifact_store import Made, Recipe
+from tasks.storage.store.artifact_store import Made, StepInputs
 
 SIDE = SideFacts(encoding="integers", vocabulary=7, length=3)
 FACTS = BundleFacts(units=8, parameters=1, source=SIDE, target=SIDE, masked=False, relative=False)
@@ -21,6 +19,6 @@ def make(store, kind="bundle", seed=1, made_from=None, experiment=None):
     def write(folder):
         write_json(folder / "bundle.json", {"experiment": experiment or Experiment(seed=seed).model_dump(mode="json")})
         write_codecs(folder, Codecs(VOCABULARY, VOCABULARY))
-        return Made(FACTS.model_dump(), identity=f"{kind}{seed}")
+        return Made(FACTS.model_dump() | {"units": 8 + seed})
 
-    return store.make(Recipe(kind, {"seed": seed}, made_from or {}, {}, {}), write, time.perf_counter)
+    return store.make(StepInputs(kind, {"seed": seed}, made_from or {}, {}, {}), write)

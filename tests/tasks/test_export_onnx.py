@@ -10,8 +10,8 @@ import pytest
 import tasks.export_onnx
 from flows._pipelines.model import MODEL_STEPS
 from flows._pipelines.steps import plan_steps
-from tasks.evaluate import evaluation_recipe
-from tasks.export import bundle_recipe, export_model
+from tasks.evaluate import evaluation_inputs
+from tasks.export import bundle_inputs, export_model
 from tasks.export_onnx import KIND, export_onnx
 from tasks.generate import generate_dataset
 from tasks.runtime.code import code_digest
@@ -21,7 +21,7 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.export import load_decode, load_onnx
 from tasks.storage.store.artifact_store import Store
-from tasks.train import train_model, training_recipe
+from tasks.train import train_model, training_inputs
 from tests.conftest import ROOT
 
 RAW = {
@@ -84,8 +84,8 @@ def test_a_dry_run_tells_of_it_where_it_is_asked_for(made):
 
 def test_asking_for_it_makes_nothing_else_again():
     made = {"dataset": "d", "training": "t", "bundle": "b"}
-    for recipe in (training_recipe, bundle_recipe, evaluation_recipe):
-        assert recipe(WITH, made, NO_STORE).key == recipe(WITHOUT, made, NO_STORE).key
+    for inputs_of in (training_inputs, bundle_inputs, evaluation_inputs):
+        assert inputs_of(WITH, made, NO_STORE).key == inputs_of(WITHOUT, made, NO_STORE).key
     assert len(code_digest("tasks.export_onnx")) == 64
 
 

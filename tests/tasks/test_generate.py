@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.states import State
 
-from tasks.generate import dataset_recipe, generate_dataset
+from tasks.generate import dataset_inputs, generate_dataset
 from tasks.runtime import progress
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import DatasetFacts
@@ -74,5 +74,5 @@ def test_pairs_are_counted_as_they_are_generated(tmp_path, talkative, capsys):
 def test_files_are_counted_as_they_are_digested(tmp_path, talkative, capsys):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("source,target\n1,2\n")
-    dataset_recipe(check_experiment({"data": {"train": str(tmp_path)}}), {}, Store(tmp_path / "store"))
+    dataset_inputs(check_experiment({"data": {"train": str(tmp_path)}}), {}, Store(tmp_path / "store"))
     assert "train files digested: 2/2  0 s left\n" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.store.artifact_store import Store
-from tasks.train import train_model, training_recipe, write_training
+from tasks.train import train_model, training_inputs, write_training
 
 EXPERIMENT = check_experiment(
     {
@@ -74,7 +74,7 @@ def dataset(whole):
 def stopped(whole, tmp_path_factory):
     """A store with the checkpoint of a training that was stopped after its second epoch, and what was said then."""
     folder = tmp_path_factory.mktemp("stopped")
-    step = training_recipe(EXPERIMENT, {"dataset": whole[0].digest}, Store(folder))
+    step = training_inputs(EXPERIMENT, {"dataset": whole[0].digest}, Store(folder))
     checkpoint = Interrupting(checkpoint_of(step, Store(folder)).folder, step.key)
     with listening() as said, pytest.raises(KeyboardInterrupt):
         write_training(EXPERIMENT, whole[0], tmp_path_factory.mktemp("making"), checkpoint=checkpoint)
@@ -89,7 +89,7 @@ def store(stopped, tmp_path):
 
 @pytest.fixture
 def checkpoint(dataset, store):
-    checkpoint = checkpoint_of(training_recipe(EXPERIMENT, {"dataset": dataset.digest}, Store(store)), Store(store))
+    checkpoint = checkpoint_of(training_inputs(EXPERIMENT, {"dataset": dataset.digest}, Store(store)), Store(store))
     assert checkpoint.is_there
     return checkpoint
 
@@ -164,7 +164,7 @@ def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path
 
 def test_a_checkpoint_lies_in_the_store_under_its_whole_key_and_never_beyond_a_link(tmp_path):
     """Two trainings whose keys begin alike do not take each other's."""
-    step, store = training_recipe(EXPERIMENT, "d" * 64), Store(tmp_path / "store")
+    step, store = training_inputs(EXPERIMENT, "d" * 64), Store(tmp_path / "store")
     assert checkpoint_of(step, store).folder == store.root / "training" / f".checkpoint-{step.key}"
     (tmp_path / "outside").mkdir()
     store.prepare()

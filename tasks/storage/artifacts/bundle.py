@@ -49,7 +49,6 @@ class BundleFacts(BaseModel):
     target: SideFacts
     masked: bool
     relative: bool
-    verified: int = 0  # sources that the exports were verified on
 
 
 @dataclass(frozen=True)

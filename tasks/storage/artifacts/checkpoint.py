@@ -36,7 +36,7 @@ class Checkpoint:
     """The one checkpoint of a training, the last that was written."""
 
     def __init__(self, folder: Path, key: str) -> None:
-        """Takes where it lies, and the key of the training's recipe."""
+        """Takes where it lies, and the key of the training's inputs."""
         self.folder, self._key = folder, key
 
     @property

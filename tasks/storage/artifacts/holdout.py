@@ -40,7 +40,7 @@ _PAIRS = ("evaluation.npz", "test.parquet")
 class HoldoutFacts(BaseModel):
     """What is known of a holdout without opening it.
 
-    `dataset_key`: of the recipe of the dataset that it was taken from. `problem`: what experiments must agree in to
+    `dataset_key`: of the inputs of the dataset that it was taken from. `problem`: what experiments must agree in to
     be compared by it.
     """
 

@@ -1,7 +1,7 @@
 """The artifact store: folders named by the digest of what they hold, and an index by step keys.
 
     <store>/<kind>/<digest>/        an artifact: its files, and manifest.json, written last
-    <store>/keys/<kind>-<key>.json  which digest a step with this key made
+    <store>/keys/<kind>-<key>.json  which digest a step with this key made, when, and figures of that making
     <store>/locks/                  one lock a step, let go by the kernel
 
 Digests and keys are whole in these names: of two that begin alike, one would block the other for ever.
@@ -17,12 +17,15 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import (
@@ -40,6 +43,7 @@ from tasks.storage.store.manifest import (
     FORMAT_VERSION,
     KIND,
     MANIFEST,
+    Digest,
     FileEntry,
     Handle,
     Manifest,
@@ -54,17 +58,39 @@ FORMER_CHARACTERS = 16  # of a digest in the names that folders had before they 
 class Made:
     """What making an artifact gives back beside its files.
 
+    An artifact is the same as another if its facts and files are: what was made is what is there.
+
     Args:
         facts: a few values that readers need without opening a file.
-        identity: what makes the artifact the same as another; None means the bytes of its files.
+        alike: of files whose bytes differ by save, or of folders that hold only such, what is the same where they are.
+        figures: what is true of this making and says nothing of the artifact, such as seconds; kept beside the key.
     """
 
     facts: dict[str, Any]
-    identity: str | None = None
+    alike: Mapping[str, str] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def content(self, files: Mapping[str, FileEntry]) -> list[Any]:
+        """All that makes it another artifact."""
+        return [self.facts, {name: self._stands_for(name) or entry.sha256 for name, entry in files.items()}]
+
+    def _stands_for(self, name: str) -> str | None:
+        return self.alike.get(name) or self.alike.get(name.partition("/")[0])
+
+
+class Making(BaseModel):
+    """The last time that a step with some key made its artifact."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digest: Digest
+    made_at: datetime
+    made_in_seconds: float
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepInputs:
     """What an artifact is made of and recorded with; its `key` covers all but `experiment`.
 
     Args:
@@ -106,23 +132,26 @@ class Store:
             probe.write_bytes(b"x")
             probe.unlink()
 
-    def peek(self, recipe: Recipe) -> str | None:
-        """The digest that a recipe made, from the index alone; the artifact is not checked."""
-        try:
-            digest = json.loads(self._index(recipe).read_text(encoding="utf-8"))["digest"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        return digest if isinstance(digest, str) and re.fullmatch(DIGEST, digest) else None
+    def peek(self, inputs: StepInputs) -> str | None:
+        """The digest that a step made, from the index alone; the artifact is not checked."""
+        making = self._last_making(inputs)
+        return making.digest if making else None
 
-    def find(self, recipe: Recipe) -> Handle | str:
-        """The checked artifact of a recipe, or the reason why there is none."""
-        digest = self.peek(recipe)
-        if digest is None:
+    def find(self, inputs: StepInputs) -> Handle | str:
+        """The checked artifact of a step, or the reason why there is none."""
+        making = self._last_making(inputs)
+        if making is None:
             return "not made yet"
         try:
-            return self.open(recipe.kind, digest)
+            return _as_made(self.open(inputs.kind, making.digest), making)
         except ArtifactError as error:
             return str(error)
+
+    def _last_making(self, inputs: StepInputs) -> Making | None:
+        try:
+            return Making.model_validate_json(self._index(inputs).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
 
     def open(self, kind: str, digest: str) -> Handle:
         """The artifact with this digest, every file checked.
@@ -140,22 +169,22 @@ class Store:
             )
         return Handle.of(manifest, folder)
 
-    def make(self, recipe: Recipe, write: Callable[[Path], Made], clock: Callable[[], float]) -> Handle:
+    def make(self, inputs: StepInputs, write: Callable[[Path], Made]) -> Handle:
         """Makes an artifact: `write` fills a folder, which then appears in the store as a whole.
 
-        Hold `lock(recipe)` around it.
+        Hold `lock(inputs)` around it.
 
         Raises:
             ArtifactError: the store cannot be written; nothing of the attempt is left.
         """
-        making, index = self.place(recipe.kind, f".making-{recipe.key}"), self._index(recipe)
-        began = clock()
+        making, index = self.place(inputs.kind, f".making-{inputs.key}"), self._index(inputs)
+        began = time.perf_counter()
         with explain_os_errors(making):
             remove_tree(making)  # what a killed run left
             making.mkdir(parents=True)
             try:
                 made = write(making)
-                manifest = self._describe(recipe, made, making, clock() - began)
+                manifest = self._describe(inputs, made, making, time.perf_counter() - began)
                 flush_tree(making)
                 (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
                 flush(making / MANIFEST)
@@ -163,8 +192,15 @@ class Store:
                 folder = self._publish(making, manifest)
             finally:
                 remove_tree(making)
-        write_atomically(index, json.dumps({"digest": manifest.digest}))
-        return self.open(recipe.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
+        last = Making(
+            digest=manifest.digest,
+            made_at=manifest.made_at,
+            made_in_seconds=manifest.made_in_seconds,
+            figures=_as_read(made.figures),
+        )
+        write_atomically(index, last.model_dump_json())
+        handle = self.open(inputs.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
+        return _as_made(handle, last)
 
     def adopt(self, folder: Path, kind: str) -> Handle:
         """Takes a copy of an artifact from elsewhere, after every file of it was checked.
@@ -191,9 +227,9 @@ class Store:
                 remove_tree(making)
         return self.open(kind, manifest.digest)
 
-    def lock(self, recipe: Recipe) -> AbstractContextManager[None]:
-        """One process at a time makes what this recipe says."""
-        return locked(self.place("locks", f"{recipe.kind}-{recipe.key}"))
+    def lock(self, inputs: StepInputs) -> AbstractContextManager[None]:
+        """One process at a time makes what these inputs say."""
+        return locked(self.place("locks", f"{inputs.kind}-{inputs.key}"))
 
     def digests(self, kind: str) -> list[str]:
         """The digests of a kind's artifacts by the names of their folders, sorted; nothing is checked."""
@@ -238,27 +274,26 @@ class Store:
             )
         return self.root / folder / name
 
-    def _index(self, recipe: Recipe) -> Path:
-        return self.place("keys", f"{recipe.kind}-{recipe.key}.json")
+    def _index(self, inputs: StepInputs) -> Path:
+        return self.place("keys", f"{inputs.kind}-{inputs.key}.json")
 
-    def _describe(self, recipe: Recipe, made: Made, making: Path, seconds: float) -> Manifest:
+    def _describe(self, inputs: StepInputs, made: Made, making: Path, seconds: float) -> Manifest:
         files = {
             path.relative_to(making).as_posix(): FileEntry(sha256=file_digest(path), bytes=path.stat().st_size)
             for path in sorted(making.rglob("*"))
             if path.is_file()
         }
-        content = made.identity or {name: entry.sha256 for name, entry in files.items()}
         return Manifest(
-            kind=recipe.kind,
+            kind=inputs.kind,
             format_version=FORMAT_VERSION,
-            digest=canonical_digest([recipe.kind, FORMAT_VERSION, content]),
-            key=recipe.key,
+            digest=canonical_digest([inputs.kind, FORMAT_VERSION, made.content(files)]),
+            key=inputs.key,
             files=files,
-            made_from=recipe.made_from,
-            depends_on=recipe.depends_on,
-            experiment=recipe.experiment,
-            versions=recipe.versions,
-            facts=json.loads(json.dumps(made.facts)),  # as a reader will find them: no tuples
+            made_from=inputs.made_from,
+            depends_on=inputs.depends_on,
+            experiment=inputs.experiment,
+            versions=inputs.versions,
+            facts=_as_read(made.facts),
             made_at=datetime.now(UTC),
             made_in_seconds=seconds,
         ).sealed()
@@ -273,6 +308,16 @@ class Store:
             making.rename(folder)
             flush(folder.parent)
         return folder
+
+
+def _as_read(content: dict[str, Any]) -> dict[str, Any]:
+    """The content as a reader of JSON will find it: no tuples."""
+    read: dict[str, Any] = json.loads(json.dumps(content))
+    return read
+
+
+def _as_made(handle: Handle, making: Making) -> Handle:
+    return handle.model_copy(update={"made_in_seconds": making.made_in_seconds, "figures": making.figures})
 
 
 def _holds(folder: Path, manifest: Manifest) -> bool:

@@ -128,8 +128,9 @@ class Manifest(BaseModel):
 class Handle(BaseModel):
     """An artifact as steps pass it on: where it lies, what it is, and a few facts.
 
-    `cached` and `seconds` tell of this run: whether it found the artifact made, and how long that took;
-    `made_in_seconds` is how long it took to make.
+    `cached` and `seconds` tell of this run: whether it found the artifact made, and how long that took.
+    `made_in_seconds` is how long it took to make, and `figures` what else is true of that making only; of an artifact
+    that was not found by a step's key there are none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -140,6 +141,7 @@ class Handle(BaseModel):
     format_version: int
     facts: dict[str, Any]
     made_in_seconds: float
+    figures: dict[str, Any] = Field(default_factory=dict)
     cached: bool = False
     seconds: float = 0.0
 

@@ -4,7 +4,7 @@ from prefect import flow, task
 
 from flows._pipelines.model import DATASET_STEP, MODEL_STEPS
 from flows._pipelines.steps import Step, needs_tensorflow, plan_steps, run_steps, shown
-from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, recipe
+from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, Store
@@ -14,8 +14,8 @@ EXPERIMENT = Experiment.model_validate(
 )
 
 
-def counts_recipe(experiment, made, _store):
-    return recipe(
+def counts_inputs(experiment, made, _store):
+    return step_inputs(
         "counts",
         experiment,
         settings={},
@@ -31,11 +31,11 @@ def count_rows(experiment, dataset, store, *, refresh=False):
         write_json(folder / "counts.json", dataset.facts["train_rows"])
         return Made({})
 
-    step = counts_recipe(experiment, {"dataset": dataset.digest}, None)
+    step = counts_inputs(experiment, {"dataset": dataset.digest}, None)
     return finished(make_once(step, Store(store), write, refresh=refresh))
 
 
-COUNTS = Step("counts", count_rows, ("dataset",), key=counts_recipe, loads_tensorflow=True)
+COUNTS = Step("counts", count_rows, ("dataset",), key=counts_inputs, loads_tensorflow=True)
 STEPS = (DATASET_STEP, COUNTS)  # the whole of what it takes to add a step: a row, and the module above
 
 

@@ -5,24 +5,24 @@ from pathlib import Path
 import pytest
 from prefect.states import State
 
-from tasks.evaluate import evaluation_recipe
-from tasks.export import bundle_recipe
-from tasks.generate import dataset_recipe, generate_dataset
+from tasks.evaluate import evaluation_inputs
+from tasks.export import bundle_inputs
+from tasks.generate import dataset_inputs, generate_dataset
 from tasks.runtime.caching import (
     finished,
     make_once,
-    recipe,
+    step_inputs,
 )
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
-from tasks.train import training_recipe
+from tasks.train import training_inputs
 
 TINY = {
     "data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50},
     "evaluation": {"n_samples": 5},
 }
-RECIPE = Recipe("dataset", {}, {}, {}, {})
+INPUTS = StepInputs("dataset", {}, {}, {}, {})
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ class Writer:
 
 def test_a_step_is_made_once_and_found_from_then_on(store):
     writer = Writer()
-    made, found = make_once(RECIPE, store, writer), make_once(RECIPE, store, writer)
+    made, found = make_once(INPUTS, store, writer), make_once(INPUTS, store, writer)
     assert writer.calls == 1
     assert (made.cached, found.cached) == (False, True)
     assert found.model_copy(update={"cached": False, "seconds": made.seconds}) == made
@@ -67,20 +67,20 @@ def test_a_step_is_made_once_and_found_from_then_on(store):
 
 def test_a_damaged_artifact_is_made_again_and_the_log_says_why(store, said):
     writer = Writer()
-    handle = make_once(RECIPE, store, writer)
+    handle = make_once(INPUTS, store, writer)
     os.truncate(handle.path / "a.txt", 3)
-    again = make_once(RECIPE, store, writer)
+    again = make_once(INPUTS, store, writer)
     assert (writer.calls, again.cached) == (2, False)
     assert said[0] == "Making dataset: not made yet"
     assert "a.txt has 3 bytes, expected 7: it was cut or altered" in said[1]
 
 
 def test_a_refresh_makes_again_what_is_there_and_the_log_says_why(store, said):
-    make_once(RECIPE, store, Writer())
+    make_once(INPUTS, store, Writer())
     writer = Writer("new")
-    handle = make_once(RECIPE, store, writer, refresh=True)
+    handle = make_once(INPUTS, store, writer, refresh=True)
     assert (writer.calls, handle.cached) == (1, False)
-    assert make_once(RECIPE, store, writer).digest == handle.digest
+    assert make_once(INPUTS, store, writer).digest == handle.digest
     assert said[1] == "Making dataset: a refresh was asked for"
 
 
@@ -89,8 +89,8 @@ def test_a_step_that_failed_is_tried_anew(store):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        make_once(RECIPE, store, fails)
-    assert not make_once(RECIPE, store, Writer()).cached
+        make_once(INPUTS, store, fails)
+    assert not make_once(INPUTS, store, Writer()).cached
 
 
 def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_python, tmp_path):
@@ -99,7 +99,7 @@ def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_
             """
             import pathlib, sys, time
             from tasks.runtime.caching import make_once
-            from tasks.storage.store.artifact_store import Made, Recipe, Store
+            from tasks.storage.store.artifact_store import Made, StepInputs, Store
 
             def write(folder):
                 with open(sys.argv[2], "a") as file:
@@ -110,7 +110,7 @@ def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_
 
             print("ready", flush=True)
             sys.stdin.readline()
-            handle = make_once(Recipe("dataset", {}, {}, {}, {}), Store(pathlib.Path(sys.argv[1])), write)
+            handle = make_once(StepInputs("dataset", {}, {}, {}, {}), Store(pathlib.Path(sys.argv[1])), write)
             print(handle.cached, handle.digest)
             """,
             store.root,
@@ -150,7 +150,7 @@ def test_a_refreshed_task_gives_its_handle_and_the_same_artifact(store):
 
 
 def test_only_a_found_handle_ends_in_a_state(store):
-    handle = make_once(RECIPE, store, Writer())
+    handle = make_once(INPUTS, store, Writer())
     assert finished(handle) is handle
     assert finished(handle.model_copy(update={"cached": True})).name == "Cached"
 
@@ -163,10 +163,10 @@ def keys(raw):
     experiment = Experiment.model_validate(raw)
     made = {"dataset": "d", "training": "t", "bundle": "b"}
     return {
-        "dataset": dataset_recipe(experiment, {}, NO_STORE).key,
-        "training": training_recipe(experiment, made, NO_STORE).key,
-        "bundle": bundle_recipe(experiment, made, NO_STORE).key,
-        "evaluation": evaluation_recipe(experiment, made, NO_STORE).key,
+        "dataset": dataset_inputs(experiment, {}, NO_STORE).key,
+        "training": training_inputs(experiment, made, NO_STORE).key,
+        "bundle": bundle_inputs(experiment, made, NO_STORE).key,
+        "evaluation": evaluation_inputs(experiment, made, NO_STORE).key,
     }
 
 
@@ -200,7 +200,7 @@ def test_a_setting_is_in_the_key_of_the_steps_that_it_matters_to(change, made_ag
 def test_a_dataset_of_files_is_keyed_by_content_and_not_by_place(tmp_path):
     def key(name, content):
         (tmp_path / name).write_bytes(content)
-        return dataset_recipe(Experiment.model_validate({"data": {"train": tmp_path / name}}), {}, NO_STORE).key
+        return dataset_inputs(Experiment.model_validate({"data": {"train": tmp_path / name}}), {}, NO_STORE).key
 
     assert key("a.parquet", b"1") == key("b.parquet", b"1")
     assert key("a.parquet", b"1") != key("a.parquet", b"2")
@@ -241,7 +241,7 @@ def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_
 
 def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
     def key(**data):
-        return dataset_recipe(Experiment.model_validate({"data": data}), {}, NO_STORE).key
+        return dataset_inputs(Experiment.model_validate({"data": data}), {}, NO_STORE).key
 
     for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -253,7 +253,9 @@ def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path
 
 
 def test_the_version_of_a_library_is_in_the_key():
-    step = recipe("dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("numpy",))
-    other = recipe("dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("pyarrow",))
+    step = step_inputs("dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("numpy",))
+    other = step_inputs(
+        "dataset", Experiment(), settings={}, made_from={}, code="tasks.generate", libraries=("pyarrow",)
+    )
     assert set(step.versions) == {"numpy"}
     assert step.key != other.key

@@ -1,5 +1,4 @@
 import dataclasses
-import time
 import zipfile
 
 import keras
@@ -27,9 +26,9 @@ from tasks.storage.artifacts.bundle import (
 )
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.atomic import read_json
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 
-RECIPE = Recipe("bundle", {}, {}, {}, {})
+INPUTS = StepInputs("bundle", {}, {}, {}, {})
 ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
 FACTS = BundleFacts(
     units=8, parameters=1, source=SideFacts(encoding="integers", vocabulary=8, length=4),
@@ -71,8 +70,8 @@ def make_bundle(store, models):
             change(folder)
             return Made(FACTS.model_dump())
 
-        with store.lock(RECIPE):
-            return store.make(RECIPE, write, time.perf_counter)
+        with store.lock(INPUTS):
+            return store.make(INPUTS, write)
 
     return make
 

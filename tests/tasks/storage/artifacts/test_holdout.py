@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.generate import dataset_recipe, generate_dataset
+from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import fix_holdout
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
@@ -61,9 +61,9 @@ def values(dataset, split, side=0):
 
 def test_a_dataset_stays_the_same_when_its_own_held_out_pairs_become_the_holdout(tmp_path, store):
     settings = experiment(pairs_file(tmp_path / "a.parquet", random_sources(300)))
-    before = dataset_recipe(settings, {}, store).key
+    before = dataset_inputs(settings, {}, store).key
     promote_first(settings, store)
-    assert dataset_recipe(settings, {}, store).key == before
+    assert dataset_inputs(settings, {}, store).key == before
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_holdout_is_for_experiments_of_the_same_problem(tmp_path, store):
     _, holdout = promote_first(experiment(train), store)
     assert is_comparable(holdout, experiment(train, seed=8, model={"units": 3}))
     assert not is_comparable(holdout, check_experiment({"name": "reversal"}))
-    assert dataset_recipe(check_experiment({"name": "reversal"}), {}, store).made_from == {}
+    assert dataset_inputs(check_experiment({"name": "reversal"}), {}, store).made_from == {}
 
 
 def test_a_holdout_that_was_altered_is_refused_with_what_to_do(tmp_path, store):

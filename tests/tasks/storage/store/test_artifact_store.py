@@ -2,48 +2,47 @@ import dataclasses
 import json
 import os
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.store.artifact_store import Made, Recipe, Store, check_artifact
+from tasks.storage.store.artifact_store import Made, StepInputs, Store, check_artifact
 from tasks.storage.store.manifest import FORMAT_VERSION, MANIFEST, Handle, Manifest
 from tests.helpers.stored import listing
 
-RECIPE = Recipe(
+INPUTS = StepInputs(
     kind="dataset",
     depends_on={"settings": {"seed": 0}},
     made_from={"train": "f" * 64},
     experiment={"seed": 0},
     versions={"numpy": "2.3"},
 )
-OTHER = dataclasses.replace(RECIPE, depends_on={"settings": {"seed": 1}})
+OTHER = dataclasses.replace(INPUTS, depends_on={"settings": {"seed": 1}})
 
-# The same recipe, for processes of their own.
+# The same inputs, for processes of their own.
 IN_A_PROCESS = """
 import os, pathlib, resource, sys, time
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.store.artifact_store import Made, Recipe, Store
+from tasks.storage.store.artifact_store import Made, StepInputs, Store
 store = Store(pathlib.Path(sys.argv[1]))
-recipe = Recipe("dataset", {"settings": {"seed": 1}}, {"train": "f" * 64}, {"seed": 0}, {"numpy": "2.3"})
+inputs = StepInputs("dataset", {"settings": {"seed": 1}}, {"train": "f" * 64}, {"seed": 0}, {"numpy": "2.3"})
 """
 
 
-def writes(content="content", facts=None, identity=None):
+def writes(content="content", facts=None, alike=None, figures=None):
     def write(folder):
         (folder / "a.txt").write_text(content)
         (folder / "below").mkdir()
         (folder / "below" / "b.txt").write_text("below")
-        return Made(facts or {"rows": 3}, identity)
+        return Made(facts or {"rows": 3}, alike or {}, figures or {})
 
     return write
 
 
-def make(store, recipe=RECIPE, write=None):
-    with store.lock(recipe):
-        return store.make(recipe, write or writes(), time.perf_counter)
+def make(store, inputs=INPUTS, write=None):
+    with store.lock(inputs):
+        return store.make(inputs, write or writes())
 
 
 def names(folder):
@@ -62,10 +61,10 @@ def store(tmp_path):
 
 def test_an_artifact_is_found_as_it_was_made(store):
     made = make(store)
-    found = store.find(RECIPE)
+    found = store.find(INPUTS)
     assert found == made
     assert (found.path / "a.txt").read_text() == "content"
-    assert store.peek(RECIPE) == made.digest
+    assert store.peek(INPUTS) == made.digest
     assert store.open("dataset", made.digest) == made
 
 
@@ -73,11 +72,11 @@ def test_a_manifest_records_what_an_artifact_is_made_of(store):
     manifest = Manifest.read(make(store).path)
     assert set(manifest.files) == {"a.txt", "below/b.txt"}
     assert manifest.files["a.txt"].bytes == 7
-    assert (manifest.depends_on, manifest.made_from) == (RECIPE.depends_on, RECIPE.made_from)
+    assert (manifest.depends_on, manifest.made_from) == (INPUTS.depends_on, INPUTS.made_from)
     assert (manifest.experiment, manifest.versions, manifest.key) == (
-        RECIPE.experiment,
-        RECIPE.versions,
-        RECIPE.key,
+        INPUTS.experiment,
+        INPUTS.versions,
+        INPUTS.key,
     )
     assert manifest.made_in_seconds >= 0
 
@@ -85,7 +84,7 @@ def test_a_manifest_records_what_an_artifact_is_made_of(store):
 def test_facts_are_the_same_when_made_and_when_found(store):
     """Tuples have become lists already."""
     made = make(store, write=writes(facts={"interval": (0.1, 0.2)}))
-    assert made.facts == store.find(RECIPE).facts == {"interval": [0.1, 0.2]}
+    assert made.facts == store.find(INPUTS).facts == {"interval": [0.1, 0.2]}
 
 
 def test_what_was_not_made_is_not_found(store):
@@ -99,11 +98,11 @@ def test_what_was_not_made_is_not_found(store):
     [{"kind": "bundle"}, {"depends_on": {"settings": {}}}, {"made_from": {}}, {"versions": {"numpy": "2.4"}}],
 )
 def test_a_key_covers_all_that_the_result_depends_on(change):
-    assert dataclasses.replace(RECIPE, **change).key != RECIPE.key
+    assert dataclasses.replace(INPUTS, **change).key != INPUTS.key
 
 
 def test_a_key_does_not_cover_the_record_of_the_experiment():
-    assert dataclasses.replace(RECIPE, experiment={"name": "other"}).key == RECIPE.key
+    assert dataclasses.replace(INPUTS, experiment={"name": "other"}).key == INPUTS.key
 
 
 def damage_altered(folder):
@@ -178,7 +177,7 @@ DAMAGES = {
 def test_a_damaged_artifact_is_not_found_and_the_reason_is_told(store, damage):
     handle = make(store)
     damage(handle.path)
-    assert DAMAGES[damage] in store.find(RECIPE)
+    assert DAMAGES[damage] in store.find(INPUTS)
     with pytest.raises(ArtifactError, match=DAMAGES[damage]):
         store.open("dataset", handle.digest)
 
@@ -189,7 +188,7 @@ def test_a_damaged_artifact_is_made_again_in_its_place(store, damage):
     damage(handle.path)
     again = make(store)
     assert (again.path, again.digest) == (handle.path, handle.digest)
-    assert store.find(RECIPE) == again
+    assert store.find(INPUTS) == again
     assert (again.path / "below" / "b.txt").read_text() == "below"
 
 
@@ -197,7 +196,7 @@ def test_a_file_that_was_added_is_noticed(store):
     """Readers tell a dataset's parts by which files are there: one more changes what they read."""
     handle = make(store)
     (handle.path / "evaluation.npz").write_text("from elsewhere")
-    assert isinstance(store.find(RECIPE), str)
+    assert isinstance(store.find(INPUTS), str)
 
 
 def test_a_manifest_that_names_a_file_outside_is_refused(store):
@@ -223,15 +222,15 @@ def test_an_artifact_in_anothers_place_is_refused_and_does_not_block_it(store):
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "[" * 100_000, "{}", '{"digest": 3}', *(
-        json.dumps({"digest": text}) for text in ("abc", "../..", "/etc", "..", "D" * 64, "d" * 63, "d" * 64 + "\n", "../" * 21 + "d")
+        json.dumps({"digest": text, "made_at": "2026-11-30T04:00:00Z", "made_in_seconds": 0.1, "figures": {}}) for text in ("abc", "../..", "/etc", "..", "D" * 64, "d" * 63, "d" * 64 + "\n", "../" * 21 + "d")
     )]
 )  # fmt: skip
 def test_an_index_that_holds_no_digest_means_not_made(store, content):
     handle = make(store)
     (index,) = (store.root / "keys").iterdir()
     index.write_text(content)
-    assert store.peek(RECIPE) is None
-    assert store.find(RECIPE) == "not made yet"
+    assert store.peek(INPUTS) is None
+    assert store.find(INPUTS) == "not made yet"
     assert make(store).digest == handle.digest
 
 
@@ -265,7 +264,7 @@ def test_a_folder_of_the_store_that_is_a_link_is_refused_and_nothing_is_changed(
     with pytest.raises(ArtifactError, match=f"{link} is a link; expected a folder"):
         make(store)
     if name != "locks":  # which are taken first
-        before |= {store.root / "locks": None, store.root / "locks" / f"dataset-{RECIPE.key}": b""}
+        before |= {store.root / "locks": None, store.root / "locks" / f"dataset-{INPUTS.key}": b""}
     assert listing(tmp_path) == before
 
 
@@ -279,7 +278,7 @@ def test_a_store_that_is_a_link_itself_is_one(tmp_path):
 def test_a_link_in_the_place_of_a_making_is_removed_and_not_followed(store, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.txt").write_text("mine")
-    making = store.root / "dataset" / f".making-{RECIPE.key}"
+    making = store.root / "dataset" / f".making-{INPUTS.key}"
     making.parent.mkdir(parents=True)
     making.symlink_to(tmp_path / "outside")
     handle = make(store)
@@ -290,25 +289,50 @@ def test_a_link_in_the_place_of_a_making_is_removed_and_not_followed(store, tmp_
 
 def test_the_same_content_under_another_key_reuses_the_folder(store):
     first, second = make(store), make(store, OTHER)
-    assert second == first
+    assert (second.path, second.digest, second.facts) == (first.path, first.digest, first.facts)
     assert len(visible(store.root / "dataset")) == 1
-    assert store.find(OTHER) == first
+    assert store.find(OTHER) == second
 
 
-def test_an_identity_stands_for_the_bytes_of_the_files(store):
+def test_files_whose_bytes_differ_by_save_are_alike_where_what_stands_for_them_is(store):
     """Two saves of one model differ in their bytes, and are one artifact, the one that was first."""
-    first = make(store, write=writes("a save", identity="weights"))
-    second = make(store, write=writes("another save", identity="weights"))
+    first = make(store, write=writes("a save", alike={"a.txt": "weights"}))
+    second = make(store, write=writes("another save", alike={"a.txt": "weights"}))
     assert second.path == first.path
     assert (second.path / "a.txt").read_text() == "a save"
-    assert make(store, write=writes("a save", identity="other weights")).digest != first.digest
+    assert make(store, write=writes("a save", alike={"a.txt": "other weights"})).digest != first.digest
+
+
+def test_a_folder_of_such_files_is_alike_as_a_whole(store):
+    first = make(store, write=writes(alike={"below": "one export"}))
+    assert make(store, write=writes(alike={"below": "another export"})).digest != first.digest
+
+
+def test_every_other_file_and_every_fact_makes_another_artifact(store):
+    """What was made is what is there, for a later step and for a reader."""
+    alike = {"below": "weights"}
+    first = make(store, write=writes(alike=alike))
+    for write in (writes("another", alike=alike), writes(facts={"rows": 4}, alike=alike)):
+        again = make(store, write=write)
+        assert again.digest != first.digest
+        assert store.find(INPUTS).facts == again.facts
+
+
+def test_figures_of_one_making_stand_beside_the_key_and_make_no_other_artifact(store):
+    first = make(store, write=writes(figures={"seconds": 1.5}))
+    again = make(store, write=writes(figures={"seconds": 2.5}))
+    assert again.path == first.path
+    assert (first.figures, again.figures) == ({"seconds": 1.5}, {"seconds": 2.5})
+    assert store.find(INPUTS) == again
+    assert "seconds" not in (first.path / MANIFEST).read_text().replace("made_in_seconds", "")
+    assert store.open(first.kind, first.digest).figures == {}
 
 
 def test_making_again_with_another_result_keeps_the_old_folder(store):
     """A promoted name may still need it."""
     old, new = make(store), make(store, write=writes("new"))
     assert new.path != old.path
-    assert store.find(RECIPE) == new
+    assert store.find(INPUTS) == new
     assert store.open("dataset", old.digest) == old
 
 
@@ -321,7 +345,7 @@ def test_a_making_that_fails_leaves_nothing(store, error):
     with pytest.raises(type(error)):
         make(store, write=fails)
     assert names(store.root / "dataset") == []
-    assert store.find(RECIPE) == "not made yet"
+    assert store.find(INPUTS) == "not made yet"
     assert isinstance(make(store), Handle)
 
 
@@ -335,8 +359,8 @@ def write(folder):
     print("half", flush=True)
     time.sleep(600)
 
-with store.lock(recipe):
-    store.make(recipe, write, time.perf_counter)
+with store.lock(inputs):
+    store.make(inputs, write)
 """,
         store.root,
     )
@@ -362,8 +386,8 @@ for i in range(10_000):
         for name in "abcdef":
             (folder / name).write_text(name * (100_000 + i))
         return Made({})
-    with store.lock(recipe):
-        store.make(recipe, write, time.perf_counter)
+    with store.lock(inputs):
+        store.make(inputs, write)
     print(i, flush=True)
 """,
             store.root,
@@ -391,8 +415,8 @@ def write(folder):
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
 try:
-    with store.lock(recipe):
-        store.make(recipe, write, time.perf_counter)
+    with store.lock(inputs):
+        store.make(inputs, write)
 except ArtifactError as error:
     print(error)
 """,
@@ -401,7 +425,7 @@ except ArtifactError as error:
     assert "cannot be written: File too large" in message
     assert "make room, or choose another folder with --store" in message
     assert names(store.root / "dataset") == [before.path.name]
-    assert store.find(RECIPE) == before
+    assert store.find(INPUTS) == before
     assert store.find(OTHER) == "not made yet"
     assert isinstance(make(store, OTHER, writes("other")), Handle)
 
@@ -417,8 +441,8 @@ def write(folder):
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
 try:
-    with store.lock(recipe):
-        store.make(recipe, write, time.perf_counter)
+    with store.lock(inputs):
+        store.make(inputs, write)
 except ArtifactError:
     sys.exit(0)
 sys.exit(1)
