@@ -78,9 +78,9 @@ def test_a_saved_model_that_does_not_hold_the_trained_weights_is_not_published(t
     assert nothing_is_published(trained[0])
 
 
-def test_the_facts_tell_on_how_many_sources_the_exports_were_verified(trained):
+def test_the_figures_tell_on_how_many_sources_the_exports_were_verified(trained):
     """On the held-out ones and on those of training; all, where there are fewer than 1,000."""
-    assert export(trained).facts["verified"] == 420
+    assert export(trained).figures["verified"] == 420
 
 
 @pytest.mark.exhaustive
@@ -101,7 +101,7 @@ def test_every_kind_of_model_is_trained_exported_and_loaded_and_predicts_the_sam
     )
     dataset = generate_dataset.fn(experiment, tmp_path)
     bundle = export_model.fn(experiment, dataset, train_model.fn(experiment, dataset, tmp_path), tmp_path)
-    assert export_onnx.fn(experiment, dataset, bundle, tmp_path).facts == {"verified": bundle.facts["verified"]}
+    assert export_onnx.fn(experiment, dataset, bundle, tmp_path).figures == bundle.figures
     loaded = load_bundle(bundle, Store(tmp_path))
     sources = Sequences.of_lengths(rng.integers(4, 10, 45, dtype=np.int32), np.arange(1, 10))
     predicted = Predictor(loaded.encoder, loaded.decoder, loaded.codecs, loaded.n_steps, xla=False).predict(sources)

@@ -69,7 +69,7 @@ def test_the_file_decodes_like_the_bundle_and_is_found_again(made):
     assert (answer["tokens"] == expected["tokens"].numpy()).all()
     assert answer["log_probability"] == pytest.approx(expected["log_probability"].numpy(), abs=1e-5)
     assert read_codecs(handle.path) == read_codecs(bundle.path)
-    assert handle.facts == {"verified": 420}
+    assert handle.figures == {"verified": 420}
     again = export_onnx.fn(WITH, dataset, bundle, store)
     assert (again.name, again.result().digest) == ("Cached", handle.digest)
 

@@ -1,7 +1,6 @@
 """A training step that is stopped, what its next run makes of it, and one of mixed precision."""
 
 import contextlib
-import json
 import logging
 import shutil
 import signal
@@ -94,10 +93,6 @@ def checkpoint(dataset, store):
     return checkpoint
 
 
-def history_of(training):
-    return json.loads((training.path / "history.json").read_text())
-
-
 def test_a_training_that_is_stopped_says_that_the_same_command_goes_on(stopped):
     assert stopped[1][-1].startswith("Training was stopped; the same command goes on after the last finished epoch")
 
@@ -106,7 +101,7 @@ def test_a_training_that_was_stopped_goes_on_and_makes_the_same_artifact(dataset
     training = train_model.fn(EXPERIMENT, dataset, store)
     assert "Training goes on after epoch 2 of 4, where an earlier run ended" in said
     assert training.digest == whole[1].digest
-    assert history_of(training)["resumed_after"] == [2]
+    assert training.figures["resumed_after"] == [2]
     assert not checkpoint.folder.exists()
     assert [path.name for path in (store / "training").iterdir()] == [training.digest]
 
@@ -117,12 +112,12 @@ def test_a_checkpoint_that_was_cut_is_told_and_training_starts_anew(dataset, sto
     training = train_model.fn(EXPERIMENT, dataset, store)
     assert any(line.startswith("Training starts anew: the checkpoint") for line in said)
     assert training.digest == whole[1].digest
-    assert history_of(training)["resumed_after"] == []
+    assert training.figures["resumed_after"] == []
 
 
 def test_a_refresh_starts_anew(dataset, store, checkpoint):
     training = train_model.fn(EXPERIMENT, dataset, store, refresh=True)
-    assert history_of(training)["resumed_after"] == []
+    assert training.figures["resumed_after"] == []
 
 
 def test_a_model_of_mixed_precision_is_exported_as_one_of_float32(dataset, tmp_path, said):
@@ -164,7 +159,10 @@ def test_two_processes_train_to_the_same_weights_bit_by_bit(run_python, tmp_path
 
 def test_a_checkpoint_lies_in_the_store_under_its_whole_key_and_never_beyond_a_link(tmp_path):
     """Two trainings whose keys begin alike do not take each other's."""
-    step, store = training_inputs(EXPERIMENT, "d" * 64), Store(tmp_path / "store")
+    step, store = (
+        training_inputs(EXPERIMENT, {"dataset": "d" * 64}, Store(tmp_path / "store")),
+        Store(tmp_path / "store"),
+    )
     assert checkpoint_of(step, store).folder == store.root / "training" / f".checkpoint-{step.key}"
     (tmp_path / "outside").mkdir()
     store.prepare()
