@@ -120,9 +120,9 @@ def test_each_reason_of_a_reject_is_in_the_docs():
     for reason in REASONS[1:]:
         side = {"length": "target", "negative": "weight"}.get(reason, "source")
         assert f"`{side}_{reason}`" in page
-    code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/*.py"))
+    code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/**/*.py"))
     of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))
-    of_formats |= set(re.findall(r'return "(\w+)"', (ROOT / "tasks" / "storage" / "json_lines.py").read_text()))
+    of_formats |= set(re.findall(r'return "(\w+)"', (ROOT / "tasks/storage/readers/json_lines.py").read_text()))
     assert len(of_formats) > 3
     assert all(f"`{reason}`" in page for reason in of_formats), of_formats
 
