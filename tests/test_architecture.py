@@ -73,3 +73,15 @@ print(sorted({"prefect", "tensorflow", "keras"} & set(sys.modules)))
 """
     )
     assert loaded.strip() == "[]"
+
+
+def test_the_door_for_python_loads_no_prefect_and_no_pages(run_python):
+    """A notebook or a service that predicts pays for the model, and for nothing of the flows."""
+    loaded = run_python(
+        """
+        import sys
+        from tasks.predict import load_predictor
+        print(sorted({"prefect", "tensorflow", "keras", "matplotlib", "jinja2"} & set(sys.modules)))
+        """
+    )
+    assert loaded.strip() == "[]"

@@ -8,7 +8,7 @@ from flows._cli.batch_summary import describe_speed
 from flows._cli.command import Summary
 from tasks.batch_report import publish_batch, write_batch
 from tasks.check import check_rows
-from tasks.predict import plan_batch, predict_files
+from tasks.predict_batch import plan_batch, predict_files
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.outputs.output_paths import only_run

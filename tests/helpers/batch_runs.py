@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 
 from tasks.batch_report import describe, write_batch
-from tasks.predict import plan_batch, predict_chunk, predict_files
+from tasks.predict_batch import plan_batch, predict_chunk, predict_files
 from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.storage.outputs.output_paths import only_run
 from tasks.storage.store.artifact_store import Store
@@ -66,7 +66,7 @@ def predict(store, *inputs, output, runner=None, refresh=False, **settings):
 
 def carry_out(jobs, settings, store, runner):
     """What was planned, without a server; gives the jobs by name."""
-    with only_run(settings), patch("tasks.predict.open_runner", lambda _settings: runner):
+    with only_run(settings), patch("tasks.predict_batch.open_runner", lambda _settings: runner):
         return {job.name: job for job in predict_files(jobs, settings, Path(store)).jobs}
 
 

@@ -14,7 +14,7 @@ import pytest
 from prefect.exceptions import CrashedRun
 
 from tasks.check import check_rows
-from tasks.predict import plan_batch
+from tasks.predict_batch import plan_batch
 from tasks.prediction.jobs import check_batch, needs_model
 from tasks.prediction.loaded_model import ServingModel
 from tasks.seq2seq.errors import ArtifactError
@@ -381,7 +381,7 @@ def test_a_model_that_cannot_be_loaded_for_a_file_without_a_usable_row_ends_the_
     def load(serving):
         raise TypeError("Could not locate class")
 
-    monkeypatch.setattr("tasks.predict.load_serving", load)
+    monkeypatch.setattr("tasks.prediction.queue.load_serving", load)
     with pytest.raises(TypeError, match="Could not locate class"):
         predict(store, tmp_path / "a.jsonl", output=tmp_path / "out", model="integers")
 

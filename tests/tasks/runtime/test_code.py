@@ -15,7 +15,7 @@ from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 
-STEPS = ("generate", "check", "train", "export", "export_onnx", "evaluate", "compare", "report", "predict")
+STEPS = ("generate", "check", "train", "export", "export_onnx", "evaluate", "compare", "report", "predict_batch")
 CODE = '"""What it does."""\n\ndef double(x):\n    return 2 * x\n'
 
 

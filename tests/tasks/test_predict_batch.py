@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.predict import ChunkFiles, plan_batch, predict_chunk
+from tasks.predict_batch import plan_batch, predict_chunk
 from tasks.prediction.jobs import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
+from tasks.prediction.queue import ChunkFiles
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.chunk_files import read_chunk
@@ -505,8 +506,8 @@ def test_unchanged_files_are_kept_and_not_touched(predicted, store, monkeypatch)
     folder, out, plan = predicted
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.glob("[ab].*")}
     assert {action for action, _ in plan().values()} == {"keep"}
-    monkeypatch.setattr("tasks.predict.load_serving", pytest.fail)  # no model is loaded
-    monkeypatch.setattr("tasks.predict.find_model", pytest.fail)
+    monkeypatch.setattr("tasks.prediction.queue.load_serving", pytest.fail)  # no model is loaded
+    monkeypatch.setattr("tasks.predict_batch.find_model", pytest.fail)
     os.utime(folder / "b.csv")  # another time is no other content
     jobs = predict(store, folder, output=out, model="integers", chunk_rows=3, workers=2)
     assert {job.action for job in jobs.values()} == {"keep"}
@@ -705,7 +706,7 @@ def test_a_file_that_changes_just_before_its_first_byte_is_read_is_not_taken_for
         write(path, rows, range(60))
         return open_file(file, model)
 
-    with patch("tasks.predict.open_file", opens):
+    with patch("tasks.predict_batch.open_file", opens):
         jobs = predict(store, folder, output=folder.parent / "out", model="integers")
     assert jobs["a.parquet"].action == "fail"
     assert "changed" in jobs["a.parquet"].reason

@@ -1,0 +1,97 @@
+"""A model for use from Python, without a flow and without Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.prediction.jobs import BatchModel, find_model
+from tasks.prediction.loaded_model import Chunk, Serving, ServingModel
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.storage.ingest.python_values import EXPECTED, to_array
+from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
+from tasks.storage.outputs.predictions import to_values
+from tasks.storage.store.artifact_store import Store
+
+MOST_NAMED = 10  # sequences in an error
+STORE = Path(__file__).parent.parent.parent / "data" / "artifacts"
+
+
+class LoadedPredictor:
+    """A model in memory; the predictions are those of a batch run, and of any number of sequences at once."""
+
+    def __init__(self, model: BatchModel, serving: Serving) -> None:
+        """See `load_predictor`."""
+        self._serving, self._reading = ServingModel(serving), model.reading
+
+    def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
+        """Predictions, in the order of their sources.
+
+        Args:
+            sequences: any number of sources as the model's training data had them: lists of integers, strings, lists
+                of words, lists of numbers or of lists of numbers; as a list, a numpy array, or an Arrow array.
+
+        Returns:
+            As many predictions, as an Arrow array if Arrow was given, else as a list of plain values.
+
+        Raises:
+            DataError: naming the sequences that the model cannot take, and why.
+        """
+        chunk = self._chunk(sequences)
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        result = to_values(predicted, self._serving.codecs.target)
+        return result if isinstance(sequences, pa.Array | pa.ChunkedArray) else result.to_pylist()
+
+    def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
+        """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
+        chunk = self._chunk(sequences)
+        columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
+        return pa.table(columns)
+
+    def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
+        side = self._reading.source
+        array, is_other = to_array(sequences, side.rules.encoding)
+        source, reasons = side.encode(array)
+        reasons[is_other] = TYPE
+        if reasons.any():
+            raise DataError(_say_which(reasons, side.rules.encoding))
+        source, origin = self._reading.from_last(source)
+        return Chunk(source, origin=origin)
+
+
+def _say_which(reasons: Reasons, encoding: str) -> str:
+    rows = np.flatnonzero(reasons)
+    said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
+    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return (
+        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected a "
+        f"list of {EXPECTED[encoding]}, as in training"
+    )
+
+
+def load_predictor(
+    model: str | None = None, store: str | Path = STORE, decoding: DecodingSettings | None = None
+) -> LoadedPredictor:
+    """A model for use from Python: `load_predictor("reverse_first").predict([[3, 14, 15, 9, 2, 6]])`.
+
+    Args:
+        model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the store; None means
+            the only promoted name.
+        store: folder of the artifact store.
+        decoding: how sequences are chosen; what is not set is the model's own.
+
+    Raises:
+        SettingsError: there is no such model, or the decoding settings do not fit it.
+        ArtifactError: it is missing, altered, or of a newer format.
+    """
+    settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
+    found = find_model(settings, Store(Path(store)))
+    serving = Serving(
+        store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None, compile_always=True
+    )
+    return LoadedPredictor(found, serving)
