@@ -21,8 +21,8 @@ from flows._cli.notify import tell, tell_of_failure
 from flows._cli.settings import ROOT, from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
-from tasks.batch_report import describe_shifts
 from tasks.prediction.jobs import needs_model, plan
+from tasks.reporting.batch_page import describe_shifts
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.storage.store.artifact_store import Store
 

@@ -25,9 +25,9 @@ from flows._pipelines.batch import has_failed, predict_batch
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
 from flows._pipelines.steps import needs_tensorflow, plan_steps
-from tasks.batch_report import describe_shifts
 from tasks.night_report import publish_night
 from tasks.prediction.jobs import needs_model, plan
+from tasks.reporting.batch_page import describe_shifts
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.nightly import NightlySettings

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
+from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, render_page
 from tasks.runtime.caching import TASK_OPTIONS
 from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import write_atomically
-from tasks.storage.outputs.accounts import PICTURE, Account, list_accounts
+from tasks.storage.outputs.accounts import Account, list_accounts
 from tasks.storage.outputs.output_paths import list_ignored
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.manifest import short
-
-RUN, PAGE = "_run.json", "_report.html"
-SHOWN_PICTURES = 4
-SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
-
-Batch = dict[str, Any]
 
 
 @task(name="write batch report", task_run_name="report {settings.title}", **TASK_OPTIONS)
@@ -39,21 +30,7 @@ def write_batch(
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
     write_atomically(settings.output / RUN, json.dumps(batch, indent=1))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["short"] = short
-    page = environment.get_template("batch_report.html.jinja").render(
-        batch=batch,
-        files=batch["files"][:SHOWN_FILES],
-        n_more=max(0, len(batch["files"]) - SHOWN_FILES),
-        said=SAID,
-        scores=dict(score_rows(batch)),
-        pictures=find_pictures(batch),
-    )
-    write_atomically(settings.output / PAGE, page)
+    write_atomically(settings.output / PAGE, render_page(batch))
     return {**batch, "report": str(settings.output / PAGE)}
 
 
@@ -115,85 +92,3 @@ def find_shifts(accounts: list[Account], model: BatchModel, settings: BatchSetti
         day += account.tally.day
     read, rejected = (sum(getattr(account, name) for account in accounts) for name in ("read", "rejected"))
     return compare(training_baseline(model, store), day.with_rows(read, rejected), threshold=settings.drift_threshold)
-
-
-def find_pictures(batch: Batch) -> dict[str, str]:
-    """The first pictures of encoder states, by the name of their input, as URIs that a page can hold."""
-    outputs = [(file["name"], name) for file in batch["files"] for name in file.get("outputs", ())]
-    drawn = {input_name: name for input_name, name in outputs if name == f"{input_name}{PICTURE}"}
-    return {
-        input_name: f"data:image/png;base64,{base64.b64encode((Path(batch['output']) / name).read_bytes()).decode()}"
-        for input_name, name in itertools.islice(drawn.items(), SHOWN_PICTURES)
-    }
-
-
-def describe_shifts(batch: Batch) -> str:
-    """What shifted, in a line for a person who is not looking at the report."""
-    shifted = [f"{shift['name']} (PSI {shift['psi']:.2f})" for shift in batch["drift"] if shift["verdict"] == "shifted"]
-    return f"rows differ from the training data: {', '.join(shifted)}"
-
-
-def as_table(batch: Batch) -> list[dict[str, Any]]:
-    """The account of each file, a row each."""
-    return [
-        {
-            "file": file["name"],
-            "state": SAID[file["state"]],
-            **{name: file.get(name) for name in ("read", "predicted", "rejected")},
-            "why": file["reason"],
-        }
-        for file in batch["files"][:SHOWN_FILES]
-    ]
-
-
-def as_markdown(batch: Batch) -> str:
-    """The run as Prefect's UI shows it."""
-    return "\n".join(_markdown(batch))
-
-
-def _markdown(batch: Batch) -> Iterator[str]:
-    yield f"# {batch['predicted']:,} of {batch['read']:,} rows predicted, {batch['rejected']:,} rejected"
-    yield f"Model {batch['model']['name'] or ''} `{short(batch['model']['digest'])}`, output in `{batch['output']}`."
-    yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
-    for file in batch["files"][:SHOWN_FILES]:
-        numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
-        yield f"| `{_cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {_cell(file['reason'])} |"
-    if len(batch["files"]) > SHOWN_FILES:
-        yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
-    if batch["checks"]:
-        yield from ("", "| check of the first rows | | |", "|---|---|---|")
-        yield from (f"| {found['rule']} | {found['level']} | {_cell(found['said'])} |" for found in batch["checks"])
-    if pictures := find_pictures(batch):
-        yield from ("", "## Encoder states", "")
-        yield from (f"`{_cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
-    if batch["scored"]:
-        yield from ("", "## Scores", "", "| score | |", "|---|---|")
-        yield from (f"| {name} | {value} |" for name, value in score_rows(batch))
-    if batch["drift"]:
-        yield from (
-            "",
-            "## Drift against the training data",
-            "",
-            "| what | PSI | then | now | |",
-            "|---|---|---|---|---|",
-        )
-        for shift in batch["drift"]:
-            yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
-
-
-def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
-    """Names and values of the scores as a person reads them."""
-    for name, value in (batch["scored"] or {}).items():
-        numbers = value if isinstance(value, list | tuple) else [value]
-        said = [
-            "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
-            for number in numbers
-        ]
-        yield name.replace("_", " "), " to ".join(said)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-SAID = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}

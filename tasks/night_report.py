@@ -1,14 +1,14 @@
-"""What a night did, on one page of Prefect's UI: the model, the decision about it, and the predictions."""
+"""The report of a night: shown in Prefect's UI."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from tasks.reporting.night_page import as_markdown
 from tasks.runtime.artifact_keys import artifact_key
 from tasks.runtime.caching import TASK_OPTIONS
 
@@ -18,44 +18,3 @@ def publish_night(name: str, model: Mapping[str, Any], predictions: Mapping[str,
     """Shows the night as a markdown artifact of the run."""
     text = "\n".join(as_markdown(name, model, predictions))
     create_markdown_artifact(text, key=artifact_key("nightly", name), description=f"The night of {name}")
-
-
-def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, Any]) -> Iterator[str]:
-    """The page.
-
-    Args:
-        name: of the experiment.
-        model: the summary of the model's part, or its `failure`.
-        predictions: the summary of the batch prediction.
-    """
-    yield from (f"# Night of {name}", "", "| part | |", "|---|---|")
-    if failure := model.get("failure"):
-        yield f"| new model | **FAILED**: {_cell(failure)} |"
-        yield "| serves | the model that was promoted before |"
-    else:
-        dataset = model["dataset"]
-        yield (
-            f"| data | {dataset['rows']:,} training, {dataset['validation_rows']:,} validation, "
-            f"{dataset['evaluation_rows']:,} held-out pairs, {dataset['rejected_rows']:,} rows rejected |"
-        )
-        made = [step["name"] for step in model["steps"] if not step["cached"]]
-        yield f"| made now | {', '.join(made) or 'nothing: no new data, no changed setting'} |"
-        yield f"| {'promoted' if model['promoted'] else 'not promoted'} | {_cell(model['promotion_reason'])} |"
-        yield f"| report | {link(model['report'])} |"
-    yield (
-        f"| predictions | {predictions['predicted']:,} of {predictions['read']:,} rows, {predictions['rejected']:,} "
-        f"rejected; {predictions['predicted_files']} files now, {predictions['kept_files']} unchanged, "
-        f"{predictions['waiting_files']} waiting, {predictions['failed']} failed |"
-    )
-    shifted = [shift["name"].replace("_", " ") for shift in predictions["drift"] if shift["verdict"] == "shifted"]
-    yield f"| drift | {', '.join(shifted) or 'none'} |"
-    yield f"| accounts | {link(predictions['report'])} |"
-
-
-def link(path: str) -> str:
-    """A file as a link; browsers open it from a page that they were not served."""
-    return f"[{path}]({Path(path).as_uri()})"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

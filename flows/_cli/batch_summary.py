@@ -9,8 +9,8 @@ from rich.table import Table
 
 from flows._cli.command import Summary
 from flows._cli.summary import seconds_since_start
-from tasks.batch_report import SAID, score_rows
 from tasks.prediction.jobs import Job
+from tasks.reporting.batch_page import SAID, score_rows
 
 
 def describe_speed(first_at: float | None, rows_per_s: float | None) -> Summary:

@@ -13,7 +13,7 @@ import prefect.settings
 import pytest
 from pydantic import BaseModel
 
-from tasks.batch_report import SAID
+from tasks.reporting.batch_page import SAID
 from tasks.seq2seq import errors
 from tasks.seq2seq.monitoring.drift import MODERATE, SHIFTED
 from tasks.seq2seq.settings.batch import BatchSettings

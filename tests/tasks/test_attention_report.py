@@ -7,7 +7,8 @@ from tasks.check import check_dataset
 from tasks.evaluate import evaluate_model
 from tasks.export import export_model
 from tasks.generate import generate_dataset
-from tasks.report import MAX_ATTENTION_MAPS, write_report
+from tasks.report import write_report
+from tasks.reporting.model_page import MAX_ATTENTION_MAPS
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.promotions import Promotion

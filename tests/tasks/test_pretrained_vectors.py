@@ -10,7 +10,7 @@ from flows._cli.summary import show_vectors
 from tasks.export import export_model
 from tasks.generate import generate_dataset
 from tasks.initial_weights import keep_vectors, start_embeddings
-from tasks.report import _lineage, _sizes
+from tasks.reporting.model_page import _lineage, _sizes
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.rules import check_experiment

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.batch_report import as_markdown, find_pictures
 from tasks.prediction.jobs import check_batch
 from tasks.reporting import states_picture
+from tasks.reporting.batch_page import as_markdown, find_pictures
 from tasks.reporting.figures import states_figure
 from tasks.reporting.projection import Projection, find_colours, principal_components
 from tasks.reporting.states_picture import SampledStates

@@ -1,0 +1,118 @@
+"""The page about a batch prediction, and the same in short for Prefect."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from tasks.storage.outputs.accounts import PICTURE
+from tasks.storage.store.manifest import short
+
+RUN, PAGE = "_run.json", "_report.html"
+SHOWN_PICTURES = 4
+SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
+
+Batch = dict[str, Any]
+
+
+def render_page(batch: Batch) -> str:
+    """The page as HTML, self-contained."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["short"] = short
+    return environment.get_template("batch_report.html.jinja").render(
+        batch=batch,
+        files=batch["files"][:SHOWN_FILES],
+        n_more=max(0, len(batch["files"]) - SHOWN_FILES),
+        said=SAID,
+        scores=dict(score_rows(batch)),
+        pictures=find_pictures(batch),
+    )
+
+
+def describe_shifts(batch: Batch) -> str:
+    """What shifted, in a line for a person who is not looking at the report."""
+    shifted = [f"{shift['name']} (PSI {shift['psi']:.2f})" for shift in batch["drift"] if shift["verdict"] == "shifted"]
+    return f"rows differ from the training data: {', '.join(shifted)}"
+
+
+def find_pictures(batch: Batch) -> dict[str, str]:
+    """The first pictures of encoder states, by the name of their input, as URIs that a page can hold."""
+    outputs = [(file["name"], name) for file in batch["files"] for name in file.get("outputs", ())]
+    drawn = {input_name: name for input_name, name in outputs if name == f"{input_name}{PICTURE}"}
+    return {
+        input_name: f"data:image/png;base64,{base64.b64encode((Path(batch['output']) / name).read_bytes()).decode()}"
+        for input_name, name in itertools.islice(drawn.items(), SHOWN_PICTURES)
+    }
+
+
+def as_table(batch: Batch) -> list[dict[str, Any]]:
+    """The account of each file, a row each."""
+    return [
+        {
+            "file": file["name"],
+            "state": SAID[file["state"]],
+            **{name: file.get(name) for name in ("read", "predicted", "rejected")},
+            "why": file["reason"],
+        }
+        for file in batch["files"][:SHOWN_FILES]
+    ]
+
+
+def as_markdown(batch: Batch) -> str:
+    """The run as Prefect's UI shows it."""
+    return "\n".join(_markdown(batch))
+
+
+def _markdown(batch: Batch) -> Iterator[str]:
+    yield f"# {batch['predicted']:,} of {batch['read']:,} rows predicted, {batch['rejected']:,} rejected"
+    yield f"Model {batch['model']['name'] or ''} `{short(batch['model']['digest'])}`, output in `{batch['output']}`."
+    yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
+    for file in batch["files"][:SHOWN_FILES]:
+        numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
+        yield f"| `{_cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {_cell(file['reason'])} |"
+    if len(batch["files"]) > SHOWN_FILES:
+        yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
+    if batch["checks"]:
+        yield from ("", "| check of the first rows | | |", "|---|---|---|")
+        yield from (f"| {found['rule']} | {found['level']} | {_cell(found['said'])} |" for found in batch["checks"])
+    if pictures := find_pictures(batch):
+        yield from ("", "## Encoder states", "")
+        yield from (f"`{_cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
+    if batch["scored"]:
+        yield from ("", "## Scores", "", "| score | |", "|---|---|")
+        yield from (f"| {name} | {value} |" for name, value in score_rows(batch))
+    if batch["drift"]:
+        yield from (
+            "",
+            "## Drift against the training data",
+            "",
+            "| what | PSI | then | now | |",
+            "|---|---|---|---|---|",
+        )
+        for shift in batch["drift"]:
+            yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
+
+
+def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
+    """Names and values of the scores as a person reads them."""
+    for name, value in (batch["scored"] or {}).items():
+        numbers = value if isinstance(value, list | tuple) else [value]
+        said = [
+            "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
+            for number in numbers
+        ]
+        yield name.replace("_", " "), " to ".join(said)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+SAID = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}
