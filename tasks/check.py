@@ -25,7 +25,6 @@ from tasks.seq2seq.monitoring.data_checks import Finding, Measured, check, shift
 from tasks.seq2seq.monitoring.drift import DayProfile, compare
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.bundle import KIND as BUNDLE
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json, write_json
@@ -33,10 +32,9 @@ from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.chunks import SOURCE, TARGET
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import read_promotions
-
-KIND = "checks"
 
 
 @task(name="check data", task_run_name="check {experiment.promotion_name}", **TASK_OPTIONS)
@@ -66,7 +64,7 @@ def checks_inputs(experiment: Experiment, made: Mapping[str, str], store: Store)
 
 def _step_inputs(experiment: Experiment, dataset_digest: str, serving: Handle | None) -> StepInputs:
     return step_inputs(
-        KIND,
+        CHECKS,
         experiment,
         settings=experiment.checks.model_dump(mode="json"),
         made_from={"dataset": dataset_digest, **({"promoted": serving.digest} if serving else {})},

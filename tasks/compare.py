@@ -14,14 +14,13 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.bundle import KIND as BUNDLE
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
 from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.kinds import BUNDLE, HOLDOUT_SCORES
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import read_promotions
 
-KIND = "holdout_scores"
 VALUES = "values.npz"
 
 
@@ -51,7 +50,7 @@ def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, s
 def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[np.float64]]:
     experiment = read_experiment(bundle)
     step = step_inputs(
-        KIND,
+        HOLDOUT_SCORES,
         experiment,
         settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},
         made_from={"bundle": bundle.digest, "holdout": holdout.digest},

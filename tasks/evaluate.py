@@ -19,12 +19,11 @@ from tasks.storage.artifacts.dataset import Block, DatasetFacts, read_evaluation
 from tasks.storage.files.atomic import write_json
 from tasks.storage.outputs.predictions import PredictionWriter, to_values
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import EVALUATION
 from tasks.storage.store.manifest import Handle
 
 if TYPE_CHECKING:
     from tasks.seq2seq.inference.evaluation import Evaluated
-
-KIND = "evaluation"
 
 
 @task(name="evaluate model", task_run_name="evaluate {experiment.promotion_name}", **TASK_OPTIONS)
@@ -45,7 +44,7 @@ def evaluate_model(
 def evaluation_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What an evaluation depends on: the bundle, the held-out pairs, and what is scored and shown."""
     return step_inputs(
-        KIND,
+        EVALUATION,
         experiment,
         settings={
             **experiment.evaluation.model_dump(mode="json", include={"n_examples", *TOKEN_SCORES}),

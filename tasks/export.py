@@ -13,7 +13,6 @@ from tasks.runtime.code import code_digest
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.artifacts.bundle import (
-    KIND,
     BundleFacts,
     load_models,
     load_weights,
@@ -25,6 +24,7 @@ from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_cod
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Handle, canonical_digest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def export_model(
 def bundle_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What a bundle depends on: the weights, and the dataset's vocabulary and profile."""
     return step_inputs(
-        KIND,
+        BUNDLE,
         experiment,
         settings={
             "model": values_of(experiment.model, UNKEYED["model"]),

@@ -14,9 +14,8 @@ from tasks.storage.artifacts.bundle import load_bundle, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import ONNX
 from tasks.storage.store.manifest import Handle
-
-KIND = "onnx"
 
 
 @task(name="export onnx", task_run_name="export onnx {experiment.promotion_name}", **TASK_OPTIONS)
@@ -39,7 +38,7 @@ def export_onnx(
 def onnx_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) -> StepInputs:
     """What the ONNX file depends on: the bundle alone; it is verified on the dataset."""
     return step_inputs(
-        KIND,
+        ONNX,
         experiment,
         settings={},
         made_from={name: made[name] for name in ("dataset", "bundle")},

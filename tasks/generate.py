@@ -27,9 +27,8 @@ from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
 from tasks.storage.ingest.training_files import training_files
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import DATASET
 from tasks.storage.store.manifest import Handle
-
-KIND = "dataset"
 
 
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
@@ -94,7 +93,7 @@ def _step_inputs(experiment: Experiment) -> StepInputs:
             for i, file in enumerate(tracked(f"{name} files digested", files))
         }
     return step_inputs(
-        KIND,
+        DATASET,
         experiment,
         settings={**settings, "seed": experiment.seed},
         made_from=made_from,

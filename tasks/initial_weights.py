@@ -17,20 +17,19 @@ from tasks.seq2seq.models.pretrained_embeddings import Coverage, coverage, embed
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.training.snapshot import Snapshot
-from tasks.storage.artifacts.bundle import KIND as BUNDLE
 from tasks.storage.artifacts.bundle import Bundle, load_bundle
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import StepInputs, Store
+from tasks.storage.store.kinds import BUNDLE, TRAINING
 
 if TYPE_CHECKING:
     import keras
 
     from tasks.seq2seq.models.encoder_decoder import Models
 
-KIND = "training"
 VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
 
 
@@ -103,7 +102,7 @@ def table_name(settings: ModelSettings, side: str) -> str:
 
 def checkpoint_of(step: StepInputs, store: Store) -> Checkpoint:
     """Where a training leaves what it takes to go on after a kill."""
-    return Checkpoint(store.place(KIND, f".checkpoint-{step.key}"), step.key)
+    return Checkpoint(store.place(TRAINING, f".checkpoint-{step.key}"), step.key)
 
 
 def read_snapshot(checkpoint: Checkpoint, epochs: int) -> Snapshot | None:

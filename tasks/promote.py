@@ -11,9 +11,9 @@ from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.promotion.gate import Verdict, judge
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.holdout import KIND as HOLDOUT
 from tasks.storage.artifacts.holdout import write_holdout
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.kinds import HOLDOUT
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Decision, Promotion, decide, read_promotions
 

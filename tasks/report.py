@@ -19,10 +19,9 @@ from tasks.runtime.caching import (
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import REPORT
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Promotion, read_promotions
-
-KIND = "report"
 
 
 @task(name="write report", task_run_name="report {experiment.promotion_name}", **TASK_OPTIONS)
@@ -72,7 +71,7 @@ def report_inputs(experiment: Experiment, made: Mapping[str, str], store: Store)
 
 def _step_inputs(experiment: Experiment, digests: Mapping[str, str], verdict: Verdict) -> StepInputs:
     return step_inputs(
-        KIND,
+        REPORT,
         experiment,
         settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": verdict._asdict()},
         made_from=dict(digests),

@@ -13,7 +13,6 @@ from prefect import task
 from prefect.context import TaskRunContext
 
 from tasks.initial_weights import (
-    KIND,
     build_initial_models,
     checkpoint_of,
     read_snapshot,
@@ -36,6 +35,7 @@ from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.kinds import TRAINING
 from tasks.storage.store.manifest import Handle, short
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def training_inputs(experiment: Experiment, made: Mapping[str, str], store: Stor
     """What the weights depend on: model, training and seed, the dataset, the start, and the content of vectors."""
     start = find_start(experiment, made["dataset"], store)
     return step_inputs(
-        KIND,
+        TRAINING,
         experiment,
         settings={
             "model": values_of(experiment.model, UNKEYED["model"]),

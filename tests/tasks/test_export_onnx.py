@@ -12,7 +12,7 @@ from flows._pipelines.model import MODEL_STEPS
 from flows._pipelines.steps import plan_steps
 from tasks.evaluate import evaluation_inputs
 from tasks.export import bundle_inputs, export_model
-from tasks.export_onnx import KIND, export_onnx
+from tasks.export_onnx import export_onnx
 from tasks.generate import generate_dataset
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
@@ -21,6 +21,7 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.export import load_decode, load_onnx
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.kinds import ONNX
 from tasks.train import train_model, training_inputs
 from tests.conftest import ROOT
 
@@ -57,7 +58,7 @@ def test_a_file_that_answers_otherwise_is_not_published(made, monkeypatch):
     monkeypatch.setattr(tasks.export_onnx, "load_onnx", load_another)
     with pytest.raises(ExportError, match=r"decode\.onnx answers otherwise than the trained model for the source \["):
         export_onnx.fn(WITH, dataset, bundle, store)
-    assert not list((store / KIND).iterdir())
+    assert not list((store / ONNX).iterdir())
     assert not list((store / "keys").glob("onnx-*"))
 
 

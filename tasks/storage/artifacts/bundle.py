@@ -29,12 +29,12 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Handle, first_fault
 
 if TYPE_CHECKING:
     import keras
 
-KIND = "bundle"
 WEIGHTS = "model.weights.h5"
 
 
@@ -171,7 +171,7 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
     Raises:
         ArtifactError: it is missing, altered, of a newer format, or lies outside the store.
     """
-    folder = store.open(KIND, handle.digest).path
+    folder = store.open(BUNDLE, handle.digest).path
     if not folder.resolve().is_relative_to(store.root.resolve()):
         raise ArtifactError(f"{folder} leads out of the store {store.root}; import the bundle instead")
     return Bundle(*load_models(folder), read_codecs(folder), BundleFacts.model_validate(handle.facts))

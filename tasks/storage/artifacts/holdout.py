@@ -29,10 +29,10 @@ from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import CODECS, SERIES, Block, DatasetFacts, read_codecs, read_evaluation
 from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.kinds import HOLDOUT
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import read_promotions
 
-KIND = "holdout"
 _SOURCES = "sources.npz"
 _PAIRS = ("evaluation.npz", "test.parquet")
 
@@ -63,7 +63,7 @@ def fixed_holdout(store: Store, name: str) -> Handle | None:
     if digest is None:
         return None
     try:
-        return store.open(KIND, digest)
+        return store.open(HOLDOUT, digest)
     except ArtifactError as error:
         raise ArtifactError(
             f"the holdout that models are compared by under the name {name!r} cannot be used: {error}; bring it back "

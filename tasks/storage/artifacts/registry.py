@@ -10,11 +10,11 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.rules import nearest
 from tasks.storage.artifacts import bundle as bundles
 from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.kinds import BUNDLE, EVALUATION
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import promoted_names, read_promotions
 
 _DIGITS = re.compile(r"[0-9a-f]{6,64}")
-EVALUATION = "evaluation"
 
 
 class Found(NamedTuple):
@@ -45,7 +45,7 @@ def find_bundle(store: Store, model: str | None) -> Found:
         promoted = read_promotions(store, model).promoted
         assert promoted is not None
         try:
-            return Found(store.open(bundles.KIND, promoted), model)
+            return Found(store.open(BUNDLE, promoted), model)
         except ArtifactError as error:
             raise ArtifactError(
                 f"the model that is promoted as {model!r} cannot be used: {error}; train it again, or name another "
@@ -68,9 +68,9 @@ def import_bundle(store: Store, folder: Path) -> Handle:
         ArtifactError: it is none, or was altered, or this version of the project does not know it.
     """
     manifest = check_artifact(folder)
-    if manifest.kind == bundles.KIND:
+    if manifest.kind == BUNDLE:
         bundles.check_bundle(Handle.of(manifest, folder))
-    return store.adopt(folder, bundles.KIND)
+    return store.adopt(folder, BUNDLE)
 
 
 def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
@@ -92,28 +92,28 @@ def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
 
 
 def _by_digest(store: Store, digits: str) -> Handle | None:
-    found = [digest for digest in store.digests(bundles.KIND) if digest.startswith(digits)]
+    found = [digest for digest in store.digests(BUNDLE) if digest.startswith(digits)]
     if len(found) > 1:
         raise SettingsError(
             f"--model {digits} begins the digests of {len(found)} bundles: {', '.join(found)}; give more digits"
         )
     if not found:
-        store.refuse_former(bundles.KIND, digits)
-    return store.open(bundles.KIND, found[0]) if found else None
+        store.refuse_former(BUNDLE, digits)
+    return store.open(BUNDLE, found[0]) if found else None
 
 
 def _by_folder(store: Store, folder: Path) -> Handle:
     if not folder.is_dir():
         raise SettingsError(f"--model {folder} does not exist; expected a name, a digest or a bundle's folder")
     manifest = Manifest.read(folder)
-    if manifest.kind != bundles.KIND:
-        raise SettingsError(f"--model {folder} is an artifact of kind {manifest.kind!r}, expected a {bundles.KIND}")
-    if folder.resolve().parent != store.folder(bundles.KIND, manifest.digest).resolve().parent:
+    if manifest.kind != BUNDLE:
+        raise SettingsError(f"--model {folder} is an artifact of kind {manifest.kind!r}, expected a {BUNDLE}")
+    if folder.resolve().parent != store.folder(BUNDLE, manifest.digest).resolve().parent:
         raise SettingsError(
             f"--model {folder} lies outside the store {store.root}; name the store that it belongs to with --store, "
             f"or bring it in with: python -m flows.import_bundle {folder} --store {store.root}"
         )
-    return store.open(bundles.KIND, manifest.digest)
+    return store.open(BUNDLE, manifest.digest)
 
 
 def _not_one(store: Store, names: list[str]) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
-from tasks.storage.artifacts.bundle import KIND as BUNDLE
 from tasks.storage.artifacts.bundle import read_experiment
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import read_promotions
 

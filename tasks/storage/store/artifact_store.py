@@ -39,9 +39,9 @@ from tasks.storage.files.atomic import (
     write_atomically,
 )
 from tasks.storage.store.manifest import (
-    DIGEST,
+    DIGEST_PATTERN,
     FORMAT_VERSION,
-    KIND,
+    KIND_PATTERN,
     MANIFEST,
     Digest,
     FileEntry,
@@ -233,7 +233,7 @@ class Store:
 
     def digests(self, kind: str) -> list[str]:
         """The digests of a kind's artifacts by the names of their folders, sorted; nothing is checked."""
-        return sorted(path.name for path in (self.root / kind).glob("*") if re.fullmatch(DIGEST, path.name))
+        return sorted(path.name for path in (self.root / kind).glob("*") if re.fullmatch(DIGEST_PATTERN, path.name))
 
     def refuse_former(self, kind: str, digits: str) -> None:
         """Refuses an artifact that is only there under the name that an older version of the project gave its folder.
@@ -252,7 +252,7 @@ class Store:
         Raises:
             ArtifactError: the kind or the digest is none.
         """
-        if not re.fullmatch(KIND, kind) or not re.fullmatch(DIGEST, digest):
+        if not re.fullmatch(KIND_PATTERN, kind) or not re.fullmatch(DIGEST_PATTERN, digest):
             raise ArtifactError(
                 f"{kind[:99]!r} {digest[:99]!r} names no artifact; expected a kind and 64 digits of a digest"
             )

@@ -15,8 +15,8 @@ from tasks.seq2seq.errors import ArtifactError
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 DIGEST_CHARACTERS = 16  # of a digest, where people are shown it
-DIGEST = r"^[0-9a-f]{64}$"
-KIND = r"^[a-z][a-z0-9_]{0,30}$"
+DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+KIND_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 _PART_BYTES, _NAME_CHARACTERS = 255, 1024  # of a part of a file's name, and of all of it
 _SHOWN = 60  # characters of what a file holds, in a message
 
@@ -31,8 +31,8 @@ def _check_file_name(name: str) -> str:
 
 
 # What others wrote becomes a path, or part of one, only after it was held against one of these.
-Digest = Annotated[str, Field(pattern=DIGEST)]
-Kind = Annotated[str, Field(pattern=KIND)]
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
+Kind = Annotated[str, Field(pattern=KIND_PATTERN)]
 FileName = Annotated[str, AfterValidator(_check_file_name)]
 
 

@@ -17,7 +17,7 @@ from flows.import_bundle import main
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.storage.artifacts.registry import find_bundle, import_bundle
 from tasks.storage.store.artifact_store import Store, check_artifact
-from tasks.storage.store.manifest import DIGEST, MANIFEST, Manifest, canonical_digest
+from tasks.storage.store.manifest import DIGEST_PATTERN, MANIFEST, Manifest, canonical_digest
 from tests.conftest import ROOT
 from tests.helpers.small_bundles import make
 from tests.helpers.stored import digest, listing
@@ -138,7 +138,7 @@ def test_facts_that_are_of_no_bundle_are_refused_in_one_line_and_nothing_is_touc
 
 @given(
     field=st.sampled_from(["digest", "key", "kind", "file", "made_from"]),
-    value=st.text() | st.text("./~d\\\0\n", max_size=20) | st.from_regex(DIGEST.replace("$", "\n?$")),
+    value=st.text() | st.text("./~d\\\0\n", max_size=20) | st.from_regex(DIGEST_PATTERN.replace("$", "\n?$")),
 )
 def test_what_is_read_as_a_digest_a_kind_or_a_file_can_lead_nowhere_else(field, value):
     """Nothing but the manifest is touched here, so that no example can do harm."""
