@@ -14,11 +14,12 @@ from pathlib import Path
 from prefect import flow
 
 from flows._cli.batch_summary import show_batch, show_plan
+from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.batch_predict import COMMAND, BatchPredictOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
-from flows._cli.settings import ROOT, from_checkout
+from flows._cli.settings import from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
 from tasks.prediction.jobs import needs_model, plan

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.generate_datasets import COMMAND, GenerateDatasetsOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
-from flows._cli.settings import EXPERIMENT, ROOT, from_checkout
+from flows._cli.settings import EXPERIMENT, from_checkout
 from flows._cli.summary import describe_dataset, describe_steps, show_dataset, show_steps
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import DATASET_STEP

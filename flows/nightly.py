@@ -15,11 +15,12 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows._cli.batch_summary import show_batch, show_plan
+from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.nightly import COMMAND, NightlyOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
-from flows._cli.settings import NIGHTLY, ROOT, from_checkout
+from flows._cli.settings import NIGHTLY, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from flows._pipelines.batch import has_failed, predict_batch
 from flows._pipelines.dry_run import show_planned

@@ -20,12 +20,12 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
+from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
 from flows._cli.commands.serve import COMMAND, ServeOptions, ServeSettings
 from flows._cli.deployments import Served, read_deployments
 from flows._cli.flow_work import drain, log_level
 from flows._cli.notify import check_block
-from flows._cli.settings import ROOT
 from flows._server import local as _server
 
 END_SECONDS = 45.0

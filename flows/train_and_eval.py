@@ -13,11 +13,12 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.train_and_eval import COMMAND, TrainAndEvalOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
-from flows._cli.settings import EXPERIMENT, ROOT, from_checkout
+from flows._cli.settings import EXPERIMENT, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
 from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model

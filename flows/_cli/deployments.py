@@ -19,7 +19,7 @@ from prefect.exceptions import MissingFlowError, ScriptError
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.experiment import Experiment

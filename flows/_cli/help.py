@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-ROOT = Path(__file__).parent.parent.parent
+from flows._cli.checkout import ROOT
 
 # Of each section; `{}` is where its flags are.
 EXAMPLES = {

@@ -19,7 +19,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from flows._cli.help import ROOT, asks_for_help, help_text, takes_many
+from flows._cli.checkout import ROOT
+from flows._cli.help import asks_for_help, help_text, takes_many
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.data import FilesData, SyntheticData

@@ -10,7 +10,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -84,12 +84,11 @@ def make_once(step: StepInputs, store: Store, write: Callable[[Path], Made], *, 
     return handle.model_copy(update={"cached": cached, "seconds": time.perf_counter() - began})
 
 
-def finished(handle: Handle) -> Any:  # noqa: ANN401 - Handle or State[Handle], which a task may return alike
-    """What a task returns last: the handle, or the state that lets Prefect show it as Cached."""
+def finished(handle: Handle) -> Handle:
+    """What a task returns last: the handle, or the state that lets Prefect show it as Cached, and holds the handle."""
     if not handle.cached:
         return handle
-    state: State[Handle] = Completed(name="Cached", data=handle, message=f"Found {handle.path}")
-    return state
+    return cast("Handle", Completed(name="Cached", data=handle, message=f"Found {handle.path}"))
 
 
 def run_step(task: Task[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401

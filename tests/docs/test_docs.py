@@ -7,10 +7,11 @@ import tomllib
 import pytest
 
 from flows.__main__ import all_commands
+from flows._cli.checkout import ROOT
 from flows._cli.checks import check_data
 from flows._cli.deployments import read_deployments
 from flows._cli.reference import SECTIONS, settings_reference
-from flows._cli.settings import ROOT, read_settings, read_toml
+from flows._cli.settings import read_settings, read_toml
 from tasks.prediction.jobs import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings

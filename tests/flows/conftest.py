@@ -14,7 +14,7 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)

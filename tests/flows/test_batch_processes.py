@@ -11,7 +11,7 @@ import sys
 import psutil
 import pytest
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from tests.helpers.batch_files import make_old, records, write_files
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import check_account, contents, predict

@@ -13,7 +13,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows._server import local as _server
 from tests.helpers.served import ask
 from tests.helpers.tiny import TINY

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows.train_and_eval import main
 
 EXAMPLES = ROOT / "data" / "examples"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows.train_and_eval import main
 
 EXAMPLES = ROOT / "data" / "examples"

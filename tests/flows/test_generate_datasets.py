@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows.generate_datasets import main
 from flows.train_and_eval import main as train_and_eval
 from tests.helpers.tiny import TINY

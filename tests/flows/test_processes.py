@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows._server import local as _server
 from tests.helpers.processes import finish, wait_for
 from tests.helpers.terminal import at_a_terminal

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import yaml
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 from flows._server import local as _server
 from tests.helpers.served import (
     ask,

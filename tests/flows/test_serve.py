@@ -10,9 +10,10 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 
+from flows._cli.checkout import ROOT
 from flows._cli.commands.serve import COMMAND, DEPLOYMENTS
 from flows._cli.deployments import read_deployments
-from flows._cli.settings import ROOT, from_checkout
+from flows._cli.settings import from_checkout
 from flows.serve import main
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings

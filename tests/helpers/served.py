@@ -14,7 +14,7 @@ import httpx
 import psutil
 import yaml
 
-from flows._cli.settings import ROOT
+from flows._cli.checkout import ROOT
 
 TINY = {
     "data": {"n_in": 4, "n_out": 2, "cardinality": 6, "n_samples": 3000},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from flows._cli.checkout import ROOT
 from flows._cli.command import Command
-from flows._cli.help import ROOT
 from flows._cli.settings import LoggedOptions, Tree
 from tasks.seq2seq.settings.rules import check_section
 from tasks.seq2seq.settings.section import Section
