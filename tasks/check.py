@@ -13,7 +13,7 @@ import pyarrow as pa
 from prefect import task
 
 from tasks.prediction.failing import failing_alone
-from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, training_baseline
+from tasks.prediction.jobs import BatchModel, Job, find_model, find_place, open_file, training_baseline
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
@@ -178,7 +178,7 @@ class _Sample:
             DataError: they cannot be read; nothing of the file is counted.
         """
         with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
-            reading = open_file(find_target(job, settings).file, self._model)
+            reading = open_file(find_place(job, settings).file, self._model)
             chunk = next(reading.chunks(n_rows, rejects), None)
         if chunk is not None:
             self._count(chunk)

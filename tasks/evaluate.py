@@ -15,7 +15,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle
-from tasks.storage.artifacts.dataset import Block, DatasetFacts, read_evaluation
+from tasks.storage.artifacts.dataset import DatasetFacts, PairBlock, read_evaluation
 from tasks.storage.files.atomic import write_json
 from tasks.storage.outputs.predictions import PredictionWriter, to_values
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
@@ -91,7 +91,7 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
     return Made({"scores": scores, "examples": examples})
 
 
-def list_examples(block: Block, evaluated: Evaluated, codecs: Codecs, n_examples: int) -> list[dict[str, Any]]:
+def list_examples(block: PairBlock, evaluated: Evaluated, codecs: Codecs, n_examples: int) -> list[dict[str, Any]]:
     """The first pairs with their predictions, as values and as a person would write them."""
     sides = {
         "source": (codecs.source, block.pairs.source),

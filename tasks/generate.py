@@ -20,7 +20,14 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.dataset import Block, DatasetFacts, SideFacts, write_codecs, write_evaluation, write_pairs
+from tasks.storage.artifacts.dataset import (
+    DatasetFacts,
+    PairBlock,
+    SideFacts,
+    write_codecs,
+    write_evaluation,
+    write_pairs,
+)
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
 from tasks.storage.files.atomic import copy_atomically, write_json
 from tasks.storage.ingest.pairs import ingest_pairs
@@ -145,10 +152,10 @@ def _write_synthetic(experiment: Experiment, data: SyntheticData, folder: Path, 
     return Made(facts.model_dump())
 
 
-def _profiled(blocks: Iterator[Pairs], profile: Profile, n_samples: int) -> Iterator[Block]:
+def _profiled(blocks: Iterator[Pairs], profile: Profile, n_samples: int) -> Iterator[PairBlock]:
     n = 0
     for pairs in blocks:
         profile.add(pairs)
         n += len(pairs)
         report("pairs generated", n, n_samples)
-        yield Block(pairs)
+        yield PairBlock(pairs)

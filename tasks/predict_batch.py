@@ -10,7 +10,7 @@ from prefect import task
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.prediction.failing import failing_alone
-from tasks.prediction.jobs import BatchModel, Job, find_model, find_target, open_file, plan
+from tasks.prediction.jobs import BatchModel, Job, find_model, find_place, open_file, plan
 from tasks.prediction.loaded_model import Serving
 from tasks.prediction.queue import ChunkFiles, ChunkQueue, Entry, Future, predict_chunks
 from tasks.reporting.states_picture import SampledStates
@@ -108,7 +108,7 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
                 if queue.has_failed(job):
                     break
             else:
-                find_target(job, settings)  # what was read is what was digested
+                find_place(job, settings)  # what was read is what was digested
     except DataError as error:
         queue.fail(job, error)
     if assembly:
@@ -119,7 +119,7 @@ def _open(job: Job, model: BatchModel, settings: BatchSettings) -> Assembly:
     assert job.digest is not None
     lineage = model.lineage(job.digest, settings)
     work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
-    target = find_target(job, settings)
-    reading = open_file(target.file, model)
+    place = find_place(job, settings)
+    reading = open_file(place.file, model)
     picture = None if settings.states_picture is None else SampledStates(settings.states_picture)
-    return Assembly(target, lineage, reading, settings.format, work, picture)
+    return Assembly(place, lineage, reading, settings.format, work, picture)

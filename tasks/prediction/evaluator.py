@@ -13,7 +13,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import Bundle
-from tasks.storage.artifacts.dataset import SERIES, Block
+from tasks.storage.artifacts.dataset import SERIES, PairBlock
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json
 
@@ -63,11 +63,11 @@ class Judge:
                     cosine=experiment.training.loss == "cosine_similarity",
                 )
 
-    def add(self, block: Block) -> Evaluated:
+    def add(self, block: PairBlock) -> Evaluated:
         """Predicts and scores a block."""
         return self.evaluation.add(block.pairs, _recent(block))
 
-    def map_attention(self, block: Block, evaluated: Evaluated, n: int) -> list[AttentionMap]:
+    def map_attention(self, block: PairBlock, evaluated: Evaluated, n: int) -> list[AttentionMap]:
         """What the first predictions of a block attended to; none without attention."""
         from tasks.seq2seq.inference.attention_maps import map_attention  # noqa: PLC0415 - loads Keras
 
@@ -79,6 +79,6 @@ class Judge:
         return map_attention(self._model.encoder, self._model.decoder, self._model.codecs, pairs, evaluated.ended)
 
 
-def _recent(block: Block) -> NDArray[np.float64] | None:
+def _recent(block: PairBlock) -> NDArray[np.float64] | None:
     column = block.beside.get("recent")
     return None if column is None else from_lists(column).padded()

@@ -27,9 +27,9 @@ from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.files.atomic import read_json
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.row_encoding import Reading
-from tasks.storage.outputs.accounts import Account, Lineage, Target, find_account
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
-from tasks.storage.outputs.output_paths import check_output_folder, list_targets
+from tasks.storage.outputs.output_paths import check_output_folder, list_places
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.inputs import list_inputs
@@ -125,10 +125,10 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     """
     check_output_folder(settings)
     model = find_model(settings, store)
-    _check_picture(list_targets(settings), settings, model)
+    _check_picture(list_places(settings), settings, model)
 
 
-def _check_picture(targets: list[Target], settings: BatchSettings, model: BatchModel) -> None:
+def _check_picture(places: list[OutputPlace], settings: BatchSettings, model: BatchModel) -> None:
     """Refuses a column to colour by that no file has; where some have it, the others fail alone.
 
     Raises:
@@ -137,10 +137,10 @@ def _check_picture(targets: list[Target], settings: BatchSettings, model: BatchM
     if settings.states_picture is None:
         return
     faults = []
-    for target in targets:
+    for place in places:
         try:
-            check_input(target.file, model.reading.layout(target.file))
-            faults.append(_picture_fault(target.file, settings, model))
+            check_input(place.file, model.reading.layout(place.file))
+            faults.append(_picture_fault(place.file, settings, model))
         except Exception:  # noqa: BLE001, S112 - the plan looks again, and the file fails alone
             continue
     if faults and all(faults):
@@ -171,43 +171,43 @@ def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
 def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
     """What is to be done about each file, in the order of their names; with `refresh`, all are predicted again."""
     model = find_model(settings, store)
-    targets = tracked("input files looked at", list_targets(settings))
-    return [_job(target, settings, model, refresh) for target in targets]
+    places = tracked("input files looked at", list_places(settings))
+    return [_job(place, settings, model, refresh) for place in places]
 
 
-def _job(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
+def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
     try:
-        with failing_alone(target.file.path, "inspected"):
-            return _inspect(target, settings, model, refresh)
+        with failing_alone(place.file.path, "inspected"):
+            return _inspect(place, settings, model, refresh)
     except DataError as error:
-        return Job(name=target.name, path=target.file.path, action="fail", reason=str(error))
+        return Job(name=place.name, path=place.file.path, action="fail", reason=str(error))
 
 
-def _inspect(target: Target, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
-    name, path = target.name, target.file.path
-    target.check_places(settings.format)
-    stamp = target.file.stamp()
-    if _may_be_half_written(target, settings):
+def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
+    name, path = place.name, place.file.path
+    place.check_places(settings.format)
+    stamp = place.file.stamp()
+    if _may_be_half_written(place, settings):
         reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
         return Job(name=name, path=path, action="wait", reason=reason)
-    digest = target.file.digest()
-    found = find_account(target, model.lineage(digest, settings))
+    digest = place.file.digest()
+    found = find_account(place, model.lineage(digest, settings))
     if isinstance(found, Account) and not refresh:
         return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
-    check_input(target.file, model.reading.layout(target.file))
-    if fault := _picture_fault(target.file, settings, model):
+    check_input(place.file, model.reading.layout(place.file))
+    if fault := _picture_fault(place.file, settings, model):
         raise DataError(fault)
     reason = "a refresh was asked for" if isinstance(found, Account) else found
     return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
 
 
-def _may_be_half_written(target: Target, settings: BatchSettings) -> bool:
+def _may_be_half_written(place: OutputPlace, settings: BatchSettings) -> bool:
     """Whether a file that the user did not name changed within the last seconds, or the clocks say the next ones."""
-    age = time.time() - target.file.stamp()[1] / 1e9
-    return not target.is_named and -settings.settle < age < settings.settle
+    age = time.time() - place.file.stamp()[1] / 1e9
+    return not place.is_named and -settings.settle < age < settings.settle
 
 
-def find_target(job: Job, settings: BatchSettings) -> Target:
+def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
     """The file of a job.
 
     Raises:
@@ -216,23 +216,23 @@ def find_target(job: Job, settings: BatchSettings) -> Target:
     (file,) = list_inputs(Path(job.path))
     if file.stamp() != job.stamp:
         raise DataError(f"{job.path} changed since this run looked at it; the next run takes it as it is then")
-    return Target(file, job.name, settings.output, is_named=False)
+    return OutputPlace(file, job.name, settings.output, is_named=False)
 
 
 def needs_model(settings: BatchSettings, store: Store) -> bool:
     """Whether a file looks as if it was to be predicted, by its size, its account and its beginning alone."""
     model = find_model(settings, store)
-    return any(_looks_new(target, settings, model) for target in list_targets(settings))
+    return any(_looks_new(place, settings, model) for place in list_places(settings))
 
 
-def _looks_new(target: Target, settings: BatchSettings, model: BatchModel) -> bool:
+def _looks_new(place: OutputPlace, settings: BatchSettings, model: BatchModel) -> bool:
     try:
-        account = Account.read_from(target.account)
-        if _may_be_half_written(target, settings):
+        account = Account.read_from(place.account)
+        if _may_be_half_written(place, settings):
             return False
-        if isinstance(account, Account) and account.input_bytes == target.file.size:
+        if isinstance(account, Account) and account.input_bytes == place.file.size:
             return account.lineage.key != model.lineage(account.lineage.input, settings).key
-        check_input(target.file, model.reading.layout(target.file))
+        check_input(place.file, model.reading.layout(place.file))
     except Exception:  # noqa: BLE001 - the plan looks again, and the file fails alone
         return False
     return True

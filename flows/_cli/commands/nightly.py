@@ -18,11 +18,11 @@ class NightlyOptions(FlowOptions):
 
 def _check(settings: NightlySettings, options: NightlyOptions) -> None:
     from flows._cli.checks import check_model  # noqa: PLC0415 - settings are refused without reading files
-    from tasks.storage.outputs.output_paths import check_output_folder, list_targets  # noqa: PLC0415 - likewise
+    from tasks.storage.outputs.output_paths import check_output_folder, list_places  # noqa: PLC0415 - likewise
 
     check_model(settings.experiment, Store(options.store))
     check_output_folder(settings.batch)
-    list_targets(settings.batch)
+    list_places(settings.batch)
 
 
 COMMAND = Command(

@@ -13,7 +13,7 @@ from tasks.seq2seq.errors import DataError
 Matrix = NDArray[np.float32]
 
 
-class Found(NamedTuple):
+class FoundVectors(NamedTuple):
     """The vectors that a file holds for the symbols of a vocabulary.
 
     ids: of the symbols that have one, ascending, `(found,) int64`.
@@ -51,7 +51,7 @@ def spellings(vocabulary: Vocabulary) -> dict[str, int]:
     return {str(symbol): vocabulary.reserved + i for i, symbol in enumerate(vocabulary.symbols)}
 
 
-def embedding_matrix(vocabulary: Vocabulary, found: Found, rng: np.random.Generator) -> Matrix:
+def embedding_matrix(vocabulary: Vocabulary, found: FoundVectors, rng: np.random.Generator) -> Matrix:
     """The embeddings to start from, `(vocabulary, width) float32`.
 
     Ids without a vector, the special ones among them, are drawn from a normal distribution of mean 0 that is as wide
@@ -65,7 +65,7 @@ def embedding_matrix(vocabulary: Vocabulary, found: Found, rng: np.random.Genera
 
 
 def coverage(
-    vocabulary: Vocabulary, found: Found, id_counts: NDArray[Any] | list[int], file: str, setting: str
+    vocabulary: Vocabulary, found: FoundVectors, id_counts: NDArray[Any] | list[int], file: str, setting: str
 ) -> Coverage:
     """What a file covers.
 

@@ -28,7 +28,7 @@ _SYMBOL_BINS = 30
 
 
 # How many rows there are of something, and of how many.
-Part = tuple[int, int]
+Counted = tuple[int, int]
 
 
 class Measured(NamedTuple):
@@ -61,10 +61,10 @@ class Measured(NamedTuple):
         *,
         read: int | None = None,
         rejected: int = 0,
-        duplicates: Part | None = None,
-        conflicts: Part | None = None,
-        overlap: Part | None = None,
-        unknown: Part | None = None,
+        duplicates: Counted | None = None,
+        conflicts: Counted | None = None,
+        overlap: Counted | None = None,
+        unknown: Counted | None = None,
     ) -> Self:
         """The figures of training data and of rows to predict, from what was counted of either.
 
@@ -90,7 +90,7 @@ class Measured(NamedTuple):
         )
 
 
-def _share(part: Part | None) -> float | None:
+def _share(part: Counted | None) -> float | None:
     return None if part is None else share(*part)
 
 

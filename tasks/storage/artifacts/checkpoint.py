@@ -28,7 +28,7 @@ from tasks.storage.files.atomic import (
 )
 from tasks.storage.store.manifest import canonical_digest
 
-FORMAT_VERSION = 1
+CHECKPOINT_FORMAT_VERSION = 1
 _STATE = "state.json"
 
 
@@ -57,7 +57,7 @@ class Checkpoint:
             with written_aside(file) as made, made.open("wb") as sink:
                 np.savez(sink, allow_pickle=False, **arrays)
             state = {
-                "format_version": FORMAT_VERSION,
+                "format_version": CHECKPOINT_FORMAT_VERSION,
                 "key": self._key,
                 "epochs": snapshot.epochs,
                 "facts": snapshot.facts,
@@ -95,7 +95,7 @@ class Checkpoint:
         state: dict[str, Any] = read_json(self.folder / _STATE)
         if state.pop("checksum") != canonical_digest(state):
             raise ArtifactError(f"the checkpoint {self.folder} was altered: its checksum does not fit")
-        if state["format_version"] != FORMAT_VERSION or state["key"] != self._key:
+        if state["format_version"] != CHECKPOINT_FORMAT_VERSION or state["key"] != self._key:
             raise ArtifactError(
                 f"the checkpoint {self.folder} is of another training: format or key are not this one's"
             )

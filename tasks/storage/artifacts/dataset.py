@@ -87,14 +87,14 @@ class DatasetFacts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Block:
+class PairBlock:
     """Some pairs, and columns that stand beside them, by name."""
 
     pairs: Pairs
     beside: Mapping[str, pa.Array] = field(default_factory=dict)
 
 
-def write_pairs(path: Path, blocks: Iterable[Block], beside: Mapping[str, pa.DataType] | None = None) -> int:
+def write_pairs(path: Path, blocks: Iterable[PairBlock], beside: Mapping[str, pa.DataType] | None = None) -> int:
     """Streams blocks of pairs into a Parquet file and gives the number of rows.
 
     Args:
@@ -146,9 +146,9 @@ def _schema(pairs: Pairs, beside: Mapping[str, pa.DataType]) -> pa.Schema:
     )
 
 
-def _row_groups(blocks: Iterable[Block]) -> Iterator[Block]:
+def _row_groups(blocks: Iterable[PairBlock]) -> Iterator[PairBlock]:
     """The same rows in blocks that are about as large as a row group should be."""
-    waiting: list[Block] = []
+    waiting: list[PairBlock] = []
     for block in blocks:
         for part in _parts(block):
             waiting.append(part)
@@ -159,23 +159,23 @@ def _row_groups(blocks: Iterable[Block]) -> Iterator[Block]:
         yield _joined(waiting)
 
 
-def _parts(block: Block) -> Iterator[Block]:
+def _parts(block: PairBlock) -> Iterator[PairBlock]:
     n = len(block.pairs)
     rows = max(1, min(ROW_GROUP_ROWS, n * ROW_GROUP_STEPS // max(1, _steps([block]))))
     for first in range(0, max(n, 1), rows):
         beside = {name: column.slice(first, rows) for name, column in block.beside.items()}
-        yield Block(block.pairs.part(first, min(first + rows, n)), beside)
+        yield PairBlock(block.pairs.part(first, min(first + rows, n)), beside)
 
 
-def _steps(blocks: list[Block]) -> int:
+def _steps(blocks: list[PairBlock]) -> int:
     return sum(side.n_steps for block in blocks for side in _sides(block.pairs))
 
 
-def _joined(blocks: list[Block]) -> Block:
+def _joined(blocks: list[PairBlock]) -> PairBlock:
     if len(blocks) == 1:
         return blocks[0]
     names = blocks[0].beside
-    return Block(
+    return PairBlock(
         Pairs.concatenate(block.pairs for block in blocks),
         {name: pa.concat_arrays([block.beside[name] for block in blocks]) for name in names},
     )
@@ -228,7 +228,7 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
     np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
 
 
-def read_evaluation(folder: Path) -> Iterator[Block]:
+def read_evaluation(folder: Path) -> Iterator[PairBlock]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
@@ -239,13 +239,13 @@ def read_evaluation(folder: Path) -> Iterator[Block]:
     if fresh.exists():
         with np.load(fresh, allow_pickle=False) as arrays:
             pairs = Pairs.of_rows(arrays["source"], arrays["target"])
-        yield Block(pairs, {"row": pa.array(np.arange(1, len(pairs) + 1))})
+        yield PairBlock(pairs, {"row": pa.array(np.arange(1, len(pairs) + 1))})
         return
     with _opened(folder / "test.parquet") as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, use_threads=False).combine_chunks()
             beside = {name: table[name].combine_chunks() for name in table.column_names[2:]}
-            yield Block(Pairs(from_lists(table["source"]), from_lists(table["target"])), beside)
+            yield PairBlock(Pairs(from_lists(table["source"]), from_lists(table["target"])), beside)
 
 
 def write_codecs(folder: Path, codecs: Codecs) -> None:

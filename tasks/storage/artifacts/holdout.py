@@ -27,7 +27,7 @@ from tasks.seq2seq.data.vocabulary_mapping import translate
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.dataset import CODECS, SERIES, Block, DatasetFacts, read_codecs, read_evaluation
+from tasks.storage.artifacts.dataset import CODECS, SERIES, DatasetFacts, PairBlock, read_codecs, read_evaluation
 from tasks.storage.store.artifact_store import Made, Store
 from tasks.storage.store.kinds import HOLDOUT
 from tasks.storage.store.manifest import Handle, Manifest
@@ -102,7 +102,7 @@ def held_out_sources(dataset: Path) -> Hashes:
     return np.unique(np.concatenate(hashes))
 
 
-def _ids(block: Block) -> Ids:
+def _ids(block: PairBlock) -> Ids:
     ids: Ids = block.pairs.source.padded()
     return ids
 
@@ -114,7 +114,7 @@ def read_sources(holdout: Handle) -> Hashes:
     return hashes
 
 
-def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[Block]:
+def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[PairBlock]:
     """The holdout's pairs as a model with these codecs takes them.
 
     Raises:

@@ -17,14 +17,14 @@ from tasks.storage.store.promotions import promoted_names, read_promotions
 _DIGITS = re.compile(r"[0-9a-f]{6,64}")
 
 
-class Found(NamedTuple):
+class FoundBundle(NamedTuple):
     """A bundle, and the name that it was found under, if any."""
 
     bundle: Handle
     name: str | None
 
 
-def find_bundle(store: Store, model: str | None) -> Found:
+def find_bundle(store: Store, model: str | None) -> FoundBundle:
     """The bundle that `model` names.
 
     Args:
@@ -45,16 +45,16 @@ def find_bundle(store: Store, model: str | None) -> Found:
         promoted = read_promotions(store, model).promoted
         assert promoted is not None
         try:
-            return Found(store.open(BUNDLE, promoted), model)
+            return FoundBundle(store.open(BUNDLE, promoted), model)
         except ArtifactError as error:
             raise ArtifactError(
                 f"the model that is promoted as {model!r} cannot be used: {error}; train it again, or name another "
                 f"with --model"
             ) from error
     if _DIGITS.fullmatch(model) and (found := _by_digest(store, model)):
-        return Found(found, None)
+        return FoundBundle(found, None)
     if "/" in model or Path(model).is_dir():
-        return Found(_by_folder(store, Path(model)), None)
+        return FoundBundle(_by_folder(store, Path(model)), None)
     raise SettingsError(
         f"--model {model} is no promoted name, no digest of a bundle and no folder{nearest(model, names)}; promoted in "
         f"{store.root} are: {', '.join(names) or 'none'}{_refused(store, model)}"

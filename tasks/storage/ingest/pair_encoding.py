@@ -14,7 +14,7 @@ from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
-from tasks.storage.artifacts.dataset import Block, write_pairs
+from tasks.storage.artifacts.dataset import PairBlock, write_pairs
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.pair_reading import PairCounts, PairSides
 from tasks.storage.ingest.rejects import Rejects
@@ -61,7 +61,7 @@ class EncodePass:
         """
         n_encoded, n_rows = 0, int(self._counts.rows.sum())
 
-        def reported(split: str) -> Iterator[Block]:
+        def reported(split: str) -> Iterator[PairBlock]:
             nonlocal n_encoded
             for batch in self._staged.read(SPLITS.index(split)):
                 block = self._encoded(batch, split)
@@ -79,14 +79,14 @@ class EncodePass:
                 f'give more rows, or set data.unknown = "keep"'
             )
 
-    def _encoded(self, batch: StagedBatch, split: str) -> Block:
+    def _encoded(self, batch: StagedBatch, split: str) -> PairBlock:
         """The rows of a batch as the dataset holds them."""
         weights = None if batch.weights is None else batch.weights / self._mean_weight
         pairs = Pairs(self._sides.source.encode(batch.source), self._sides.target.encode(batch.target), weights)
         beside = {"file": self._names.take(batch.files), "row": batch.rows}
         if split == "test":
             beside["source_hash"] = pa.array(self._sides.source.hashes(batch.source))
-        block = Block(pairs, beside)
+        block = PairBlock(pairs, beside)
         if split == "train":
             self.profile.add(pairs)
         else:
@@ -95,7 +95,7 @@ class EncodePass:
         self.longest = [max(both) for both in zip(self.longest, lengths, strict=True)]
         return block
 
-    def _without_unknown(self, block: Block, split: str) -> Block:
+    def _without_unknown(self, block: PairBlock, split: str) -> PairBlock:
         """Counts the rows with unknown source symbols, and rejects them where that is set."""
         codec, sources = self._codecs.source, block.pairs.source
         if codec.unknown is None:
@@ -111,4 +111,4 @@ class EncodePass:
         )
         kept = ~has_unknown
         beside = {name: column.filter(pa.array(kept)) for name, column in block.beside.items()}
-        return Block(block.pairs.take(kept), beside)
+        return PairBlock(block.pairs.take(kept), beside)

@@ -22,7 +22,7 @@ from tasks.storage.ingest.reasons import FINE, LENGTH, Reasons, first_faults, ma
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import RowRules, commonest_length, read_weights
 from tasks.storage.ingest.staged_pairs import AssignedPairs, StagedPairs
-from tasks.storage.readers.blocks import Block, Layout
+from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
@@ -192,7 +192,7 @@ class ReadPass:
             counts.rejected[key] = self.rejects.n_since_start
             self.rejects.check_rate(where, counts.read[key], self.data.max_reject_rate)
 
-    def _assigned(self, block: Block, file: InputFile, key: str) -> AssignedPairs:
+    def _assigned(self, block: RowBlock, file: InputFile, key: str) -> AssignedPairs:
         """The pairs of a block without those that cannot be used, and those that are held back."""
         pairs, rows = self._usable(block, file)
         source = self.sides.source.hashes(pairs.source)
@@ -201,7 +201,7 @@ class ReadPass:
         self.counts.held_back += int(held_back.sum())
         return found.take(~held_back) if held_back.any() else found
 
-    def _usable(self, block: Block, file: InputFile) -> tuple[Pairs, NDArray[np.int64]]:
+    def _usable(self, block: RowBlock, file: InputFile) -> tuple[Pairs, NDArray[np.int64]]:
         """The pairs of a block and their row numbers, without the rows that cannot be used."""
         source, source_reasons = self.sides.source.read(block.table.column(0))
         target, target_reasons = self.sides.target.read(block.table.column(1))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tasks.seq2seq.errors import DataError
 from tasks.storage.ingest.reasons import REASONS, Reasons
 from tasks.storage.readers.arrow_columns import row_content
-from tasks.storage.readers.blocks import Block, Reject
+from tasks.storage.readers.blocks import Reject, RowBlock
 
 _SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
 _SHOWN = 200  # characters of a rejected row in an error
@@ -44,7 +44,7 @@ class Rejects:
         self.reasons.update(reject.reason for reject in rejects)
         self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
 
-    def add_block(self, file: str, block: Block, reasons: Reasons, sides: Callable[[int], str]) -> None:
+    def add_block(self, file: str, block: RowBlock, reasons: Reasons, sides: Callable[[int], str]) -> None:
         """Takes in what cannot be used of a block: what its format could not give, and rows with a reason.
 
         Args:

@@ -26,14 +26,14 @@ from tasks.storage.readers.user_files import has_column
 
 
 @dataclass(frozen=True)
-class Side:
+class SideEncoder:
     """One side of a model as columns are read for it: the rules for its rows, and what was learned in training."""
 
     rules: RowRules
     codec: Codec
 
     @classmethod
-    def of(cls, data: FilesData, side: str, codec: Codec, length: int | None) -> Side:
+    def of(cls, data: FilesData, side: str, codec: Codec, length: int | None) -> SideEncoder:
         """The source or the target; `length` is the one that sequences must have, if any."""
         return cls(RowRules.of(data, side, features=codec.features or None, length=length), codec)
 
@@ -75,8 +75,8 @@ class Reading:
     """
 
     data: FilesData
-    source: Side
-    target: Side
+    source: SideEncoder
+    target: SideEncoder
     reject_unknown: bool
     all_origins: bool
 
@@ -100,8 +100,8 @@ class Reading:
         length = lengths[0] if is_synthetic else data.history
         return cls(
             data=data,
-            source=Side.of(data, "source", codecs.source, length),
-            target=Side.of(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
+            source=SideEncoder.of(data, "source", codecs.source, length),
+            target=SideEncoder.of(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
             reject_unknown=data.unknown == "reject",
             all_origins=settings.origins == "all",
         )

@@ -28,8 +28,8 @@ from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import (
     ROW_GROUP_STEPS,
     SERIES,
-    Block,
     DatasetFacts,
+    PairBlock,
     SideFacts,
     write_codecs,
     write_pairs,
@@ -226,7 +226,7 @@ def _windows(
     data: FilesData,
     repeats: RepeatCounter,
     report: Report,
-) -> Iterator[Block]:
+) -> Iterator[PairBlock]:
     done, total = 0, sum(len(one.origins[split]) for one in read)
     for one in read:
         for origins in _chunks(one.origins[split], data):
@@ -242,7 +242,7 @@ def _windows(
             )
             done += len(origins)
             report(f"{split} windows cut", done, total)
-            yield Block(Pairs(source, target), _columns_beside(one, origins, split, hashes, data))
+            yield PairBlock(Pairs(source, target), _columns_beside(one, origins, split, hashes, data))
 
 
 def _columns_beside(one: _Read, origins: Rows, split: str, hashes: Hashes, data: FilesData) -> dict[str, pa.Array]:
@@ -261,7 +261,7 @@ def _beside(data: FilesData) -> dict[str, pa.DataType]:
     return {**BESIDE, "recent": list_type(pa.float64(), len(data.target_columns))}
 
 
-def _profiled(blocks: Iterator[Block], profile: Profile) -> Iterator[Block]:
+def _profiled(blocks: Iterator[PairBlock], profile: Profile) -> Iterator[PairBlock]:
     for block in blocks:
         profile.add(block.pairs)
         yield block

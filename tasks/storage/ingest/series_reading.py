@@ -15,7 +15,7 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, first_faults
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import read_time_steps
-from tasks.storage.readers.blocks import Block, Layout
+from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.user_files import read_blocks
 
 
@@ -82,7 +82,7 @@ def _side_steps(columns: dict[str | int, NDArray[Any]], n: int, data: FilesData,
 
 
 def _steps(
-    block: Block, file: InputFile, layout: Layout, rejects: Rejects
+    block: RowBlock, file: InputFile, layout: Layout, rejects: Rejects
 ) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
     """Row numbers of a block, the values of each column, and which rows can be used."""
     columns = [read_time_steps(block.table.column(i), kind) for i, kind in enumerate(layout.kinds)]

@@ -27,7 +27,7 @@ from tasks.storage.files.atomic import file_digest, write_atomically
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
-FORMAT_VERSION = 1  # of outputs: another version predicts all files again
+OUTPUT_FORMAT_VERSION = 1  # of outputs: another version predicts all files again
 ACCOUNT = ".account.json"
 REJECTS = ".rejects.parquet"
 PICTURE = ".states.png"
@@ -38,7 +38,7 @@ ADDED_BYTES = 40  # by the longest of our suffixes, and while a file is written 
 
 
 @dataclass(frozen=True)
-class Target:
+class OutputPlace:
     """Where the output of one input goes.
 
     Args:
@@ -94,7 +94,7 @@ class Lineage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = OUTPUT_FORMAT_VERSION
     input: Digest
     model: Digest
     dataset: Digest
@@ -160,10 +160,10 @@ class Account(BaseModel):
                 f"please report this defect"
             )
 
-    def write(self, target: Target) -> None:
+    def write(self, place: OutputPlace) -> None:
         """Writes it beside the output, which makes this valid."""
         sealed = self.model_copy(update={"checksum": self.content_digest()})
-        write_atomically(target.account, sealed.model_dump_json(indent=1))
+        write_atomically(place.account, sealed.model_dump_json(indent=1))
 
     def content_digest(self) -> str:
         """The digest of all fields but the checksum."""
@@ -192,14 +192,14 @@ class Account(BaseModel):
         return None
 
 
-def find_account(target: Target, lineage: Lineage) -> Account | str:
+def find_account(place: OutputPlace, lineage: Lineage) -> Account | str:
     """The valid account of an output as `lineage` would make it, or why there is none."""
-    account = Account.read_from(target.account)
+    account = Account.read_from(place.account)
     if isinstance(account, str):
         return account
     if account.lineage.key != lineage.key:
         return _difference(account.lineage, lineage)
-    return account.fault_of_files(target.folder) or account
+    return account.fault_of_files(place.folder) or account
 
 
 _DIFFERENCES = {

@@ -16,7 +16,7 @@ from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import explain_os_errors, file_digest, flush, remove_tree
 from tasks.storage.ingest.rejects import Rejects, write_rejects
-from tasks.storage.outputs.accounts import Account, Lineage, Target
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 from tasks.storage.outputs.chunks import FileToRead, tally_of
 from tasks.storage.outputs.writers import OutputWriter
@@ -47,7 +47,7 @@ class Assembly:
     """A file in work.
 
     Args:
-        target: where its output goes.
+        place: where its output goes.
         lineage: what the output is made from.
         reading: the file and how it is read.
         kind: the output's format.
@@ -55,7 +55,7 @@ class Assembly:
         picture: draws the encoder states, if they are to be drawn.
     """
 
-    target: Target
+    place: OutputPlace
     lineage: Lineage
     reading: FileToRead
     kind: OutputFormat
@@ -152,15 +152,15 @@ class Assembly:
         with explain_os_errors(self.work):
             self._stack.close()
             files = {
-                self.target.output(self.kind): self.work / f"output.{self.kind}",
-                self.target.rejects: self.work / "rejects.parquet",
+                self.place.output(self.kind): self.work / f"output.{self.kind}",
+                self.place.rejects: self.work / "rejects.parquet",
             }
             if self.picture:
-                files[self.target.picture] = self.work / "states.png"
-                files[self.target.picture].write_bytes(self.picture.draw())
+                files[self.place.picture] = self.work / "states.png"
+                files[self.place.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
-        with explain_os_errors(self.target.account.parent):
+        with explain_os_errors(self.place.account.parent):
             self._place(files, account)
         remove_tree(self.work)
         return account
@@ -170,10 +170,10 @@ class Assembly:
         assert self._tally is not None
         assert self._rejects is not None
         if self._tally.rows != self._writer.rows:
-            raise DataError(f"{self._writer.rows} predictions of {self.target.name} for {self._tally.rows} rows")
+            raise DataError(f"{self._writer.rows} predictions of {self.place.name} for {self._tally.rows} rows")
         reasons = Counter(self._rejects.reasons)
         return Account(
-            name=self.target.name,
+            name=self.place.name,
             input_bytes=self.reading.file.size,
             lineage=self.lineage,
             format=self.kind,
@@ -185,7 +185,7 @@ class Assembly:
             tally=self._tally,
             columns_left_out=self.reading.left_out,
             files={
-                path.relative_to(self.target.folder).as_posix(): FileEntry(
+                path.relative_to(self.place.folder).as_posix(): FileEntry(
                     sha256=file_digest(made), bytes=made.stat().st_size
                 )
                 for path, made in files.items()
@@ -194,10 +194,10 @@ class Assembly:
 
     def _place(self, files: dict[Path, Path], account: Account) -> None:
         """Puts an output in the place of the former one; where that fails, the former one is back as it was."""
-        self.target.check_places(self.kind)
-        self.target.account.parent.mkdir(parents=True, exist_ok=True)
-        before = Account.read_from(self.target.account)
-        former = {self.target.folder / name for name in before.files} if isinstance(before, Account) else set()
+        self.place.check_places(self.kind)
+        self.place.account.parent.mkdir(parents=True, exist_ok=True)
+        before = Account.read_from(self.place.account)
+        former = {self.place.folder / name for name in before.files} if isinstance(before, Account) else set()
         aside: dict[Path, Path] = {}
         placed = []
         try:
@@ -207,7 +207,7 @@ class Assembly:
             for path, made in files.items():
                 flush(made)
                 placed.append(made.replace(path))
-            account.write(self.target)
+            account.write(self.place)
         except BaseException:
             for path in placed:
                 path.unlink()

@@ -26,9 +26,9 @@ from tasks.storage.artifacts.lists import list_type, steps_type, to_lists
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
-from tasks.storage.ingest.row_encoding import Reading, Side
+from tasks.storage.ingest.row_encoding import Reading, SideEncoder
 from tasks.storage.ingest.series_reading import read_series
-from tasks.storage.readers.blocks import Block, Layout
+from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
 MARK = "\0"  # before the names of our own columns
@@ -97,7 +97,7 @@ class FileToRead:
             if len(table):
                 yield table
 
-    def _encode(self, block: Block, rejects: Rejects) -> pa.Table:
+    def _encode(self, block: RowBlock, rejects: Rejects) -> pa.Table:
         reading = self.reading
         source, reasons = reading.source.encode(block.table.column(0))
         if reading.reject_unknown:
@@ -146,7 +146,7 @@ class FileToRead:
         return columns
 
 
-def _no_rows(side: Side) -> pa.Array:
+def _no_rows(side: SideEncoder) -> pa.Array:
     return pa.array([], steps_type(side.codec.features))
 
 

@@ -12,7 +12,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import locked, remove_tree
 from tasks.storage.files.inputs import base_folder
-from tasks.storage.outputs.accounts import LOCK, WORK, Target
+from tasks.storage.outputs.accounts import LOCK, WORK, OutputPlace
 from tasks.storage.readers.inputs import ignored_files, list_inputs
 
 
@@ -37,25 +37,25 @@ def check_output_folder(settings: BatchSettings) -> None:
             )
 
 
-def list_targets(settings: BatchSettings) -> list[Target]:
+def list_places(settings: BatchSettings) -> list[OutputPlace]:
     """All files of all inputs, each once, sorted by the name of their output.
 
     Raises:
         SettingsError: two of them would write the same output, or one would be overwritten by another's.
         DataError: an input does not exist, or holds no file of a known format.
     """
-    targets: dict[str, Target] = {}
+    places: dict[str, OutputPlace] = {}
     for where in settings.inputs:
         for file in list_inputs(where, may_be_none=True):
             name = Path(file.path).relative_to(base_folder(where)).as_posix()
-            other = targets.setdefault(name, Target(file, name, settings.output, where.is_file())).file
+            other = places.setdefault(name, OutputPlace(file, name, settings.output, where.is_file())).file
             if other.path != file.path:
                 raise SettingsError(
                     f"{other.path} and {file.path} would both be written to {settings.output / name}.{settings.format};"
                     f" name a folder above both, or predict them into two folders"
                 )
-    _check_overwriting(list(targets.values()), settings)
-    return [targets[name] for name in sorted(targets)]
+    _check_overwriting(list(places.values()), settings)
+    return [places[name] for name in sorted(places)]
 
 
 def list_ignored(settings: BatchSettings) -> list[str]:
@@ -83,12 +83,10 @@ def clear_work(settings: BatchSettings) -> None:
             remove_tree(folder)
 
 
-def _check_overwriting(targets: list[Target], settings: BatchSettings) -> None:
+def _check_overwriting(places: list[OutputPlace], settings: BatchSettings) -> None:
     """No output may take the place of an input; two outputs fall together only where two inputs are named alike."""
-    inputs = {os.path.realpath(target.file.path) for target in targets}
-    for target in targets:
-        for path in (target.output(settings.format), target.rejects, target.picture, target.account):
+    inputs = {os.path.realpath(place.file.path) for place in places}
+    for place in places:
+        for path in (place.output(settings.format), place.rejects, place.picture, place.account):
             if os.path.realpath(path) in inputs:
-                raise SettingsError(
-                    f"the output {path} of {target.file.path} is an input itself; name another --output"
-                )
+                raise SettingsError(f"the output {path} of {place.file.path} is an input itself; name another --output")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.storage.artifacts.dataset import Block
+from tasks.storage.artifacts.dataset import PairBlock
 from tasks.storage.artifacts.lists import list_type, to_lists
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class PredictionWriter:
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
-    def write(self, block: Block, evaluated: Evaluated) -> None:
+    def write(self, block: PairBlock, evaluated: Evaluated) -> None:
         """Adds a block."""
         columns = {name: block.beside[name] for name in ("file", "row") if name in block.beside}
         columns["source"] = to_values(block.pairs.source, self._codecs.source)

@@ -58,7 +58,7 @@ class Reject:
     content: str
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
     """Some rows of a file, in its order.
 
     Attributes:
@@ -86,7 +86,7 @@ def to_kept(columns: Sequence[pa.Array | pa.ChunkedArray], schema: pa.Schema, n:
     return pa.Table.from_arrays(list(columns), schema=schema)
 
 
-def split_block(block: Block) -> Iterator[Block]:
+def split_block(block: RowBlock) -> Iterator[RowBlock]:
     """The same rows in blocks of at most `BLOCK_ROWS` and, as far as rows are alike, `BLOCK_BYTES`."""
     n = len(block.rows)
     if not n:
@@ -103,7 +103,7 @@ def split_block(block: Block) -> Iterator[Block]:
         is_last = first + step >= n
         end = len(numbers) if is_last else int(np.searchsorted(numbers, rows[-1]))
         part = None if kept is None else kept.slice(first, step)
-        yield Block(rows, block.table.slice(first, step), block.rejects[first_reject:end], part)
+        yield RowBlock(rows, block.table.slice(first, step), block.rejects[first_reject:end], part)
         first_reject = end
 
 

@@ -15,10 +15,10 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers.arrow_columns import CheckedColumn, can_be_kept, check_column, kept_type, row_content
 from tasks.storage.readers.blocks import (
     BLOCK_ROWS,
-    Block,
     Kind,
     Layout,
     Reject,
+    RowBlock,
     check_names,
     check_unique,
     split_block,
@@ -85,7 +85,7 @@ class Columnar(ABC):
         """The columns of types that no output can hold."""
         return [field.name for field in self._schema(file) if not can_be_kept(field.type)]
 
-    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; those whose text is no UTF-8 are rejects."""
         first = 1
         names = list(dict.fromkeys(layout.names)) if kept is None else kept.names
@@ -109,7 +109,7 @@ def _to_block(
     piece: dict[str, CheckedColumn],
     rows: NDArray[np.int64],
     kept: pa.Schema | None,
-) -> Block:
+) -> RowBlock:
     is_bad = np.zeros(len(rows), dtype=bool)
     for column in piece.values():
         if column.is_bad is not None:
@@ -121,7 +121,7 @@ def _to_block(
     ]
     good = {name: column.take(~is_bad) for name, column in piece.items()}
     wanted = [without_dictionary(good[name]) for name in layout.names]
-    block = Block(rows[~is_bad], to_table(wanted, layout), rejects)
+    block = RowBlock(rows[~is_bad], to_table(wanted, layout), rejects)
     return block if kept is None else block._replace(kept=to_kept(list(good.values()), kept, len(block.rows)))
 
 

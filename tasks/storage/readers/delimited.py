@@ -20,9 +20,9 @@ from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import (
-    Block,
     Layout,
     Reject,
+    RowBlock,
     check_names,
     check_unique,
     listed,
@@ -77,7 +77,7 @@ class Delimited:
         """Nothing: only reading tells."""
         return None
 
-    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams columns as large_string, never null; a record of another number of fields is a reject."""
         layout = self._filled(layout)
         fields, _ = _first_record(file, layout)
@@ -189,7 +189,7 @@ def _blocks(
     rejects: list[Reject],
     *,
     blank_is_record: bool,
-) -> Iterator[Block]:
+) -> Iterator[RowBlock]:
     """Numbers the rows, with the rejects between them, and takes our own last record off again."""
     first = 1
     previous = None
@@ -206,7 +206,7 @@ def _blocks(
         )
     block, _ = _numbered(previous, rejects, first)
     n = len(block.rows) - 1 - (_blank_at_end(block.table) if blank_is_record else 0)
-    yield Block(block.rows[:n], block.table.slice(0, n), block.rejects)
+    yield RowBlock(block.rows[:n], block.table.slice(0, n), block.rejects)
 
 
 def _blank_at_end(table: pa.Table) -> int:
@@ -215,14 +215,14 @@ def _blank_at_end(table: pa.Table) -> int:
     return len(filled) - 1 - int(np.flatnonzero(filled)[-1]) if filled.any() else len(filled)
 
 
-def _numbered(batch: pa.RecordBatch, rejects: list[Reject], first: int) -> tuple[Block, int]:
+def _numbered(batch: pa.RecordBatch, rejects: list[Reject], first: int) -> tuple[RowBlock, int]:
     """A batch's rows with their record numbers, the rejects before its last row, and the next record's number."""
     rejected = np.array([reject.row for reject in rejects], dtype=np.int64)
     rows = _good_rows(batch.num_rows, rejected, first)
     n_rejects = int(np.searchsorted(rejected, rows[-1]))
     taken = rejects[:n_rejects]
     del rejects[:n_rejects]  # pyarrow's parser runs ahead: the others belong to later batches
-    return Block(rows, pa.Table.from_batches([batch]), taken), int(rows[-1]) + 1
+    return RowBlock(rows, pa.Table.from_batches([batch]), taken), int(rows[-1]) + 1
 
 
 def _good_rows(n: int, rejected: NDArray[np.int64], first: int) -> NDArray[np.int64]:
@@ -232,7 +232,7 @@ def _good_rows(n: int, rejected: NDArray[np.int64], first: int) -> NDArray[np.in
     return order + first + np.searchsorted(good_before, order, side="right")
 
 
-def _checked(file: InputFile, layout: Layout, block: Block, text: Utf8Stream, kept: pa.Schema | None) -> Block:
+def _checked(file: InputFile, layout: Layout, block: RowBlock, text: Utf8Stream, kept: pa.Schema | None) -> RowBlock:
     """The block without the rows that hold bytes that are no UTF-8."""
     names = _read_names(layout, kept)
     table = block.table.rename_columns(names)
@@ -249,7 +249,7 @@ def _checked(file: InputFile, layout: Layout, block: Block, text: Utf8Stream, ke
         rejects = sorted([*rejects, *found], key=lambda reject: reject.row)
         rows = rows[~is_bad]
         columns = {name: column.filter(pa.array(~is_bad)) for name, column in columns.items()}
-    checked = Block(rows, to_table([columns[name] for name in layout.names], layout), rejects)
+    checked = RowBlock(rows, to_table([columns[name] for name in layout.names], layout), rejects)
     return checked if kept is None else checked._replace(kept=to_kept([*columns.values()], kept, len(rows)))
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tasks.storage.files.inputs import COMPRESSIONS, InputFile, split_suffixes
 from tasks.storage.readers.arrow import ARROW
-from tasks.storage.readers.blocks import Block, Layout
+from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.delimited import CSV, TSV
 from tasks.storage.readers.json_lines import JSON_LINES
 from tasks.storage.readers.npz import NPZ
@@ -61,7 +61,7 @@ class Format(Protocol):
     def count(self, file: InputFile) -> int | None:
         """How many rows there are by the file's metadata; None where only reading tells."""
 
-    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows in order: the layout's columns, and those of `kept`, which is what `columns` says."""
 
 

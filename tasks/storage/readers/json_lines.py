@@ -17,9 +17,9 @@ from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers.blocks import (
     BLOCK_ROWS,
-    Block,
     Layout,
     Reject,
+    RowBlock,
     has_changed,
     listed,
     settings_of,
@@ -85,7 +85,7 @@ class JsonLines:
         """Nothing: only reading tells."""
         return None
 
-    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; a key that is missing is a null.
 
         Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
@@ -162,7 +162,7 @@ def _to_block(
     rows: list[dict[str, Any] | str],
     first: int,
     kept: pa.Schema | None,
-) -> Block:
+) -> RowBlock:
     """The lines' rows, column by column, and those lines that give none."""
     reasons: dict[int, str] = {}
     values: dict[int, list[Value]] = {}
@@ -187,7 +187,7 @@ def _to_block(
     rejects = [
         Reject(file.name, first + i, reasons[i], lines[i].decode(errors="backslashreplace")) for i in sorted(reasons)
     ]
-    block = Block(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
+    block = RowBlock(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
     return block if kept is None else block._replace(kept=_kept_table(file, [rows[i] for i in fitting], kept))
 
 

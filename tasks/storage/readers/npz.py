@@ -19,10 +19,10 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
-    Block,
     Kind,
     Layout,
     Reject,
+    RowBlock,
     check_names,
     check_unique,
     to_kept,
@@ -101,7 +101,7 @@ class Npz:
         """Nothing: the rows are counted as they are read."""
         return None
 
-    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+    def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows.
 
         Wanted integers come as large_list<int64>; vectors as large_list<double> (1 or 2 dimensions) or
@@ -229,7 +229,7 @@ def _read_rows(array: _Array, n: int) -> NDArray[Any]:
 
 def _to_block(
     file: InputFile, layout: Layout, parts: dict[str, NDArray[Any]], rows: NDArray[np.int64], kept: pa.Schema | None
-) -> Block:
+) -> RowBlock:
     reasons: dict[int, str] = {}
     for part in parts.values():
         if part.dtype.kind == "U":
@@ -244,7 +244,7 @@ def _to_block(
     wanted = [_to_lists(parts[name][good], kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
     shown = parts if kept is None else {name: parts[name] for name in kept.names}
     rejects = [Reject(file.name, int(rows[i]), reasons[i], _content(shown, i)) for i in sorted(reasons)]
-    block = Block(rows[good], to_table(wanted, layout), rejects)
+    block = RowBlock(rows[good], to_table(wanted, layout), rejects)
     if kept is None:
         return block
     return block._replace(kept=to_kept([_to_column(parts[name][good]) for name in kept.names], kept, len(block.rows)))

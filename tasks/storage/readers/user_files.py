@@ -16,14 +16,14 @@ import pyarrow as pa
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers import formats
-from tasks.storage.readers.blocks import Block, Kind, Layout, Reject, has_changed
+from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed
 from tasks.storage.readers.formats import Format, format_of, known_suffixes
 
 __all__ = [
-    "Block",
     "Kind",
     "Layout",
     "Reject",
+    "RowBlock",
     "check_input",
     "columns_left_out",
     "count_rows",
@@ -106,7 +106,7 @@ def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
         return _format(file).left_out(file, layout)
 
 
-def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[Block]:
+def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
     """Streams a file's rows in order, a bounded number of rows and bytes at a time.
 
     Args:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.models.pretrained_embeddings import Found
+from tasks.seq2seq.models.pretrained_embeddings import FoundVectors
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.files.atomic import file_digest
 from tasks.storage.files.progress import Report, say_nothing
@@ -106,7 +106,9 @@ def _digest(path: Path, _stamp: tuple[int, int]) -> str:
     return file_digest(path)
 
 
-def read_vectors(path: Path, ids: Mapping[str, int], *, lowercase: bool = False, say: Report = say_nothing) -> Found:
+def read_vectors(
+    path: Path, ids: Mapping[str, int], *, lowercase: bool = False, say: Report = say_nothing
+) -> FoundVectors:
     """Streams a file and keeps the vectors of the tokens that are asked for.
 
     A token is compared in normal form NFC, as text of the data is. One that stands there again is counted and left
@@ -170,9 +172,9 @@ def _checked(place: str, token: bytes, numbers: bytes) -> NDArray[np.float32]:
     return np.array(fields, np.float64).astype(np.float32)
 
 
-def _found(vectors: Mapping[int, NDArray[np.float32]], width: int, repeated: int) -> Found:
+def _found(vectors: Mapping[int, NDArray[np.float32]], width: int, repeated: int) -> FoundVectors:
     ids = np.array(sorted(vectors), np.int64)
-    return Found(ids, np.array([vectors[i] for i in ids.tolist()], np.float32).reshape(-1, width), repeated)
+    return FoundVectors(ids, np.array([vectors[i] for i in ids.tolist()], np.float32).reshape(-1, width), repeated)
 
 
 def _is_number(field: bytes) -> bool:

@@ -3,11 +3,11 @@ import pytest
 
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.models.pretrained_embeddings import Found, coverage, embedding_matrix, spellings
+from tasks.seq2seq.models.pretrained_embeddings import FoundVectors, coverage, embedding_matrix, spellings
 
 WORDS = Vocabulary("words", ("cat", "sat", "the", "zebra"))  # ids 4 to 7
 VECTORS = np.array([[3, 4], [0, 5]], np.float32)
-FOUND = Found(np.array([4, 6]), VECTORS, repeated=1)
+FOUND = FoundVectors(np.array([4, 6]), VECTORS, repeated=1)
 
 
 def test_symbols_are_looked_up_as_they_are_written_integers_by_their_digits():
@@ -48,6 +48,6 @@ def test_coverage_is_a_share_of_symbols_and_of_training_tokens_unknown_ones_amon
 
 
 def test_a_file_without_a_vector_for_any_symbol_is_an_error():
-    nothing = Found(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+    nothing = FoundVectors(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
     with pytest.raises(DataError, match=r"glove.txt has a vector for none of the 4 symbols .*'cat', 'sat', 'the'"):
         coverage(WORDS, nothing, [1] * 8, "glove.txt", "model.source_vectors")

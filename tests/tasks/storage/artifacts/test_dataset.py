@@ -16,8 +16,8 @@ from tasks.storage.artifacts.dataset import (
     ROW_GROUP_STEPS,
     SCHEMA_VERSION,
     SHUFFLED_ROW_GROUPS,
-    Block,
     DatasetFacts,
+    PairBlock,
     SideFacts,
     read_codecs,
     read_evaluation,
@@ -60,7 +60,7 @@ def path(tmp_path, monkeypatch):
     assert SHUFFLED_ROW_GROUPS < 20
     monkeypatch.setattr(datasets, "ROW_GROUP_ROWS", 5)
     path = tmp_path / "train.parquet"
-    assert write_pairs(path, (Block(numbered(first, 10)) for first in range(0, 100, 10))) == 100
+    assert write_pairs(path, (PairBlock(numbered(first, 10)) for first in range(0, 100, 10))) == 100
     return path
 
 
@@ -74,7 +74,7 @@ def test_pairs_are_read_as_they_were_written(path):
 def test_sequences_of_any_length_and_empty_ones_are_read_as_they_were_written(tmp_path):
     source = Sequences.of_lengths(np.arange(6, dtype=np.int32), np.array([3, 0, 1, 2]))
     target = Sequences.of_lengths(np.arange(4, dtype=np.int32), np.array([0, 0, 4, 0]))
-    write_pairs(tmp_path / "a.parquet", [Block(Pairs(source, target).part(1, 4)), Block(Pairs(source, target))])
+    write_pairs(tmp_path / "a.parquet", [PairBlock(Pairs(source, target).part(1, 4)), PairBlock(Pairs(source, target))])
     pairs = joined(read_pairs(tmp_path / "a.parquet"))
     assert pairs.source.lengths.tolist() == [0, 1, 2, 3, 0, 1, 2]
     assert pairs.source.values.tolist() == [3, 4, 5, 0, 1, 2, 3, 4, 5]
@@ -85,7 +85,7 @@ def test_vectors_are_read_as_they_were_written(tmp_path):
     rng = np.random.default_rng(0)
     source = Sequences.of_lengths(rng.normal(size=(5, 2)), np.array([2, 0, 3]))
     target = Sequences.of_rows(rng.normal(size=(3, 4, 1)))
-    write_pairs(tmp_path / "a.parquet", [Block(Pairs(source, target))])
+    write_pairs(tmp_path / "a.parquet", [PairBlock(Pairs(source, target))])
     (pairs,) = read_pairs(tmp_path / "a.parquet")
     assert np.array_equal(pairs.source.values, source.values)
     assert np.array_equal(pairs.source.offsets, source.offsets)
@@ -117,12 +117,12 @@ def test_one_generator_gives_one_order(path):
 
 
 def test_a_large_block_is_cut_into_row_groups(tmp_path):
-    write_pairs(tmp_path / "a.parquet", [Block(numbered(0, ROW_GROUP_ROWS + 1))])
+    write_pairs(tmp_path / "a.parquet", [PairBlock(numbered(0, ROW_GROUP_ROWS + 1))])
     assert group_sizes(tmp_path / "a.parquet") == [ROW_GROUP_ROWS, 1]
 
 
 def test_small_blocks_are_joined_to_row_groups(tmp_path):
-    blocks = [Block(numbered(i, 1_000), {"row": pa.array(range(i, i + 1_000))}) for i in range(0, 70_000, 1_000)]
+    blocks = [PairBlock(numbered(i, 1_000), {"row": pa.array(range(i, i + 1_000))}) for i in range(0, 70_000, 1_000)]
     write_pairs(tmp_path / "a.parquet", blocks, {"row": pa.int64()})
     sizes = group_sizes(tmp_path / "a.parquet")
     assert len(sizes) <= 3
@@ -135,8 +135,8 @@ def test_small_blocks_are_joined_to_row_groups(tmp_path):
 def test_row_groups_of_long_sequences_hold_fewer_rows(tmp_path):
     """So that a row group is bounded in memory, however long its sequences are."""
     n = 3 * ROW_GROUP_STEPS // 10_000
-    write_pairs(tmp_path / "whole.parquet", [Block(of_length(n, 9_999))])
-    write_pairs(tmp_path / "parts.parquet", (Block(of_length(3, 9_999)) for _ in range(n // 3)))
+    write_pairs(tmp_path / "whole.parquet", [PairBlock(of_length(n, 9_999))])
+    write_pairs(tmp_path / "parts.parquet", (PairBlock(of_length(3, 9_999)) for _ in range(n // 3)))
     for name in ("whole", "parts"):
         sizes = group_sizes(tmp_path / f"{name}.parquet")
         assert sum(sizes) == n // 3 * 3
@@ -144,7 +144,7 @@ def test_row_groups_of_long_sequences_hold_fewer_rows(tmp_path):
 
 
 def test_a_row_longer_than_a_row_group_should_be_is_one_of_its_own(tmp_path):
-    write_pairs(tmp_path / "a.parquet", [Block(of_length(2, ROW_GROUP_STEPS + 1))])
+    write_pairs(tmp_path / "a.parquet", [PairBlock(of_length(2, ROW_GROUP_STEPS + 1))])
     assert group_sizes(tmp_path / "a.parquet") == [1, 1]
 
 
@@ -159,7 +159,7 @@ def test_a_file_says_its_schema_and_can_be_read_by_others(path):
 def test_the_same_pairs_give_the_same_bytes(tmp_path):
     """A dataset that is made again is the same artifact."""
     for name in ("a", "b"):
-        write_pairs(tmp_path / f"{name}.parquet", [Block(numbered(0, 10))])
+        write_pairs(tmp_path / f"{name}.parquet", [PairBlock(numbered(0, 10))])
         write_evaluation(tmp_path / f"{name}.npz", numbered(0, 10))
     for suffix in ("parquet", "npz"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
@@ -177,14 +177,14 @@ def test_a_file_of_another_schema_is_refused(tmp_path):
 
 
 def test_an_empty_block_gives_a_file_without_pairs(tmp_path):
-    assert write_pairs(tmp_path / "a.parquet", [Block(numbered(0, 0))]) == 0
+    assert write_pairs(tmp_path / "a.parquet", [PairBlock(numbered(0, 0))]) == 0
     assert sum(map(len, read_pairs(tmp_path / "a.parquet"))) == 0
     assert sum(map(len, read_pairs(tmp_path / "a.parquet", np.random.default_rng(0)))) == 0
 
 
 def test_a_writer_that_fails_leaves_no_open_file(tmp_path):
     def blocks():
-        yield Block(numbered(0, ROW_GROUP_ROWS))
+        yield PairBlock(numbered(0, ROW_GROUP_ROWS))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -202,8 +202,8 @@ def test_evaluation_reads_the_fresh_set_where_there_is_one(tmp_path):
 def test_evaluation_reads_the_test_split_else_and_what_stands_beside_it(tmp_path):
     """Every block keeps its own rows."""
     blocks = [
-        Block(numbered(8, 2), {"file": pa.array(["a.csv", "b.csv"]), "row": pa.array([4, 1])}),
-        Block(numbered(1, ROW_GROUP_ROWS), {"file": pa.array(["c.csv"] * ROW_GROUP_ROWS), "row": pa.array(range(ROW_GROUP_ROWS))}),
+        PairBlock(numbered(8, 2), {"file": pa.array(["a.csv", "b.csv"]), "row": pa.array([4, 1])}),
+        PairBlock(numbered(1, ROW_GROUP_ROWS), {"file": pa.array(["c.csv"] * ROW_GROUP_ROWS), "row": pa.array(range(ROW_GROUP_ROWS))}),
     ]  # fmt: skip
     write_pairs(tmp_path / "test.parquet", blocks, {"file": pa.string(), "row": pa.int64()})
     read = list(read_evaluation(tmp_path))

@@ -19,7 +19,7 @@ from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
-from tasks.storage.artifacts.dataset import Block, read_codecs, write_evaluation, write_pairs
+from tasks.storage.artifacts.dataset import PairBlock, read_codecs, write_evaluation, write_pairs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
 
 CODECS = Codecs(
@@ -122,13 +122,13 @@ def pairs(length, n):
 
 def test_samples_are_held_out_sources_first_then_those_of_training(tmp_path):
     write_evaluation(tmp_path / "evaluation.npz", pairs(2, 5))
-    write_pairs(tmp_path / "train.parquet", [Block(pairs(3, 50))])
+    write_pairs(tmp_path / "train.parquet", [PairBlock(pairs(3, 50))])
     assert read_samples(tmp_path, 12).lengths.tolist() == [2] * 5 + [3] * 7
     assert read_samples(tmp_path, 4).lengths.tolist() == [2] * 4
     assert len(read_samples(tmp_path, 1000)) == 55
 
 
 def test_where_no_row_was_held_out_samples_are_those_of_training(tmp_path):
-    write_pairs(tmp_path / "test.parquet", [Block(pairs(2, 0))])
-    write_pairs(tmp_path / "train.parquet", [Block(pairs(3, 50))])
+    write_pairs(tmp_path / "test.parquet", [PairBlock(pairs(2, 0))])
+    write_pairs(tmp_path / "train.parquet", [PairBlock(pairs(3, 50))])
     assert read_samples(tmp_path, 12).lengths.tolist() == [3] * 12

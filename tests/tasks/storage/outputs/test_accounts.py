@@ -8,7 +8,7 @@ from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.files.atomic import file_digest
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.outputs.accounts import Account, Lineage, Target, find_account, list_accounts
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, list_accounts
 from tasks.storage.store.manifest import FileEntry, canonical_digest
 from tests.helpers.stored import digest
 
@@ -27,7 +27,7 @@ def target(tmp_path):
     (tmp_path / "north").mkdir()
     (tmp_path / "north" / "a.csv.parquet").write_bytes(b"predictions")
     (tmp_path / "north" / "a.csv.rejects.parquet").write_bytes(b"rejects")
-    return Target(InputFile("/in/north/a.csv", None), "north/a.csv", tmp_path, is_named=False)
+    return OutputPlace(InputFile("/in/north/a.csv", None), "north/a.csv", tmp_path, is_named=False)
 
 
 def account(target, **others):
@@ -138,7 +138,7 @@ def write_sealed(target, change):
 
 @pytest.mark.parametrize("name", ["a\\b.csv", "a\nb.csv", "..a.csv", "north/...csv", "~/a.csv", "a.csv.parquet.csv"])
 def test_an_input_may_have_any_name_that_a_file_system_takes(tmp_path, name):
-    target = Target(InputFile(f"/in/{name}", None), name, tmp_path, is_named=False)
+    target = OutputPlace(InputFile(f"/in/{name}", None), name, tmp_path, is_named=False)
     target.account.parent.mkdir(exist_ok=True)
     for path in (target.output("parquet"), target.rejects):
         path.write_text("")

@@ -10,7 +10,7 @@ from tasks.storage.outputs.output_paths import (
     check_output_folder,
     clear_work,
     list_ignored,
-    list_targets,
+    list_places,
     only_run,
     work_folder,
 )
@@ -34,7 +34,7 @@ def names(found):
 
 
 def test_files_of_a_folder_are_named_by_their_path_below_it(inbox, tmp_path):
-    found = list_targets(settings(inbox, output=tmp_path / "out"))
+    found = list_places(settings(inbox, output=tmp_path / "out"))
     assert names(found) == ["a.csv", "north/a.csv", "north/b.jsonl"]
     assert found[1].output("parquet") == tmp_path / "out" / "north" / "a.csv.parquet"
     assert found[1].rejects == tmp_path / "out" / "north" / "a.csv.rejects.parquet"
@@ -42,40 +42,40 @@ def test_files_of_a_folder_are_named_by_their_path_below_it(inbox, tmp_path):
 
 
 def test_a_pattern_names_files_by_their_path_below_its_fixed_part(inbox, tmp_path):
-    assert names(list_targets(settings(inbox / "*" / "*.csv", output=tmp_path / "out"))) == ["north/a.csv"]
+    assert names(list_places(settings(inbox / "*" / "*.csv", output=tmp_path / "out"))) == ["north/a.csv"]
 
 
 def test_a_file_is_named_by_its_own_name(inbox, tmp_path):
-    (target,) = list_targets(settings(inbox / "north" / "b.jsonl", output=tmp_path / "out"))
+    (target,) = list_places(settings(inbox / "north" / "b.jsonl", output=tmp_path / "out"))
     assert target.name == "b.jsonl"
     assert target.is_named
 
 
 def test_a_file_that_two_inputs_name_alike_is_there_once(inbox, tmp_path):
-    assert names(list_targets(settings(inbox, inbox / "a.csv", output=tmp_path / "out"))).count("a.csv") == 1
+    assert names(list_places(settings(inbox, inbox / "a.csv", output=tmp_path / "out"))).count("a.csv") == 1
 
 
 def test_two_files_for_one_output_are_refused_with_both_names(inbox, tmp_path):
     with pytest.raises(SettingsError, match=r"a\.csv and .*north/a\.csv would both be written to .*a\.csv\.parquet"):
-        list_targets(settings(inbox / "a.csv", inbox / "north" / "a.csv", output=tmp_path / "out"))
+        list_places(settings(inbox / "a.csv", inbox / "north" / "a.csv", output=tmp_path / "out"))
 
 
 def test_an_output_that_would_overwrite_an_input_is_refused(tmp_path):
     for name in ("a.csv", "a.csv.parquet"):
         (tmp_path / name).write_text("source\n1\n")
     with pytest.raises(SettingsError, match="is an input itself"):
-        list_targets(settings(tmp_path / "a.csv", tmp_path / "a.csv.parquet", output=tmp_path))
+        list_places(settings(tmp_path / "a.csv", tmp_path / "a.csv.parquet", output=tmp_path))
 
 
 def test_an_empty_folder_and_a_pattern_without_a_match_are_nothing_to_do(tmp_path):
     (tmp_path / "inbox").mkdir()
-    assert list_targets(settings(tmp_path / "inbox", tmp_path / "inbox" / "*.csv", output=tmp_path / "out")) == []
+    assert list_places(settings(tmp_path / "inbox", tmp_path / "inbox" / "*.csv", output=tmp_path / "out")) == []
 
 
 def test_an_input_that_does_not_exist_is_refused(tmp_path):
     for missing in ("inbox", "inbox/*.csv", "a.csv"):
         with pytest.raises(DataError, match=r"does not exist|matches no file"):
-            list_targets(settings(tmp_path / missing, output=tmp_path / "out"))
+            list_places(settings(tmp_path / missing, output=tmp_path / "out"))
 
 
 def test_files_of_unknown_formats_are_named(inbox, tmp_path):

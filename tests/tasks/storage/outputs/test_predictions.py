@@ -10,7 +10,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.evaluation import Evaluated
-from tasks.storage.artifacts.dataset import Block
+from tasks.storage.artifacts.dataset import PairBlock
 from tasks.storage.outputs.predictions import UNKNOWN, PredictionWriter, to_values, value_type
 
 INTEGERS = Vocabulary.learn("integers", {-(2**62): 1, 0: 1, 7: 1}, "")
@@ -96,7 +96,7 @@ def test_rows_are_written_with_where_they_came_from_and_what_is_known_of_them(tm
     with PredictionWriter(path, Codecs(WORDS, CHARACTERS)) as writer:
         for first in (0, 1):
             pairs = Pairs(source, target).part(first, first + 1)
-            block = Block(pairs, {"file": pa.array(["a.csv"]), "row": pa.array([first + 7])})
+            block = PairBlock(pairs, {"file": pa.array(["a.csv"]), "row": pa.array([first + 7])})
             writer.write(
                 block,
                 evaluated(
@@ -116,7 +116,7 @@ def test_what_is_not_known_of_vectors_has_no_column(tmp_path):
     path = tmp_path / "predictions.parquet"
     vectors = Sequences.of_rows(np.array([[[1.0, 2.0]]]))
     with PredictionWriter(path, Codecs(VECTORS, VECTORS)) as writer:
-        writer.write(Block(Pairs(vectors, vectors)), evaluated(vectors, vectors, outside_range=np.array([True])))
+        writer.write(PairBlock(Pairs(vectors, vectors)), evaluated(vectors, vectors, outside_range=np.array([True])))
     assert pq.read_table(path).to_pylist() == [
         {"source": [[1.0, 2.0]], "target": [[1.0, 2.0]], "prediction": [[1.0, 2.0]], "outside_range": True}
     ]

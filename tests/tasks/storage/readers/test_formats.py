@@ -7,7 +7,7 @@ import pytest
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.readers import formats
-from tasks.storage.readers.blocks import Block, Layout, to_kept, to_table
+from tasks.storage.readers.blocks import Layout, RowBlock, to_kept, to_table
 from tasks.storage.readers.formats import FORMATS, known_suffixes
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import check_input, columns_left_out, count_rows, read_blocks, read_columns
@@ -44,7 +44,7 @@ class Arrows:
     def read(self, file, layout, kept=None):
         rows = self._rows(file)
         columns = [pa.array(side) for side in zip(*(row.split(" => ") for row in rows), strict=True)]
-        block = Block(np.arange(len(rows)) + 1, to_table(columns, layout), [])
+        block = RowBlock(np.arange(len(rows)) + 1, to_table(columns, layout), [])
         yield block if kept is None else block._replace(kept=to_kept(columns, kept, len(rows)))
 
     def _rows(self, file):
