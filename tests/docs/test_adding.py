@@ -130,3 +130,57 @@ print("attended:", read_experiment(bundle).model.attention)
 good = Promotion(name="copy", promoted=True, passed=True, decided_now=True, reason="good")
 write_report.fn(experiment, dataset, check_dataset.fn(experiment, dataset, store), training, bundle, evaluation, good, store)
 """
+
+
+EVERYTHING = (
+    "A metric", "An attention score", "A data check", "A decoding method", "A problem", "A rule of the gate", "A setting",
+    "A file format", "A step", "A flow",
+)  # fmt: skip
+
+
+def test_all_sections_together_touch_the_files_that_the_page_says_and_work(copy):
+    """In processes of their own, which load no TensorFlow: what was added is there, and is used."""
+    before = {path: path.read_bytes() for folder in ("flows", "tasks") for path in (copy / folder).rglob("*.py")}
+    for title in EVERYTHING:
+        follow(copy, section(title))
+    after = {path: path.read_bytes() for folder in ("flows", "tasks") for path in (copy / folder).rglob("*.py")}
+    touched = {path.relative_to(copy).as_posix() for path in after if after[path] != before.get(path)}
+    assert touched == {
+        path for title in EVERYTHING for path, _, _ in placed(section(title)) if path.endswith(".py")
+    } - {path for title in EVERYTHING for path, _, _ in placed(section(title)) if path.startswith("tests/")}
+    said = run(copy, "-c", USED_WITHOUT_TENSORFLOW)
+    assert said.split("\n")[:4] == ["3 rows of ORC", "refused: only 3 sequences were evaluated, at least 10 are asked for",
+                                    "short", "check_data"]  # fmt: skip
+    assert "check_data" in run(copy, "-m", "flows")
+    assert "--evaluation.min-evaluated" in run(copy, "-m", "flows.check_data", "--help")
+
+
+USED_WITHOUT_TENSORFLOW = """
+import sys
+import pyarrow as pa
+from pyarrow import orc
+
+orc.write_table(pa.table({"source": [[1], [2], [3]]}), "a.orc")
+from tasks.storage.readers.blocks import Layout
+from tasks.storage.readers.inputs import list_inputs
+from tasks.storage.readers.user_files import read_blocks
+from pathlib import Path
+
+(file,) = list_inputs(Path("a.orc"))
+blocks = read_blocks(file, Layout(columns=("source",), kinds=("integers",), sides=("source",)))
+print(sum(len(block.rows) for block in blocks), "rows of ORC")
+
+from tasks.seq2seq.promotion.gate import judge
+from tasks.seq2seq.settings.evaluation import EvaluationSettings
+
+scores = {"n_evaluated": 3, "sequence_accuracy": 1.0, "distinct_predictions": 3, "distinct_references": 3, "majority_baseline": 0.1}
+print("refused:", judge(scores, EvaluationSettings()).reason)
+
+from tasks.seq2seq.monitoring.data_checks import DATA_CHECKS
+
+print(next(check.name for check in DATA_CHECKS if check.name == "short"))
+from flows._cli.commands.check_data import COMMAND
+
+print(COMMAND.name)
+assert not {"tensorflow", "keras", "prefect"} & set(sys.modules)
+"""

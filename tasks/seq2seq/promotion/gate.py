@@ -73,7 +73,12 @@ def is_no_worse(candidate: Candidate) -> Verdict | None:
 
 
 # Asked in this order; the first that refuses is the reason.
-RULES: tuple[Rule, ...] = (was_evaluated, is_good_enough, has_not_collapsed, is_no_worse)
+RULES: tuple[Rule, ...] = (
+    was_evaluated,
+    is_good_enough,
+    has_not_collapsed,
+    is_no_worse,
+)
 
 
 def judge(scores: Scores, settings: EvaluationSettings, comparison: Comparison | None = None) -> Verdict:

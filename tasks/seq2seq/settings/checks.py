@@ -8,7 +8,16 @@ from pydantic import Field
 
 from tasks.seq2seq.settings.section import Fraction, Section
 
-CheckRule = Literal["rows", "rejected", "duplicates", "conflicts", "overlap", "unknown", "lengths", "drift"]
+CheckRule = Literal[
+    "rows",
+    "rejected",
+    "duplicates",
+    "conflicts",
+    "overlap",
+    "unknown",
+    "lengths",
+    "drift",
+]
 
 
 class Checks(Section):

@@ -65,7 +65,14 @@ class Format(Protocol):
         """Streams the rows in order: the layout's columns, and those of `kept`, which is what `columns` says."""
 
 
-FORMATS: tuple[Format, ...] = (PARQUET, ARROW, CSV, TSV, JSON_LINES, NPZ)
+FORMATS: tuple[Format, ...] = (
+    PARQUET,
+    ARROW,
+    CSV,
+    TSV,
+    JSON_LINES,
+    NPZ,
+)
 
 
 def format_of(path: str) -> Format | None:
