@@ -103,7 +103,8 @@ async def _told_to_end() -> None:
     """Returns on Ctrl-C or SIGTERM."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    await asyncio.sleep(0)  # the runner sets a handler of its own, which cancels nothing, when it starts
+    # The runner sets a handler of its own for SIGTERM when it starts, which would wait for a server that is gone.
+    await asyncio.sleep(0)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     # Ctrl-C goes to the runs' processes too, but it is for this one, which then ends them: they inherit that it is
