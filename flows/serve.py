@@ -24,9 +24,10 @@ from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
 from flows._cli.commands.serve import COMMAND, ServeOptions, ServeSettings
 from flows._cli.deployments import Served, read_deployments
-from flows._cli.flow_work import drain, log_level
+from flows._cli.flow_work import log_level
 from flows._cli.notify import check_block
 from flows._server import local as _server
+from flows._server.prefect_internals import drain
 
 END_SECONDS = 45.0
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from prefect.events.worker import EventsWorker
-from prefect.logging.handlers import APILogWorker
 from prefect.logging.loggers import get_logger
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -35,9 +33,8 @@ from flows._cli.notify import check_block
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
 from flows._cli.start import native_messages_aside
 from flows._server import local as _server
+from flows._server.prefect_internals import drain
 from tasks.seq2seq.errors import Seq2SeqError
-
-DRAIN_SECONDS = 10.0
 
 SomeFlowOptions = TypeVar("SomeFlowOptions", bound=FlowOptions)
 
@@ -154,12 +151,6 @@ def _load_tensorflow_meanwhile() -> None:
             import tasks.seq2seq.training.fit  # noqa: F401, PLC0415
 
     threading.Thread(target=load, daemon=True).start()
-
-
-def drain() -> None:
-    """Sends what Prefect still holds back: a server that ends before makes it print errors."""
-    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
-    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib
 import logging
 import os
 import socket
@@ -17,6 +18,8 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+from flows._server.prefect_internals import make_server_app, recorder_log
 
 GRACE_SECONDS = 5.0
 
@@ -27,10 +30,10 @@ def main() -> None:
     threading.Thread(target=_watch_lifeline, args=(go, gone), daemon=True).start()
 
     import uvicorn  # noqa: PLC0415 - the lifeline is watched first
-    from prefect.server.api.server import create_app  # noqa: PLC0415 - likewise
     from prefect.settings import PREFECT_HOME  # noqa: PLC0415 - likewise
 
     home = PREFECT_HOME.value()
+    importlib.import_module("prefect.server.api.server")  # before the word: it takes most of the time
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -39,7 +42,7 @@ def main() -> None:
                 await super().startup(sockets)
 
     go.wait()
-    app = create_app(ephemeral=sys.argv[2:] != ["full"], final=True)
+    app = make_server_app(full=sys.argv[2:] == ["full"])
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=2)
     server = Server(config)
     threading.Thread(target=_end_with_starter, args=(gone, server), daemon=True).start()
@@ -57,7 +60,7 @@ def _watch_lifeline(go: threading.Event, gone: threading.Event) -> None:
 
 def _end_with_starter(gone: threading.Event, server: Any) -> None:  # noqa: ANN401 - a class made in main
     gone.wait()
-    logging.getLogger("prefect.server.services.task_run_recorder").addFilter(is_news)
+    recorder_log().addFilter(is_news)
     server.should_exit = True
     threading.Timer(GRACE_SECONDS, os._exit, args=(0,)).start()
 

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 _START = multiprocessing.get_context("forkserver")
 _START.set_forkserver_preload(["tensorflow", "prefect"])
 
