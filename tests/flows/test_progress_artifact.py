@@ -36,7 +36,7 @@ def steps(seconds, fails=False):
 
 def artifacts(seconds, **arguments):
     """The artifacts of a run of a step of so many seconds."""
-    state: Any = steps(seconds, **arguments, return_state=True)  # which a flow without annotations may be awaited for
+    state: Any = steps(seconds, **arguments, return_state=True)  # its types leave open whether to await it
     of_run = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
     with get_client(sync_client=True) as client:
         return client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=of_run))
