@@ -10,6 +10,8 @@ PAGE = (ROOT / "docs/architecture.md").read_text()
 
 def drawing():
     spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs/draw_architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

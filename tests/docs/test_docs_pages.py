@@ -170,5 +170,6 @@ def test_each_example_with_a_predictor_runs(name, block, store, monkeypatch, cap
 def test_each_example_in_python_is_python_and_its_imports_are_there(name, block):
     for line in ast.parse(block).body:
         if isinstance(line, ast.ImportFrom):
+            assert line.module is not None
             module = importlib.import_module(line.module)
             assert all(hasattr(module, one.name) for one in line.names)

@@ -9,8 +9,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from flows._cli.settings import read_settings
-from flows.batch_predict import BATCH, BatchPredictOptions
+from flows._cli.commands.batch_predict import BatchPredictOptions
+from flows._cli.settings import BATCH, read_settings
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "start.md").read_text()

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_a_store_and_an_output_folder_hold_on_another_machine(machine, store, in
     store.root.rename(moved)
     inbox.rename(tmp_path / "letters")
     (tmp_path / "out").rename(again)
-    found = generate_dataset.fn(ANOTHER, moved)
+    found: Any = generate_dataset.fn(ANOTHER, moved)  # a state, since it was found
     assert (found.name, found.data.digest) == ("Cached", made.digest)
     flags = ["--output", str(again), "--model", "integers", "--store", str(moved), "--settle", "0", "--plan"]
     assert batch_predict([str(tmp_path / "letters"), *flags]) == 0
@@ -195,7 +196,7 @@ def database():
     """A machine with a PostgreSQL of its own, whose superuser needs no password; others do."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     assert programs, "these tests need Debian's postgresql"
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory() as folder:  # not pytest's, in which another user can read nothing
         machine, cluster = Machine(Path(folder)), Path(folder) / "cluster"
         machine.root.chmod(0o777)

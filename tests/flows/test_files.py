@@ -55,7 +55,8 @@ def test_zero_and_negatives_are_symbols_and_come_back_as_such(run, tmp_path, pai
 
 def test_own_columns_and_own_files_for_validation_and_test(run, tmp_path, pairs):
     columns = ("question", "answer")
-    train = write_pairs(tmp_path / "train.parquet", *pairs, columns)
+    source, target = pairs
+    train = write_pairs(tmp_path / "train.parquet", source, target, columns)
     dev = write_pairs(tmp_path / "dev.parquet", pairs[0][:20], pairs[1][:20], columns)
     test = write_pairs(tmp_path / "test.parquet", pairs[0][:30], pairs[1][:30], columns)
     (tmp_path / "mine.toml").write_text(

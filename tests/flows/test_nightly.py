@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from operator import attrgetter
 
 import pyarrow as pa
 import pytest
@@ -45,14 +46,19 @@ def flags(folder):
 @pytest.fixture
 def night(run, first_night, tmp_path):
     """Runs another night in a copy of the folder; gives exit code, summary, and what was said."""
-    folder = shutil.copytree(first_night, tmp_path / "night")
+    return Night(run, first_night / "data", shutil.copytree(first_night, tmp_path / "night"))
 
-    def night(*more):
+
+class Night:
+    """What is run in a folder."""
+
+    def __init__(self, run, data, folder):
+        self._run, self._data, self.folder = run, data, folder
+
+    def __call__(self, *more):
         # The data stays where it was: its place is on the report.
-        return run(main, *flags(folder), "--data.train", str(first_night / "data"), *more, store=folder / "store")
-
-    night.folder = folder
-    return night
+        words = (*flags(self.folder), "--data.train", str(self._data), *more)
+        return self._run(main, *words, store=self.folder / "store")
 
 
 def files(summary):
@@ -122,7 +128,7 @@ def test_the_night_is_one_page_in_prefect(night):
 def last_artifact(key):
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
-    return max(found, key=lambda artifact: artifact.created).data
+    return max(found, key=attrgetter("created")).data
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def lexicon(tmp_path):
     rng = np.random.default_rng(0)
     sounds = {"b": "B", "k": "K", "o": "OW1", "a": "AA0", "é": "EY1", "sh": "SH"}
     parts = [rng.choice(list(sounds), rng.integers(1, 5)).tolist() for _ in range(1500)]
-    words = {"".join(part): " ".join(map(sounds.get, part)) for part in parts}
+    words = {"".join(part): " ".join(sounds[sound] for sound in part) for part in parts}
     path = tmp_path / "words.tsv"
     path.write_text("".join(f"{word}\t{phonemes}\n" for word, phonemes in words.items()), encoding="utf-8")
     return path, words

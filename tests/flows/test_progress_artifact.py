@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 from prefect import flow, task
@@ -35,7 +36,7 @@ def steps(seconds, fails=False):
 
 def artifacts(seconds, **arguments):
     """The artifacts of a run of a step of so many seconds."""
-    state = steps(seconds, **arguments, return_state=True)
+    state: Any = steps(seconds, **arguments, return_state=True)  # its types leave open whether to await it
     of_run = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
     with get_client(sync_client=True) as client:
         return client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=of_run))
@@ -76,7 +77,7 @@ def test_a_server_that_takes_no_artifact_neither_fails_the_step_nor_holds_it_up(
     monkeypatch.setattr("prefect.artifacts.create_progress_artifact", answer)
 
     @flow
-    def alone():
+    def alone() -> float:
         began = time.perf_counter()
         train.fn(1.0, fails=False)
         return time.perf_counter() - began

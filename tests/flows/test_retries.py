@@ -11,6 +11,7 @@ from tasks.runtime.caching import TASK_OPTIONS, run_step
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.store.manifest import Handle
 from tasks.train import train_model
 
 
@@ -73,7 +74,7 @@ def test_a_training_that_is_tried_again_goes_on_though_a_refresh_was_asked_for(m
     )
 
     @flow
-    def once():
+    def once() -> Handle:
         again = train_model.with_options(retry_delay_seconds=0)
         return run_step(again, experiment, dataset, tmp_path, refresh=True)
 

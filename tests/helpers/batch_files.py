@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,18 +70,19 @@ def write_files(folder, scale=1):
             pq.write_table(pa.Table.from_pylist(good[name]), folder / name, row_group_size=70)
         else:
             _arrow(folder / name, good[name])
-    made = {
+    texts: dict[str, Callable[[Any], bytes]] = {
         "e.csv": lambda rows: _lines(rows, ","), "sub/f.tsv": lambda rows: _lines(rows, "\t"),
         "north/g.csv.gz": lambda rows: gzip.compress(_lines(rows, ",")),
         "sub/deep/h.tsv.zst": lambda rows: _zstd(_lines(rows, "\t")),
     }  # fmt: skip
-    for seed, (name, make) in enumerate(made.items(), 10):
+    for seed, (name, make) in enumerate(texts.items(), 10):
         rows = records(120 * scale, seed)
         (folder / name).write_bytes(make(rows))
         good[name] = as_text(rows)
-    for seed, (name, make) in enumerate(
-        {"i.jsonl": bytes, "sub/j.ndjson.gz": gzip.compress, "k.jsonl.zst": _zstd}.items(), 20
-    ):
+    objects: dict[str, Callable[[bytes], bytes]] = {
+        "i.jsonl": bytes, "sub/j.ndjson.gz": gzip.compress, "k.jsonl.zst": _zstd,
+    }  # fmt: skip
+    for seed, (name, make) in enumerate(objects.items(), 20):
         good[name] = records(100 * scale, seed)
         (folder / name).write_bytes(make(_json_lines(good[name])))
     sources = np.array([row["source"] for row in records(400, 30) if len(row["source"]) == 4])
@@ -95,7 +98,7 @@ def write_files(folder, scale=1):
 
 
 def _rejected(folder):
-    good = {}
+    good: dict[str, list[Any]] = {}
     lines = {
         b"0,1 2,1": {"id": "0", "source": "1 2", "target": "1"},
         b"1,,1": "source_empty",

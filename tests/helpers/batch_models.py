@@ -1,6 +1,9 @@
 """Small models for tests of batch prediction: trained once a session, in one store, good at nothing."""
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -124,7 +127,7 @@ def _tiny(_folder):
     return {"data": data, "model": {"units": 16, "embedding": 8}, "training": {**QUICK, "epochs": 2}}
 
 
-_SETTINGS = {
+_SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "tiny": _tiny,
     "integers": _integers,
     "sounds": _sounds,

@@ -57,9 +57,9 @@ def settings_of(*inputs, output, **settings):
     return check_batch_settings({**given, **settings})
 
 
-def predict(store, *inputs, output, runner=None, refresh=False, **settings):
+def predict(store, *inputs, output, runner=None, refresh=False, **given):
     """A whole run, without a server; gives the jobs."""
-    settings = settings_of(*inputs, output=output, **settings)
+    settings = settings_of(*inputs, output=output, **given)
     runner = runner or HereAndNow()
     return carry_out(plan_batch.fn(settings, Path(store), refresh=refresh), settings, store, runner)
 

@@ -92,7 +92,8 @@ def decode_as_the_page_says(made):
 
 def evaluate_again(made):
     """Evaluates the model once more, since other examples are to be shown."""
-    evaluation = _evaluate(*_promoted({**made.settings, "evaluation": {"n_examples": 1}}, made.store), made.store)
+    experiment, dataset, bundle = _promoted({**made.settings, "evaluation": {"n_examples": 1}}, made.store)
+    evaluation = _evaluate(experiment, dataset, bundle, made.store)
     return _column(evaluation, "prediction")
 
 
@@ -103,13 +104,15 @@ def export_to_onnx(made):
     from tasks.storage.artifacts.dataset import read_codecs, read_evaluation
     from tasks.storage.artifacts.export import load_onnx
     from tasks.storage.outputs.predictions import to_values
+    from tests.helpers.codecs import as_vocabulary
 
     experiment, dataset, bundle = _promoted(made.settings, made.store)
     path = export_onnx.fn(experiment, dataset, bundle, made.store).path
     codecs, (held_out,) = read_codecs(path), read_evaluation(dataset.path)
     tokens = load_onnx(path)(source_array(held_out.pairs.source, codecs.source))["tokens"]
     # What stands where only an end may is no symbol.
-    return to_values(until_end(tokens[:, :-1], codecs.target), codecs.target).to_pylist()
+    target = as_vocabulary(codecs.target)
+    return to_values(until_end(tokens[:, :-1], target), target).to_pylist()
 
 
 def train_from(made):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -73,7 +74,7 @@ def penalised(total, length, power):
 
 def beam_in_python(table, source, n_steps, end, width, power):
     """Beam search as one would write it down, to the last step: tokens, rank and whether it was cut, the best first."""
-    beam = [((), 0.0, 0, None)]  # tokens, total, code, rank once ended
+    beam: list[Any] = [((), 0.0, 0, None)]  # tokens, total, code, rank once ended
     for i in range(n_steps):
         candidates = []
         for tokens, total, code, rank in beam:

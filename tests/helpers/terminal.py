@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from typing import Any
 
 from tests.conftest import ROOT
 
@@ -16,7 +17,7 @@ def at_a_terminal(words, **environment):
     ours, theirs = pty.openpty()
     given = {**os.environ, "TERM": "xterm-256color", "PREFECT_LOGGING_LEVEL": "INFO", **environment}
     given = {name: value for name, value in given.items() if value is not None}
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     with subprocess.Popen([sys.executable, *words], cwd=ROOT, env=given, **streams) as process:
         os.close(theirs)
         shown = b""

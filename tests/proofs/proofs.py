@@ -49,7 +49,7 @@ class Proof:
 
     experiment: Path
     figures: tuple[Figure, ...]
-    make: Callable[[Path], None] | None = None
+    make: Callable[..., None] | None = None  # of a folder, and of how many pairs
 
 
 def _whole(goal: float | None = None) -> Figure:

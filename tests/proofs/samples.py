@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 SYMBOLS = 50  # integers 0..49
 DIGITS = 3
 
+Side = Sequence[Any] | NDArray[np.integer]  # of a pair
 Draw = Callable[[int, int], int]  # from the first to the one before the second
 
 
@@ -79,12 +82,12 @@ def _distinct(rows: int, draw: Draw) -> list[tuple[int, int]]:
     return list(pairs.values())
 
 
-def write_pairs(path: Path, sources: Iterable[Sequence], targets: Iterable[Sequence]) -> None:
+def write_pairs(path: Path, sources: Iterable[Side], targets: Iterable[Side]) -> None:
     """Writes one file of pairs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"source": _column(sources), "target": _column(targets)}), path)
 
 
-def _column(sequences: Iterable[Sequence]) -> pa.Array:
+def _column(sequences: Iterable[Side]) -> pa.Array:
     sequences = list(sequences)
     return pa.array(sequences, pa.string() if isinstance(sequences[0], str) else pa.list_(pa.int32()))

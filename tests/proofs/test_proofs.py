@@ -64,8 +64,10 @@ def test_additions_are_right_and_no_two_are_of_the_same_numbers(tmp_path):
 
 @pytest.mark.parametrize("name", ON_FILES)
 def test_the_data_of_a_proof_is_the_same_each_time_and_lies_where_its_experiment_reads(name, tmp_path):
+    make = PROOFS[name].make
+    assert make is not None
     for folder in (tmp_path / "first", tmp_path / "second"):
-        PROOFS[name].make(folder, 60, 10)
+        make(folder, 60, 10)
     first, second = (
         {path.name: path.read_bytes() for path in folder.iterdir()}
         for folder in (tmp_path / "first", tmp_path / "second")

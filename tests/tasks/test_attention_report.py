@@ -25,7 +25,7 @@ def run(store, n_examples, **settings):
     training = train_model.fn(experiment, dataset, store)
     bundle = export_model.fn(experiment, dataset, training, store)
     evaluation = evaluate_model.fn(experiment, dataset, bundle, store)
-    inputs = [dataset, check_dataset.fn(experiment, dataset, store), training, bundle, evaluation]
+    inputs = (dataset, check_dataset.fn(experiment, dataset, store), training, bundle, evaluation)
     report = write_report.fn(experiment, *inputs, GOOD, store)
     texts = [(report.path / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
     return read_json(evaluation.path / "evaluation.json"), evaluation.facts, texts

@@ -13,10 +13,11 @@ from tasks.seq2seq.data.collate import source_array, until_end
 from tasks.seq2seq.errors import ExportError
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.bundle import load_bundle
-from tasks.storage.artifacts.export import load_decode
+from tasks.storage.artifacts.bundle import load_bundle, save_bundle
+from tasks.storage.artifacts.export import load_decode, save_decode
 from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model
+from tests.helpers.codecs import as_vocabulary
 from tests.tasks.seq2seq.models.test_kinds import KINDS
 
 RAW = {
@@ -51,10 +52,8 @@ def nudge(model):
 
 
 def test_a_model_file_that_does_not_hold_the_trained_weights_is_not_published(trained, monkeypatch):
-    save = tasks.export.save_bundle
-
     def save_another(folder, *arguments):
-        save(folder, *arguments)
+        save_bundle(folder, *arguments)
         decoder = keras.saving.load_model(folder / "decoder.keras")
         nudge(decoder)
         decoder.save(folder / "decoder.keras")
@@ -66,11 +65,9 @@ def test_a_model_file_that_does_not_hold_the_trained_weights_is_not_published(tr
 
 
 def test_a_saved_model_that_does_not_hold_the_trained_weights_is_not_published(trained, monkeypatch):
-    save = tasks.export.save_decode
-
     def save_another(folder, decode, codecs):
         nudge(decode.models[1])
-        save(folder, decode, codecs)
+        save_decode(folder, decode, codecs)
 
     monkeypatch.setattr(tasks.export, "save_decode", save_another)
     with pytest.raises(ExportError, match=r"saved_model/1 answers otherwise than the trained model for the source \["):
@@ -106,7 +103,7 @@ def test_every_kind_of_model_is_trained_exported_and_loaded_and_predicts_the_sam
     sources = Sequences.of_lengths(rng.integers(4, 10, 45, dtype=np.int32), np.arange(1, 10))
     predicted = Predictor(loaded.encoder, loaded.decoder, loaded.codecs, loaded.n_steps, xla=False).predict(sources)
     served = load_decode(bundle.path)(source_array(sources, loaded.codecs.source))["tokens"].numpy()
-    ended = until_end(served[:, : loaded.n_steps - 1], loaded.codecs.target)
+    ended = until_end(served[:, : loaded.n_steps - 1], as_vocabulary(loaded.codecs.target))
     assert np.array_equal(ended.values, predicted.sequences.values)
     assert np.array_equal(ended.offsets, predicted.sequences.offsets)
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +45,6 @@ def made(tmp_path_factory):
 
 def test_a_file_that_answers_otherwise_is_not_published(made, monkeypatch):
     store, dataset, bundle = made
-    load = tasks.export_onnx.load_onnx
 
     def load_another(folder):
         proto = onnx.load(folder / "decode.onnx")
@@ -53,7 +53,7 @@ def test_a_file_that_answers_otherwise_is_not_published(made, monkeypatch):
             onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.eye(9)[3].astype("f4") * 5, bias.name)
         )
         onnx.save(proto, folder / "decode.onnx")
-        return load(folder)
+        return load_onnx(folder)
 
     monkeypatch.setattr(tasks.export_onnx, "load_onnx", load_another)
     with pytest.raises(ExportError, match=r"decode\.onnx answers otherwise than the trained model for the source \["):
@@ -71,7 +71,7 @@ def test_the_file_decodes_like_the_bundle_and_is_found_again(made):
     assert answer["log_probability"] == pytest.approx(expected["log_probability"].numpy(), abs=1e-5)
     assert read_codecs(handle.path) == read_codecs(bundle.path)
     assert handle.figures == {"verified": 420}
-    again = export_onnx.fn(WITH, dataset, bundle, store)
+    again: Any = export_onnx.fn(WITH, dataset, bundle, store)
     assert (again.name, again.result().digest) == ("Cached", handle.digest)
 
 

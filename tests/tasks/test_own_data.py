@@ -24,6 +24,7 @@ from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
 from tasks.train import MAX_ONE_HOT, check_one_hot, train_model
+from tests.helpers.codecs import as_vocabulary
 
 DECISION = Promotion(name="copy", promoted=True, passed=True, decided_now=True, reason="good")
 
@@ -41,7 +42,7 @@ class Made:
             self.experiment, self.dataset, self.bundle, self.evaluation, Standing(), store
         )
         checks = check_dataset.fn(self.experiment, self.dataset, store)
-        inputs = [self.dataset, checks, self.training, self.bundle, self.evaluation]
+        inputs = (self.dataset, checks, self.training, self.bundle, self.evaluation)
         self.report = write_report.fn(self.experiment, *inputs, DECISION, store)
         self.scores = self.evaluation.facts["scores"]
         self.account = read_json(self.dataset.path / "account.json")
@@ -135,7 +136,8 @@ def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling)
 
     bundle = load_bundle(spelling.bundle, Store(spelling.store))
     rows = spelling.predictions.to_pylist()
-    ids = [bundle.codecs.source.encode_words([word or "?" for word in row["source"]]) for row in rows]
+    vocabulary = as_vocabulary(bundle.codecs.source)
+    ids = [vocabulary.encode_words([word or "?" for word in row["source"]]) for row in rows]
     sources = Sequences.of_lengths(np.concatenate(ids), np.array([len(row) for row in ids]))
     predicted = Predictor(bundle.encoder, bundle.decoder, bundle.codecs, bundle.n_steps, xla=False).predict(sources)
     assert to_values(predicted.sequences, bundle.codecs.target).to_pylist() == [row["prediction"] for row in rows]

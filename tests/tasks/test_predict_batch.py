@@ -6,6 +6,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -38,6 +39,7 @@ from tests.helpers.batch_runs import (
     rows_of,
     settings_of,
 )
+from tests.helpers.codecs import as_vocabulary
 
 BEAM = {"method": "beam", "beam_width": 4, "n_best": 3}
 METHODS = {"greedy": {"method": "greedy"}, "beam": BEAM, "sample": {"method": "sample", "seed": 5}}
@@ -213,7 +215,7 @@ def test_any_rows_in_any_order_and_chunks_are_predicted_alike(store, tmp_path_fa
 
 # Accounts and rejects
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "null": ({"source": None, "target": [1]}, "source_null"),
     "null inside": ({"source": [1, None], "target": [1]}, "source_null_inside"),
     "empty": ({"source": [], "target": [1]}, "source_empty"),
@@ -225,7 +227,7 @@ FAULTS = {
 def test_every_row_is_in_the_predictions_or_in_the_rejects_and_in_order(chunk_rows, store, folder):
     source, target = integer_pairs(20, seed=2)
     records = [{"id": i, "source": s, "target": t} for i, (s, t) in enumerate(zip(source, target, strict=True))]
-    expected = [dict(record) for record in records]
+    expected: list[Any] = [dict(record) for record in records]
     for i, (fault, reason) in zip((0, 7, 8, 19), FAULTS.values(), strict=True):
         records[i] = {"id": i, **fault}
         expected[i] = reason
@@ -887,7 +889,7 @@ def test_the_encoders_state_is_that_of_the_encoder(store, folder, rows):
     assert str(table.schema.field("encoder_state").type) == "fixed_size_list<element: float>[32]"
     model = load_serving(_serving(store))
     for row in table.to_pylist()[::100]:
-        codec = model.codecs.source
+        codec = as_vocabulary(model.codecs.source)
         ids = np.array([*codec.encode(np.array(row["source"])), codec.end])
         states = [np.array(part)[0] for part in model.bundle.encoder(ids[None])]
         assert row["encoder_state"] == pytest.approx(np.concatenate(states).tolist(), abs=1e-5)
@@ -1012,7 +1014,14 @@ def test_a_failed_task_fails_the_run_and_what_was_finished_is_kept(store, folder
 
 
 def test_accounts_are_checked():
-    fields = {"name": "a", "read": 3, "predicted": 2, "rejected": 1, "history_only": 0, "reasons": {"json": 1}}
+    fields: dict[str, Any] = {
+        "name": "a",
+        "read": 3,
+        "predicted": 2,
+        "rejected": 1,
+        "history_only": 0,
+        "reasons": {"json": 1},
+    }
     Account.model_construct(**fields).check()
     for wrong in ({"read": 4}, {"predicted": 1}, {"reasons": {"json": 2}}, {"history_only": 1}):
         with pytest.raises(DataError, match="does not add up"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from tasks.prediction.loaded_model import Serving, load_serving
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import HISTORY, HORIZON, SOUNDS, batch_models, spelled, wave
 from tests.helpers.batch_runs import account_of, check_account, column, predict, report, rows_of, settings_of
+from tests.helpers.codecs import as_scaling
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_a_tsv_without_a_header_is_read_as_in_training_and_words_are_lists_of_te
     lines[5], lines[9] = ("boxk", "B"), ("", "B")
     (tmp_path / "a.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in lines), encoding="utf-8")
     predict(store, tmp_path / "a.tsv", output=tmp_path / "out", model="sounds", chunk_rows=16)
-    expected = [{"0": a, "1": b} for a, b in lines]
+    expected: list[Any] = [{"0": a, "1": b} for a, b in lines]
     expected[9] = "source_empty"
     made = check_account(tmp_path / "out", "a.tsv", expected)
     assert {word for row in made for word in row["prediction"]} <= set(SOUNDS.values())
@@ -100,7 +102,7 @@ def forecast_of(store, name, history):
     model = load_serving(Serving(store=store, bundle=found.bundle, decoding=found.decoding))
     codecs, bundle = model.codecs, model.bundle
     last = history[-1] if name == "rising" else 0.0
-    source = codecs.source.standardise(np.array(history)[:, None] - last)
+    source = as_scaling(codecs.source).standardise(np.array(history)[:, None] - last)
     if bundle.encoder.inputs[0].shape[-1] == 2:  # beside the values, whether they are there
         source = np.concatenate([source, np.ones_like(source)], axis=1)
     state = bundle.encoder(source[None].astype(np.float32))
@@ -108,7 +110,7 @@ def forecast_of(store, name, history):
     for _ in range(HORIZON):
         step, *state = map(np.array, bundle.decoder([step, *map(np.array, state)]))
         made.append(step[0, 0])
-    return (codecs.target.restore(np.array(made)) + last).tolist()
+    return (as_scaling(codecs.target).restore(np.array(made)) + last).tolist()
 
 
 def flat(vectors):

@@ -208,7 +208,12 @@ def test_a_file_that_has_failed_is_not_read_to_its_end(store, folder, check, ref
     pq.write_table(pa.table({"source": [[1, 2]] * 2000, "marked": range(2000)}), folder / "b.parquet")
     refuse(ValueError("no"))
     read, as_it_is = [], Assembly._piece
-    monkeypatch.setattr(Assembly, "_piece", lambda *given: read.append(given) or as_it_is(*given))
+
+    def noted(*given):
+        read.append(given)
+        return as_it_is(*given)
+
+    monkeypatch.setattr(Assembly, "_piece", noted)
     jobs = predict(store, folder, output=folder.parent / "out", model="integers", chunk_rows=10)
     assert 6 < len(read) < 20
     check(jobs, "b.parquet", "predicted: ValueError: no", chunk_rows=10)

@@ -1,8 +1,5 @@
 """Training that starts from pre-trained vectors: what the embeddings are, before and after, and what is said of it."""
 
-import contextlib
-import logging
-
 import numpy as np
 import pytest
 
@@ -22,6 +19,8 @@ from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import promote
 from tasks.train import train_model
+from tests.helpers.codecs import as_vocabulary
+from tests.helpers.logs import listening
 
 SOURCE = {"Ash": [5, 0, 0], "birch": [0, 5, 0], "cedar": [0, 0, 5], "oak": [1, 1, 1]}
 TARGET = {"1": [1, 2, 3], "2": [4, 5, 6]}
@@ -39,19 +38,6 @@ def pairs(path, words):
     lines = [f"{' '.join(row)},{' '.join(str(words.index(word) + 1) for word in row)}" for row in rows]
     path.write_text("source,target\n" + "\n".join(lines) + "\n")
     return path
-
-
-@contextlib.contextmanager
-def logged(lines):
-    """Keeps what the steps log."""
-    handler, log = logging.Handler(), logging.getLogger("prefect.tasks")
-    handler.emit = lambda record: lines.append(record.getMessage())
-    log.addHandler(handler)
-    level = log.level
-    log.setLevel(logging.INFO)
-    yield
-    log.setLevel(level)
-    log.removeHandler(handler)
 
 
 class Trees:
@@ -79,12 +65,14 @@ class Trees:
     def train(self, experiment):
         dataset, training = generate_dataset.fn(experiment, self.store), None
         dataset = getattr(dataset, "data", dataset)
-        with logged(self.said):
+        with listening() as said:
             training = train_model.fn(experiment, dataset, self.store)
+        self.said += said
         return dataset, getattr(training, "data", training)
 
     def bundle(self, experiment):
-        bundle = export_model.fn(experiment, *self.train(experiment), self.store)
+        dataset, training = self.train(experiment)
+        bundle = export_model.fn(experiment, dataset, training, self.store)
         return getattr(bundle, "data", bundle)
 
     def embeddings(self, experiment):
@@ -200,7 +188,8 @@ def test_one_table_for_both_sides_takes_one_file_and_covers_the_tokens_of_both(t
     found = start_embeddings(model, experiment, dataset.path, codecs)["source"]
     keep_vectors(model, experiment.model)
     table = model.get_layer("shared_features")
-    at = [codecs.target.reserved + codecs.target.symbols.index(word) for word in ("ash", "elm")]
+    target = as_vocabulary(codecs.target)
+    at = [target.reserved + target.symbols.index(word) for word in ("ash", "elm")]
     assert table.get_weights()[0][at].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert table.trainable_weights == []
     counts = np.sum(

@@ -96,7 +96,9 @@ def test_a_worse_model_is_kept_and_refused_and_the_promoted_one_goes_on_serving(
 
 
 def test_both_models_are_held_against_the_same_pairs_though_their_data_differ(first, store, tmp_path):
-    n_held_out = Store(store).open("holdout", read_promotions(Store(store), "sounds").holdout).facts["rows"]
+    holdout = read_promotions(Store(store), "sounds").holdout
+    assert holdout is not None
+    n_held_out = Store(store).open("holdout", holdout).facts["rows"]
     _, standing, _ = night(experiment(words_file(tmp_path / "b.tsv", 700, seed=3)), store)
     assert standing.comparison.n == n_held_out
     stored = list(store.glob("holdout_scores/*/values.npz"))

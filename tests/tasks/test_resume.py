@@ -1,7 +1,5 @@
 """A training step that is stopped, what its next run makes of it, and one of mixed precision."""
 
-import contextlib
-import logging
 import shutil
 import signal
 
@@ -17,6 +15,7 @@ from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model, training_inputs, write_training
+from tests.helpers.logs import listening
 
 EXPERIMENT = check_experiment(
     {
@@ -26,19 +25,6 @@ EXPERIMENT = check_experiment(
         "evaluation": {"n_samples": 5},
     }
 )
-
-
-@contextlib.contextmanager
-def listening():
-    """What the step logs."""
-    records, handler, logger = [], logging.Handler(), logging.getLogger("prefect.tasks")
-    handler.emit = lambda record: records.append(record.getMessage())
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield records
-    logger.removeHandler(handler)
-    logger.setLevel(before)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import logging
 import random
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.seq2seq.training import fit as training_code
+from tasks.seq2seq.training import unrolling
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
@@ -50,7 +52,7 @@ def made(tmp_path_factory):
 
 def test_training_and_export_and_evaluation_are_found_again_with_the_same_facts(made):
     store, dataset, training, bundle, evaluation = made
-    again = (
+    again: tuple[Any, ...] = (
         train_model.fn(EXPERIMENT, dataset, store),
         export_model.fn(EXPERIMENT, dataset, training, store),
         evaluate_model.fn(EXPERIMENT, dataset, bundle, store),
@@ -99,8 +101,8 @@ def test_the_saved_model_decodes_as_the_bundle_does(made):
 def test_promotion_is_decided_once_for_a_model(made):
     store, dataset, _, bundle, evaluation = made
     first = promote_model.fn(EXPERIMENT, dataset, bundle, evaluation, Standing(), store)
-    found = [handle.model_copy(update={"cached": True}) for handle in (bundle, evaluation)]
-    again = promote_model.fn(EXPERIMENT, dataset, *found, Standing(), store)
+    bundle, evaluation = (handle.model_copy(update={"cached": True}) for handle in (bundle, evaluation))
+    again = promote_model.fn(EXPERIMENT, dataset, bundle, evaluation, Standing(), store)
     assert (first.decided_now, again.decided_now) == (True, False)
     assert (first.promoted, first.reason) == (again.promoted, again.reason)
 
@@ -127,7 +129,8 @@ def test_each_training_writes_event_files_to_a_folder_of_its_own_and_one_that_wa
     store, dataset, training, *_ = made
     caplog.set_level(logging.INFO)
     logging.getLogger("prefect").addHandler(caplog.handler)
-    found = train_model.fn(with_tensorboard(tmp_path), dataset, store).data
+    state: Any = train_model.fn(with_tensorboard(tmp_path), dataset, store)
+    found = state.data
     assert (found.digest, list(tmp_path.iterdir())) == (training.digest, [])
     assert f"so it writes no logs to {tmp_path}/copies-" in caplog.text
     logging.getLogger("prefect").removeHandler(caplog.handler)
@@ -186,9 +189,8 @@ def test_the_training_step_knows_the_lengths_of_a_synthetic_problem(problem, tmp
 
     def unrolled(model, lengths):
         seen.append(lengths)
-        return real(model, lengths)
+        return unrolling.unrolled(model, lengths)
 
-    real = training_code.unrolled
     monkeypatch.setattr(training_code, "unrolled", unrolled)
     raw = {"data": {"problem": problem, "n_samples": 64}, "model": {"units": 4}, "evaluation": {"n_samples": 20}}
     experiment = check_experiment(raw)

@@ -6,6 +6,7 @@ from tasks.generate import generate_dataset
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.train import train_model
+from tests.helpers.codecs import as_vocabulary
 
 
 def test_few_pairs_of_great_weight_outvote_many(tmp_path):
@@ -27,6 +28,7 @@ def test_few_pairs_of_great_weight_outvote_many(tmp_path):
 
     model = build_models(DatasetFacts.model_validate(dataset.facts).architecture(experiment.model)).train
     model.load_weights(trained.path / "model.weights.h5")
-    source, target = read_codecs(dataset.path).source, read_codecs(dataset.path).target
+    codecs = read_codecs(dataset.path)
+    source, target = as_vocabulary(codecs.source), as_vocabulary(codecs.target)
     said = model.predict([np.array([[source.size - 1, source.end]]), np.array([[target.start]])], verbose=0)
     assert target.decode(said.argmax(axis=-1)[0]) == [2]

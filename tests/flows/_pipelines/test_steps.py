@@ -8,6 +8,7 @@ from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.manifest import Handle
 
 EXPERIMENT = Experiment.model_validate(
     {"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}, "evaluation": {"n_samples": 5}}
@@ -40,7 +41,7 @@ STEPS = (DATASET_STEP, COUNTS)  # the whole of what it takes to add a step: a ro
 
 
 @flow
-def run(store, refresh=False):
+def run(store, refresh=False) -> dict[str, Handle]:
     return run_steps(STEPS, EXPERIMENT, store, refresh=refresh)
 
 

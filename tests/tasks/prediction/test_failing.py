@@ -3,6 +3,7 @@ import logging
 import os
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -19,7 +20,7 @@ def os_error(code):
 
 def explained(code):
     """What storage makes of an error of the system."""
-    with pytest.raises(ArtifactError) as raised, explain_os_errors("out/north"):
+    with pytest.raises(ArtifactError) as raised, explain_os_errors(Path("out/north")):
         raise os_error(code)
     return raised.value
 

@@ -118,7 +118,12 @@ def test_a_picture_without_states_is_refused():
 def test_the_sample_is_of_the_same_rows_as_their_colours(monkeypatch):
     monkeypatch.setattr(states_picture, "MOST_POINTS", 8)
     drawn = []
-    monkeypatch.setattr("tasks.reporting.figures.states", lambda *given: drawn.append(given) or b"")
+
+    def draw(*given):
+        drawn.append(given)
+        return b""
+
+    monkeypatch.setattr("tasks.reporting.figures.states", draw)
     sample = SampledStates("n")
     for first in range(0, 100, 10):
         numbers = np.arange(first, first + 10)

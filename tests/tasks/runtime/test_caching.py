@@ -1,6 +1,6 @@
-import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.states import State
@@ -17,6 +17,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.manifest import Handle
 from tasks.train import training_inputs
+from tests.helpers.logs import listening
 
 TINY = {
     "data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50},
@@ -33,16 +34,8 @@ def store(tmp_path):
 @pytest.fixture
 def said():
     """What the caching layer logs."""
-    records = []
-    handler = logging.Handler()
-    handler.emit = lambda record: records.append(record.getMessage())
-    logger = logging.getLogger("prefect.tasks")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield records
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+    with listening() as messages:
+        yield messages
 
 
 class Writer:
@@ -152,7 +145,8 @@ def test_a_refreshed_task_gives_its_handle_and_the_same_artifact(store):
 def test_only_a_found_handle_ends_in_a_state(store):
     handle = make_once(INPUTS, store, Writer())
     assert finished(handle) is handle
-    assert finished(handle.model_copy(update={"cached": True})).name == "Cached"
+    state: Any = finished(handle.model_copy(update={"cached": True}))
+    assert state.name == "Cached"
 
 
 NO_STORE = Store(Path("/nowhere"))

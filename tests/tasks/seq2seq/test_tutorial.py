@@ -1,5 +1,7 @@
 """The tutorial's own program, on our names."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ N_FEATURES, N_STEPS_IN, N_STEPS_OUT = 51, 6, 3
 def run_the_tutorial(n_samples, n_evaluated, optimizer, batch_size):
     """Its program from the first line to the last, with a seed; gives the accuracy and what it printed."""
     keras.utils.set_random_seed(0)
-    rng, said = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    said: list[Any] = []
     train, infenc, infdec = define_models(N_FEATURES, N_FEATURES, 128)
     train.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     x1, x2, y = get_dataset(N_STEPS_IN, N_STEPS_OUT, N_FEATURES, n_samples, rng)

@@ -1,4 +1,5 @@
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,15 @@ from tasks.seq2seq.data.codec_training import COUNTED_RANGE, INTAKES, finish_bot
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
+from tests.helpers.codecs import as_scaling, as_vocabulary
 
 TOKENS = ("integers", "characters", "words")
 # The same symbols, five of them and ascending, in each encoding.
-SYMBOLS = {"integers": [-7, 0, 3, 40, 2**40], "characters": list("abé😀\U0010ffff"), "words": ["", "a", "b", "ba", "é"]}
+SYMBOLS: dict[str, list[Any]] = {
+    "integers": [-7, 0, 3, 40, 2**40],
+    "characters": list("abé😀\U0010ffff"),
+    "words": ["", "a", "b", "ba", "é"],
+}
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -34,7 +40,7 @@ def learn(encoding, learned, others=(), min_count=1, max_vocabulary=None):
     intake = INTAKES[encoding]()
     after, before = staged(intake, encoding, list(others)), staged(intake, encoding, learned)
     intake.learn(before)
-    vocabulary = intake.finish("source", min_count, max_vocabulary)
+    vocabulary = as_vocabulary(intake.finish("source", min_count, max_vocabulary))
     return vocabulary, intake.encode(before).tolist(), intake.encode(after).tolist()
 
 
@@ -53,7 +59,7 @@ def test_symbols_are_counted_over_all_blocks(encoding):
     intake, symbols = INTAKES[encoding](), SYMBOLS[encoding]
     for block in ([symbols[4], symbols[1]], [], [symbols[2], symbols[1]], [symbols[4], symbols[0]]):
         intake.learn(staged(intake, encoding, block))
-    assert intake.finish("source", 2, None).symbols == (symbols[1], symbols[4])
+    assert as_vocabulary(intake.finish("source", 2, None)).symbols == (symbols[1], symbols[4])
 
 
 @pytest.mark.parametrize("encoding", TOKENS)
@@ -104,7 +110,7 @@ def test_integers_near_each_other_and_far_apart_are_counted_alike(blocks):
     values = [value for block in blocks for value in block]
     for block in [*blocks, [0, 1], [0, COUNTED_RANGE + 1], [1, COUNTED_RANGE + 1]]:
         intake.learn(np.array(block, np.int64))
-    symbols = intake.finish("source", 2, None).symbols
+    symbols = as_vocabulary(intake.finish("source", 2, None)).symbols
     counted = [*values, 0, 0, 1, 1, COUNTED_RANGE + 1, COUNTED_RANGE + 1]
     assert symbols == tuple(sorted({value for value in counted if counted.count(value) >= 2}))
 
@@ -116,7 +122,7 @@ def test_words_are_numbered_as_they_come_and_written_back_as_they_were(words, da
     kept = [staged(intake, "words", block) for block in [*blocks, words]]
     for part in kept:
         intake.learn(part)
-    vocabulary = intake.finish("source", 1, None)
+    vocabulary = as_vocabulary(intake.finish("source", 1, None))
     assert vocabulary.symbols == tuple(sorted(words))
     assert [vocabulary.decode(intake.encode(part)) for part in kept] == [*blocks, words]
 
@@ -136,7 +142,7 @@ def test_vectors_are_scaled_by_what_was_given_to_learn():
     assert intake.features == 2
     for row in learned:
         intake.learn(row[None])
-    scaling = intake.finish("source", 1, None)
+    scaling = as_scaling(intake.finish("source", 1, None))
     assert (scaling.mean, scaling.deviation, scaling.low, scaling.high) == ((2, 5), (2, 0), (0, 5), (4, 5))
     assert np.array_equal(intake.encode(other), other)
 

@@ -32,8 +32,10 @@ def sources(codec, lengths):
 
 def built(source, target, masked, **settings):
     keras.utils.set_random_seed(0)
-    sides = [Side(codec.size, codec.features) for codec in (source, target)]
-    models = build_models(Architecture(*sides, masked, ModelSettings(**{"units": 8, "embedding": 4, **settings})))
+    source_side, target_side = (Side(codec.size, codec.features) for codec in (source, target))
+    models = build_models(
+        Architecture(source_side, target_side, masked, ModelSettings(**{"units": 8, "embedding": 4, **settings}))
+    )
     if "layer_norm" not in settings:  # larger weights, by which tokens differ; normalised layers would magnify rounding
         models.train.set_weights([3 * weight for weight in models.train.get_weights()])
     return models

@@ -32,7 +32,7 @@ def ids(*texts):
     )
 
 
-def pointing_models():
+def pointing_models() -> tuple[keras.Model, keras.Model]:
     """A decoder that attends to where the symbol that it is given stands in the source: ln 3 there, else 0."""
     source, decoder_input = (
         keras.Input((None,), dtype="int32"),
@@ -95,6 +95,7 @@ def test_the_weights_are_those_of_the_steps_of_the_decode(method, settings):
     decoding = DecodingSettings(method=method)
     predictor = Predictor(made.encoder, made.decoder, CODECS, 6, decoding, xla=False)
     predictions = predictor.predict(source)
+    assert predictions.at_limit is not None
     found = map_attention(
         made.encoder, made.decoder, CODECS, Pairs(source, predictions.sequences), ~predictions.at_limit
     )

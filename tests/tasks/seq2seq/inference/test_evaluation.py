@@ -39,8 +39,8 @@ def step_by_step():
 def inference(source, target, n_steps):
     """An untrained model whose answers differ, end now and then, and hold no other special token."""
     keras.utils.set_random_seed(2)
-    sides = [Side(codec.size, codec.features) for codec in (source, target)]
-    models = build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=4)))
+    source_side, target_side = (Side(codec.size, codec.features) for codec in (source, target))
+    models = build_models(Architecture(source_side, target_side, True, ModelSettings(units=8, embedding=4)))
     models.train.set_weights([3 * weights for weights in models.train.get_weights()])
     if isinstance(target, Vocabulary):
         kernel, bias = models.train.get_layer("output").get_weights()
@@ -100,13 +100,13 @@ def test_token_scores_are_those_of_scoring_by_hand(tokens, sources, references, 
 
 
 def test_texts_are_scored_as_numbers_between_spaces(references, predicted, evaluated):
-    texts = [
+    expected, said = (
         [" ".join(str(VOCABULARY.symbols[i - 4]) for i in row) for row in rows_of(side)]
         for side in (references, predicted.sequences)
-    ]
+    )
     scores = evaluated[0].scores()
-    assert scores["bleu"] == pytest.approx(corpus_bleu(*texts, tokenize="none"))
-    assert scores["chrf"] == pytest.approx(corpus_chrf(*texts))
+    assert scores["bleu"] == pytest.approx(corpus_bleu(expected, said, tokenize="none"))
+    assert scores["chrf"] == pytest.approx(corpus_chrf(expected, said))
 
 
 def test_scores_of_text_are_only_there_if_they_were_asked_for(tokens):
@@ -127,8 +127,10 @@ def test_characters_are_made_words_for_bleu_and_words_are_words_already(kind, sy
     reference = sequences([row[1:] if i % 3 else row for i, row in enumerate(rows_of(said))])
     evaluation = TokenEvaluation(model, vocabulary, EvaluationSettings(bleu=True))
     evaluation.add(Pairs(sources, reference))
-    texts = [[vocabulary.write(side[i]) for i in range(40)] for side in (reference, said)]
-    right, other = (corpus_bleu(*texts, tokenize=name) for name in (tokenize, {"13a": "none", "none": "13a"}[tokenize]))
+    expected, answers = ([vocabulary.write(side[i]) for i in range(40)] for side in (reference, said))
+    right, other = (
+        corpus_bleu(expected, answers, tokenize=name) for name in (tokenize, {"13a": "none", "none": "13a"}[tokenize])
+    )
     assert right != pytest.approx(other)
     assert evaluation.scores()["bleu"] == pytest.approx(right)
 

@@ -11,6 +11,7 @@ from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.codecs import as_vocabulary
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)])
@@ -19,8 +20,8 @@ LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)
 def build(codecs, *, masked):
     """Weights twice as large as at first, so that answers differ."""
     keras.utils.set_random_seed(0)
-    sides = [Side(codec.size) for codec in (codecs.source, codecs.target)]
-    models = build_models(Architecture(*sides, masked, ModelSettings(units=16, embedding=8)))
+    source_side, target_side = (Side(codec.size) for codec in (codecs.source, codecs.target))
+    models = build_models(Architecture(source_side, target_side, masked, ModelSettings(units=16, embedding=8)))
     models.train.set_weights([2 * weights for weights in models.train.get_weights()])
     return models
 
@@ -41,7 +42,7 @@ def masked():
     models = build(LEARNED, masked=True)
     output = models.train.get_layer("output")
     kernel, bias = output.get_weights()
-    bias[LEARNED.target.end] += 0.3
+    bias[as_vocabulary(LEARNED.target).end] += 0.3
     output.set_weights([kernel, bias])
     return models
 
@@ -84,7 +85,7 @@ def test_padding_that_a_model_says_is_never_right(ragged):
     """Not even where there is padding."""
     models = build(LEARNED, masked=True)
     kernel, bias = models.train.get_layer("output").get_weights()
-    bias[LEARNED.target.padding] = 50
+    bias[as_vocabulary(LEARNED.target).padding] = 50
     models.train.get_layer("output").set_weights([kernel, bias])
     source = ragged.part(0, 40)
     pairs = Pairs(source, Sequences(source.values % 5 + 4, source.offsets))

@@ -34,7 +34,7 @@ def sequences(rows):
     )
 
 
-def both(rows):
+def both(rows) -> tuple[Sequences, Sequences]:
     return sequences([reference for reference, _ in rows]), sequences([prediction for _, prediction in rows])
 
 
@@ -144,7 +144,7 @@ def test_vectors_that_are_not_finite_or_of_another_shape_are_refused():
 
 def test_counts_of_two_kinds_do_not_add_up():
     with pytest.raises(TypeError):
-        TokenCounts() + VectorCounts()
+        TokenCounts() + VectorCounts()  # type: ignore[operator] # what the test is about
 
 
 @pytest.mark.parametrize("content", [{"n": -1}, {"n": "many"}, {"n": 1.5}, {"rows": 1}])

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.seq2seq.models.decoding import UNROLLED_STEPS, StepByStep, greedy, likeliest, sampler
+from tasks.seq2seq.models.decoding import StepByStep, greedy, likeliest, sampler
+from tasks.seq2seq.models.tensors import UNROLLED_STEPS
 
 # The probability of each next token (column) after each token (row): from 0 the greedy path is 2, 1, 3, 0, 2 ...
 NEXT = np.array([[0.1, 0.2, 0.6, 0.1], [0.2, 0.1, 0.2, 0.5], [0.3, 0.4, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]], np.float32)

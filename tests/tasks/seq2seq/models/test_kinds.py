@@ -1,6 +1,7 @@
 """Every kind of model: that its parts fit, and that it says the same however it is asked."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ SOURCE = np.array([[1, 2, 3, 6, 0, 0], [4, 4, 2, 1, 3, 6]], np.int32)
 DECODER_INPUT = np.array([[5, 2, 3], [5, 1, 2]], np.int32)
 TARGET = np.array([[2, 3, 1], [1, 2, 4]], np.int32)
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "gru": {"cell": "gru"},
     "deeper decoder": {"decoder_layers": 3, "encoder_layers": 1, "cell": "gru"},
@@ -179,11 +180,11 @@ def test_dropout_is_for_training_alone(dropped, kind):
     kinds = {"plain": {}, "input feeding": {"attention": "luong_dot", "input_feeding": True}}
     train = models_of(**kinds[kind], layers=2, **dropped).train
     inputs = [SOURCE, DECODER_INPUT]
-    twice = [np.asarray(train(inputs)) for _ in range(2)]
-    assert np.array_equal(*twice)
-    trained = [np.asarray(train(inputs, training=True)) for _ in range(2)]
-    assert not np.allclose(*trained)
-    assert not np.allclose(trained[0], twice[0])
+    once, again = (np.asarray(train(inputs)) for _ in range(2))
+    assert np.array_equal(once, again)
+    trained, otherwise = (np.asarray(train(inputs, training=True)) for _ in range(2))
+    assert not np.allclose(trained, otherwise)
+    assert not np.allclose(trained, once)
 
 
 def test_an_attending_decoder_reads_what_its_scores_say():

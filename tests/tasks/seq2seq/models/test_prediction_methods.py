@@ -17,6 +17,7 @@ from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.codecs import as_vocabulary
 from tests.helpers.tables import rows_of
 
 VARIED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 12)])
@@ -159,7 +160,7 @@ def test_alternatives_are_the_best_first_and_the_first_is_the_prediction(varied,
 
 def test_each_log_probability_is_the_models_own(decoded):
     """Of a model that is told the same tokens, whatever other hypotheses and sources stood beside them."""
-    whole, target = decoded.whole, VARIED.target
+    whole, target = decoded.whole, as_vocabulary(VARIED.target)
     for row in range(0, 600, 40):
         said = whole.sequences[row].tolist()
         expected = [*said, target.end][: len(whole.token_log_probability[row])]
@@ -176,19 +177,19 @@ def test_there_are_alternatives_only_where_they_are_asked_for(decoded):
 
 def test_a_sample_is_drawn_by_the_sources_own_numbers(varied, ragged):
     """One call a step, by the inverse of the cumulative distribution, of which the likeliest token comes first."""
-    decoding = METHODS["sample"]
+    decoding, target = METHODS["sample"], as_vocabulary(VARIED.target)
     predictions = Predictor(varied.encoder, varied.decoder, VARIED, LIMIT, decoding, xla=False).predict(ragged)
     for row in range(0, 600, 60):
         source = ragged.part(row, row + 1)
         numbers = drawn_numbers(source_keys(source, decoding.seed), 0, LIMIT)[0]
-        state, tokens = varied.encoder(source_array(source, VARIED.source)), [VARIED.target.start]
+        state, tokens = varied.encoder(source_array(source, VARIED.source)), [target.start]
         for number in numbers:
             logits, *state = varied.decoder([keras.ops.convert_to_tensor([tokens[-1:]], "int32"), *state])
             logits = np.asarray(logits, np.float64)[0, 0]
             likely = np.argsort(-logits, kind="stable")[: decoding.top_k]
             weights = np.cumsum(np.exp((logits[likely] - logits.max()) / decoding.temperature))
             tokens.append(int(likely[np.searchsorted(weights, number * weights[-1], side="right")]))
-            if tokens[-1] == VARIED.target.end:
+            if tokens[-1] == target.end:
                 break
         assert predictions.sequences[row].tolist() == tokens[1:-1]
 

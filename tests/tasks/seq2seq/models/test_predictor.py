@@ -11,11 +11,13 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models import predictor as module
 from tasks.seq2seq.models.architecture import Architecture, Side
-from tasks.seq2seq.models.decoding import UNROLLED_STEPS, decode_graph, forecast_graph, model_step
+from tasks.seq2seq.models.decoding import decode_graph, forecast_graph, model_step
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.models.tensors import UNROLLED_STEPS
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.codecs import as_vocabulary
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)])
@@ -132,7 +134,7 @@ def masked():
     models = build(LEARNED, masked=True)
     output = models.train.get_layer("output")
     kernel, bias = output.get_weights()
-    bias[LEARNED.target.end] += 0.3
+    bias[as_vocabulary(LEARNED.target).end] += 0.3
     output.set_weights([kernel, bias])
     return models
 

@@ -10,14 +10,15 @@ from tasks.seq2seq.models.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.warm_start import carry_over
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.codecs import as_vocabulary
 
 BEFORE = Codecs(Vocabulary("characters", ("a", "b", "c")), Vocabulary("words", ("X", "Y")))
 AFTER = Codecs(Vocabulary("characters", ("0", "b", "c", "d")), Vocabulary("words", ("W", "X", "Y", "Z")))
 
 
 def models(codecs, embedding=5, units=4):
-    sides = (Side(codec.size, 0) for codec in (codecs.source, codecs.target))
-    return build_models(Architecture(*sides, True, ModelSettings(units=units, embedding=embedding)))
+    source, target = (Side(codec.size, 0) for codec in (codecs.source, codecs.target))
+    return build_models(Architecture(source, target, True, ModelSettings(units=units, embedding=embedding)))
 
 
 def outputs(train, codecs, source, target):
@@ -40,7 +41,7 @@ def test_what_both_models_know_is_said_alike_and_new_symbols_are_new(embedding):
 
 def test_a_new_symbol_keeps_the_weights_it_was_initialised_with():
     before, after = models(BEFORE), models(AFTER)
-    new = AFTER.source._ids["d"]
+    new = as_vocabulary(AFTER.source)._ids["d"]
     initial = after.train.get_layer("source_features").weights[0].numpy()[new]
     carry_over(after.train, (before.encoder, before.decoder), BEFORE, AFTER)
     assert (after.train.get_layer("source_features").weights[0].numpy()[new] == initial).all()

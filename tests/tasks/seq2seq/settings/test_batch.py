@@ -11,8 +11,8 @@ GIVEN = {"inputs": ["a.csv"], "output": "out"}
 FILES = {"data": {"train": "x.csv"}}
 
 
-def decoding(chosen, own=None, **experiment):
-    experiment = check_experiment({**(experiment or FILES), "decoding": own or {}})
+def decoding(chosen, own=None, **sections):
+    experiment = check_experiment({**(sections or FILES), "decoding": own or {}})
     return check_batch_settings({**GIVEN, "decoding": chosen}).decoding_of(experiment)
 
 
@@ -48,7 +48,7 @@ def test_all_faults_are_named(raw, expected):
 
 def test_settings_never_change():
     with pytest.raises(ValueError, match="frozen"):
-        check_batch_settings(GIVEN).format = "csv"
+        check_batch_settings(GIVEN).format = "csv"  # type: ignore[misc] # what the test is about
 
 
 def test_what_is_not_set_is_the_models_own():

@@ -282,11 +282,13 @@ def test_pre_trained_vectors_of_words_characters_and_integers_pass():
 
 def test_rules_that_look_at_files_are_told_together_with_the_others():
     found = []
+
+    def look(sections):
+        found.append(sections)
+        yield "a file"
+
     with pytest.raises(SettingsError) as error:
-        check_experiment(
-            {"data": PAIRS, "model": {"train_vectors": False}},
-            also=[lambda sections: found.append(sections) or ["a file"]],
-        )
+        check_experiment({"data": PAIRS, "model": {"train_vectors": False}}, also=[look])
     assert [line.split()[0] for line in str(error.value).splitlines()] == ["model.train_vectors", "a"]
     assert found[0]["model"].train_vectors is False
 

@@ -13,7 +13,8 @@ def numbered(lengths, first=0):
     """Pairs of these source and target lengths; every step holds its pair's number."""
     numbers = np.arange(first, first + len(lengths))
     sides = np.array(lengths, np.int64).reshape(-1, 2).T
-    return Pairs(*(Sequences.of_lengths(np.repeat(numbers, side), side) for side in sides))
+    source, target = (Sequences.of_lengths(np.repeat(numbers, side), side) for side in sides)
+    return Pairs(source, target)
 
 
 def rng(seed=0):

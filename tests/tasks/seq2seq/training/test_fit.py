@@ -68,8 +68,10 @@ def of_vectors(pairs):
 
 
 def build(codecs, units=8):
-    sides = [Side(codec.size, codec.features) for codec in (codecs.source, codecs.target)]
-    return build_models(Architecture(*sides, codecs is not TOKENS, ModelSettings(units=units, embedding=8)))
+    source_side, target_side = (Side(codec.size, codec.features) for codec in (codecs.source, codecs.target))
+    return build_models(
+        Architecture(source_side, target_side, codecs is not TOKENS, ModelSettings(units=units, embedding=8))
+    )
 
 
 class Run(NamedTuple):

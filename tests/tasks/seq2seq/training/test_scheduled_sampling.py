@@ -1,6 +1,7 @@
 """Scheduled sampling: a decoder that is given its own predictions in training, as often as a schedule says."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,8 +25,8 @@ from tests.helpers.trainings import are_equal
 
 TOKENS = Codecs(*[Vocabulary("integers", tuple(range(6)))] * 2)  # ids 4 to 9
 REALS = Codecs(Vocabulary("integers", tuple(range(6))), Scaling((0.0, 0.0), (1.0, 1.0), (-3.0, -3.0), (3.0, 3.0)))
-SMALL = {"units": 5, "embedding": 4}
-ARCHITECTURES = {
+SMALL: dict[str, Any] = {"units": 5, "embedding": 4}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
     "one layer": {},
     "gru": {"cell": "gru"},
     "deep, both directions": {"layers": 2, "bidirectional": True, "residual": True, "layer_norm": True},
@@ -90,8 +91,8 @@ def loss_by_hand(output, batch, codecs):
     return tf.reduce_sum(nll * batch.weights) / batch.weights.sum()
 
 
-def compiled(models, codecs, total_steps=100, seed=3, **settings):
-    settings = TrainingSettings(**{"optimizer": "sgd", "learning_rate": 1.0, "batch_size": 1, **settings})
+def compiled(models, codecs, total_steps=100, seed=3, **changes):
+    settings = TrainingSettings(**{"optimizer": "sgd", "learning_rate": 1.0, "batch_size": 1, **changes})
     model = with_sampling(models, settings, total_steps, seed)
     _compile(model, settings, 1, codecs)
     model.run_eagerly = True  # which spares tracing it
@@ -226,8 +227,10 @@ def test_a_training_that_was_killed_and_goes_on_ends_with_the_same_weights_bit_b
 
     def new_model(seed):
         keras.utils.set_random_seed(seed)
-        sides = [Side(codec.size) for codec in (trainings.CODECS.source, trainings.CODECS.target)]
-        models = build_models(Architecture(*sides, masked=False, settings=ModelSettings(**SMALL, dropout=0.3)))
+        source_side, target_side = (Side(codec.size) for codec in (trainings.CODECS.source, trainings.CODECS.target))
+        models = build_models(
+            Architecture(source_side, target_side, masked=False, settings=ModelSettings(**SMALL, dropout=0.3))
+        )
         return with_sampling(models, settings, n_train=70, seed=0)
 
     kept, whole, resumed = [], new_model(0), new_model(9)

@@ -1,4 +1,5 @@
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,14 +14,14 @@ from tasks.seq2seq.training.unrolling import MOST_STEPS, Lengths, unrolled
 
 VOCABULARY = 7
 LENGTHS = Lengths(6, 3)
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "two directions, two layers and attention": {"layers": 2, "bidirectional": True, "attention": "luong_general"},
     "gru": {"cell": "gru"},
     "input feeding": {"layers": 2, "attention": "bahdanau", "input_feeding": True, "residual": True},
 }
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def model(request):
     keras.utils.set_random_seed(1)
     side = Side(VOCABULARY)

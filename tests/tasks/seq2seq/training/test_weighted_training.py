@@ -24,9 +24,9 @@ PLAIN_DESCENT = TrainingSettings(optimizer="sgd", learning_rate=1.0, batch_size=
 
 
 def models_of(codecs):
-    sides = [Side(codec.size, codec.features) for codec in codecs]
+    source_side, target_side = (Side(codec.size, codec.features) for codec in codecs)
     with seeded(0):
-        return build_models(Architecture(*sides, True, ModelSettings(units=8, embedding=8)))
+        return build_models(Architecture(source_side, target_side, True, ModelSettings(units=8, embedding=8)))
 
 
 def both(codecs):

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.artifacts.checkpoint import Checkpoint
 
 FACTS = {"watch": {"loss": 0.1 + 0.2, "none": None}, "model": {}}
-ARRAYS = {"watch": [], "model": [np.float32([[1, 2]]), np.uint32([3, 4]), np.int64(5)]}
+ARRAYS: dict[str, list[Any]] = {
+    "watch": [],
+    "model": [np.array([[1, 2]], np.float32), np.array([3, 4], np.uint32), np.int64(5)],
+}
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import PairBlock, read_codecs, write_evaluation, write_pairs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
+from tests.helpers.codecs import as_scaling, as_vocabulary
 
 CODECS = Codecs(
     Vocabulary.learn("integers", {-1: 1, 0: 1, 5: 1, 9: 1}, "source"),
@@ -41,7 +42,7 @@ def models():
     )
     models.train.set_weights([5 * weights for weights in models.train.get_weights()])
     kernel, bias = models.train.get_layer("output").get_weights()
-    bias[CODECS.target.end] += 1
+    bias[as_vocabulary(CODECS.target).end] += 1
     models.train.get_layer("output").set_weights([kernel, bias])
     return models
 
@@ -59,9 +60,10 @@ def test_the_exported_decode_answers_like_our_predictor(models, folder):
     limited = DecodingSettings(max_length=3)
     predicted = Predictor(models.encoder, models.decoder, CODECS, 100, limited, xla=False).predict(SOURCES)
     assert answer["tokens"].shape == (25, 4)
-    ended = until_end(answer["tokens"][:, :-1], CODECS.target)
+    ended = until_end(answer["tokens"][:, :-1], as_vocabulary(CODECS.target))
     assert np.array_equal(ended.values, predicted.sequences.values)
     assert np.array_equal(ended.offsets, predicted.sequences.offsets)
+    assert predicted.at_limit is not None
     assert 5 < predicted.at_limit.sum() < 20
     by_itself = ~predicted.at_limit
     assert answer["log_probability"][by_itself] == pytest.approx(predicted.log_probability[by_itself], abs=1e-5)
@@ -75,7 +77,7 @@ def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values
     answer = load_decode(tmp_path)(source_array(sources, VECTORS.source))["vectors"].numpy()
     predicted = Predictor(models.encoder, models.decoder, VECTORS, 3).predict(sources)
     assert answer.shape == (6, 3, 2)
-    assert VECTORS.target.restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
+    assert as_scaling(VECTORS.target).restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
 
 
 def run_alone(code, *arguments):

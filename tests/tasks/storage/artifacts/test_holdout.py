@@ -17,6 +17,7 @@ from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
+from tests.helpers.codecs import as_vocabulary
 from tests.helpers.stored import digest
 
 
@@ -53,10 +54,10 @@ def promote_first(settings, store):
 
 def values(dataset, split, side=0):
     """Source sequences of a split, as the user wrote them."""
-    codecs = read_codecs(dataset.path)
+    vocabulary = as_vocabulary(read_codecs(dataset.path).source)
     path = dataset.path / f"{split}.parquet"
     rows = from_lists(pq.read_table(path).column(side)) if path.exists() else []
-    return {tuple(codecs.source.decode(rows[i])) for i in range(len(rows))}
+    return {tuple(vocabulary.decode(rows[i])) for i in range(len(rows))}
 
 
 def test_a_dataset_stays_the_same_when_its_own_held_out_pairs_become_the_holdout(tmp_path, store):
@@ -157,11 +158,12 @@ def test_a_holdout_is_read_in_the_ids_of_whatever_model_it_is_held_against(tmp_p
     dataset, holdout = promote_first(experiment(pairs_file(tmp_path / "a.parquet", random_sources(300))), store)
     other = make(experiment(pairs_file(tmp_path / "b.parquet", [[x + 7 for x in s] for s in random_sources(300)]),
                             name="other"), store)  # fmt: skip
-    own, codecs = read_codecs(dataset.path), read_codecs(other.path)
+    codecs = read_codecs(other.path)
+    old, new = as_vocabulary(read_codecs(dataset.path).source), as_vocabulary(codecs.source)
     for before, after in zip(read_evaluation(dataset.path), read_holdout(holdout, codecs), strict=True):
         for i in range(len(before.pairs)):
-            asked, got = own.source.decode(before.pairs.source[i]), codecs.source.decode(after.pairs.source[i])
-            assert got == [symbol if symbol in codecs.source.symbols else None for symbol in asked]
+            asked, got = old.decode(before.pairs.source[i]), new.decode(after.pairs.source[i])
+            assert got == [symbol if symbol in new.symbols else None for symbol in asked]
 
 
 def test_a_holdout_is_read_by_a_model_whose_sides_share_a_vocabulary(tmp_path, store):
@@ -206,6 +208,11 @@ def test_the_users_files_are_digested_twice_and_no_more_where_a_holdout_stands(t
     """Before they are read, and after; a large file takes its time each time."""
     promote_first(experiment(pairs_file(tmp_path / "a.parquet", random_sources(300))), store)
     digested, digest = [], InputFile.digest
-    monkeypatch.setattr(InputFile, "digest", lambda file: digested.append(file.name) or digest(file))
+
+    def noted(file):
+        digested.append(file.name)
+        return digest(file)
+
+    monkeypatch.setattr(InputFile, "digest", noted)
     make(experiment(pairs_file(tmp_path / "b.parquet", random_sources(300, seed=1))), store)
     assert digested == ["b.parquet"] * 2

@@ -56,10 +56,7 @@ def ingest(tmp_path):
     def ingest_files(train, seed=0, **settings):
         folder = tmp_path / f"dataset-{time.perf_counter_ns()}"
         folder.mkdir()
-        try:
-            facts = ingest_pairs(FilesData(train=train, **settings), seed, folder)
-        finally:
-            ingest_files.folder = folder
+        facts = ingest_pairs(FilesData(train=train, **settings), seed, folder)
         dataset = Dataset(folder, facts)
         account = dataset.account
         assert sum(account["read"].values()) == sum(account["reasons"].values()) + sum(account["splits"].values())

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.seq2seq.settings.batch import check_batch_settings
+from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.files.atomic import read_json
@@ -95,6 +96,7 @@ def test_training_and_prediction_reject_the_same_rows_for_the_same_reasons(tmp_p
     data = {"train": tmp_path / "a.parquet", "source_encoding": encoding, "max_source_length": max_length, **empty}
     experiment = check_experiment({"data": {**data, "max_reject_rate": 0.5}})
     (tmp_path / "dataset").mkdir()
+    assert isinstance(experiment.data, FilesData)
     facts = ingest_pairs(experiment.data, 0, tmp_path / "dataset")
     settings = check_batch_settings({"inputs": ["a.parquet"], "output": "out"})
     lengths = (facts.source.length, facts.target.length)

@@ -1,6 +1,7 @@
 """The user's series as windows: no window across a gap, a cut or a file, and no row without its place."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -216,7 +217,7 @@ def test_a_gap_in_any_column_is_a_gap_of_the_row(ingest, write):
 
 def test_scaling_is_learned_from_the_time_of_training_alone(ingest, write):
     """What lies beyond the cut, and a gap, are not in it."""
-    steps = [*COUNT[:80], *[1e6] * 20]
+    steps: list[Any] = [*COUNT[:80], *[1e6] * 20]
     steps[9] = "nan"
     dataset = ingest(write(y=steps), max_reject_rate=0.1)
     seen = np.delete(np.array(COUNT[:80]), 9)
@@ -242,7 +243,7 @@ def test_windows_relative_to_their_last_step_are_differences_and_so_is_their_sca
 
 def test_test_windows_carry_the_season_before_them_in_original_values(ingest, write):
     """For the naive forecasts; where a series is too short for a season, or has a gap, there is none."""
-    steps = list(COUNT)
+    steps: list[Any] = list(COUNT)
     steps[85] = "x"
     dataset = ingest(write(y=steps), season=7, relative_to_last=True, max_reject_rate=0.1)
     assert dataset.facts.evaluation_rows

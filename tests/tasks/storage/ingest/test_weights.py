@@ -1,6 +1,9 @@
 """Weights of pairs: a column of the user's files that follows its rows into the dataset."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +19,7 @@ from tasks.storage.ingest.pair_reading import pair_layout
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import check_input
+from tests.helpers.codecs import as_vocabulary
 
 # Row i is [i], [i % 7] with the weight i / 4: what a row weighs can be told from its source.
 ROWS = [(i, i % 7, i / 4) for i in range(300)]
@@ -48,7 +52,7 @@ def write_npz(path):
     np.savez(path, source=a[:, None], target=b[:, None], w=w.astype(np.float32))
 
 
-FORMATS = {
+FORMATS: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
     "a.parquet": (write_parquet, {"weight": "w"}),
     "a.arrow": (write_arrow, {"weight": "w"}),
     "a.csv": (lambda path: write_text(path, ",", ("source", "target", "w")), {"weight": "w"}),
@@ -73,7 +77,7 @@ def ingest(tmp_path):
 
 def stored(folder, split):
     """What each source of a split weighs, in the order of the file."""
-    vocabulary, rows = read_codecs(folder).source, pq.read_table(folder / f"{split}.parquet").to_pylist()
+    vocabulary, rows = as_vocabulary(read_codecs(folder).source), pq.read_table(folder / f"{split}.parquet").to_pylist()
     return {vocabulary.decode(np.array(row["source"]))[0]: row["weight"] for row in rows}
 
 
@@ -96,7 +100,7 @@ def test_weights_stay_with_their_pairs_when_these_are_shuffled(tmp_path, ingest,
     monkeypatch.setattr("tasks.storage.artifacts.dataset.ROW_GROUP_ROWS", 16)
     write_parquet(tmp_path / "a.parquet")
     folder = ingest(tmp_path / "a.parquet", weight="w")
-    expected, vocabulary = stored(folder, "train"), read_codecs(folder).source
+    expected, vocabulary = stored(folder, "train"), as_vocabulary(read_codecs(folder).source)
     rng = np.random.default_rng(0)
     seen = {}
     for batch in batches_of(read_pairs(folder / "train.parquet", rng), 8, rng):

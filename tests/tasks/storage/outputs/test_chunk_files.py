@@ -10,7 +10,6 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.files import atomic
-from tasks.storage.outputs import chunk_files
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 from tasks.storage.outputs.chunks import tally_of, with_tally
 
@@ -50,7 +49,7 @@ def test_a_chunk_that_cannot_be_written_does_not_take_the_place_of_the_former(pa
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(chunk_files.pa.ipc, "new_file", fails)
+    monkeypatch.setattr(pa.ipc, "new_file", fails)
     with pytest.raises(OSError, match="No space"):
         write_chunk(path, TABLE.slice(1))
     assert read_chunk(path).equals(TABLE)
@@ -81,7 +80,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_chunk_is_an_error_of_the_system(
 def test_a_chunk_with_a_flipped_bit_in_any_byte_is_refused_before_arrow_sees_it(path, monkeypatch):
     write_chunk(path, pa.table({"a": [1, 2]}))
     whole = path.read_bytes()
-    monkeypatch.setattr(chunk_files.pa.ipc, "open_file", pytest.fail)
+    monkeypatch.setattr(pa.ipc, "open_file", pytest.fail)
     for i in range(len(whole)):
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :])
         with pytest.raises(ArtifactError, match=r"000001\.part was cut or altered after it was written"):

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_format_and_compression_go_by_the_suffixes(tmp_path, name, known, compre
 def test_a_relative_path_becomes_absolute(tmp_path, monkeypatch):
     touch(tmp_path, "a.csv")
     monkeypatch.chdir(tmp_path)
-    (file,) = list_inputs(os.path.relpath("a.csv"))
+    (file,) = list_inputs(Path("a.csv"))
     assert file.path == str(tmp_path / "a.csv")
 
 

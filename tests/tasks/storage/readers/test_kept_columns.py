@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import zipfile
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.readers import columnar, json_types, parquet
+from tasks.storage.readers.blocks import BLOCK_ROWS
 from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.json_types import KeyTypes
 from tasks.storage.readers.user_files import (
@@ -49,7 +51,7 @@ def kept(path, layout=SOURCE):
     for block in read_blocks(file, layout, schema):
         block.kept.validate(full=True)
         assert block.kept.schema.equals(schema, check_metadata=True)
-        assert len(block.kept) == len(block.table) == len(block.rows)
+        assert block.kept.num_rows == len(block.table) == len(block.rows)
         numbers += block.rows.tolist()
         tables.append(block.kept)
         rejects += [(reject.row, reject.reason, reject.content) for reject in block.rejects]
@@ -505,7 +507,7 @@ def test_a_large_dictionary_does_not_make_blocks_small(write_table):
     categories = pa.array([f"{i:040d}" for i in range(50_000)])
     indices = pa.array(np.arange(60_000) % 50_000, pa.int32())
     path = write_table("a.parquet", source=["a"] * 60_000, x=pa.DictionaryArray.from_arrays(indices, categories))
-    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "x"]) == parquet.BLOCK_ROWS
+    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "x"]) == BLOCK_ROWS
 
 
 def test_names_with_dots_are_not_taken_for_fields(write_table):
@@ -706,7 +708,7 @@ def test_blocks_of_many_keys_have_few_rows(write, monkeypatch):
 
 
 def test_arrays_are_kept_as_values_or_lists_of_their_kind(tmp_path):
-    arrays = {
+    arrays: dict[str, Any] = {
         "source": np.array([[1, 2], [3, 4]], ">i2"),
         "unsigned": np.array([2**64 - 1, 0], np.uint64),
         "real": np.array([0.5, np.inf], np.float16),
@@ -746,7 +748,7 @@ def test_arrays_are_kept_as_values_or_lists_of_their_kind(tmp_path):
 
 
 def test_arrays_that_are_no_columns_are_left_out_and_named(tmp_path):
-    others = {
+    others: dict[str, Any] = {
         "objects": np.array([1, "a"], dtype=object),
         "constant": np.array(5),
         "longer": np.arange(3),
@@ -801,7 +803,7 @@ def test_kept_columns_come_in_the_same_blocks_as_the_wanted_ones(tmp_path, write
     file = file_at(tmp_path / name)
     found = list(read_blocks(file, layout, read_columns(file, layout)))
     assert len(found) >= 3
-    assert all(len(block.kept) == len(block.rows) <= 32_768 for block in found)
+    assert all(block.kept.num_rows == len(block.rows) <= 32_768 for block in found)
     numbers = itertools.chain.from_iterable(block.rows.tolist() for block in found)
     kept_values = itertools.chain.from_iterable(block.kept["x"].to_pylist() for block in found)
     assert all(int(value) + 1 == number for value, number in zip(kept_values, numbers, strict=True))

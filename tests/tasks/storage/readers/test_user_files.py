@@ -3,6 +3,7 @@
 import gzip
 import json
 import zipfile
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,8 @@ def test_any_number_of_columns_is_read(tmp_path, write):
     names = ("a", "b", "c", "d", "e")
     layout = Layout(names, ("vectors",) * 5, sides=names)
     pq.write_table(pa.table({name: [1.5, 2.5] for name in names}), tmp_path / "a.parquet")
-    np.savez(tmp_path / "a.npz", **{key: [1.5, 2.5] for key in names})
+    arrays: dict[str, Any] = {key: [1.5, 2.5] for key in names}
+    np.savez(tmp_path / "a.npz", **arrays)
     csv = write("a.csv", "e,d,c,b,a,x\n1,2,3,4,5,6\n")
     lines = write("a.jsonl", '{"a": 1, "b": 2, "c": "x"}')
     assert pairs(tmp_path / "a.parquet", layout)[0] == [[1, *[1.5] * 5], [2, *[2.5] * 5]]
@@ -644,7 +646,7 @@ def test_a_line_longer_than_can_be_is_refused(write, monkeypatch):
 
 
 def test_arrays_of_1_2_and_3_dimensions_are_vectors(tmp_path):
-    np.savez(tmp_path / "a.npz", source=np.arange(12.0).reshape(2, 3, 2), target=np.float16([1.5, 2.5]))
+    np.savez(tmp_path / "a.npz", source=np.arange(12.0).reshape(2, 3, 2), target=np.array([1.5, 2.5], np.float16))
     rows, _ = pairs(tmp_path / "a.npz", VECTORS)
     assert rows == [
         [1, [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], [1.5]],

@@ -1,11 +1,12 @@
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.callbacks.time_limit import Deadline
-from tasks.seq2seq.training.fit import STEPS_PER_CALL
+from tasks.seq2seq.training.input_pipeline import STEPS_PER_CALL
 from tests.helpers.trainings import model_with_dropout, random_pairs, train
 
 SETTINGS = TrainingSettings(batch_size=4, epochs=3, patience=1)
@@ -52,7 +53,8 @@ def test_the_seconds_before_a_kill_count(unlimited):
 
 @pytest.mark.parametrize(("seconds", "ends"), [(9.9, False), (10, True)])
 def test_time_that_is_over_in_validation_ends_training_too(seconds, ends):
-    deadline = Deadline(SimpleNamespace(seconds=seconds), 10)
+    watch: Any = SimpleNamespace(seconds=seconds)
+    deadline = Deadline(watch, 10)
     deadline.set_model(SimpleNamespace(stop_training=False))
     deadline.on_epoch_end(0)
     assert deadline.model.stop_training is deadline.has_passed is ends
