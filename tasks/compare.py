@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from tasks.prediction.evaluator import Judge
+from tasks.prediction.evaluator import Evaluator
 from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
@@ -66,11 +66,11 @@ def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store:
     """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name."""
     model = load_bundle(bundle, store)
     n_rows = HoldoutFacts.model_validate(holdout.facts).rows
-    judge = Judge(experiment, model, holdout.path, n_rows)
+    evaluator = Evaluator(experiment, model, holdout.path, n_rows)
     parts, metric = [], ""
     with progress("compare") as update:
         for block in read_holdout(holdout, model.codecs):
-            metric, values = judge.evaluation.values(judge.add(block))
+            metric, values = evaluator.evaluation.values(evaluator.add(block))
             parts.append(values)
             update(sum(map(len, parts)), n_rows, {})
     values = np.concatenate(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
-from tasks.prediction.evaluator import Judge
+from tasks.prediction.evaluator import Evaluator
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codecs
@@ -61,22 +61,22 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
     """Fills `folder` with `evaluation.json` and `predictions.parquet`."""
     model = load_bundle(bundle, store)
     facts = DatasetFacts.model_validate(dataset.facts)
-    judge = Judge(experiment, model, dataset.path, facts.evaluation_rows)
+    evaluator = Evaluator(experiment, model, dataset.path, facts.evaluation_rows)
     writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
     examples: list[dict[str, Any]] = []
     attention: list[dict[str, Any]] = []
     n_unknown = n_outside = 0
     with writer, progress("evaluate") as update:
         for block in read_evaluation(dataset.path):
-            evaluated = judge.add(block)
+            evaluated = evaluator.add(block)
             writer.write(block, evaluated)
             if missing := min(experiment.evaluation.n_examples - len(examples), len(block.pairs)):
                 examples += list_examples(block, evaluated, model.codecs, missing)
-                attention += [found.to_json() for found in judge.map_attention(block, evaluated, missing)]
+                attention += [found.to_json() for found in evaluator.map_attention(block, evaluated, missing)]
             n_unknown += 0 if evaluated.n_unknown is None else int((evaluated.n_unknown > 0).sum())
             n_outside += 0 if evaluated.outside_range is None else int(evaluated.outside_range.sum())
             update(writer.rows, facts.evaluation_rows, {})
-    scores = {**judge.evaluation.scores(), "rows_with_unknown": n_unknown, "rows_outside_range": n_outside}
+    scores = {**evaluator.evaluation.scores(), "rows_with_unknown": n_unknown, "rows_outside_range": n_outside}
     write_json(
         folder / "evaluation.json",
         {
@@ -85,7 +85,7 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
             "scores": scores,
             "examples": examples,
             "attention": attention,
-            "mistakes": judge.evaluation.mistakes(),
+            "mistakes": evaluator.evaluation.mistakes(),
         },
     )
     return Made({"scores": scores, "examples": examples})

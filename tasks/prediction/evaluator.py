@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
 
 
-class Judge:
+class Evaluator:
     """Predicts blocks of pairs and scores them."""
 
     def __init__(self, experiment: Experiment, model: Bundle, pairs: Path, n_rows: int) -> None:
