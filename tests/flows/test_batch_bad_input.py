@@ -275,7 +275,7 @@ def test_a_plan_says_of_a_file_that_nobody_thought_of_that_it_would_fail_and_wha
     said = capsys.readouterr()
     assert re.search(r"a\.jsonl +predict +not predicted yet", said.out)
     assert f"FAIL: {path.parent / 'b.parquet'} cannot be inspected: UnicodeDecodeError: " in said.out
-    assert re.search(r"raised at tasks/storage/columnar\.py:\d+, in pyarrow\S+:\d+\n", caplog.text)
+    assert re.search(r"raised at tasks/storage/readers/(columnar|parquet)\.py:\d+, in pyarrow\S+:\d+\n", caplog.text)
     assert "Traceback" not in said.out + said.err
     assert not out.exists()
 

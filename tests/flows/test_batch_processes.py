@@ -186,7 +186,9 @@ def test_a_file_that_cannot_be_written_fails_alone_with_its_column_and_the_place
     reason = f"{tmp_path / 'in' / 'b.arrow'} cannot be written: ArrowNotImplementedError: "
     assert f"FAILED: {reason}" in said
     assert "(column 'c' of type dictionary<" in said
-    assert re.search(rf"ERROR .*{re.escape(reason)}.*; raised at tasks/storage/outputs\.py:\d+, in .*pyarrow", said)
+    assert re.search(
+        rf"ERROR .*{re.escape(reason)}.*; raised at tasks/storage/outputs/writers\.py:\d+, in .*pyarrow", said
+    )
     assert "2 files predicted, 0 unchanged, 0 waiting, 1 failed" in said
     assert "1 file failed." in (tmp_path / "out" / "_report.html").read_text()
     assert [path.name for path in (tmp_path / "out" / ".work").iterdir()] == ["lock"]

@@ -1,7 +1,5 @@
 """What a step tries again, on a real server."""
 
-import json
-
 import pytest
 from prefect import flow, task
 
@@ -78,4 +76,4 @@ def test_a_training_that_is_tried_again_goes_on_though_a_refresh_was_asked_for(m
         again = train_model.with_options(retry_delay_seconds=0)
         return run_step(again, experiment, dataset, tmp_path, refresh=True)
 
-    assert json.loads((once().path / "history.json").read_text())["resumed_after"] == [2]
+    assert once().figures["resumed_after"] == [2]

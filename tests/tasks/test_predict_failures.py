@@ -160,7 +160,7 @@ def test_an_exception_in_the_middle_of_a_file_leaves_nothing_of_its_beginning(st
 
     def read(self, chunk_rows):
         for number, piece in enumerate(as_it_is(self, chunk_rows)):
-            if number == 3 and self.target.name == "b.jsonl":
+            if number == 3 and self.place.name == "b.jsonl":
                 raise RecursionError
             yield piece
 

@@ -80,7 +80,9 @@ def test_the_reason_holds_what_was_done_type_message_and_notes_and_the_log_the_p
     assert str(raised.value) == f"{reason}; the place is in the log"
     assert raised.value.__cause__ is error
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert re.fullmatch(re.escape(reason) + r"; raised at tests/tasks/test_failing\.py:\d+", record.getMessage())
+    assert re.fullmatch(
+        re.escape(reason) + r"; raised at tests/tasks/prediction/test_failing\.py:\d+", record.getMessage()
+    )
     assert record.exc_info is None
 
 
@@ -88,7 +90,7 @@ def test_the_place_is_the_last_of_our_own_lines_and_that_of_the_library(tmp_path
     table = pa.table({"n": pa.array([Decimal(100)], pa.decimal128(7, -2))})
     with pytest.raises(DataError), failing_alone("b.arrow", "written"):
         OutputWriter(tmp_path / "b.parquet", table.schema, "parquet", "{}")
-    assert re.search(r"; raised at tasks/storage/outputs\.py:\d+, in \S*pyarrow/\S+:\d+$", caplog.messages[-1])
+    assert re.search(r"; raised at tasks/storage/outputs/writers\.py:\d+, in \S*pyarrow/\S+:\d+$", caplog.messages[-1])
 
 
 def test_a_long_message_is_cut_in_the_reason_and_whole_in_the_log(caplog):

@@ -77,7 +77,7 @@ def decoded(request, varied, ragged):
 def assert_same(found, whole, rows):
     """Tokens are equal, scores but for rounding."""
     assert rows_of(found.sequences) == rows_of(whole.sequences.take(rows))
-    assert found.log_probability == pytest.approx(whole.log_probability[rows], abs=1e-5)
+    assert found.log_probability == pytest.approx(whole.log_probability[rows], rel=1e-5, abs=1e-5)
     tokens = whole.token_log_probability.take(rows)
     assert found.token_log_probability.lengths.tolist() == tokens.lengths.tolist()
     assert found.token_log_probability.values == pytest.approx(tokens.values, abs=1e-5)
