@@ -13,7 +13,7 @@ examples: .venv/run
 test: .venv/test
 	.venv/bin/python -m pytest
 
-# What loads neither TensorFlow nor a server, and starts no process: under half a minute.
+# What loads neither TensorFlow nor a server, and starts no process: about three minutes.
 test-fast: .venv/test
 	.venv/bin/python -m pytest --fast
 
