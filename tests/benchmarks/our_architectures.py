@@ -47,7 +47,7 @@ def decoding_rate(shape: Shape, problem: Problem) -> float:
     """Sequences/s of greedy decoding in batches of the best size."""
     import tensorflow as tf
 
-    from tasks.seq2seq.models.architecture import Architecture, Side
+    from tasks.seq2seq.settings.architecture import Architecture, Side
     from tasks.seq2seq.models.decoding import decode_graph
     from tasks.seq2seq.models.encoder_decoder import build_models
 

@@ -13,12 +13,9 @@ class AttentionScore(ABC):
 
     Attributes:
         name: in `model.attention`.
-        has_keys: whether it compares queries with a learned projection of the memory, the keys, which is the same for
-            all queries and therefore made once.
     """
 
     name: ClassVar[str]
-    has_keys: ClassVar[bool] = False
 
     def weights(self, units: int, features: int) -> dict[str, tuple[int, ...]]:  # noqa: ARG002 - of those that need them
         """The shapes of its learned weights, by name.
@@ -36,6 +33,6 @@ class AttentionScore(ABC):
         Args:
             query: `(batch, target_length, units)`.
             memory: `(batch, source_length, features)`.
-            keys: `(batch, source_length, units)`; None of a score without keys.
+            keys: `(batch, source_length, units)`; None of a score without keys (`AttentionNeeds.has_keys`).
             weights: those that `weights` names.
         """

@@ -45,7 +45,6 @@ class Bahdanau(AttentionScore):
     """v . tanh(W query + key)."""
 
     name = "bahdanau"
-    has_keys = True
 
     def weights(self, units: int, _features: int) -> dict[str, tuple[int, ...]]:
         """W and v."""

@@ -16,15 +16,12 @@ from typing import NamedTuple
 import keras
 from keras import layers, ops
 
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import PARTS, Architecture, Side, memory_names, numbered, state_names
 from tasks.seq2seq.models.attention import GlobalAttention
-from tasks.seq2seq.models.attention_scores import SCORES
 from tasks.seq2seq.models.input_feeding import InputFeedingDecoder
-from tasks.seq2seq.models.recurrent_stack import Stack, numbered
+from tasks.seq2seq.models.recurrent_stack import Stack
 from tasks.seq2seq.models.tensors import Tensor
 from tasks.seq2seq.settings.model import ModelSettings
-
-PARTS = {"lstm": ("state_h", "state_c"), "gru": ("state_h",)}  # of a layer's state
 
 
 class Models(NamedTuple):
@@ -156,20 +153,6 @@ def _connect(
     )
 
 
-def state_names(settings: ModelSettings) -> list[str]:
-    """The parts of the decoder's state in their order; see `Models`."""
-    depth = settings.decoder_depth
-    names = [numbered(name, i, depth) for i in range(depth) for name in PARTS[settings.cell]]
-    return [*names, *(["attentional"] if settings.feeds_input else [])]
-
-
-def memory_names(settings: ModelSettings) -> list[str]:
-    """The parts of the memory in their order; see `Models`."""
-    if not settings.attends:
-        return []
-    return ["memory", *(["memory_keys"] if SCORES[settings.attention].has_keys else []), "memory_mask"]
-
-
 def _encode(settings: ModelSettings, source: _Sequence) -> tuple[list[Tensor], list[Tensor]]:
     """The decoder's first state, and the memory."""
     stack = Stack(
@@ -189,7 +172,7 @@ def _encode(settings: ModelSettings, source: _Sequence) -> tuple[list[Tensor], l
         there = ops.ones_like(ops.max(outputs, axis=-1), dtype="bool")
     else:
         outputs = ops.where(ops.expand_dims(there, -1), outputs, 0.0)  # which also takes Keras' own mask away
-    if not SCORES[settings.attention].has_keys:
+    if not settings.attention_needs.has_keys:
         return first, [outputs, there]
     return first, [outputs, layers.Dense(settings.decoder_width, name="memory_keys")(outputs), there]
 

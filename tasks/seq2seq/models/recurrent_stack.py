@@ -7,6 +7,7 @@ from keras import layers
 
 from tasks.seq2seq.models.cells import STATES
 from tasks.seq2seq.models.tensors import Tensor
+from tasks.seq2seq.settings.architecture import numbered
 from tasks.seq2seq.settings.model import ModelSettings
 
 _KINDS = {"lstm": layers.LSTM, "gru": layers.GRU}
@@ -78,8 +79,3 @@ class Stack:
             return state
         half = len(state) // 2
         return [layers.Concatenate()(list(both)) for both in zip(state[:half], state[half:], strict=True)]
-
-
-def numbered(name: str, i: int, n: int) -> str:
-    """The name of the `i`-th of `n`, which a single one has for itself."""
-    return name if n == 1 else f"{name}_{i + 1}"

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.lists import from_lists, steps_type, to_lists
 from tasks.storage.files.atomic import read_json, write_json

@@ -13,7 +13,7 @@ from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, Vecto
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.text import corpus_bleu, corpus_chrf
 from tasks.seq2seq.metrics.tokens import TokenScorer
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings

@@ -37,7 +37,7 @@ def test_a_score_is_its_formula(name):
     score = SCORES[name]
     given = {"query_kernel": KERNEL, "score_kernel": VECTOR}
     weights = {weight: given[weight] for weight in score.weights(4, 4)}
-    result = np.array(score.compare(QUERY, MEMORY, KEYS if score.has_keys else None, weights))
+    result = np.array(score.compare(QUERY, MEMORY, KEYS if ATTENTION_SCORES[score.name].has_keys else None, weights))
     assert result.shape == (2, 3, 5)
     for batch, target, source in np.ndindex(result.shape):
         expected = by_hand(name, QUERY[batch, target], MEMORY[batch, source], KEYS[batch, source])

@@ -10,7 +10,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.scaling import Moments
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.decoding import decode_graph, forecast_graph, split_encoded
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models, define_models
 from tasks.seq2seq.settings.model import ModelSettings
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side, memory_names, state_names
 from tasks.seq2seq.models.decoding import decode_graph, model_step, n_states, split_encoded
-from tasks.seq2seq.models.encoder_decoder import build_models, memory_names, state_names
+from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.warm_start import carry_over
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.model_rules import model_settings_are_used, widths_fit

@@ -12,7 +12,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models import predictor as module
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings

@@ -13,7 +13,7 @@ from tasks.seq2seq.data.scaling import Moments
 from tasks.seq2seq.data.synthetic import draw_fresh, draw_training
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import TrainingError
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.models.threads import set_up_threads

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.tensors import UNROLLED_STEPS
 from tasks.seq2seq.settings.model import ModelSettings

@@ -8,7 +8,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.models.architecture import Architecture, Side
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts import dataset as datasets
 from tasks.storage.artifacts.dataset import (

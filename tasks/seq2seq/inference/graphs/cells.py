@@ -1,0 +1,113 @@
+"""A time step of a recurrent layer, written out.
+
+The inputs of a step stand side by side with the state before one product. What does not depend on the state, the
+embedding of a token times the kernel plus the bias, is a row of a table that is looked up (`Inputs.base`), so that a
+token costs one product a step. In the first step of a state of zeros there is no product with it.
+
+Sources: S. Hochreiter, J. Schmidhuber, "Long short-term memory" (1997), with forget gates; K. Cho et al., "Learning
+phrase representations using RNN encoder-decoder" (2014), in the form that cuDNN and Keras (`reset_after`) compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder, Name
+from tasks.seq2seq.inference.graphs.weights import RecurrentWeights, Weights
+
+
+class Inputs(NamedTuple):
+    """What goes into a layer at a time step, but for its state.
+
+    parts: tensors `(rows, width)`, in the order of the kernel's rows.
+    kernel: `(widths together, gates * units)`; no rows where all inputs are in `base`.
+    base: what is added to the product, `(rows, gates * units)` or `(gates * units,)`: the bias, and the share of a
+        token that was looked up.
+    """
+
+    parts: list[Name]
+    kernel: Weights
+    base: Name
+
+
+# The state after a step, of the inputs and the state before; None for a state of zeros. The first part is the output.
+Step = Callable[[GraphBuilder, RecurrentWeights, Inputs, list[Name] | None], list[Name]]
+
+
+def lstm(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: list[Name] | None) -> list[Name]:
+    """Output and cell state, `(rows, units)` each."""
+    if state is None:
+        gates = _product(graph, inputs.parts, inputs.kernel, inputs.base)
+    else:
+        gates = _product(
+            graph, [*inputs.parts, state[0]], np.concatenate([inputs.kernel, gate_order(weights.recurrent)]), inputs.base
+        )
+    units = weights.units
+    open_by, candidate = graph.several("Split", 2, gates, graph.constant([3 * units, units], np.int64), axis=1)
+    into, keep, out = graph.several(
+        "Split", 3, graph("Sigmoid", open_by), graph.constant([units] * 3, np.int64), axis=1
+    )
+    cell = graph("Mul", into, graph("Tanh", candidate))
+    if state is not None:
+        cell = graph("Add", graph("Mul", keep, state[1]), cell)
+    return [graph("Mul", out, graph("Tanh", cell)), cell]
+
+
+def gate_order(weights: Weights) -> Weights:
+    """An LSTM's weights `(..., 4 * units)` with the cell's gate last, so that those of one function are side by side."""
+    into, keep, cell, out = np.split(weights, 4, axis=-1)
+    return np.concatenate([into, keep, out, cell], axis=-1)
+
+
+def gru(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: list[Name] | None) -> list[Name]:
+    """The output, which is the state, `(rows, units)`."""
+    units, bias = weights.units, weights.bias[1]
+    sizes = graph.constant([2 * units, units], np.int64)
+    given, given_candidate = graph.several(
+        "Split", 2, _product(graph, inputs.parts, inputs.kernel, inputs.base), sizes, axis=1
+    )
+    if state is None:
+        kept, kept_candidate = graph.constant(bias[: 2 * units]), graph.constant(bias[2 * units :])
+    else:
+        product = _product(graph, state, weights.recurrent, graph.constant(bias))
+        kept, kept_candidate = graph.several("Split", 2, product, sizes, axis=1)
+    update, reset = graph.several(
+        "Split", 2, graph("Sigmoid", graph("Add", given, kept)), graph.constant([units, units], np.int64), axis=1
+    )
+    candidate = graph("Tanh", graph("Add", given_candidate, graph("Mul", reset, kept_candidate)))
+    new = graph("Mul", graph("Sub", graph.constant(1.0), update), candidate)
+    return [new if state is None else graph("Add", graph("Mul", update, state[0]), new)]
+
+
+def _product(graph: GraphBuilder, parts: list[Name], kernel: Weights, base: Name) -> Name:
+    """The parts side by side times the kernel, plus `base`."""
+    if not parts:
+        return base
+    joined = parts[0] if len(parts) == 1 else graph("Concat", *parts, axis=1)
+    return graph("Gemm", joined, graph.constant(kernel), base)
+
+
+class Cell(NamedTuple):
+    """A kind of recurrent layer.
+
+    state: the names of its state's parts; the first is its output.
+    step: a time step.
+    order: the kernel, or the bias of the inputs, in the order of gates that `step` expects.
+    """
+
+    state: tuple[str, ...]
+    step: Step
+    order: Callable[[Weights], Weights]
+
+    def input_bias(self, weights: RecurrentWeights) -> Weights:
+        """The bias of the inputs, `(gates * units,)`."""
+        return self.order(np.atleast_2d(weights.bias)[0])
+
+
+CELLS = {
+    "lstm": Cell(("state_h", "state_c"), lstm, gate_order),
+    "gru": Cell(("state_h",), gru, lambda weights: weights),
+}

@@ -1,0 +1,59 @@
+"""What the shapes of a model's weights and tensors depend on; no Keras is needed to say it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from tasks.seq2seq.settings.model import ModelSettings
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a time step of one side is: a token of `vocabulary` ids, or a vector of `features` numbers.
+
+    The vocabulary includes the reserved ids. One of the two is 0.
+    """
+
+    vocabulary: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The model that the settings ask for on data of these two sides.
+
+    `masked`: sources are padded, and padding changes nothing.
+    """
+
+    source: Side
+    target: Side
+    masked: bool
+    settings: ModelSettings
+
+    def without_dropout(self) -> Architecture:
+        """The same for inference: Keras draws what to drop of the recurrent state even where nothing is dropped."""
+        nothing = dict.fromkeys(("dropout", "output_dropout", "recurrent_dropout"), 0.0)
+        return dataclasses.replace(self, settings=self.settings.model_copy(update=nothing))
+
+
+PARTS = {"lstm": ("state_h", "state_c"), "gru": ("state_h",)}  # of a layer's state; the first is its output
+
+
+def state_names(settings: ModelSettings) -> list[str]:
+    """The parts of the decoder's state in their order; see `tasks.seq2seq.models.encoder_decoder.Models`."""
+    depth = settings.decoder_depth
+    names = [numbered(name, i, depth) for i in range(depth) for name in PARTS[settings.cell]]
+    return [*names, *(["attentional"] if settings.feeds_input else [])]
+
+
+def memory_names(settings: ModelSettings) -> list[str]:
+    """The parts of the memory in their order; see `tasks.seq2seq.models.encoder_decoder.Models`."""
+    if not settings.attends:
+        return []
+    return ["memory", *(["memory_keys"] if settings.attention_needs.has_keys else []), "memory_mask"]
+
+
+def numbered(name: str, i: int, n: int) -> str:
+    """The name of the `i`-th of `n`, which a single one has for itself."""
+    return name if n == 1 else f"{name}_{i + 1}"
