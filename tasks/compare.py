@@ -55,7 +55,7 @@ def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[
         settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},
         made_from={"bundle": bundle.digest, "holdout": holdout.digest},
         code=__name__,
-        libraries=("keras", "numpy", "tensorflow"),
+        libraries=("numpy", "onnxruntime"),
     )
     scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))
     with np.load(scores.path / VALUES, allow_pickle=False) as arrays:
@@ -66,7 +66,7 @@ def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store:
     """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name."""
     model = load_bundle(bundle, store)
     n_rows = HoldoutFacts.model_validate(holdout.facts).rows
-    evaluator = Evaluator(experiment, model, holdout.path, n_rows)
+    evaluator = Evaluator(experiment, model, holdout.path)
     parts, metric = [], ""
     with progress("compare") as update:
         for block in read_holdout(holdout, model.codecs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect import task
 
@@ -12,6 +12,7 @@ from tasks.prediction.evaluator import Evaluator
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.inference.evaluation import Evaluated
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle
@@ -21,9 +22,6 @@ from tasks.storage.outputs.predictions import PredictionWriter, to_values
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.kinds import EVALUATION
 from tasks.storage.store.manifest import Handle
-
-if TYPE_CHECKING:
-    from tasks.seq2seq.inference.evaluation import Evaluated
 
 
 @task(name="evaluate model", task_run_name="evaluate {experiment.promotion_name}", **TASK_OPTIONS)
@@ -53,7 +51,7 @@ def evaluation_inputs(experiment: Experiment, made: Mapping[str, str], _store: S
         },
         made_from={name: made[name] for name in ("dataset", "bundle")},
         code=__name__,
-        libraries=("keras", "numpy", "rapidfuzz", "sacrebleu", "tensorflow"),
+        libraries=("numpy", "onnxruntime", "rapidfuzz", "sacrebleu"),
     )
 
 
@@ -61,7 +59,7 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
     """Fills `folder` with `evaluation.json` and `predictions.parquet`."""
     model = load_bundle(bundle, store)
     facts = DatasetFacts.model_validate(dataset.facts)
-    evaluator = Evaluator(experiment, model, dataset.path, facts.evaluation_rows)
+    evaluator = Evaluator(experiment, model, dataset.path)
     writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
     examples: list[dict[str, Any]] = []
     attention: list[dict[str, Any]] = []

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
-from tasks.runtime.code import code_digest
-from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.storage.artifacts.bundle import (
+    GRAPHS,
+    KERAS_MODELS,
     BundleFacts,
-    load_models,
+    load_engine,
     load_weights,
     save_bundle,
     steps_of,
     weights_digest,
 )
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
-from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
+from tasks.storage.artifacts.export import read_samples
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
 from tasks.storage.store.kinds import BUNDLE
-from tasks.storage.store.manifest import Handle, canonical_digest
-
-if TYPE_CHECKING:
-    from tasks.seq2seq.export.verification import Verifier
+from tasks.storage.store.manifest import Handle
 
 
 @task(name="export model", task_run_name="export {experiment.promotion_name}", **TASK_OPTIONS)
@@ -58,17 +54,17 @@ def bundle_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store
         },
         made_from={name: made[name] for name in ("dataset", "training")},
         code=__name__,
-        libraries=("keras", "tensorflow"),
+        libraries=("keras", "onnx", "onnxruntime", "tensorflow"),
     )
 
 
 def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, folder: Path) -> Made:
-    """Fills `folder` with the bundle that `tasks.storage.artifacts.bundle` describes, each of its exports verified.
+    """Fills `folder` with the bundle that `tasks.storage.artifacts.bundle` describes, its graphs verified.
 
     Raises:
-        ExportError: one of them answers otherwise than the trained model.
+        ExportError: they answer otherwise than the trained model, or the model is too large for them.
     """
-    from tasks.seq2seq.export.verification import N_VERIFIED, Verifier  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, engine_decode  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
 
     shape = DatasetFacts.model_validate(dataset.facts)
@@ -84,32 +80,20 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         masked=shape.masked,
         relative=shape.relative,
     )
-    save_bundle(folder, models.encoder, models.decoder, facts, experiment.model_dump(mode="json"))
+    save_bundle(folder, models.encoder, models.decoder, facts, experiment)
     write_codecs(folder, codecs)
     write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
     n_steps = steps_of(experiment.decoding.max_length or facts.target.length, codecs)
-    _export_decode(folder, codecs, n_steps, Verifier(lambda *pair: models.train(pair), codecs, samples, n_steps))
-    encoder, decoder = weights_digest(models.encoder), weights_digest(models.decoder)
+    verifier = Verifier(lambda *pair: models.train(pair), codecs, samples, n_steps)
+    verifier.check(" with ".join(GRAPHS), engine_decode(load_engine(folder, facts, experiment), codecs, n_steps))
     return Made(
         facts.model_dump(),
         alike={
-            "encoder.keras": encoder,
-            "decoder.keras": decoder,
-            # Its bytes cannot be compared, so another version of the code is taken to write another one.
-            SAVED_MODEL.split("/")[0]: canonical_digest([encoder, decoder, code_digest(__name__)]),
+            name: weights_digest(model)
+            for name, model in zip(KERAS_MODELS, (models.encoder, models.decoder), strict=True)
         },
         figures={"verified": len(samples)},
     )
-
-
-def _export_decode(folder: Path, codecs: Codecs, n_steps: int, verifier: Verifier) -> None:
-    """Verifies the models that lie in `folder`, and exports their whole decode, verified too."""
-    from tasks.seq2seq.export.saved_model import DecodeModule  # noqa: PLC0415 - a cached run never loads it
-
-    decode = DecodeModule(*load_models(folder), codecs, n_steps)
-    verifier.check("encoder.keras with decoder.keras", decode.serve)
-    save_decode(folder, decode, codecs)
-    verifier.check(SAVED_MODEL, load_decode(folder))
 
 
 def _rejects(experiment: Experiment, shape: DatasetFacts) -> dict[str, int]:

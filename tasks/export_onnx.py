@@ -8,9 +8,9 @@ from pathlib import Path
 from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
-from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
+from tasks.seq2seq.inference.graphs.graph_check import serialised
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.bundle import load_bundle, steps_of
+from tasks.storage.artifacts.bundle import load_bundle, load_graphs, load_keras_models, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
 from tasks.storage.store.artifact_store import Made, StepInputs, Store
@@ -23,13 +23,11 @@ def export_onnx(
     experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
 ) -> Handle:
     """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
-    check_onnx(experiment)
-    step = onnx_inputs(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))
     return finished(
         make_once(
-            step,
+            onnx_inputs(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store)),
             Store(store),
-            lambda folder: write_onnx(experiment, step, dataset, bundle, Store(store), folder),
+            lambda folder: write_onnx(experiment, dataset, bundle, Store(store), folder),
             refresh=refresh,
         )
     )
@@ -43,17 +41,15 @@ def onnx_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store) 
         settings={},
         made_from={name: made[name] for name in ("dataset", "bundle")},
         code=__name__,
-        libraries=("keras", *ONNX_PACKAGES, "tensorflow"),
+        libraries=("keras", "onnx", "onnxruntime", "tensorflow"),
     )
 
 
-def write_onnx(
-    experiment: Experiment, step: StepInputs, dataset: Handle, bundle: Handle, store: Store, folder: Path
-) -> Made:
+def write_onnx(experiment: Experiment, dataset: Handle, bundle: Handle, store: Store, folder: Path) -> Made:
     """Fills `folder` with `decode.onnx` and its `codecs.json`.
 
     Raises:
-        ExportError: onnxruntime answers otherwise than the model.
+        ExportError: it answers otherwise than the model, or would be too large.
     """
     from tasks.seq2seq.export.onnx_decode import onnx_decode  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
@@ -61,10 +57,9 @@ def write_onnx(
     model = load_bundle(bundle, store)
     n_steps = steps_of(experiment.decoding.max_length or model.facts.target.length, model.codecs)
     samples = read_samples(dataset.path, N_VERIFIED)
-    decode = onnx_decode(model.encoder, model.decoder, model.codecs, n_steps)
-    (folder / ONNX_FILE).write_bytes(decode.SerializeToString())
+    decode = onnx_decode(model.engine.architecture, *load_graphs(bundle.path), model.codecs, n_steps)
+    (folder / ONNX_FILE).write_bytes(serialised(decode, ONNX_FILE))
     write_codecs(folder, model.codecs)
-    verifier = Verifier(inference(model.encoder, model.decoder), model.codecs, samples, n_steps)
+    verifier = Verifier(inference(*load_keras_models(bundle, store)), model.codecs, samples, n_steps)
     verifier.check(ONNX_FILE, load_onnx(folder))
-    # The converter numbers names by what it converted before: the same model may be other bytes.
-    return Made({}, alike={ONNX_FILE: step.key}, figures={"verified": len(samples)})
+    return Made({}, figures={"verified": len(samples)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from tasks.seq2seq.models.pretrained_embeddings import Coverage, coverage, embed
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.training.snapshot import Snapshot
-from tasks.storage.artifacts.bundle import Bundle, load_bundle
+from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.artifacts.checkpoint import Checkpoint
-from tasks.storage.artifacts.dataset import DatasetFacts
+from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import StepInputs, Store
@@ -33,9 +33,23 @@ if TYPE_CHECKING:
 VECTORS_STREAM = 7  # of random numbers, apart from those that the seed alone gives
 
 
-def start_loader(start: str | None, store: Store) -> Callable[[], Bundle] | None:
-    """Loads the bundle that training starts from; None where it starts from new weights."""
-    return (lambda: load_bundle(store.open(BUNDLE, start), store)) if start else None
+class Start(NamedTuple):
+    """The model that a training starts from."""
+
+    models: tuple[keras.Model, keras.Model]
+    codecs: Codecs
+
+
+def start_loader(start: str | None, store: Store) -> Callable[[], Start] | None:
+    """Loads the model that training starts from; None where it starts from new weights."""
+    if start is None:
+        return None
+
+    def load() -> Start:
+        handle = store.open(BUNDLE, start)
+        return Start(load_keras_models(handle, store), read_codecs(handle.path))
+
+    return load
 
 
 def build_initial_models(
@@ -43,11 +57,11 @@ def build_initial_models(
     dataset: Path,
     facts: DatasetFacts,
     codecs: Codecs,
-    load_start: Callable[[], Bundle] | None = None,
+    load_start: Callable[[], Start] | None = None,
 ) -> tuple[Models, dict[str, Coverage]]:
     """The models of an experiment with the weights that training starts from, and what pre-trained vectors cover.
 
-    `load_start` gives the bundle whose weights are carried over.
+    `load_start` gives the model whose weights are carried over.
     """
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.models.warm_start import carry_over  # noqa: PLC0415 - likewise
@@ -59,7 +73,7 @@ def build_initial_models(
     coverages = start_embeddings(models.train, experiment, dataset, codecs)
     if load_start:
         start = load_start()
-        carry_over(models.train, (start.encoder, start.decoder), start.codecs, codecs)
+        carry_over(models.train, start.models, start.codecs, codecs)
     keep_vectors(models.train, experiment.model)
     return models, coverages
 

@@ -18,11 +18,12 @@ from tasks.compare import compare_models
 from tasks.evaluate import evaluate_model, evaluation_inputs
 from tasks.export import bundle_inputs, export_model
 from tasks.export_onnx import export_onnx, onnx_inputs
+from tasks.export_saved_model import export_saved_model, saved_model_inputs
 from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import find_decision, promote_model
 from tasks.report import publish_report, report_inputs, write_report
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.export import ONNX_FILE
+from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL
 from tasks.train import train_model, training_inputs
 
 DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs)
@@ -31,7 +32,7 @@ MODEL_STEPS = (
     Step("checks", check_dataset, ("dataset",), key=checks_inputs, is_shown=False),
     Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True),
     Step("bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True),
-    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs, loads_tensorflow=True),
+    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs),
     Step("standing", compare_models, ("bundle", "evaluation")),
     Step("promotion", promote_model, ("dataset", "bundle", "evaluation", "standing"), find=find_decision),
     Step(
@@ -50,6 +51,14 @@ MODEL_STEPS = (
         loads_tensorflow=True,
         is_wanted=lambda experiment: experiment.export.onnx,
     ),
+    Step(
+        "saved_model",
+        export_saved_model,
+        ("dataset", "bundle"),
+        key=saved_model_inputs,
+        loads_tensorflow=True,
+        is_wanted=lambda experiment: experiment.export.saved_model,
+    ),
 )
 
 
@@ -61,6 +70,7 @@ def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> Results
 def describe_model(results: Results) -> Summary:
     """The result as a summary holds it."""
     training, report, onnx = results["training"], results["report"], results.get("onnx")
+    saved_model = results.get("saved_model")
     return {
         **describe_promotion(results["promotion"]),
         **describe_evaluation(results["evaluation"]),
@@ -73,5 +83,6 @@ def describe_model(results: Results) -> Summary:
         "seconds_to_first_step": seconds_since_start(None if training.cached else training.figures["first_steps_at"]),
         "vectors": training.facts["vectors"],
         "onnx": onnx and str(onnx.path / ONNX_FILE),
+        "saved_model": saved_model and str(saved_model.path / SAVED_MODEL),
         "steps": describe_steps(shown(MODEL_STEPS, results)),
     }

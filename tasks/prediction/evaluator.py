@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,43 +10,29 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.inference.attention_maps import AttentionMap, map_attention
+from tasks.seq2seq.inference.evaluation import Evaluated, Inference, TokenEvaluation, VectorEvaluation
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import Bundle
 from tasks.storage.artifacts.dataset import SERIES, PairBlock
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json
 
-if TYPE_CHECKING:
-    from tasks.seq2seq.inference.attention_maps import AttentionMap
-    from tasks.seq2seq.inference.evaluation import Evaluated, TokenEvaluation, VectorEvaluation
-
-XLA_PAYS_FROM = 100_000  # rows: compiling takes a second, and saves 5 microseconds a row
-
 
 class Evaluator:
     """Predicts blocks of pairs and scores them."""
 
-    def __init__(self, experiment: Experiment, model: Bundle, pairs: Path, n_rows: int) -> None:
+    def __init__(self, experiment: Experiment, model: Bundle, pairs: Path) -> None:
         """Takes the model and how it is decoded.
 
         Args:
             experiment: says how to decode, and which scores are wanted.
             model: the bundle.
             pairs: the folder of the dataset or the holdout that the blocks are read from.
-            n_rows: of all blocks together.
         """
-        from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, VectorEvaluation  # noqa: PLC0415 - loads Keras
-
         self._model = model
         facts = model.facts
-        inference = Inference(
-            model.encoder,
-            model.decoder,
-            model.codecs,
-            model.n_steps,
-            experiment.decoding,
-            xla=n_rows >= XLA_PAYS_FROM and not facts.masked,
-        )
+        inference = Inference(model.engine, model.codecs, model.n_steps, experiment.decoding)
         series = pairs / SERIES
         self.evaluation: TokenEvaluation | VectorEvaluation
         match model.codecs.target:
@@ -69,14 +54,12 @@ class Evaluator:
 
     def map_attention(self, block: PairBlock, evaluated: Evaluated, n: int) -> list[AttentionMap]:
         """What the first predictions of a block attended to; none without attention."""
-        from tasks.seq2seq.inference.attention_maps import map_attention  # noqa: PLC0415 - loads Keras
-
         prediction = evaluated.prediction.part(0, n)
         recent = _recent(block)
         if self._model.facts.relative and recent is not None:  # as the model gave them
             prediction = Sequences.of_rows(prediction.padded() - recent[:n, -1:])
         pairs = Pairs(block.pairs.source.part(0, n), prediction)
-        return map_attention(self._model.encoder, self._model.decoder, self._model.codecs, pairs, evaluated.ended)
+        return map_attention(self._model.engine, self._model.codecs, pairs, evaluated.ended)
 
 
 def _recent(block: PairBlock) -> NDArray[np.float64] | None:

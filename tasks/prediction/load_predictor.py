@@ -91,7 +91,5 @@ def load_predictor(
     """
     settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
     found = find_model(settings, Store(Path(store)))
-    serving = Serving(
-        store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None, compile_always=True
-    )
+    serving = Serving(store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None)
     return LoadedPredictor(found, serving)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,22 +13,17 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.inference.predictor import Predictions, Predictor
 from tasks.seq2seq.metrics.accumulators import VectorCounts, count_tokens
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Scored, Tally
 from tasks.seq2seq.settings.decoding import DecodingSettings
-from tasks.storage.artifacts.bundle import Bundle, BundleFacts, load_bundle
+from tasks.storage.artifacts.bundle import Bundle, load_bundle
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN, ORIGIN_ROW, SOURCE, TARGET, take_columns, with_tally
 from tasks.storage.outputs.predictions import ON_REQUEST, prediction_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle
-
-if TYPE_CHECKING:
-    from tasks.seq2seq.models.predictor import Predictions, Predictor
-
-# Rows of one length that are worth compiling for: that takes a second, and saves 5 microseconds a row.
-XLA_PAYS_FROM = 32_768
 
 
 class Serving(BaseModel):
@@ -42,7 +37,6 @@ class Serving(BaseModel):
     token_log_probabilities: bool = False
     encoder_states: bool = False
     threads: int | None = 1
-    compile_always: bool = False
 
 
 class Chunk(NamedTuple):
@@ -63,13 +57,11 @@ class ServingModel:
         Raises:
             ArtifactError: it is missing, altered, or of a newer format.
         """
-        from tasks.seq2seq.models.threads import set_up_threads  # noqa: PLC0415 - loads TensorFlow
-
         self.serving = serving
-        set_up_threads(BundleFacts.model_validate(serving.bundle.facts).units)  # before the first operation
         self.bundle: Bundle = load_bundle(serving.bundle, Store(serving.store))
-        self._predictors: dict[bool, Predictor] = {}
-        self._lock = threading.Lock()
+        self._predictor = Predictor(
+            self.bundle.engine, self.bundle.codecs, self.bundle.n_steps, serving.decoding, threads=serving.threads
+        )
 
     @property
     def codecs(self) -> Codecs:
@@ -78,27 +70,7 @@ class ServingModel:
 
     def predict(self, source: Sequences) -> Predictions:
         """Predictions of encoded sources, in their order."""
-        # By what is asked for alone, so that a resumed run takes the same way.
-        pays = self.serving.compile_always or len(source) >= XLA_PAYS_FROM
-        compiled = pays and not self.bundle.facts.masked
-        return self._predictor(compiled).predict(source, with_states=self.serving.encoder_states)
-
-    def _predictor(self, compiled: bool) -> Predictor:
-        from tasks.seq2seq.models.predictor import Predictor  # noqa: PLC0415 - loads TensorFlow
-
-        with self._lock:
-            if compiled not in self._predictors:
-                bundle, serving = self.bundle, self.serving
-                self._predictors[compiled] = Predictor(
-                    bundle.encoder,
-                    bundle.decoder,
-                    bundle.codecs,
-                    bundle.n_steps,
-                    serving.decoding,
-                    xla=compiled,
-                    threads=serving.threads,
-                )
-            return self._predictors[compiled]
+        return self._predictor.predict(source, with_states=self.serving.encoder_states)
 
     def predict_chunk(self, table: pa.Table) -> pa.Table:
         """A chunk with its predictions, and what was counted of them."""

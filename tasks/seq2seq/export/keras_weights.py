@@ -39,7 +39,9 @@ def keras_weights(architecture: Architecture, *models: keras.Model) -> ModelWeig
         ),
         memory_keys=_dense(layers["memory_keys"]) if settings.attention_needs.has_keys else None,
         attention=_attention(layers, settings),
-        output=_tied(target_table) if settings.tie_embeddings and target_table is not None else _dense(layers["output"]),
+        output=_tied(target_table)
+        if settings.tie_embeddings and target_table is not None
+        else _dense(layers["output"]),
     )
 
 

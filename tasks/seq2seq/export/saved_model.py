@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.models.decoding import decode_graph, forecast_graph
+from tasks.seq2seq.models.encoder_decoder import split_encoded
 from tasks.seq2seq.models.keras_internals import all_layers
+from tasks.seq2seq.models.tensors import Tensor
 
 
 class DecodeModule(tf.Module):
-    """What is saved: the models, and `serve`, the decode of sources as `feeding.Batch` describes them.
+    """What is saved: the models, and `serve`, the decode of sources as `Codec.source_array` makes them.
 
     `serve` gives `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,) float32`, or standardised
     `vectors` `(batch, n_steps, features) float32`.
@@ -30,16 +32,64 @@ class DecodeModule(tf.Module):
         super().__init__()
         self.models = [encoder, decoder]  # so that the weights are saved
         if isinstance(codecs.target, Vocabulary):
-            decode = decode_graph(encoder, decoder, codecs.target.start, n_steps, codecs.target.end)
-            serve = lambda source: decode(source)._asdict()  # noqa: E731 - its parameter's name is the signature's
+            vocabulary = codecs.target
+            serve = lambda source: _greedy(encoder, decoder, source, vocabulary, n_steps)._asdict()  # noqa: E731 - its parameter's name is the signature's
         else:
-            forecast = forecast_graph(encoder, decoder, n_steps)
-            serve = lambda source: {"vectors": forecast(source)}  # noqa: E731 - likewise
+            serve = lambda source: {"vectors": _forecast(encoder, decoder, source, n_steps)}  # noqa: E731 - likewise
         source = encoder.inputs[0]
         spec = tf.TensorSpec(source.shape, source.dtype, name="source")
         self.serve = tf.function(serve, input_signature=[spec], autograph=False)
         with portable(encoder, decoder):
             self.serve.get_concrete_function()  # traced now: what is saved and what is run are one graph
+
+
+class Greedy(NamedTuple):
+    """Tokens `(batch, n_steps) int32`, the end again after an end, and their log-probability `(batch,) float32`.
+
+    The last of the steps can only be an end: a sequence that has not ended by itself is cut there.
+    """
+
+    tokens: Tensor
+    log_probability: Tensor
+
+
+def _greedy(encoder: keras.Model, decoder: keras.Model, source: Tensor, vocabulary: Vocabulary, n_steps: int) -> Greedy:
+    """The likeliest token at each step, until all sequences have ended."""
+    state, memory = split_encoded(encoder(source), decoder)
+    rows, end = tf.shape(source)[0], vocabulary.end
+    filler = 0 if end is None else end
+
+    def is_going_on(i: Tensor, _last: Tensor, ended: Tensor, *_: Any) -> Tensor:  # noqa: ANN401 - tensors and arrays
+        return tf.logical_and(i < n_steps, tf.logical_not(tf.reduce_all(ended)))
+
+    def advance(i: Tensor, last: Tensor, ended: Tensor, total: Tensor, tokens: Any, state: Any) -> tuple[Any, ...]:  # noqa: ANN401 - likewise
+        logits, *after = decoder([last[:, None], *state, *memory])
+        logits = logits[:, 0]
+        chosen = tf.argmax(logits, axis=1, output_type=tf.int32)
+        score = tf.reduce_max(logits, axis=1) - tf.reduce_logsumexp(logits, axis=1)
+        if end is not None:
+            is_cut = tf.logical_and(tf.equal(i, n_steps - 1), tf.not_equal(chosen, end))
+            is_over = tf.logical_or(ended, is_cut)
+            chosen, score = tf.where(is_over, end, chosen), tf.where(is_over, 0.0, score)
+            ended = tf.equal(chosen, end)
+        return i + 1, chosen, ended, total + score, tokens.write(i, chosen), after[: len(state)]
+
+    tokens = tf.TensorArray(tf.int32, size=n_steps, element_shape=(None,)).unstack(tf.fill((n_steps, rows), filler))
+    first = (tf.constant(0), tf.fill((rows,), vocabulary.start), tf.zeros((rows,), tf.bool), tf.zeros((rows,)), tokens)
+    _, _, _, total, tokens, _ = tf.while_loop(is_going_on, advance, (*first, state))
+    return Greedy(tf.transpose(tokens.stack()), total)
+
+
+def _forecast(encoder: keras.Model, decoder: keras.Model, source: Tensor, n_steps: int) -> Tensor:
+    """Real vectors `(batch, n_steps, features)`, each step given the one before, the first one zeros."""
+    state, memory = split_encoded(encoder(source), decoder)
+    vector = tf.zeros((tf.shape(source)[0], 1, decoder.inputs[0].shape[-1]))
+    vectors = []
+    for _ in range(n_steps):
+        vector, *after = decoder([vector, *state, *memory])  # batch x 1 x features
+        state = after[: len(state)]
+        vectors.append(vector)
+    return tf.concat(vectors, axis=1)
 
 
 @contextlib.contextmanager

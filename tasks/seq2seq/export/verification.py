@@ -21,13 +21,17 @@ from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.teacher_forcing import shift_right
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ExportError
-from tasks.seq2seq.models.decoding import MAX_LOGITS, split_encoded
+from tasks.seq2seq.inference.engine import Engine
+from tasks.seq2seq.inference.search.step_by_step import decode_step_by_step, forecast
+from tasks.seq2seq.models.encoder_decoder import split_encoded
 from tasks.seq2seq.models.tensors import Tensor
 
 # Sources that each export is verified on, or all where there are fewer.
 N_VERIFIED = 1_000
 # Sources of a batch at most; they are of like lengths, since all are padded to the longest.
 MAX_BATCH = 1_000
+# Logits of a batch are kept below this many numbers (256 MB), since those of all steps are needed at once.
+MAX_LOGITS = 64_000_000
 # How far apart two numbers may be by rounding alone, as a share of them where they are above 1: logits,
 # log-probabilities, standardised vectors.
 TOLERANCE = 1e-4
@@ -47,6 +51,22 @@ def inference(encoder: keras.Model, decoder: keras.Model) -> Teacher:
         return decoder([fed, *state, *memory])[0]
 
     return teach
+
+
+def engine_decode(engine: Engine, codecs: Codecs, n_steps: int) -> Decode:
+    """The greedy decode as our own predictions make it, with the outputs of an export."""
+    target = codecs.target
+    if not isinstance(target, Vocabulary):
+        return lambda source: {"vectors": forecast(engine.step, engine.encode(source), target.features, n_steps)}
+    vocabulary = target
+
+    def decode(source: NDArray[Any]) -> Mapping[str, Any]:
+        found = decode_step_by_step(engine.step, engine.encode(source), vocabulary.start, n_steps, vocabulary.end)
+        tokens = np.full((len(source), n_steps), 0 if vocabulary.end is None else vocabulary.end, np.int32)
+        tokens[np.arange(n_steps) < found.tokens.lengths[:, None]] = found.tokens.values
+        return {"tokens": tokens, "log_probability": found.log_probability}
+
+    return decode
 
 
 def spread(sources: Sequences, n: int) -> Sequences:
@@ -114,7 +134,11 @@ class _Tokens:
         taken = np.ones_like(tokens, np.bool_)
         if vocabulary.end is not None:  # a step is taken up to the first end, which stands in all the others
             taken[:, 1:] = np.cumsum(tokens == vocabulary.end, axis=1)[:, :-1] == 0
-        right = np.where(taken, best - chosen <= _rounding(best), tokens == vocabulary.end)
+        is_likeliest = best - chosen <= _rounding(best)
+        right = np.where(taken, is_likeliest, tokens == vocabulary.end)
+        if vocabulary.end is not None:  # the last step can only be an end, which counts if the model says it
+            right[:, -1] = tokens[:, -1] == vocabulary.end
+            taken[:, -1] &= is_likeliest[:, -1]
         expected = ((chosen - total) * taken).sum(1)
         near = np.abs(answer["log_probability"] - expected) <= _rounding(expected)
         fine = right.all(1) & near

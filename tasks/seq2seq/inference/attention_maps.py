@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import training_batch
+from tasks.seq2seq.inference.engine import Engine
 
 DECIMALS = 4
 
@@ -34,15 +33,14 @@ class AttentionMap(NamedTuple):
 
 
 def map_attention(
-    encoder: keras.Model, decoder: keras.Model, codecs: Codecs, pairs: Pairs, ended: NDArray[np.bool_] | None = None
+    engine: Engine, codecs: Codecs, pairs: Pairs, ended: NDArray[np.bool_] | None = None
 ) -> list[AttentionMap]:
     """The weights by which predictions were made, whatever searched for them.
 
     The decoder is given what was predicted, a step later, as while it was predicted: it then attends as it did.
 
     Args:
-        encoder: the inference encoder.
-        decoder: the inference decoder; the weights are the last of its outputs.
+        engine: the model.
         codecs: of both sides.
         pairs: sources and their predictions, as the codecs encode them.
         ended: which predictions ended by themselves, `(n,) bool`; others were cut, and their end was never said.
@@ -51,23 +49,18 @@ def map_attention(
     Returns:
         As many as there are pairs; none of a model without attention.
     """
-    if not _attends(decoder):
+    if not engine.attends:
         return []
-    specs = [tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype) for model in (encoder, decoder)]
-    attend = tf.function(
-        lambda source, given: decoder([given, *encoder(source)])[-1], input_signature=specs, autograph=False
-    )
     maps = []
     for i in range(len(pairs)):  # alone, so that nothing is padded
         batch = training_batch(pairs.part(i, i + 1), codecs)
-        weights = attend(batch.source, batch.decoder_input)
+        state, memory = engine.encode(batch.source)
+        weights = []
+        for fed in batch.decoder_input[0]:
+            now, state = engine.attend(np.array([fed]), state, memory)
+            weights.append(now[0])
         source, predicted = codecs.source.label_steps(batch.source[0]), codecs.target.label_steps(batch.target[0])
         if ended is not None and not ended[i]:
             predicted = predicted[:-1]
-        maps.append(AttentionMap(source, predicted, weights.numpy()[0, : len(predicted)]))
+        maps.append(AttentionMap(source, predicted, np.array(weights)[: len(predicted), : len(source)]))
     return maps
-
-
-def _attends(decoder: keras.Model) -> bool:
-    """Whether the decoder takes a memory."""
-    return any(part.name.startswith("memory") for part in decoder.inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,8 @@ from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.inference.engine import Engine
+from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.accumulators import count_tokens
 from tasks.seq2seq.metrics.embeddings import cosine_similarities
@@ -20,7 +21,6 @@ from tasks.seq2seq.metrics.forecasts import naive_forecast, seasonal_naive_forec
 from tasks.seq2seq.metrics.metric import Counters, TokenTarget, VectorTarget
 from tasks.seq2seq.metrics.table import metrics_of
 from tasks.seq2seq.metrics.tokens import TokenScorer
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 
@@ -47,18 +47,16 @@ class Evaluated(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """The inference models, what they need around them, and how they are decoded."""
+    """A model, what it needs around it, and how it is decoded."""
 
-    encoder: keras.Model
-    decoder: keras.Model
+    engine: Engine
     codecs: Codecs
     n_steps: int
     decoding: DecodingSettings = DecodingSettings()
-    xla: bool = False
 
     def predictor(self) -> Predictor:
         """Decodes sources."""
-        return Predictor(self.encoder, self.decoder, self.codecs, self.n_steps, self.decoding, xla=self.xla)
+        return Predictor(self.engine, self.codecs, self.n_steps, self.decoding)
 
 
 class TokenEvaluation:
@@ -73,7 +71,7 @@ class TokenEvaluation:
         """Takes the models, the target's vocabulary, and the settings, which say what scores are wanted."""
         self._codecs, self._vocabulary = model.codecs, vocabulary
         self._predictor = model.predictor()
-        self._forced = TeacherForced(model.encoder, model.decoder, model.codecs)
+        self._forced = TeacherForced(model.engine, model.codecs)
         self._counters = Counters(metrics_of("tokens"), TokenTarget(vocabulary, settings))
 
     def add(self, pairs: Pairs, _recent: Floats | None = None) -> Evaluated:

@@ -11,16 +11,16 @@ attention see `tasks.seq2seq.models.attention`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
 
-from tasks.seq2seq.settings.architecture import PARTS, Architecture, Side, memory_names, numbered, state_names
 from tasks.seq2seq.models.attention import GlobalAttention
 from tasks.seq2seq.models.input_feeding import InputFeedingDecoder
 from tasks.seq2seq.models.recurrent_stack import Stack
 from tasks.seq2seq.models.tensors import Tensor
+from tasks.seq2seq.settings.architecture import PARTS, Architecture, Side, memory_names, numbered, state_names
 from tasks.seq2seq.settings.model import ModelSettings
 
 
@@ -245,3 +245,15 @@ def _input_feeding(settings: ModelSettings) -> _Decode:
         name="decoder",
     )
     return lambda features, state, memory: layer([drop(features), *state, *memory])
+
+
+def n_states(decoder: keras.Model) -> int:
+    """Tensors of an inference decoder's state; those of its memory follow among its inputs."""
+    return sum(not tensor.name.startswith("memory") for tensor in decoder.inputs[1:])
+
+
+def split_encoded(encoded: Any, decoder: keras.Model) -> tuple[list[Tensor], list[Tensor]]:  # noqa: ANN401
+    """The decoder's first state and its memory, of the inference encoder's outputs."""
+    encoded = list(encoded) if isinstance(encoded, list | tuple) else [encoded]  # a lone state is no list
+    n = n_states(decoder)
+    return encoded[:n], encoded[n:]

@@ -11,3 +11,4 @@ class ExportSettings(Section):
     """What is made of a model for other programs, beside its bundle; it changes no result of the model."""
 
     onnx: bool = Field(False, description="the whole decode as an ONNX file, an artifact of its own")
+    saved_model: bool = Field(False, description="the whole decode as TensorFlow's SavedModel, an artifact of its own")

@@ -20,8 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tasks.seq2seq.models.decoding import split_encoded
-from tasks.seq2seq.models.encoder_decoder import Models
+from tasks.seq2seq.models.encoder_decoder import Models, split_encoded
 from tasks.seq2seq.models.tensors import Tensor
 from tasks.seq2seq.settings.training import TrainingSettings
 

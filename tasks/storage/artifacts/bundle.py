@@ -2,15 +2,17 @@
 
 A bundle holds everything that prediction needs and nothing that comes after:
 
-    encoder.keras        inference encoder: source -> [state_h, state_c]
-    decoder.keras        inference decoder: [decoder_input, state_h, state_c] -> [output, state_h, state_c]
+    encoder.onnx         inference encoder: source -> [state_h, state_c]
+    step.onnx            a step of the inference decoder: [fed, state_h, state_c] -> [output, state_h, state_c]
+    encoder.keras        the same encoder for Keras
+    decoder.keras        the inference decoder for Keras, for any number of steps
     bundle.json          lengths, encodings, the experiment
     codecs.json          symbols and ids, or means and deviations, of both sides
     profile.json         lengths and symbol counts of the training pairs
-    saved_model/1/       the whole greedy decode, for others: our predictor never executes it (`storage.exports`)
 
-Nothing here is ever unpickled: models load with `safe_mode=True`, and of custom objects only the layers of
-`tasks.seq2seq.models.attention` and `input_feeding` are known.
+The two graphs predict; the Keras models are what another training starts from, and what Keras' users load. Nothing here
+is ever unpickled: graphs are run after `graph_check` has found them to be ours, models load with `safe_mode=True`, and of
+custom objects only the layers of `tasks.seq2seq.models.attention` and `input_feeding` are known.
 """
 
 from __future__ import annotations
@@ -25,17 +27,27 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import ArtifactError, DataError
+from tasks.seq2seq.inference.engine import Engine
+from tasks.seq2seq.inference.graphs.encoder import encoder_graph
+from tasks.seq2seq.inference.graphs.graph_check import check_graph, serialised
+from tasks.seq2seq.inference.graphs.step import step_graph
+from tasks.seq2seq.inference.graphs.tensor_types import encoded_types, source_type, step_inputs, step_outputs
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.kinds import BUNDLE
+from tasks.storage.store.kinds import BUNDLE, format_version
 from tasks.storage.store.manifest import Handle, first_fault
 
 if TYPE_CHECKING:
     import keras
+    import onnx
 
 WEIGHTS = "model.weights.h5"
+KERAS_MODELS = ("encoder.keras", "decoder.keras")
+GRAPHS = ("encoder.onnx", "step.onnx")
 
 
 class BundleFacts(BaseModel):
@@ -50,13 +62,22 @@ class BundleFacts(BaseModel):
     masked: bool
     relative: bool
 
+    def architecture(self, settings: ModelSettings) -> Architecture:
+        """The architecture of the model, given the settings that it was made by."""
+        source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
+        return Architecture(source, target, self.masked, settings)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether its sources are of one time step and never more."""
+        return not self.masked and self.source.length == 1
+
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory."""
+    """A bundle in memory, ready to predict."""
 
-    encoder: keras.Model
-    decoder: keras.Model
+    engine: Engine
     codecs: Codecs
     facts: BundleFacts
 
@@ -122,16 +143,23 @@ def load_weights(model: keras.Model, folder: Path) -> None:
 
 
 def save_bundle(
-    folder: Path,
-    encoder: keras.Model,
-    decoder: keras.Model,
-    facts: BundleFacts,
-    experiment: dict[str, Any],
+    folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts, experiment: Experiment
 ) -> None:
-    """Writes the models of a bundle, its facts and the experiment."""
-    encoder.save(folder / "encoder.keras")
-    decoder.save(folder / "decoder.keras")
-    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment})
+    """Writes the models of a bundle, in Keras' format and as graphs, its facts and the experiment.
+
+    Raises:
+        ExportError: the model is too large for a file of ONNX.
+    """
+    from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
+
+    encoder.save(folder / KERAS_MODELS[0])
+    decoder.save(folder / KERAS_MODELS[1])
+    architecture = facts.architecture(experiment.model)
+    weights = keras_weights(architecture, encoder, decoder)
+    graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
+    for name, graph in zip(GRAPHS, graphs, strict=True):
+        (folder / name).write_bytes(serialised(graph, name))
+    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
 
 
 def read_experiment(handle: Handle) -> Experiment:
@@ -166,15 +194,74 @@ def check_bundle(handle: Handle) -> None:
 
 
 def load_bundle(handle: Handle, store: Store) -> Bundle:
-    """Checks a bundle's files and loads its models.
+    """Checks a bundle's files and makes it ready to predict.
 
     Raises:
-        ArtifactError: it is missing, altered, of a newer format, or lies outside the store.
+        ArtifactError: it is missing, altered, of another format, lies outside the store, or holds a graph that is not
+            ours.
     """
+    folder = _checked(handle, store)
+    facts = BundleFacts.model_validate(handle.facts)
+    return Bundle(load_engine(folder, facts, read_experiment(handle)), read_codecs(folder), facts)
+
+
+def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Engine:
+    """The engine of a bundle whose files were checked, or are being made.
+
+    Raises:
+        ArtifactError: a graph is not one that this project writes.
+    """
+    architecture = facts.architecture(experiment.model)
+    expected = (
+        (source_type(architecture), encoded_types(architecture)),
+        (step_inputs(architecture), step_outputs(architecture)),
+    )
+    graphs = []
+    for name, (inputs, outputs) in zip(GRAPHS, expected, strict=True):
+        try:
+            graphs.append((folder / name).read_bytes())
+        except OSError as error:
+            raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}") from error
+        check_graph(graphs[-1], inputs, outputs, folder / name)
+    return Engine(architecture, *graphs)
+
+
+def load_graphs(folder: Path) -> list[onnx.ModelProto]:
+    """The two graphs of a bundle that was checked, to be written into another one."""
+    import onnx  # noqa: PLC0415 - few need it
+
+    return [onnx.load_model(folder / name, load_external_data=False) for name in GRAPHS]
+
+
+def load_keras_models(handle: Handle, store: Store) -> tuple[keras.Model, keras.Model]:
+    """Checks a bundle's files and loads its inference encoder and decoder into Keras.
+
+    Raises:
+        ArtifactError: as of `load_bundle`, or Keras does not load them, or not in its safe mode.
+    """
+    return load_models(_checked(handle, store))
+
+
+def _checked(handle: Handle, store: Store) -> Path:
+    check_format(handle)
     folder = store.open(BUNDLE, handle.digest).path
     if not folder.resolve().is_relative_to(store.root.resolve()):
         raise ArtifactError(f"{folder} leads out of the store {store.root}; import the bundle instead")
-    return Bundle(*load_models(folder), read_codecs(folder), BundleFacts.model_validate(handle.facts))
+    return folder
+
+
+def check_format(handle: Handle) -> None:
+    """Refuses a bundle of an older format, which has no graphs.
+
+    Raises:
+        ArtifactError: with what to do.
+    """
+    if handle.format_version < format_version(BUNDLE):
+        raise ArtifactError(
+            f"{handle.path} is a bundle of format {handle.format_version}, this version of the project predicts by format "
+            f"{format_version(BUNDLE)}; run its experiment again, which finds the training and makes only the bundle "
+            f"anew, or bring it in with: python -m flows.import_bundle {handle.path}, where TensorFlow is installed"
+        )
 
 
 def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
@@ -189,8 +276,7 @@ def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
 
     try:
         encoder, decoder = (
-            keras.saving.load_model(folder / name, compile=False, safe_mode=True)
-            for name in ("encoder.keras", "decoder.keras")
+            keras.saving.load_model(folder / name, compile=False, safe_mode=True) for name in KERAS_MODELS
         )
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error

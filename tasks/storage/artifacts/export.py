@@ -2,7 +2,9 @@
 
 saved_model/1/                           the whole decode, version 1, as TensorFlow Serving finds it
 saved_model/1/assets.extra/codecs.json   which id stands for which symbol, for whoever has this folder alone
-decode.onnx                              the whole decode for onnxruntime and its like, in an artifact of its own
+decode.onnx                              the whole decode for onnxruntime and its like
+
+Each is an artifact of its own beside the bundle that it was made of; our own predictions never execute one.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def load_decode(folder: Path) -> Decode:
 
 def load_onnx(folder: Path) -> Decode:
     """The decode of an ONNX file, run by onnxruntime."""
-    import onnxruntime  # noqa: PLC0415 - an extra
+    import onnxruntime  # noqa: PLC0415 - as of TensorFlow
 
     session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]

@@ -21,7 +21,7 @@ from tasks.storage.artifacts.lists import list_type, to_lists
 
 if TYPE_CHECKING:
     from tasks.seq2seq.inference.evaluation import Evaluated
-    from tasks.seq2seq.models.predictor import Alternatives, Predictions
+    from tasks.seq2seq.inference.predictor import Alternatives, Predictions
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _TYPES = {"integers": pa.list_(pa.int64()), "words": pa.list_(pa.string()), "characters": pa.string()}

@@ -38,9 +38,9 @@ from tasks.storage.files.atomic import (
     remove_tree,
     write_atomically,
 )
+from tasks.storage.store.kinds import format_version
 from tasks.storage.store.manifest import (
     DIGEST_PATTERN,
-    FORMAT_VERSION,
     KIND_PATTERN,
     MANIFEST,
     Digest,
@@ -110,7 +110,7 @@ class StepInputs:
     @property
     def key(self) -> str:
         """The digest of everything that the result depends on, and nothing else."""
-        return canonical_digest([self.kind, FORMAT_VERSION, self.depends_on, self.made_from, self.versions])
+        return canonical_digest([self.kind, format_version(self.kind), self.depends_on, self.made_from, self.versions])
 
 
 class Store:
@@ -285,8 +285,8 @@ class Store:
         }
         return Manifest(
             kind=inputs.kind,
-            format_version=FORMAT_VERSION,
-            digest=canonical_digest([inputs.kind, FORMAT_VERSION, made.content(files)]),
+            format_version=format_version(inputs.kind),
+            digest=canonical_digest([inputs.kind, format_version(inputs.kind), made.content(files)]),
             key=inputs.key,
             files=files,
             made_from=inputs.made_from,

@@ -11,3 +11,12 @@ HOLDOUT = "holdout"
 HOLDOUT_SCORES = "holdout_scores"
 REPORT = "report"
 ONNX = "onnx"
+SAVED_MODEL = "saved_model"
+
+# Kinds whose format has changed, and what it is now. 2: a bundle's inference models are ONNX graphs, which predict.
+_FORMATS = {BUNDLE: 2}
+
+
+def format_version(kind: str) -> int:
+    """The version of an artifact's format, by its kind."""
+    return _FORMATS.get(kind, 1)

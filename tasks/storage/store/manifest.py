@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError
+from tasks.storage.store.kinds import format_version
 
-FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 DIGEST_CHARACTERS = 16  # of a digest, where people are shown it
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
@@ -108,11 +108,11 @@ class Manifest(BaseModel):
         path = folder / MANIFEST
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            version = raw["format_version"]
-            if isinstance(version, int) and version > FORMAT_VERSION:
+            version, known = raw["format_version"], format_version(str(raw["kind"]))
+            if isinstance(version, int) and version > known:
                 raise ArtifactError(
-                    f"{folder} is of format {version}, this version of the project reads up to "
-                    f"{FORMAT_VERSION}; update the project"
+                    f"{folder} is of format {version}, this version of the project reads up to {known}; update the "
+                    f"project"
                 )
             manifest = cls.model_validate(raw)
             is_as_written = manifest.checksum == manifest.content_digest()

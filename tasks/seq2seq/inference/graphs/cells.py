@@ -43,7 +43,10 @@ def lstm(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: 
         gates = _product(graph, inputs.parts, inputs.kernel, inputs.base)
     else:
         gates = _product(
-            graph, [*inputs.parts, state[0]], np.concatenate([inputs.kernel, gate_order(weights.recurrent)]), inputs.base
+            graph,
+            [*inputs.parts, state[0]],
+            np.concatenate([inputs.kernel, gate_order(weights.recurrent)]),
+            inputs.base,
         )
     units = weights.units
     open_by, candidate = graph.several("Split", 2, gates, graph.constant([3 * units, units], np.int64), axis=1)

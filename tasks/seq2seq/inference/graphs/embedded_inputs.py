@@ -14,7 +14,12 @@ MOST_FOLDED = 4_000_000
 
 
 def first_inputs(
-    graph: GraphBuilder, cell: Cell, weights: RecurrentWeights, table: Weights | None, now: Name, fed: Name | None = None
+    graph: GraphBuilder,
+    cell: Cell,
+    weights: RecurrentWeights,
+    table: Weights | None,
+    now: Name,
+    fed: Name | None = None,
 ) -> Inputs:
     """The inputs of the first layer at a time step.
 

@@ -19,27 +19,46 @@ from tasks.seq2seq.inference.graphs.graph_builder import BOOL, FLOAT, INT32, Gra
 from tasks.seq2seq.inference.graphs.operations import dense, normalised
 from tasks.seq2seq.inference.graphs.tensor_types import SOURCE, SOURCES, encoded_types, source_type
 from tasks.seq2seq.inference.graphs.weights import LayerWeights, ModelWeights, RecurrentWeights, Weights
-from tasks.seq2seq.settings.architecture import PARTS, Architecture, memory_names, state_names
+from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 from tasks.seq2seq.settings.model import ModelSettings
 
 
 class _Sequence(NamedTuple):
-    """Steps, `(length, batch)` tokens or `(length, batch, width)` vectors, and which are there, `(length, batch, 1)`."""
+    """Steps, `(length, batch)` tokens or `(length, batch, width)` vectors, and which are there, `(length, batch, 1)`.
+
+    is_single: whether there is one step and never more.
+    """
 
     steps: Name
     mask: Name | None
+    is_single: bool = False
+
+    def turns(self, graph: GraphBuilder, *, is_backward: bool) -> tuple[list[Name], list[Name]]:
+        """Of the steps, and of the mask: the one that is read first, and all the others."""
+        at, begin, end = (-1, 0, -1) if is_backward else (0, 1, np.iinfo(np.int64).max)
+        limits = [graph.constant([value], np.int64) for value in (begin, end, 0)]
+        parts = [self.steps, *([] if self.mask is None else [self.mask])]
+        return (
+            [graph("Gather", part, graph.constant(at, np.int64), axis=0) for part in parts],
+            [] if self.is_single else [graph("Slice", part, *limits) for part in parts],
+        )
 
 
-def encoder_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelProto:
+def encoder_graph(architecture: Architecture, weights: ModelWeights, *, is_single: bool = False) -> onnx.ModelProto:
     """Writes the encoder.
 
-    Its input is `source`, `(batch, length) int32`, or `(batch, length, features + 1) float32` whose last feature is 1 on
-    steps that are there; at least one step, of which the first is there. Its outputs are those of
+    Its input is `source`, `(sources, length) int32`, or `(sources, length, features) float32`, with one feature more
+    where it is masked, which is 1 on steps that are there. The first step of each source is there. Unless `is_single`, there are at
+    least two steps, since the runtime knows no loop over none: a shorter source is padded. Its outputs are those of
     `tasks.seq2seq.models.encoder_decoder.Models`.
+
+    Args:
+        architecture: sides and settings of the model.
+        weights: what it has learned.
+        is_single: whether sources are of one step and never more.
     """
     graph, settings = GraphBuilder(), architecture.settings
-    sequence = _steps(graph, architecture)
-    hidden, states = _Sequence(sequence.steps, sequence.mask), list[list[Name]]()
+    hidden, states = _steps(graph, architecture)._replace(is_single=is_single), list[list[Name]]()
     for i, layer in enumerate(weights.encoder):
         is_last = i == len(weights.encoder) - 1
         table = weights.source_table if i == 0 else None
@@ -113,11 +132,13 @@ def _direction(
     graph: GraphBuilder, cell: Cell, read: _Read, sequence: _Sequence, *, with_outputs: bool
 ) -> tuple[Name | None, list[Name]]:
     """All outputs of a layer in one direction, or None, and its last state."""
-    whole = [part for part in sequence if part is not None]
-    firsts, rests = zip(*(_split(graph, part, is_backward=read.is_backward) for part in whole), strict=True)
+    firsts, rests = sequence.turns(graph, is_backward=read.is_backward)
     state = cell.step(graph, read.weights, read.inputs(graph, firsts[0]), None)
     if sequence.mask is not None and read.is_backward:  # forward, the first step is there
         state = [graph("Where", firsts[1], part, graph.constant(0.0)) for part in state]
+    first = graph("Unsqueeze", state[0], graph.constant([0], np.int64)) if with_outputs else None
+    if sequence.is_single:
+        return first, state
 
     body, state_type = graph.body(state[0]), (FLOAT, (SOURCES, read.weights.units))
     before: dict[Name, Type] = {body.local(part): state_type for part in cell.state}
@@ -139,20 +160,11 @@ def _direction(
         scan_input_directions=[direction] * len(rests),
         **({"scan_output_directions": [direction]} if with_outputs else {}),
     )
-    if not with_outputs:
+    if first is None:
         return None, loop
     *last, outputs = loop
-    first = graph("Unsqueeze", state[0], graph.constant([0], np.int64))
     ordered = [outputs, first] if read.is_backward else [first, outputs]
     return graph("Concat", *ordered, axis=0), last
-
-
-def _split(graph: GraphBuilder, steps: Name, *, is_backward: bool) -> tuple[Name, Name]:
-    """The step that is read first, without the first dimension, and all the others."""
-    at, begin, end = (-1, 0, -1) if is_backward else (0, 1, np.iinfo(np.int64).max)
-    first = graph("Gather", steps, graph.constant(at, np.int64), axis=0)
-    rest = graph("Slice", steps, *(graph.constant([value], np.int64) for value in (begin, end, 0)))
-    return first, rest
 
 
 def _first_state(
@@ -163,19 +175,15 @@ def _first_state(
     for i in range(depth):
         first += states[max(0, i + len(states) - depth)]
     if weights.bridge:
-        first = [
-            graph("Tanh", dense(graph, part, bridge)) for part, bridge in zip(first, weights.bridge, strict=True)
-        ]
+        first = [graph("Tanh", dense(graph, part, bridge)) for part, bridge in zip(first, weights.bridge, strict=True)]
     if settings.feeds_input:
         first.append(graph("Mul", first[0], graph.constant(0.0)))
     return first
 
 
-def _memory(
-    graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, hidden: _Sequence
-) -> dict[Name, Name]:
+def _memory(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, hidden: _Sequence) -> dict[Name, Name]:
     """What the decoder looks back at, by name: 0 on padding, batch first."""
-    outputs, mask = hidden
+    outputs, mask = hidden.steps, hidden.mask
     if mask is None:
         sizes = graph("Concat", graph("Shape", outputs, start=0, end=2), graph.constant([1], np.int64), axis=0)
         mask = graph("ConstantOfShape", sizes, value=helper.make_tensor("all", BOOL, [1], [True]))

@@ -69,9 +69,16 @@ class GraphBuilder:
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
         return name
 
+    def include(self, graph: onnx.GraphProto) -> None:
+        """Appends another graph's operations, and keeps its constants; names must not meet those of this one."""
+        self._nodes += graph.node
+        self._constants |= {tensor.name: tensor for tensor in graph.initializer}
+
     def graph(self, name: str, inputs: dict[Name, Type], outputs: dict[Name, Type]) -> onnx.GraphProto:
         """What was written, with its inputs and outputs; without the constants, which belong to the outermost."""
-        described = ([helper.make_tensor_value_info(key, *kind) for key, kind in side.items()] for side in (inputs, outputs))
+        described = (
+            [helper.make_tensor_value_info(key, *kind) for key, kind in side.items()] for side in (inputs, outputs)
+        )
         return helper.make_graph(self._nodes, name, *described)
 
     def model(self, name: str, inputs: dict[Name, Type], outputs: dict[Name, Type]) -> onnx.ModelProto:

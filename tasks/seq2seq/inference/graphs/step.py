@@ -54,8 +54,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
     if settings.feeds_input:
         results[following("attentional")] = hidden
     results[OUTPUT] = dense(graph, hidden, weights.output)
-    for name, tensor in results.items():
-        graph.named(name, tensor)
+    for name in step_outputs(architecture):
+        graph.named(name, results[name])
     return graph.model("step", step_inputs(architecture), step_outputs(architecture))
 
 

@@ -22,7 +22,7 @@ def source_type(architecture: Architecture) -> dict[Name, Type]:
 def state_types(architecture: Architecture, rows: str = ROWS) -> dict[Name, Type]:
     """The decoder's state."""
     width = architecture.settings.decoder_width
-    return {name: (FLOAT, (rows, width)) for name in state_names(architecture.settings)}
+    return dict.fromkeys(state_names(architecture.settings), (FLOAT, (rows, width)))
 
 
 def memory_types(architecture: Architecture) -> dict[Name, Type]:

@@ -15,7 +15,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.attention_maps import map_attention
 from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.decoding import split_encoded
+from tasks.seq2seq.models.encoder_decoder import split_encoded
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings

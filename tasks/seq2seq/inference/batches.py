@@ -1,0 +1,62 @@
+"""Sources cut into batches, so that a row's prediction does not depend on what it is batched with.
+
+A recurrent layer keeps its state on padding, so that padding changes nothing. With attention, sums run over the steps of
+a source, and how a processor adds them may depend on how many there are. So there sources are padded to a width that
+follows from their own length, and batched with others of that width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.seq2seq.arrays.sequences import Rows
+from tasks.seq2seq.inference.engine import Engine
+
+# Sources of a batch at most; more are no faster.
+MOST_SOURCES = 512
+# Numbers of the memories of a batch at most (256 MB).
+MOST_MEMORY = 64_000_000
+# Logits of a batch at most (8 MB), which a processor's caches hold while a token is chosen among them.
+MOST_LOGITS = 2_000_000
+
+
+class Batch(NamedTuple):
+    """Sources that are decoded together: which, and the time steps that they are padded to."""
+
+    rows: Rows
+    width: int
+
+
+def padded_width(engine: Engine, steps: int) -> int:
+    """The time steps that a source of so many is padded to: with attention, by an eighth at most where it is long."""
+    if not engine.attends or not engine.architecture.masked:
+        return steps
+    unit = max(4, 1 << max(0, steps.bit_length() - 4))
+    return -(-steps // unit) * unit
+
+
+def batches(engine: Engine, steps: Rows, most: int = MOST_SOURCES, width: int = 1) -> list[Batch]:
+    """Batches of sources, the shortest first.
+
+    Args:
+        engine: the model.
+        steps: time steps of each source, its end included, `(n,)`.
+        most: sources of a batch at most.
+        width: hypotheses of each source that are decoded at once.
+    """
+    order: Rows = np.argsort(steps, kind="stable")
+    found, first = list[Batch](), 0
+    while first < len(order):
+        longest = int(steps[order[min(first + most, len(order)) - 1]])
+        size = max(1, min(most, MOST_MEMORY // (max(1, engine.memory_size * longest * width))))
+        rows = order[first : first + size]
+        padded = padded_width(engine, int(steps[rows[0]]))
+        if engine.attends and engine.architecture.masked:
+            rows = rows[steps[rows] <= padded]
+        else:
+            padded = int(steps[rows[-1]])
+        found.append(Batch(rows, padded))
+        first += len(rows)
+    return found

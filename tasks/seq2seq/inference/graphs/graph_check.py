@@ -1,0 +1,121 @@
+"""Whether a graph is one that this project writes; no other is ever run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from tasks.seq2seq.errors import ArtifactError, ExportError
+from tasks.seq2seq.inference.graphs.graph_builder import IR_VERSION, OPSET, Name, Type
+
+OPERATORS = frozenset(
+    [
+        "Add",
+        "Cast",
+        "Concat",
+        "ConstantOfShape",
+        "Gather",
+        "Gemm",
+        "Identity",
+        "LayerNormalization",
+        "MatMul",
+        "Mul",
+        "Reshape",
+        "Scan",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    ]
+)
+# What protocol buffers, and so a file of ONNX, hold at most.
+MOST_BYTES = 2**31 - 1
+
+
+def serialised(graph: onnx.ModelProto, name: str) -> bytes:
+    """The bytes of a graph.
+
+    Raises:
+        ExportError: they are too many for one file.
+    """
+    if graph.ByteSize() > MOST_BYTES:
+        raise ExportError(
+            f"{name} would be {graph.ByteSize():,} bytes, a file of ONNX holds {MOST_BYTES:,}; choose fewer units, or a "
+            f"smaller vocabulary or embedding"
+        )
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+def check_graph(content: bytes, inputs: dict[Name, Type], outputs: dict[Name, Type], path: Path) -> None:
+    """Refuses a graph that this project does not write.
+
+    Args:
+        content: the graph's bytes.
+        inputs, outputs: those that it must have.
+        path: where it lies, for the message.
+
+    Raises:
+        ArtifactError: with what it has that ours never have.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise ArtifactError(f"{path} is not a graph of ONNX: {error}; make the bundle again") from error
+    fault = next(_faults(model, inputs, outputs), None)
+    if fault:
+        raise ArtifactError(f"{path} {fault}; only graphs that this project wrote are run, make the bundle again")
+
+
+def _faults(model: onnx.ModelProto, inputs: dict[Name, Type], outputs: dict[Name, Type]) -> Iterator[str]:
+    opsets = [(opset.domain, opset.version) for opset in model.opset_import]
+    if model.ir_version != IR_VERSION or opsets != [("", OPSET)]:
+        yield f"is of version {model.ir_version} with operators {opsets}, expected {IR_VERSION} with {[('', OPSET)]}"
+    if model.functions or model.training_info:
+        yield "defines functions or a training of its own"
+    yield from _graph_faults(model.graph)
+    for word, found, expected in (("inputs", model.graph.input, inputs), ("outputs", model.graph.output, outputs)):
+        there = {value.name: _type(value) for value in found}
+        if list(there.items()) != list(expected.items()):
+            yield f"has the {word} {there}, expected {expected}"
+
+
+def _graph_faults(graph: onnx.GraphProto) -> Iterator[str]:
+    if graph.sparse_initializer or graph.quantization_annotation:
+        yield "holds sparse or quantised numbers"
+    for tensor in graph.initializer:
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield f"keeps the numbers of {tensor.name!r} in another file"
+    for node in graph.node:
+        if node.op_type not in OPERATORS or node.domain:
+            yield f"holds the operator {node.domain + node.op_type!r}"
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH and node.op_type == "Scan":
+                yield from _graph_faults(attribute.g)
+            elif attribute.type not in _PLAIN:
+                yield f"holds the operator {node.op_type!r} with an attribute {attribute.name!r} of another kind"
+            elif attribute.t.external_data:
+                yield f"keeps the numbers of {attribute.name!r} in another file"
+
+
+_PLAIN = (
+    onnx.AttributeProto.INT,
+    onnx.AttributeProto.INTS,
+    onnx.AttributeProto.FLOAT,
+    onnx.AttributeProto.TENSOR,
+)
+
+
+def _type(value: onnx.ValueInfoProto) -> Type:
+    tensor = value.type.tensor_type
+    return tensor.elem_type, tuple(size.dim_param or size.dim_value for size in tensor.shape.dim)

@@ -1,0 +1,63 @@
+"""Greedy decoding, sampling and forecasts: one choice a time step."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.seq2seq.arrays.hashing import Hashes
+from tasks.seq2seq.arrays.random_draws import drawn_numbers
+from tasks.seq2seq.inference.search.choices import Choice, likeliest
+from tasks.seq2seq.inference.search.hypotheses import Decoded, Turn
+from tasks.seq2seq.inference.search.step_function import SHARE_DROPPED, Encoded, StepFunction, take
+
+
+def decode_step_by_step(
+    step: StepFunction,
+    encoded: Encoded,
+    start: int,
+    n_steps: int,
+    end: int | None = None,
+    choose: Choice = likeliest,
+    keys: Hashes | None = None,
+) -> Decoded:
+    """Takes one token at each time step, the likeliest unless something else chooses.
+
+    Args:
+        step: the step function.
+        encoded: what the decoder starts from.
+        start: the token that each sequence starts from.
+        n_steps: time steps to decode at most, an end's included.
+        end: the token that ends a sequence; None decodes all steps.
+        choose: what takes a token.
+        keys: to draw by, one a source, `(sources,)`.
+    """
+    state, memory = encoded
+    n, turns = len(state[0]), list[Turn]()
+    rows, last, is_open = np.arange(n), np.full(n, start, np.int32), np.ones(n, np.bool_)
+    for i in range(n_steps):
+        logits, state = step(last, state, memory)
+        drawn = np.zeros(len(rows)) if keys is None else drawn_numbers(keys[rows], i, 1)[:, 0]
+        last, scores = choose(logits, drawn)
+        turns.append(Turn(rows[is_open], last[is_open], scores[is_open]))
+        is_open &= last != (-1 if end is None else end)
+        going_on = np.flatnonzero(is_open)
+        if not len(going_on):
+            break
+        if len(going_on) <= (1 - SHARE_DROPPED) * len(rows):
+            rows, last, is_open = rows[going_on], last[going_on], is_open[going_on]
+            state, memory = take(state, going_on), take(memory, going_on)
+    return Decoded.of_turns(turns, n, n_steps, end)
+
+
+def forecast(step: StepFunction, encoded: Encoded, features: int, n_steps: int) -> NDArray[np.float32]:
+    """Real vectors `(sources, n_steps, features) float32`.
+
+    Each step is given the vector predicted before, the first one zeros, as in training.
+    """
+    state, memory = encoded
+    vector, vectors = np.zeros((len(state[0]), features), np.float32), list[NDArray[np.float32]]()
+    for _ in range(n_steps):
+        vector, state = step(vector, state, memory)
+        vectors.append(vector)
+    return np.stack(vectors, axis=1)
