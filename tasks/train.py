@@ -13,6 +13,7 @@ from prefect import task
 from prefect.context import TaskRunContext
 
 from tasks.initial_weights import (
+    Start,
     build_initial_models,
     checkpoint_of,
     read_snapshot,
@@ -28,7 +29,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.storage.artifacts.bundle import WEIGHTS, Bundle, save_weights, weights_digest
+from tasks.storage.artifacts.bundle import WEIGHTS, save_weights, weights_digest
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.artifacts.start import find_start
@@ -106,7 +107,7 @@ def write_training(
     experiment: Experiment,
     dataset: Handle,
     folder: Path,
-    load_start: Callable[[], Bundle] | None = None,
+    load_start: Callable[[], Start] | None = None,
     logs: Path | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Made:

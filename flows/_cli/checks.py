@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.runtime.packages import check_onnx, check_tensorboard
+from tasks.runtime.packages import check_tensorboard
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.start import check_start
@@ -29,4 +29,3 @@ def check_model(experiment: Experiment, store: Store) -> None:
     check_data(experiment)
     check_start(experiment, store)
     check_tensorboard(experiment)
-    check_onnx(experiment)

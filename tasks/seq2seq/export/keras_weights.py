@@ -28,8 +28,8 @@ def keras_weights(architecture: Architecture, *models: keras.Model) -> ModelWeig
     return ModelWeights(
         source_table=_table(layers[source]) if architecture.source.vocabulary else None,
         target_table=target_table,
-        encoder=_stack(layers, settings, "encoder", settings.encoder_depth),
-        decoder=_fed_stack(layers["decoder"]) if settings.feeds_input else _stack(layers, settings, "decoder", depth),
+        encoder=_stack(layers, "encoder", settings.encoder_depth),
+        decoder=_fed_stack(layers["decoder"]) if settings.feeds_input else _stack(layers, "decoder", depth),
         bridge=()
         if settings.copies_state
         else tuple(
@@ -57,9 +57,7 @@ def _dense(layer: keras.layers.Layer) -> DenseWeights:
     return DenseWeights(*layer.get_weights())
 
 
-def _stack(
-    layers: dict[str, keras.layers.Layer], settings: ModelSettings, name: str, depth: int
-) -> tuple[LayerWeights, ...]:
+def _stack(layers: dict[str, keras.layers.Layer], name: str, depth: int) -> tuple[LayerWeights, ...]:
     found = []
     for i in range(depth):
         called = numbered(name, i, depth)
@@ -78,7 +76,10 @@ def _fed_stack(layer: InputFeedingDecoder) -> tuple[LayerWeights, ...]:
 
 
 def _norm(layer: keras.layers.Layer | None) -> NormWeights | None:
-    return None if layer is None else NormWeights(*layer.get_weights(), layer.epsilon)
+    if layer is None:
+        return None
+    gamma, beta = layer.get_weights()
+    return NormWeights(gamma, beta, layer.epsilon)
 
 
 def _attention(layers: dict[str, keras.layers.Layer], settings: ModelSettings) -> dict[str, Weights]:

@@ -22,7 +22,8 @@ def onnx_decode(
 
     Args:
         architecture: what the two graphs are of.
-        encoder, step: the graphs of a bundle.
+        encoder: a bundle's encoder.
+        step: a step of its decoder.
         codecs: of both sides.
         n_steps: time steps to decode at most, an end's included.
     """

@@ -1,8 +1,8 @@
 """Sources cut into batches, so that a row's prediction does not depend on what it is batched with.
 
-A recurrent layer keeps its state on padding, so that padding changes nothing. With attention, sums run over the steps of
-a source, and how a processor adds them may depend on how many there are. So there sources are padded to a width that
-follows from their own length, and batched with others of that width.
+A recurrent layer keeps its state on padding, so that padding changes nothing. With attention, sums run over the steps
+of a source, and how a processor adds them may depend on how many there are. So there sources are padded to a width
+that follows from their own length, and batched with others of that width.
 """
 
 from __future__ import annotations

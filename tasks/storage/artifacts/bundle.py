@@ -10,9 +10,9 @@ A bundle holds everything that prediction needs and nothing that comes after:
     codecs.json          symbols and ids, or means and deviations, of both sides
     profile.json         lengths and symbol counts of the training pairs
 
-The two graphs predict; the Keras models are what another training starts from, and what Keras' users load. Nothing here
-is ever unpickled: graphs are run after `graph_check` has found them to be ours, models load with `safe_mode=True`, and of
-custom objects only the layers of `tasks.seq2seq.models.attention` and `input_feeding` are known.
+The two graphs predict; the Keras models are what another training starts from, and what Keras' users load. Nothing
+here is ever unpickled: graphs are run after `graph_check` has found them to be ours, models load with `safe_mode=True`,
+and of custom objects only the layers of `tasks.seq2seq.models.attention` and `input_feeding` are known.
 """
 
 from __future__ import annotations
@@ -258,9 +258,10 @@ def check_format(handle: Handle) -> None:
     """
     if handle.format_version < format_version(BUNDLE):
         raise ArtifactError(
-            f"{handle.path} is a bundle of format {handle.format_version}, this version of the project predicts by format "
-            f"{format_version(BUNDLE)}; run its experiment again, which finds the training and makes only the bundle "
-            f"anew, or bring it in with: python -m flows.import_bundle {handle.path}, where TensorFlow is installed"
+            f"{handle.path} is a bundle of format {handle.format_version}, this version of the project predicts by "
+            f"format {format_version(BUNDLE)}; run its experiment again, which finds the training and makes only the "
+            f"bundle anew, or bring it in with: python -m flows.import_bundle {handle.path}, where TensorFlow is "
+            f"installed"
         )
 
 

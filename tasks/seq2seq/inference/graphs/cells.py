@@ -60,7 +60,7 @@ def lstm(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: 
 
 
 def gate_order(weights: Weights) -> Weights:
-    """An LSTM's weights `(..., 4 * units)` with the cell's gate last, so that those of one function are side by side."""
+    """An LSTM's weights `(..., 4 * units)` with the candidate last: the other three gates are of one function."""
     into, keep, cell, out = np.split(weights, 4, axis=-1)
     return np.concatenate([into, keep, out, cell], axis=-1)
 

@@ -1,7 +1,7 @@
 """The inference encoder as a graph: sources to the decoder's first state and the memory.
 
-Each layer reads the steps one after the other (`Scan`), a bidirectional one from both ends. The first step of a layer is
-written before the loop, since its state is zeros. On padding a layer keeps its state.
+Each layer reads the steps one after the other (`Scan`), a bidirectional one from both ends. The first step of a layer
+is written before the loop, since its state is zeros. On padding a layer keeps its state.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def encoder_graph(architecture: Architecture, weights: ModelWeights, *, is_singl
     """Writes the encoder.
 
     Its input is `source`, `(sources, length) int32`, or `(sources, length, features) float32`, with one feature more
-    where it is masked, which is 1 on steps that are there. The first step of each source is there. Unless `is_single`, there are at
-    least two steps, since the runtime knows no loop over none: a shorter source is padded. Its outputs are those of
-    `tasks.seq2seq.models.encoder_decoder.Models`.
+    where it is masked, which is 1 on steps that are there. The first step of each source is there. Unless `is_single`,
+    there are at least two steps, since the runtime knows no loop over none: a shorter source is padded. Its outputs
+    are those of `tasks.seq2seq.models.encoder_decoder.Models`.
 
     Args:
         architecture: sides and settings of the model.

@@ -50,7 +50,8 @@ class GraphBuilder:
         key = f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
         if key not in self._constants:
             self._constants[key] = numpy_helper.from_array(array, f"constant_{len(self._constants)}")
-        return self._constants[key].name
+        name: Name = self._constants[key].name
+        return name
 
     def __call__(self, operation: str, *inputs: Name, **attributes: Any) -> Name:  # noqa: ANN401 - the operation's own
         """Appends an operation with one result."""

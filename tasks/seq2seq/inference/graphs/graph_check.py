@@ -11,33 +11,11 @@ from google.protobuf.message import DecodeError
 from tasks.seq2seq.errors import ArtifactError, ExportError
 from tasks.seq2seq.inference.graphs.graph_builder import IR_VERSION, OPSET, Name, Type
 
-OPERATORS = frozenset(
-    [
-        "Add",
-        "Cast",
-        "Concat",
-        "ConstantOfShape",
-        "Gather",
-        "Gemm",
-        "Identity",
-        "LayerNormalization",
-        "MatMul",
-        "Mul",
-        "Reshape",
-        "Scan",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    ]
-)
+OPERATORS = {
+    *("Add", "Mul", "Sub", "Gemm", "MatMul", "Sigmoid", "Tanh", "Softmax", "LayerNormalization", "Where", "Scan"),
+    *("Cast", "Concat", "ConstantOfShape", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze"),
+    *("Transpose", "Unsqueeze"),
+}
 # What protocol buffers, and so a file of ONNX, hold at most.
 MOST_BYTES = 2**31 - 1
 
@@ -50,8 +28,8 @@ def serialised(graph: onnx.ModelProto, name: str) -> bytes:
     """
     if graph.ByteSize() > MOST_BYTES:
         raise ExportError(
-            f"{name} would be {graph.ByteSize():,} bytes, a file of ONNX holds {MOST_BYTES:,}; choose fewer units, or a "
-            f"smaller vocabulary or embedding"
+            f"{name} would be {graph.ByteSize():,} bytes, a file of ONNX holds {MOST_BYTES:,}; choose fewer units, or "
+            f"a smaller vocabulary or embedding"
         )
     content: bytes = graph.SerializeToString()
     return content
@@ -62,7 +40,8 @@ def check_graph(content: bytes, inputs: dict[Name, Type], outputs: dict[Name, Ty
 
     Args:
         content: the graph's bytes.
-        inputs, outputs: those that it must have.
+        inputs: those that it must have.
+        outputs: likewise.
         path: where it lies, for the message.
 
     Raises:

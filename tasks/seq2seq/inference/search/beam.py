@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.arrays.aliases import Floats
 from tasks.seq2seq.arrays.sequences import Rows
 from tasks.seq2seq.inference.search.choices import Logits, largest_of, log_probabilities
 from tasks.seq2seq.inference.search.hypotheses import Decoded, Turn, length_penalty
-from tasks.seq2seq.inference.search.step_function import SHARE_DROPPED, Encoded, StepFunction, take
+from tasks.seq2seq.inference.search.step_function import SHARE_DROPPED, Array, Encoded, StepFunction, take
 
 # Of more candidates, the best are set apart before they are sorted.
 MANY = 1_000
@@ -43,17 +42,17 @@ class BeamSettings(NamedTuple):
 class _Beam(NamedTuple):
     """The hypotheses of each source, the best first, `(sources, width)` each.
 
-    tokens: the last ones. scores: their log-probability, float32. total: log-probabilities, float64, -inf of a
-    hypothesis that does not exist. rank: of those that have ended, the total over the length penalty. ended: which have.
-    parent: the hypothesis, before the last step, that each one goes on from.
+    tokens: the last ones, int32. scores: their log-probability, float32. total: log-probabilities, float64, -inf of a
+    hypothesis that does not exist. rank: of those that have ended, the total over the length penalty, float64. ended:
+    which have. parent: the hypothesis, before the last step, that each one goes on from.
     """
 
-    tokens: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    total: Floats
-    rank: Floats
-    ended: NDArray[np.bool_]
-    parent: Rows
+    tokens: Array
+    scores: Array
+    total: Array
+    rank: Array
+    ended: Array
+    parent: Array
 
     def take(self, sources: Rows) -> _Beam:
         return _Beam(*(part[sources] for part in self))
@@ -116,7 +115,7 @@ def _advance(beam: _Beam, logits: Logits, length: int, settings: BeamSettings) -
     return _Beam(tokens, scores.astype(np.float32), total, rank, ended, np.minimum(place // k, before - 1))
 
 
-def _best_places(rank: Floats, width: int) -> Rows:
+def _best_places(rank: Array, width: int) -> Rows:
     """Where the `width` largest of each row stand, the largest first, `(rows, width)`; of equals the first."""
     if rank.shape[1] <= MANY:
         return np.argsort(-rank, axis=1, kind="stable")[:, :width]

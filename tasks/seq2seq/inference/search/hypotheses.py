@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.aliases import Floats
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
+from tasks.seq2seq.inference.search.step_function import Array
 
 
 class Turn(NamedTuple):
-    """What a time step added: to which hypotheses, ascending, `(k,)`, which tokens, and their log-probability."""
+    """What a time step added: to which hypotheses, which tokens, int32, and their log-probability, float32, `(k,)`."""
 
-    hypotheses: Rows
-    tokens: NDArray[np.int32]
-    scores: NDArray[np.float32]
+    hypotheses: Array
+    tokens: Array
+    scores: Array
 
 
 class Decoded(NamedTuple):
