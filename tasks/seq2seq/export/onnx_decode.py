@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
-from onnx import compose
 
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
@@ -151,8 +152,19 @@ def _decode_vectors(
 
 def _renamed(model: onnx.ModelProto, prefix: str, inputs: dict[Name, Name]) -> onnx.GraphProto:
     """A model's graph with its names behind a prefix, and with inputs taken from the graph around it."""
-    graph = compose.add_prefix_graph(model.graph, prefix)
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = inputs.get(name, name)
+    graph = onnx.GraphProto()
+    graph.CopyFrom(model.graph)
+    _rename(graph, lambda name: inputs.get(prefix + name, prefix + name))
     return graph
+
+
+def _rename(graph: onnx.GraphProto, rename: Callable[[Name], Name]) -> None:
+    """Renames all tensors of a graph, and of those inside it, which see them."""
+    for named in (*graph.input, *graph.output, *graph.initializer):
+        named.name = rename(named.name)
+    for node in graph.node:
+        node.input[:] = [rename(name) for name in node.input]
+        node.output[:] = [rename(name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _rename(attribute.g, rename)

@@ -91,8 +91,9 @@ def _advance(beam: _Beam, logits: Logits, length: int, settings: BeamSettings) -
     """
     sources, before = beam.tokens.shape
     k = min(settings.width, logits.shape[1])
-    values, tokens = (part.reshape(sources, before, k) for part in largest_of(logits, k))
-    scores = log_probabilities(values.reshape(-1, k), values.reshape(-1, k)[:, :1], logits).reshape(values.shape)
+    values, tokens = largest_of(logits, k)
+    scores = log_probabilities(values, values[:, :1], logits).reshape(sources, before, k)
+    tokens = tokens.reshape(scores.shape)
     total = beam.total[..., None] + np.minimum(scores, 0)  # sources x before x k
     rank = total / length_penalty(length, settings.penalty)
     if settings.end is not None:
