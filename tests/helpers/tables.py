@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-
 from tasks.seq2seq.models.hypotheses import rank_hypotheses
 from tasks.seq2seq.models.segments import SegmentDecoder
 
