@@ -67,7 +67,7 @@ class Predictions(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, features)`; the encoder's state if asked."""
+    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, features)`; the state if asked."""
 
     decoded: Any
     state: NDArray[np.float32] | None
