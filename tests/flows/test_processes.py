@@ -1,9 +1,9 @@
 """Commands as real processes: their own server, their exit codes, and what is left when they are killed."""
 
-import shutil
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys

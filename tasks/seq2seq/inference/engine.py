@@ -6,10 +6,9 @@ the products of a step are too small to share; callers run batches side by side 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tasks.seq2seq.inference.graphs.tensor_types import (
@@ -23,7 +22,8 @@ from tasks.seq2seq.inference.graphs.tensor_types import (
 from tasks.seq2seq.inference.search.step_function import Array, Arrays, Encoded
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 
-NAME = "onnxruntime"
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 class Engine:
@@ -82,6 +82,8 @@ class Engine:
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - only a process that predicts needs it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
