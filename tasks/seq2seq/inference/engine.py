@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
+# What runs operations, the best first: onnxruntime-gpu in the place of onnxruntime has the first one too.
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
 class Engine:
     """A model ready to run."""
 
@@ -37,6 +41,12 @@ class Engine:
         self._n_states = len(state_names(architecture.settings))
         self._given = list(step_inputs(architecture))
         self._results = [OUTPUT, *map(following, state_names(architecture.settings))]
+
+    @property
+    def provider(self) -> str:
+        """What runs the operations, as ONNX Runtime calls it."""
+        name: str = self._step.get_providers()[0]
+        return name
 
     @property
     def attends(self) -> bool:
@@ -87,4 +97,5 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    there = onnxruntime.get_available_providers()
+    return onnxruntime.InferenceSession(graph, options, providers=[name for name in PROVIDERS if name in there])
