@@ -67,7 +67,7 @@ def _recur(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights) 
     for i, layer in enumerate(weights.decoder):
         (one,) = layer.directions
         before = names[i * len(cell.state) : (i + 1) * len(cell.state)]
-        inputs = _inputs(graph, settings, weights, hidden) if i == 0 else next_inputs(graph, cell, one, hidden)
+        inputs = _inputs(graph, settings, weights, hidden) if i == 0 else next_inputs(graph, one, hidden)
         new = cell.step(graph, one, inputs, before)
         after += new
         output = graph("Add", hidden, new[0]) if settings.residual and i else new[0]
@@ -78,7 +78,7 @@ def _recur(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights) 
 def _inputs(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, fed: Name) -> Inputs:
     (first,) = weights.decoder[0].directions
     attentional = "attentional" if settings.feeds_input else None
-    return first_inputs(graph, CELLS[settings.cell], first, weights.target_table, fed, attentional)
+    return first_inputs(graph, first, weights.target_table, fed, attentional)
 
 
 def _attend(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, query: Name) -> _Attended:

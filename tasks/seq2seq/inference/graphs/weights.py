@@ -26,6 +26,12 @@ class RecurrentWeights(NamedTuple):
     bias: Weights
 
     @property
+    def input_bias(self) -> Weights:
+        """The bias of the inputs, `(gates * units,)`."""
+        bias: Weights = np.atleast_2d(self.bias)[0]
+        return bias
+
+    @property
     def units(self) -> int:
         """Its width."""
         return int(self.recurrent.shape[0])
