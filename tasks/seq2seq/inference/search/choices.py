@@ -18,13 +18,20 @@ Choice = Callable[[Logits, Floats], tuple[Tokens, Scores]]
 
 # Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
 COLDEST = 1e-30
+# Numbers that a processor keeps close by while they are added up (256 KB).
+IN_CACHE = 65_536
 # So many of the largest are found by looking for the largest one again and again, more by sorting.
 FEW = 16
 
 
 def log_probabilities(chosen: Scores, largest: Scores, logits: Logits) -> Scores:
     """The log-probability of logits that were chosen, `(rows, ...)`, given the largest one of each row, `(rows, 1)`."""
-    total: Scores = np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
+    rows = max(1, IN_CACHE // logits.shape[1])
+    sums = [
+        np.exp(logits[i : i + rows] - largest[i : i + rows]).sum(axis=1, keepdims=True)
+        for i in range(0, len(logits), rows)
+    ]
+    total: Scores = np.log(np.concatenate(sums))
     return chosen - largest - total
 
 
