@@ -44,8 +44,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
     """Writes a step of the decoder.
 
     Its inputs are `fed`, tokens `(rows,) int32` or vectors `(rows, features) float32`, the state and the memory; its
-    outputs `output`, logits or standardised vectors `(rows, vocabulary or features) float32`, the next state, and with
-    attention its weights.
+    outputs `output`, the log-probabilities of all tokens `(rows, vocabulary) float32` or standardised vectors
+    `(rows, features) float32`, the next state, and with attention its weights.
     """
     graph, settings = GraphBuilder(), architecture.settings
     hidden, after = _recur(graph, settings, weights)
@@ -54,7 +54,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
         hidden, results[ATTENTION] = _attend(graph, settings, weights, hidden)
     if settings.feeds_input:
         results[following("attentional")] = hidden
-    results[OUTPUT] = dense(graph, hidden, weights.output)
+    output = dense(graph, hidden, weights.output)
+    results[OUTPUT] = graph("LogSoftmax", output, axis=-1) if architecture.target.vocabulary else output
     for name in step_outputs(architecture):
         graph.named(name, results[name])
     return graph.model("step", step_inputs(architecture), step_outputs(architecture))
