@@ -20,15 +20,18 @@ class _Drawn:
     def __init__(self, settings, seed, scale):
         self._settings, self._rng, self._scale = settings, np.random.default_rng(seed), scale
 
-    def array(self, *shape):
-        values = self._rng.normal(0, self._scale / np.sqrt(shape[0] if len(shape) > 1 else 4), shape)
-        return values.astype(np.float32)
+    def kernel(self, n_inputs, n_outputs):
+        return self._rng.normal(0, self._scale / np.sqrt(n_inputs), (n_inputs, n_outputs)).astype(np.float32)
+
+    def bias(self, *shape):
+        """Small ones, so that what is said follows from the source."""
+        return self._rng.normal(0, 0.1, shape).astype(np.float32)
 
     def table(self, n, width):
-        return self.array(n, width) * np.float32(np.sqrt(n)) if width else np.eye(n, dtype=np.float32)
+        return self.kernel(n, width) * np.float32(np.sqrt(n)) if width else np.eye(n, dtype=np.float32)
 
     def dense(self, n_inputs, n_outputs):
-        return DenseWeights(self.array(n_inputs, n_outputs), self.array(n_outputs))
+        return DenseWeights(self.kernel(n_inputs, n_outputs), self.bias(n_outputs))
 
     def stack(self, depth, width, units, n_directions):
         return tuple(self._layer(width if i == 0 else units * n_directions, units, n_directions) for i in range(depth))
@@ -37,11 +40,11 @@ class _Drawn:
         size = GATES[self._settings.cell] * units
         bias = (2, size) if self._settings.cell == "gru" else (size,)
         directions = tuple(
-            RecurrentWeights(self.array(width, size), self.array(units, size), self.array(*bias))
+            RecurrentWeights(self.kernel(width, size), self.kernel(units, size), self.bias(*bias))
             for _ in range(n_directions)
         )
         features = units * n_directions
-        norm = NormWeights(1 + self.array(features), self.array(features), 1e-3) if self._settings.layer_norm else None
+        norm = NormWeights(1 + self.bias(features), self.bias(features), 1e-3) if self._settings.layer_norm else None
         return LayerWeights(directions, norm)
 
 
@@ -82,6 +85,6 @@ def _attention(draw, settings):
     if not settings.attends:
         return {}
     return {
-        name: draw.array(*shape)
+        name: draw.kernel(*shape)
         for name, shape in {**scores[settings.attention], "kernel": (memory + units, units)}.items()
     }
