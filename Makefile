@@ -73,6 +73,7 @@ docs: .venv/test
 COMPILE = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 lock:
-	$(COMPILE) -o requirements.lock
-	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
-	$(COMPILE) --group dev --group bench -c requirements-dev.lock -o requirements-bench.lock
+	$(COMPILE) --extra train -o requirements.lock
+	$(COMPILE) -c requirements.lock -o requirements-predict.lock
+	$(COMPILE) --extra train --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra train --group dev --group bench -c requirements-dev.lock -o requirements-bench.lock

@@ -22,7 +22,7 @@ from flows._cli.notify import tell, tell_of_failure
 from flows._cli.settings import from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
-from tasks.prediction.jobs import needs_model, plan
+from tasks.prediction.jobs import plan
 from tasks.reporting.batch_page import describe_shifts
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.storage.store.artifact_store import Store
@@ -76,7 +76,6 @@ def show(summary: Summary) -> None:
 
 work = FlowWork(
     COMMAND,
-    needs_tensorflow=lambda settings, options: options.refresh or needs_model(settings, Store(options.store)),
     run=lambda settings, options: batch_predict(settings, options.store, options.refresh, options.notify),
     show=show,
     plan=show_what_would_be_done,

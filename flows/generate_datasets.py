@@ -72,7 +72,6 @@ def show(summary: Summary) -> None:
 
 work = FlowWork(
     COMMAND,
-    needs_tensorflow=lambda _experiment, _options: False,
     run=lambda experiment, options: generate_datasets(
         experiment, options.store, options.refresh, options.output, options.notify
     ),

@@ -27,10 +27,10 @@ from flows._pipelines.dry_run import show_planned
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
 from flows._pipelines.steps import needs_tensorflow, plan_steps
 from tasks.night_report import publish_night
-from tasks.prediction.jobs import needs_model, plan
+from tasks.prediction.jobs import plan
 from tasks.reporting.batch_page import describe_shifts
 from tasks.runtime.caching import run_step
-from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import read_promotions
@@ -96,17 +96,6 @@ def _serves(settings: NightlySettings, store: Path) -> bool:
     return read_promotions(Store(store), settings.promotion_name).promoted is not None
 
 
-def may_need_tensorflow(settings: NightlySettings, options: NightlyOptions) -> bool:
-    """Whether a step is not in the store's index, or a file looks new."""
-    store = Store(options.store)
-    if options.refresh or needs_tensorflow(MODEL_STEPS, settings.experiment, store):
-        return True
-    try:
-        return needs_model(settings.batch, store)
-    except Seq2SeqError:  # no model serves yet
-        return False
-
-
 def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) -> int:
     """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
     show_planned(plan_steps(MODEL_STEPS, settings.experiment, options.store, refresh=options.refresh))
@@ -138,7 +127,9 @@ def verdict(summary: Summary, settings: NightlySettings, options: NightlyOptions
 
 work = FlowWork(
     COMMAND,
-    needs_tensorflow=may_need_tensorflow,
+    needs_tensorflow=lambda settings, options: (
+        options.refresh or needs_tensorflow(MODEL_STEPS, settings.experiment, Store(options.store))
+    ),
     run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
     show=show,
     plan=show_what_would_be_done,

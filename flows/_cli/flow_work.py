@@ -45,19 +45,19 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
 
     Args:
         command: whose work it is.
-        needs_tensorflow: whether a step of the run will; it is then loaded while the server starts.
         run: runs the flow and gives its summary.
         show: prints the summary.
         plan: says what a run would do, where that is all that was asked for, and gives the exit code.
         verdict: the exit code of a run that did not fail.
+        needs_tensorflow: whether a step of the run will; it is then loaded while the server starts.
     """
 
     command: Command[SomeSettings, SomeFlowOptions]
-    needs_tensorflow: Callable[[SomeSettings, SomeFlowOptions], bool]
     run: Callable[[SomeSettings, SomeFlowOptions], Summary]
     show: Callable[[Summary], None]
     plan: Callable[[SomeSettings, SomeFlowOptions], int]
     verdict: Callable[[Summary, SomeSettings, SomeFlowOptions], int] = lambda *_: EXIT_SUCCESS
+    needs_tensorflow: Callable[[SomeSettings, SomeFlowOptions], bool] = lambda *_: False
 
     def __call__(self, settings: SomeSettings, options: SomeFlowOptions) -> int:
         """Runs the flow, or says what a run would do; gives the exit code.

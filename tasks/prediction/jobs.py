@@ -219,25 +219,6 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
     return OutputPlace(file, job.name, settings.output, is_named=False)
 
 
-def needs_model(settings: BatchSettings, store: Store) -> bool:
-    """Whether a file looks as if it was to be predicted, by its size, its account and its beginning alone."""
-    model = find_model(settings, store)
-    return any(_looks_new(place, settings, model) for place in list_places(settings))
-
-
-def _looks_new(place: OutputPlace, settings: BatchSettings, model: BatchModel) -> bool:
-    try:
-        account = Account.read_from(place.account)
-        if _may_be_half_written(place, settings):
-            return False
-        if isinstance(account, Account) and account.input_bytes == place.file.size:
-            return account.lineage.key != model.lineage(account.lineage.input, settings).key
-        check_input(place.file, model.reading.layout(place.file))
-    except Exception:  # noqa: BLE001 - the plan looks again, and the file fails alone
-        return False
-    return True
-
-
 OWN_COLUMNS = (
     "origin_row",
     "prediction",

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.inference.predictor import Predictions, Predictor
@@ -23,7 +24,7 @@ from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN, ORIGIN_ROW, SOURCE, TARGET, take_columns, with_tally
 from tasks.storage.outputs.predictions import ON_REQUEST, prediction_columns
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.manifest import Handle
+from tasks.storage.store.manifest import Handle, short
 
 
 class Serving(BaseModel):
@@ -59,6 +60,7 @@ class ServingModel:
         """
         self.serving = serving
         self.bundle: Bundle = load_bundle(serving.bundle, Store(serving.store))
+        logger().debug("Model %s runs on %s", short(serving.bundle.digest), self.bundle.engine.provider)
         self._predictor = Predictor(
             self.bundle.engine, self.bundle.codecs, self.bundle.n_steps, serving.decoding, threads=serving.threads
         )

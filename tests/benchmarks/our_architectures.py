@@ -46,10 +46,10 @@ def training_rate(shape: Shape, problem: Problem) -> float:
 def decoding_rate(shape: Shape, problem: Problem) -> float:
     """Sequences/s of greedy decoding in batches of the best size."""
     import tensorflow as tf
-
-    from tasks.seq2seq.settings.architecture import Architecture, Side
     from tasks.seq2seq.models.decoding import decode_graph
+
     from tasks.seq2seq.models.encoder_decoder import build_models
+    from tasks.seq2seq.settings.architecture import Architecture, Side
 
     settings = experiment_for(shape, problem).model
     models = build_models(Architecture(Side(TOKENS), Side(TOKENS), masked=False, settings=settings))

@@ -30,10 +30,10 @@ State = tuple[Tensor, Tensor]
 class Attention(nn.Module):
     """Luong's attention with the score "general"."""
 
-    def __init__(self, memory_units: int) -> None:
+    def __init__(self, memory_units: int, units: int) -> None:
         super().__init__()
-        self.score = nn.Linear(memory_units, UNITS, bias=False)
-        self.combine = nn.Linear(memory_units + UNITS, UNITS)
+        self.score = nn.Linear(memory_units, units, bias=False)
+        self.combine = nn.Linear(memory_units + units, units)
 
     def forward(self, hidden: Tensor, memory: Tensor, keys: Tensor) -> Tensor:
         """Attentional vectors `(batch, steps, units)` of hidden ones; `keys` are `score(memory)`."""
@@ -45,22 +45,22 @@ class Attention(nn.Module):
 class EncoderDecoder(nn.Module):
     """Ids in, logits out; the start token is 0."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, tokens: int = TOKENS, units: int = UNITS) -> None:
         super().__init__()
         self.shape = shape
-        memory_units = UNITS * (2 if shape.bidirectional else 1)
-        self.embed_source = nn.Embedding(TOKENS, EMBEDDING)
-        self.embed_target = nn.Embedding(TOKENS, EMBEDDING)
-        self.encoder = nn.LSTM(EMBEDDING, UNITS, shape.layers, batch_first=True, bidirectional=shape.bidirectional)
+        memory_units = units * (2 if shape.bidirectional else 1)
+        self.embed_source = nn.Embedding(tokens, EMBEDDING)
+        self.embed_target = nn.Embedding(tokens, EMBEDDING)
+        self.encoder = nn.LSTM(EMBEDDING, units, shape.layers, batch_first=True, bidirectional=shape.bidirectional)
         if shape.bidirectional:
-            self.bridges = nn.ModuleList([nn.Linear(memory_units, UNITS) for _ in range(2)])
+            self.bridges = nn.ModuleList([nn.Linear(memory_units, units) for _ in range(2)])
         if shape.attention:
-            self.attention = Attention(memory_units)
+            self.attention = Attention(memory_units, units)
         if shape.input_feeding:
-            self.decoder = nn.LSTMCell(EMBEDDING + UNITS, UNITS)
+            self.decoder = nn.LSTMCell(EMBEDDING + units, units)
         else:
-            self.decoder = nn.LSTM(EMBEDDING, UNITS, shape.layers, batch_first=True)
-        self.project = nn.Linear(UNITS, TOKENS)
+            self.decoder = nn.LSTM(EMBEDDING, units, shape.layers, batch_first=True)
+        self.project = nn.Linear(units, tokens)
 
     def encode(self, source: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The decoder's first state, and the memory, of sources `(batch, source_length)`."""

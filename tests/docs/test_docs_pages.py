@@ -107,8 +107,6 @@ def test_each_setting_of_prefect_that_the_pages_name_exists():
 @pytest.mark.parametrize(
     ("page", "words", "module", "name"),
     [
-        ("decisions", "predict {:,} rows or more", "tasks.prediction.loaded_model", "XLA_PAYS_FROM"),
-        ("decisions", "evaluate {:,}", "tasks.prediction.evaluator", "XLA_PAYS_FROM"),
         ("own-data", "({:,} steps where", "tasks.storage.ingest.row_rules", "LONGEST"),
     ],
 )

@@ -197,15 +197,15 @@ def test_a_file_that_cannot_be_written_fails_alone_with_its_column_and_the_place
     assert contents(tmp_path / "out") == contents(tmp_path / "without")
 
 
-@pytest.mark.slow
-def test_a_night_without_news_loads_no_tensorflow(start, server, tmp_path):
+def test_predicting_loads_no_tensorflow_and_without_news_no_model(start, server, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 20)
-    assert finish(start(path, PREFECT_API_URL=server))[0] == 0
-    code, said = finish(start(path, PREFECT_API_URL=server, PYTHONPROFILEIMPORTTIME="1"))
-    imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
-    assert code == 0
-    assert "pyarrow" in imported
-    assert not imported & {"tensorflow", "keras", "matplotlib"}
+    for is_new in (True, False):
+        code, said = finish(start(path, PREFECT_API_URL=server, PYTHONPROFILEIMPORTTIME="1"))
+        imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+        assert code == 0
+        assert "pyarrow" in imported
+        assert ("onnxruntime" in imported) == is_new
+        assert not imported & {"tensorflow", "keras", "matplotlib"}
 
 
 @pytest.mark.slow

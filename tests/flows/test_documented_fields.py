@@ -80,7 +80,7 @@ def runs(store, server):
     chosen = [check_experiment(one) for one in experiments if one["name"] in MODELS]
     (tiny,) = (one for one in chosen if one.name == "tiny")
     # A second model under a name, which is compared on the holdout; with all its exports.
-    chosen.append(tiny.model_copy(update={"seed": 1, "export": ExportSettings(onnx=True)}))
+    chosen.append(tiny.model_copy(update={"seed": 1, "export": ExportSettings(onnx=True, saved_model=True)}))
     return [train_and_eval(one, store) for one in chosen], [generate_datasets(one, store) for one in chosen]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,14 +53,18 @@ def test_two_commands_at_once_on_one_new_prefect_home_both_succeed_and_leave_not
     assert summaries[0]["peak_rss_server_mib"] > 50
 
 
-def test_a_cached_rerun_never_loads_tensorflow(command, tmp_path):
+def test_neither_a_cached_rerun_nor_an_evaluation_made_again_loads_tensorflow(command, tmp_path):
     flags = [*TINY, "--store", str(tmp_path / "store")]
     assert finish(command("train_and_eval", *flags))[0] == 0
-    code, said = finish(command("train_and_eval", *flags, PYTHONVERBOSE="", PYTHONPROFILEIMPORTTIME="1"))
-    assert code == 0
-    imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
-    assert "prefect" in imported
-    assert not imported & {"tensorflow", "keras", "matplotlib"}
+    for is_evaluated in (True, False):
+        if not is_evaluated:
+            shutil.rmtree(tmp_path / "store" / "evaluation")
+        code, said = finish(command("train_and_eval", *flags, PYTHONVERBOSE="", PYTHONPROFILEIMPORTTIME="1"))
+        assert code == 0
+        imported = {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+        assert "prefect" in imported
+        assert ("onnxruntime" in imported) != is_evaluated
+        assert not imported & {"tensorflow", "keras"}
 
 
 @pytest.mark.parametrize("moment", ["importing", "serving"])

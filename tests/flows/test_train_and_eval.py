@@ -226,7 +226,7 @@ def test_the_report_stands_alone(run, store):
         summary["model"]["digest"],
         summary["dataset"]["digest"],
         "code that makes models",
-        "tensorflow",
+        "onnxruntime",
         summary["examples"][0]["text"]["source"],
     ):
         assert text in page

@@ -9,8 +9,20 @@ import onnx
 
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.inference.graphs.graph_builder import BOOL, FLOAT, INT32, INT64, GraphBuilder, Name, Type
-from tasks.seq2seq.inference.graphs.tensor_types import FED, OUTPUT, SOURCE, following, source_type
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
+from tasks.seq2seq.inference.graphs.tensor_types import (
+    BOOL,
+    FED,
+    FLOAT,
+    INT32,
+    INT64,
+    OUTPUT,
+    SOURCE,
+    Name,
+    Type,
+    following,
+    source_type,
+)
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 
 ENCODER, STEP = "encoder_", "step_"  # what the names of the two graphs begin with, inside this one

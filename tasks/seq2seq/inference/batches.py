@@ -23,9 +23,9 @@ MOST_LOGITS = 2_000_000
 
 
 class Batch(NamedTuple):
-    """Sources that are decoded together: which, and the time steps that they are padded to."""
+    """Sources that are decoded together, one behind the other, and the time steps that they are padded to."""
 
-    rows: Rows
+    part: slice
     width: int
 
 
@@ -37,26 +37,25 @@ def padded_width(engine: Engine, steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def batches(engine: Engine, steps: Rows, most: int = MOST_SOURCES, width: int = 1) -> list[Batch]:
-    """Batches of sources, the shortest first.
+def batches(engine: Engine, steps: Rows, most: int = MOST_SOURCES, hypotheses: int = 1) -> list[Batch]:
+    """Batches of sources that lie in the order of their lengths.
 
     Args:
         engine: the model.
-        steps: time steps of each source, its end included, `(n,)`.
+        steps: time steps of each source, its end included, `(n,)`, ascending.
         most: sources of a batch at most.
-        width: hypotheses of each source that are decoded at once.
+        hypotheses: those of each source that are decoded at once.
     """
-    order: Rows = np.argsort(steps, kind="stable")
     found, first = list[Batch](), 0
-    while first < len(order):
-        longest = int(steps[order[min(first + most, len(order)) - 1]])
-        size = max(1, min(most, MOST_MEMORY // (max(1, engine.memory_size * longest * width))))
-        rows = order[first : first + size]
-        padded = padded_width(engine, int(steps[rows[0]]))
+    while first < len(steps):
+        last = min(first + most, len(steps))
+        fitting = MOST_MEMORY // max(1, engine.memory_size * hypotheses * int(steps[last - 1]))
+        last = min(last, first + max(1, fitting))
+        width = padded_width(engine, int(steps[first]))
         if engine.attends and engine.architecture.masked:
-            rows = rows[steps[rows] <= padded]
+            last = first + int(np.searchsorted(steps[first:last], width, side="right"))
         else:
-            padded = int(steps[rows[-1]])
-        found.append(Batch(rows, padded))
-        first += len(rows)
+            width = int(steps[last - 1])
+        found.append(Batch(slice(first, last), width))
+        first = last
     return found

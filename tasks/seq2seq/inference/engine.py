@@ -6,10 +6,9 @@ the products of a step are too small to share; callers run batches side by side 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tasks.seq2seq.inference.graphs.tensor_types import (
@@ -23,7 +22,12 @@ from tasks.seq2seq.inference.graphs.tensor_types import (
 from tasks.seq2seq.inference.search.step_function import Array, Arrays, Encoded
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 
-NAME = "onnxruntime"
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+# What runs operations, the best first: onnxruntime-gpu in the place of onnxruntime has the first one too.
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class Engine:
@@ -37,6 +41,12 @@ class Engine:
         self._n_states = len(state_names(architecture.settings))
         self._given = list(step_inputs(architecture))
         self._results = [OUTPUT, *map(following, state_names(architecture.settings))]
+
+    @property
+    def provider(self) -> str:
+        """What runs the operations, as ONNX Runtime calls it."""
+        name: str = self._step.get_providers()[0]
+        return name
 
     @property
     def attends(self) -> bool:
@@ -82,7 +92,10 @@ class Engine:
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - only a process that predicts needs it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    there = onnxruntime.get_available_providers()
+    return onnxruntime.InferenceSession(graph, options, providers=[name for name in PROVIDERS if name in there])

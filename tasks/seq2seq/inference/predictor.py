@@ -67,10 +67,10 @@ class Predictions(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, features)`; and the encoder's state."""
+    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, features)`; the state if asked."""
 
     decoded: Any
-    state: NDArray[np.float32]
+    state: NDArray[np.float32] | None
 
 
 class Predictor:
@@ -108,29 +108,29 @@ class Predictor:
             source: as the source's codec encodes them.
             with_states: give the encoder's states too.
         """
+        back = None
+        if not source.is_uniform:
+            order = np.argsort(source.lengths, kind="stable")
+            source, back = source.take(order), np.argsort(order, kind="stable")
         keys = source_keys(source, self._decoding.seed) if self._method.draws else None
         steps = source.lengths + self._codecs.source.has_end
-        parts = batches(self._engine, steps, self._most_sources(), self._width)
 
         def decode(batch: Batch) -> _Answer:
-            sources = self._codecs.source.source_array(source.take(batch.rows), batch.width)
-            encoded = self._engine.encode(sources)
-            return _Answer(
-                self._decode(encoded, None if keys is None else keys[batch.rows]),
-                np.concatenate(encoded.state, axis=1)[:, : self._engine.state_size] if with_states else _NO_STATE,
-            )
+            sources = source.part(batch.part.start, batch.part.stop)
+            encoded = self._engine.encode(self._codecs.source.source_array(sources, batch.width))
+            found = self._decode(encoded, None if keys is None else keys[batch.part])
+            state = np.concatenate(encoded.state, axis=1)[:, : self._engine.state_size] if with_states else None
+            return _Answer(found, state)
 
-        answers = self._side_by_side(decode, parts)
-        back: Rows = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable") if parts else _NO_ROWS
-        states = (
-            _joined([answer.state for answer in answers], (0, self._engine.state_size), back) if with_states else None
-        )
+        answers = self._side_by_side(decode, batches(self._engine, steps, self._most_sources(), self._width))
+        states = _joined([answer.state for answer in answers], (0, self._engine.state_size), back)
         target = self._codecs.target
         if isinstance(target, Scaling):
             vectors = _joined([answer.decoded for answer in answers], (0, 1, target.features), back)
-            return Predictions(Sequences.of_rows(target.restore(vectors)), None, states=states)
+            return Predictions(Sequences.of_rows(target.restore(vectors)), None, states=states if with_states else None)
         decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
-        return _predictions(decoded.take(back), self._decoding.n_best, states)
+        decoded = decoded if back is None else decoded.take(back)
+        return _predictions(decoded, self._decoding.n_best, states if with_states else None)
 
     def _most_sources(self) -> int:
         numbers = max(1, self._codecs.target.size)
@@ -150,15 +150,11 @@ class Predictor:
             return list(pool.map(decode, parts))
 
 
-_NO_STATE = np.zeros((0, 0), np.float32)
-_NO_ROWS: Rows = np.zeros(0, np.int64)
-
-
-def _joined(arrays: list[NDArray[Any]], empty: tuple[int, ...], back: Rows) -> NDArray[Any]:
+def _joined(arrays: list[Any], empty: tuple[int, ...], back: Rows | None) -> NDArray[Any]:
     """The rows of all arrays in the order `back`; zeros of the shape `empty` where there are none."""
-    joined = np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
-    ordered: NDArray[Any] = joined[back]
-    return ordered
+    there = [array for array in arrays if array is not None]
+    joined = np.concatenate(there) if there else np.zeros(empty, np.float32)
+    return joined if back is None or not there else joined[back]
 
 
 def _predictions(decoded: Decoded, n_best: int, states: NDArray[np.float32] | None) -> Predictions:

@@ -28,9 +28,6 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.inference.engine import Engine
-from tasks.seq2seq.inference.graphs.encoder import encoder_graph
-from tasks.seq2seq.inference.graphs.graph_check import check_graph, serialised
-from tasks.seq2seq.inference.graphs.step import step_graph
 from tasks.seq2seq.inference.graphs.tensor_types import encoded_types, source_type, step_inputs, step_outputs
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
@@ -151,6 +148,9 @@ def save_bundle(
         ExportError: the model is too large for a file of ONNX.
     """
     from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
+    from tasks.seq2seq.inference.graphs.encoder import encoder_graph  # noqa: PLC0415 - loads ONNX
+    from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
 
     encoder.save(folder / KERAS_MODELS[0])
     decoder.save(folder / KERAS_MODELS[1])
@@ -211,6 +211,8 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
     Raises:
         ArtifactError: a graph is not one that this project writes.
     """
+    from tasks.seq2seq.inference.graphs.graph_check import check_graph  # noqa: PLC0415 - reading facts loads no ONNX
+
     architecture = facts.architecture(experiment.model)
     expected = (
         (source_type(architecture), encoded_types(architecture)),

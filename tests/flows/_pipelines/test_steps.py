@@ -66,8 +66,9 @@ def test_a_step_that_is_added_to_the_table_is_run_planned_and_loaded_for(tmp_pat
 def test_a_step_that_is_not_asked_for_is_nowhere(tmp_path):
     names = [step.name for step in plan_steps(MODEL_STEPS, EXPERIMENT, tmp_path)]
     assert names == ["dataset", "checks", "training", "bundle", "evaluation", "promotion", "report"]
-    with_onnx = EXPERIMENT.model_copy(update={"export": EXPERIMENT.export.model_copy(update={"onnx": True})})
-    assert [step.name for step in plan_steps(MODEL_STEPS, with_onnx, tmp_path)] == [*names, "onnx"]
+    exports = {"onnx": True, "saved_model": True}
+    with_exports = EXPERIMENT.model_copy(update={"export": EXPERIMENT.export.model_copy(update=exports)})
+    assert [step.name for step in plan_steps(MODEL_STEPS, with_exports, tmp_path)] == [*names, *exports]
 
 
 def test_a_step_takes_only_what_steps_before_it_made():

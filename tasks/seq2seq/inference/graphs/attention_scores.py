@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder, Name
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
+from tasks.seq2seq.inference.graphs.tensor_types import Name
 from tasks.seq2seq.inference.graphs.weights import Weights
 
 

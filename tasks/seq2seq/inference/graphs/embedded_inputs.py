@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tasks.seq2seq.inference.graphs.cells import Cell, Inputs
-from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder, Name
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
+from tasks.seq2seq.inference.graphs.tensor_types import Name
 from tasks.seq2seq.inference.graphs.weights import RecurrentWeights, Weights
 
 # Numbers of a table of products at most (16 MB): of a larger vocabulary the embeddings are looked up and multiplied,

@@ -15,9 +15,19 @@ from onnx import helper
 
 from tasks.seq2seq.inference.graphs.cells import CELLS, Cell, Inputs
 from tasks.seq2seq.inference.graphs.embedded_inputs import first_inputs, next_inputs
-from tasks.seq2seq.inference.graphs.graph_builder import BOOL, FLOAT, INT32, GraphBuilder, Name, Type
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
 from tasks.seq2seq.inference.graphs.operations import dense, normalised
-from tasks.seq2seq.inference.graphs.tensor_types import SOURCE, SOURCES, encoded_types, source_type
+from tasks.seq2seq.inference.graphs.tensor_types import (
+    BOOL,
+    FLOAT,
+    INT32,
+    SOURCE,
+    SOURCES,
+    Name,
+    Type,
+    encoded_types,
+    source_type,
+)
 from tasks.seq2seq.inference.graphs.weights import LayerWeights, ModelWeights, RecurrentWeights, Weights
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 from tasks.seq2seq.settings.model import ModelSettings

@@ -10,18 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from tasks.seq2seq.inference.graphs.tensor_types import Name, Type
+
 OPSET = 18
 IR_VERSION = 8  # of the file; older programs refuse newer ones
-
-Name = str  # of a tensor in the graph
-Type = tuple[int, tuple[int | str, ...]]  # element type and sizes, those by a name only known when it runs
-
-FLOAT, INT32, INT64, BOOL = (
-    onnx.TensorProto.FLOAT,
-    onnx.TensorProto.INT32,
-    onnx.TensorProto.INT64,
-    onnx.TensorProto.BOOL,
-)
 
 
 class GraphBuilder:

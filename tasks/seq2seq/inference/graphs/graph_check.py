@@ -9,7 +9,8 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from tasks.seq2seq.errors import ArtifactError, ExportError
-from tasks.seq2seq.inference.graphs.graph_builder import IR_VERSION, OPSET, Name, Type
+from tasks.seq2seq.inference.graphs.graph_builder import IR_VERSION, OPSET
+from tasks.seq2seq.inference.graphs.tensor_types import Name, Type
 
 OPERATORS = {
     *("Add", "Mul", "Sub", "Gemm", "MatMul", "Sigmoid", "Tanh", "Softmax", "LayerNormalization", "Where", "Scan"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder, Name
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
+from tasks.seq2seq.inference.graphs.tensor_types import Name
 from tasks.seq2seq.inference.graphs.weights import DenseWeights, LayerWeights
 
 

@@ -14,12 +14,13 @@ import onnx
 from tasks.seq2seq.inference.graphs.attention_scores import GRAPH_SCORES, Compared
 from tasks.seq2seq.inference.graphs.cells import CELLS, Inputs
 from tasks.seq2seq.inference.graphs.embedded_inputs import first_inputs, next_inputs
-from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder, Name
+from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
 from tasks.seq2seq.inference.graphs.operations import dense, normalised
 from tasks.seq2seq.inference.graphs.tensor_types import (
     ATTENTION,
     FED,
     OUTPUT,
+    Name,
     following,
     step_inputs,
     step_outputs,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.seq2seq.inference.graphs.graph_builder import BOOL, FLOAT, INT32, Name, Type
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
+
+Name = str  # of a tensor in a graph
+Type = tuple[int, tuple[int | str, ...]]  # element type and sizes, those by a name only known when it runs
+FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9  # element types, by their numbers in ONNX
 
 SOURCE, FED, OUTPUT, ATTENTION = "source", "fed", "output", "attention"
 # Sizes that are known when it runs: sources of a batch; hypotheses of all sources, which go through a step together,

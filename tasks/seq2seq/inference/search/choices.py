@@ -30,9 +30,8 @@ def log_probabilities(chosen: Scores, largest: Scores, logits: Logits) -> Scores
 
 def likeliest(logits: Logits, _drawn: Floats | None = None) -> tuple[Tokens, Scores]:
     """The choice of greedy decoding; of equally likely tokens the first."""
-    tokens = logits.argmax(axis=1)[:, None]
-    largest = np.take_along_axis(logits, tokens, axis=1)
-    return tokens[:, 0].astype(np.int32), log_probabilities(largest, largest, logits)[:, 0]
+    largest = logits.max(axis=1, keepdims=True)
+    return logits.argmax(axis=1).astype(np.int32), log_probabilities(largest, largest, logits)[:, 0]
 
 
 def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:

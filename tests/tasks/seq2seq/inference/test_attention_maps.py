@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.reporting.figures import attention_figure
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
@@ -14,10 +15,8 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.attention_maps import map_attention
+from tasks.seq2seq.models.encoder_decoder import build_models, split_encoded
 from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.encoder_decoder import split_encoded
-from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 

@@ -12,9 +12,9 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference import batches, predictor
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
-from tests.helpers.engines import no_special_tokens, random_engine
+from tests.helpers.engines import architecture_of
 from tests.helpers.kinds import KINDS, drawn_kinds, settings_of
-from tests.helpers.tables import rows_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 
 N_ROWS, LONGEST, N_STEPS = 512, 21, 25
 SYMBOLS = Vocabulary("integers", tuple(range(8)))
@@ -78,7 +78,7 @@ class Subject:
         """The first model whose answers to some sources are of many lengths."""
         bias = None if self._is_vectors else {SYMBOLS.end: 0.5, **no_special_tokens(SYMBOLS)}
         for seed in range(100):
-            engine = random_engine(self._codecs, settings, seed=seed, scale=2.0, bias=bias)
+            engine = random_engine(architecture_of(self._codecs, settings), seed, scale=2.0, bias=bias)
             if self._is_vectors:
                 return engine
             some = Predictor(engine, self._codecs, N_STEPS, self._decoding).predict(self.source.part(0, 60))

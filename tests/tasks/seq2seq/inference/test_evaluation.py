@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -13,9 +14,8 @@ from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, Vecto
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.text import corpus_bleu, corpus_chrf
 from tasks.seq2seq.metrics.tokens import TokenScorer
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 from tasks.seq2seq.settings.model import ModelSettings

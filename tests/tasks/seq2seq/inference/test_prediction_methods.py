@@ -5,6 +5,7 @@ import threading
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.random_draws import drawn_numbers, source_keys
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -12,9 +13,8 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models import predictor as module
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary

@@ -3,6 +3,8 @@ import math
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.decoding import decode_graph, forecast_graph, model_step
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -10,11 +12,9 @@ from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models import predictor as module
-from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.decoding import decode_graph, forecast_graph, model_step
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.models.tensors import UNROLLED_STEPS
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary

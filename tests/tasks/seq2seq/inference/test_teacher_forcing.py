@@ -8,8 +8,8 @@ from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference import teacher_forcing
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary
 

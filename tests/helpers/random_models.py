@@ -1,4 +1,4 @@
-"""Random weights of any architecture, as plain arrays."""
+"""Models of random weights, made without Keras: they say something else of each source, and always the same."""
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from tasks.seq2seq.inference.graphs.weights import (
     RecurrentWeights,
 )
 from tasks.seq2seq.settings.architecture import PARTS
+from tests.helpers.engines import engine_of
 
 GATES = {"lstm": 4, "gru": 3}
 
@@ -48,8 +49,16 @@ class _Drawn:
         return LayerWeights(directions, norm)
 
 
+def random_engine(architecture, seed=0, scale=1.0, *, is_single=False, bias=None):
+    """A model of random weights, ready to run; with a bias, `{token: number}`, these numbers are the output's."""
+    weights = random_weights(architecture, seed, scale)
+    if bias:
+        weights.output.bias[list(bias)] = list(bias.values())
+    return engine_of(architecture, weights, is_single=is_single)
+
+
 def random_weights(architecture, seed=0, scale=1.0):
-    """Weights of a model that nobody has trained."""
+    """Weights of a model that nobody has trained; the larger the scale, the more its answers differ."""
     settings, source, target = architecture.settings, architecture.source, architecture.target
     draw = _Drawn(settings, seed, scale)
     source_table = draw.table(source.vocabulary, settings.source_width) if source.vocabulary else None
@@ -88,3 +97,8 @@ def _attention(draw, settings):
         name: draw.kernel(*shape)
         for name, shape in {**scores[settings.attention], "kernel": (memory + units, units)}.items()
     }
+
+
+def no_special_tokens(vocabulary, lowest=-30.0):
+    """A bias by which a model says no special token but the end."""
+    return {token: lowest for token in (vocabulary.padding, vocabulary.start, vocabulary.unknown) if token is not None}
