@@ -18,6 +18,8 @@ from tests.helpers.kinds import KINDS, drawn_kinds, settings_of
 TOKENS, FEATURES = 9, 2
 START, N_ROWS, LONGEST, N_STEPS = 1, 300, 6, 5
 TOLERANCE = 1e-5
+# A norm over so few units magnifies rounding: half of the last bit of the weights makes as much of a difference.
+TOLERANCE_OF_NORMS = 1e-4
 CLOSE = 1e-4  # two logits that are as good as equal
 SIDES = {
     "tokens": (Side(TOKENS), Side(TOKENS)),
@@ -61,6 +63,10 @@ class Subject(NamedTuple):
     engine: Any
     source: Any
 
+    @property
+    def tolerance(self):
+        return TOLERANCE_OF_NORMS if self.architecture.settings.layer_norm else TOLERANCE
+
 
 @pytest.fixture(scope="module", params=every_subject())
 def subject(request):
@@ -81,6 +87,7 @@ def sources(architecture, rng):
     if architecture.source.vocabulary:
         return rng.integers(1, TOKENS, is_there.shape, dtype=np.int32) * is_there
     values = rng.normal(0, 1, (*is_there.shape, FEATURES)).astype(np.float32) * is_there[..., None]
+    values[::3, 0] = 0  # a step of zeros is there like any other
     marks = is_there[..., None].astype(np.float32)
     return np.concatenate([values, marks], axis=2) if architecture.masked else values
 
@@ -99,7 +106,9 @@ def test_the_encoder_gives_the_state_and_the_memory_of_keras_encoder(subject):
     found = subject.engine.encode(subject.source)
     for part, expected in zip([*found.state, *found.memory], [*state, *memory], strict=True):
         assert part.dtype == np.asarray(expected).dtype
-        np.testing.assert_allclose(np.asarray(part, np.float64), np.asarray(expected, np.float64), atol=TOLERANCE)
+        np.testing.assert_allclose(
+            np.asarray(part, np.float64), np.asarray(expected, np.float64), atol=subject.tolerance
+        )
 
 
 def test_steps_give_the_output_the_state_and_the_attention_of_keras_decoder(subject):
@@ -116,14 +125,14 @@ def test_steps_give_the_output_the_state_and_the_attention_of_keras_decoder(subj
         state, weights = rest[: len(state)], rest[len(state) :]
         for expected in weights:
             attention, _ = subject.engine.attend(fed, ours, our_memory)
-            np.testing.assert_allclose(attention, np.asarray(expected)[:, 0], atol=TOLERANCE)
+            np.testing.assert_allclose(attention, np.asarray(expected)[:, 0], atol=subject.tolerance)
         found, ours = subject.engine.step(fed, ours, our_memory)
         expected = np.asarray(output)[:, 0]
-        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+        np.testing.assert_allclose(found, expected, atol=subject.tolerance)
         if target.vocabulary:
-            np.testing.assert_allclose(log_softmax(found), log_softmax(expected), atol=TOLERANCE)
+            np.testing.assert_allclose(log_softmax(found), log_softmax(expected), atol=subject.tolerance)
         for part, other in zip(ours, state, strict=True):
-            np.testing.assert_allclose(part, other, atol=TOLERANCE)
+            np.testing.assert_allclose(part, other, atol=subject.tolerance)
 
 
 def free_running(subject):
@@ -147,13 +156,15 @@ def test_decoded_from_start_to_end_they_say_the_same(subject):
     expected, margins = free_running(subject)
     encoded = subject.engine.encode(subject.source)
     if not subject.architecture.target.vocabulary:
-        np.testing.assert_allclose(forecast(subject.engine.step, encoded, FEATURES, N_STEPS), expected, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            forecast(subject.engine.step, encoded, FEATURES, N_STEPS), expected, atol=subject.tolerance
+        )
         return
     found = decode_step_by_step(subject.engine.step, encoded, START, N_STEPS).tokens.padded()
     is_clear = (margins > CLOSE).all(axis=0)
     assert is_clear.mean() > 0.95
     assert found[is_clear].tolist() == expected[is_clear].tolist()
-    assert len(np.unique(expected, axis=0)) > 1
+    assert len(np.unique(margins)) > 1_000
 
 
 def test_the_training_model_has_the_same_weights_as_the_inference_models(subject):
