@@ -5,11 +5,8 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tasks.seq2seq.models.hypotheses import rank_hypotheses
-from tasks.seq2seq.models.segments import SegmentDecoder
 
-SOURCE = tf.TensorSpec((None, 1), tf.int32)
+from tasks.seq2seq.inference.search.step_function import Encoded
 
 
 class Tables:
@@ -30,31 +27,34 @@ class Tables:
         """The number of a history that has a token more."""
         return (code * self.vocabulary + token + 1) % self.histories
 
-    def encode(self, sources):
-        return [sources[:, 0], tf.fill((tf.shape(sources)[0],), -1)], []
+    def encoded(self, sources=None):
+        """What a search starts from: for each source the number of its table, and of a history of nothing yet."""
+        sources = np.arange(self.n) if sources is None else np.asarray(sources)
+        return Encoded([sources, np.full(len(sources), -1)], [sources])
 
-    def step(self, tokens, state, _memory):
+    def step(self, tokens, state, memory):
+        """The step function; the memory holds the sources as the state does, so that it sees both taken alike."""
         source, code = state
-        code = tf.where(code < 0, 0, self.after(code, tokens))
-        return tf.gather(tf.reshape(self.logits, (-1, self.vocabulary)), source * self.histories + code), [source, code]
+        assert (source.reshape(len(memory[0]), -1) == memory[0][:, None]).all()
+        code = np.where(code < 0, 0, self.after(code, tokens))
+        return self.logits[source, code], [source, code]
 
     def scores(self, source, code):
         """Log-probabilities `(vocabulary,)` in 64 bits."""
         logits = self.logits[source, code].astype(np.float64)
         return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
 
-    @property
-    def sources(self):
-        return np.arange(self.n, dtype=np.int32)[:, None]
 
-    def decoder(self, search, **options):
-        return SegmentDecoder(self.encode, search, 0, SOURCE, **options)
+class Counted(Tables):
+    """A table that keeps how many rows each step was taken for."""
 
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        self.rows = []
 
-def decode(decoder, sources, search, *, penalty=0.0, n_best=1, keys=None):
-    """What a batch of sources is decoded to."""
-    parts, _ = decoder.decode(sources, keys)
-    return rank_hypotheses(parts, len(sources), search.n_steps, search.end, penalty, n_best)
+    def step(self, tokens, state, memory):
+        self.rows.append(len(tokens))
+        return super().step(tokens, state, memory)
 
 
 def by_source(decoded):

@@ -116,11 +116,12 @@ def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSe
 
 def _best_places(rank: Array, width: int) -> Rows:
     """Where the `width` largest of each row stand, the largest first, `(rows, width)`; of equals the first."""
-    if rank.shape[1] <= MANY:
-        return np.argsort(-rank, axis=1, kind="stable")[:, :width]
-    places = np.sort(np.argpartition(-rank, width - 1, axis=1)[:, :width], axis=1)
-    order = np.argsort(-np.take_along_axis(rank, places, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(places, order, axis=1)
+    if rank.shape[1] > MANY:
+        places = np.sort(np.argpartition(-rank, width - 1, axis=1)[:, :width], axis=1)
+        best = np.take_along_axis(rank, places, axis=1)
+        if ((rank >= best.min(axis=1, keepdims=True)).sum(axis=1) == width).all():  # the last one has no equal outside
+            return np.take_along_axis(places, np.argsort(-best, axis=1, kind="stable"), axis=1)
+    return np.argsort(-rank, axis=1, kind="stable")[:, :width]
 
 
 def _is_done(beam: _Beam, settings: BeamSettings) -> NDArray[np.bool_]:

@@ -1,12 +1,9 @@
 """What predictions attended to: known weights come out, and those of every kind of attention are those of its decode."""
 
-import math
+from typing import Any
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from keras import ops
 
 from tasks.reporting.figures import attention_figure
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
@@ -14,12 +11,12 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.attention_maps import map_attention
-from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.encoder_decoder import split_encoded
-from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.inference.predictor import Predictor
+from tasks.seq2seq.inference.search.step_function import Encoded
 from tasks.seq2seq.settings.decoding import DecodingSettings
-from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.engines import architecture_of
+from tests.helpers.kinds import settings_of
+from tests.helpers.random_models import random_engine
 
 LETTERS = Vocabulary("characters", ("a", "b", "c", "d"))  # ids 4 to 7
 CODECS = Codecs(LETTERS, LETTERS)
@@ -32,26 +29,27 @@ def ids(*texts):
     )
 
 
-def pointing_models() -> tuple[keras.Model, keras.Model]:
-    """A decoder that attends to where the symbol that it is given stands in the source: ln 3 there, else 0."""
-    source, decoder_input = (
-        keras.Input((None,), dtype="int32"),
-        keras.Input((None,), dtype="int32", name="decoder_input"),
-    )
-    rows = ops.one_hot(source, LETTERS.size)
-    state, memory = keras.Input((2,), name="state_h"), keras.Input((None, LETTERS.size), name="memory")
-    mask = keras.Input((None,), dtype="bool", name="memory_mask")
-    encoder = keras.Model(source, [ops.zeros_like(rows[:, 0, :2]), rows, ops.not_equal(source, 0)])
-    asked = ops.one_hot(decoder_input, LETTERS.size)
-    weights = ops.softmax(
-        math.log(3.0) * ops.matmul(asked, ops.transpose(memory, (0, 2, 1))) + ops.cast(mask, "float32")[:, None]
-    )
-    return encoder, keras.Model([decoder_input, state, memory, mask], [asked, state, weights])
+class Pointing:
+    """Stands in for an engine whose decoder attends to where the symbol that it is given stands in the source: ln 3
+    there, else 0.
+    """
+
+    attends = True
+
+    def encode(self, source):
+        return Encoded([np.zeros((len(source), 1), np.float32)], [source])
+
+    def attend(self, fed, state, memory):
+        scores = np.where(memory[0] == fed[:, None], 3.0, 1.0)
+        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), state
+
+
+POINTING: Any = Pointing()
 
 
 def test_the_weights_of_a_decoder_that_points_are_known():
     """The first step is given start, which stands nowhere; each later one the symbol that was predicted before."""
-    one, other = map_attention(*pointing_models(), CODECS, Pairs(ids("abc", "dd"), ids("ca", "d")))
+    one, other = map_attention(POINTING, CODECS, Pairs(ids("abc", "dd"), ids("ca", "d")))
     assert (one.source, one.predicted) == (["a", "b", "c", "<end>"], ["c", "a", "<end>"])
     expected = [[1 / 4] * 4, [1 / 6, 1 / 6, 3 / 6, 1 / 6], [3 / 6, 1 / 6, 1 / 6, 1 / 6]]
     np.testing.assert_allclose(one.weights, expected, atol=1e-6)
@@ -61,22 +59,19 @@ def test_the_weights_of_a_decoder_that_points_are_known():
 
 def test_a_prediction_that_was_cut_has_no_end_to_attend_from():
     pairs = Pairs(ids("abc", "abc"), ids("ca", "ca"))
-    whole, cut = map_attention(*pointing_models(), CODECS, pairs, np.array([True, False]))
+    whole, cut = map_attention(POINTING, CODECS, pairs, np.array([True, False]))
     assert (whole.predicted, cut.predicted) == (["c", "a", "<end>"], ["c", "a"])
     assert (cut.weights == whole.weights[:2]).all()
 
 
 def test_maps_are_json_with_rounded_weights():
-    (found,) = map_attention(*pointing_models(), CODECS, Pairs(ids("ab"), ids("")))
+    (found,) = map_attention(POINTING, CODECS, Pairs(ids("ab"), ids("")))
     assert found.to_json() == {"source": ["a", "b", "<end>"], "predicted": ["<end>"], "weights": [[0.3333] * 3]}
 
 
-def models(source, target, **settings):
-    keras.utils.set_random_seed(0)
-    made = build_models(Architecture(source, target, True, ModelSettings(units=8, embedding=4, **settings)))
-    for weight in made.train.weights:  # larger than those to begin with, so that attention is uneven
-        weight.assign(5.0 * weight)
-    return made
+def engine(codecs, **settings):
+    """Of large weights, so that attention is uneven."""
+    return random_engine(architecture_of(codecs, settings_of(settings)), scale=3.0)
 
 
 KINDS = {
@@ -91,36 +86,31 @@ KINDS = {
 @pytest.mark.parametrize(("method", "settings"), KINDS.values(), ids=KINDS)
 def test_the_weights_are_those_of_the_steps_of_the_decode(method, settings):
     """The decoder, asked again for each token of what was predicted with its own state, as decoding does."""
-    made, source = models(Side(LETTERS.size), Side(LETTERS.size), **settings), ids("abca", "d")
-    decoding = DecodingSettings(method=method)
-    predictor = Predictor(made.encoder, made.decoder, CODECS, 6, decoding, xla=False)
-    predictions = predictor.predict(source)
+    made, source = engine(CODECS, **settings), ids("abca", "d")
+    predictions = Predictor(made, CODECS, 6, DecodingSettings(method=method)).predict(source)
     assert predictions.at_limit is not None
-    found = map_attention(
-        made.encoder, made.decoder, CODECS, Pairs(source, predictions.sequences), ~predictions.at_limit
-    )
+    found = map_attention(made, CODECS, Pairs(source, predictions.sequences), ~predictions.at_limit)
     for i, text in enumerate(("abca", "d")):
-        encoded = np.array([[*ids(text).values, LETTERS.end]], np.int32)
-        state, memory = split_encoded(made.encoder(encoded), made.decoder)
+        state, memory = made.encode(np.array([[*ids(text).values, LETTERS.end]], np.int32))
         token, rows = LETTERS.start, []
         for predicted in (*predictions.sequences[i], LETTERS.end):
-            _, *state, weights = made.decoder([tf.constant([[token]]), *state, *memory])
-            rows.append(weights.numpy()[0, 0])
+            fed = np.array([token], np.int32)
+            rows.append(made.attend(fed, state, memory)[0][0])
+            _, state = made.step(fed, state, memory)
             token = predicted
         np.testing.assert_allclose(found[i].weights, rows[: len(found[i].predicted)], atol=1e-5)
         assert np.ptp(found[i].weights) > 0.03
 
 
 def test_a_model_without_attention_has_no_maps():
-    made = models(Side(LETTERS.size), Side(LETTERS.size))
-    assert map_attention(made.encoder, made.decoder, CODECS, Pairs(ids("ab"), ids("a"))) == []
+    assert map_attention(engine(CODECS), CODECS, Pairs(ids("ab"), ids("a"))) == []
 
 
 def test_steps_of_vectors_are_numbered():
     scaling = Scaling((0.0,), (1.0,), (-1.0,), (1.0,))
-    made = models(Side(features=1), Side(features=1), attention="luong_dot")
+    codecs = Codecs(scaling, scaling)
     pairs = Pairs.of_rows(np.zeros((1, 3, 1)), np.ones((1, 2, 1)))
-    (found,) = map_attention(made.encoder, made.decoder, Codecs(scaling, scaling), pairs)
+    (found,) = map_attention(engine(codecs, attention="luong_dot"), codecs, pairs)
     assert (found.source, found.predicted, found.weights.shape) == (["1", "2", "3"], ["1", "2"], (2, 3))
 
 

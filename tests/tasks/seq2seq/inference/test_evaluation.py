@@ -1,24 +1,22 @@
 import json
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, VectorEvaluation
+from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.text import corpus_bleu, corpus_chrf
 from tasks.seq2seq.metrics.tokens import TokenScorer
-from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 from tasks.seq2seq.settings.model import ModelSettings
+from tests.helpers.engines import architecture_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 from tests.helpers.scores import scores_of
 
 VOCABULARY = Vocabulary("integers", (-1, 0, 1, 2, 3))  # ids 4 to 8
@@ -26,27 +24,15 @@ UNKNOWN = VOCABULARY.unknown
 SCALING = Scaling(mean=(10.0,), deviation=(4.0,), low=(0.0,), high=(20.0,))
 PLANE = Scaling(mean=(0.0, 0.0), deviation=(1.0, 1.0), low=(-3.0, -3.0), high=(3.0, 3.0))
 HORIZON = 3
+SEED = 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def step_by_step():
-    """Without tracing, which would take a second for each of so many models; scores are the same."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def inference(source, target, n_steps):
-    """An untrained model whose answers differ, end now and then, and hold no other special token."""
-    keras.utils.set_random_seed(2)
-    source_side, target_side = (Side(codec.size, codec.features) for codec in (source, target))
-    models = build_models(Architecture(source_side, target_side, True, ModelSettings(units=8, embedding=4)))
-    models.train.set_weights([3 * weights for weights in models.train.get_weights()])
-    if isinstance(target, Vocabulary):
-        kernel, bias = models.train.get_layer("output").get_weights()
-        bias[[target.padding, target.start, target.unknown]] = -9
-        models.train.get_layer("output").set_weights([kernel, bias])
-    return Inference(models.encoder, models.decoder, Codecs(source, target), n_steps)
+def inference(source, target, n_steps, bias=None):
+    """A model whose answers differ, end now and then, and hold no other special token but for what `bias` says."""
+    codecs = Codecs(source, target)
+    special = no_special_tokens(target) if isinstance(target, Vocabulary) else {}
+    architecture = architecture_of(codecs, ModelSettings(units=8, embedding=4))
+    return Inference(random_engine(architecture, SEED, scale=3.0, bias={**special, **(bias or {})}), codecs, n_steps)
 
 
 def sequences(rows):
@@ -90,7 +76,7 @@ def evaluated(tokens, sources, references):
 
 def test_token_scores_are_those_of_scoring_by_hand(tokens, sources, references, predicted, evaluated):
     scorer = TokenScorer(UNKNOWN, vocabulary_size=VOCABULARY.size)
-    forced = TeacherForced(tokens.encoder, tokens.decoder, tokens.codecs).count(Pairs(sources, references))
+    forced = TeacherForced(tokens.engine, tokens.codecs).count(Pairs(sources, references))
     scorer.add(references, predicted.sequences, teacher_forced=forced)
     scores = json.loads(json.dumps(evaluated[0].scores(), allow_nan=False))
     expected = json.loads(json.dumps(scores_of(scorer)._asdict()))
@@ -149,17 +135,13 @@ def test_each_block_comes_with_its_predictions_in_order(references, predicted, e
 def test_a_model_is_scored_by_what_its_decoding_makes_of_it(tokens, sources, references):
     decoding = DecodingSettings(method="sample", seed=4)
     block = TokenEvaluation(tokens._replace(decoding=decoding), VOCABULARY).add(Pairs(sources, references))
-    predictor = Predictor(tokens.encoder, tokens.decoder, tokens.codecs, tokens.n_steps, decoding, xla=False)
+    predictor = Predictor(tokens.engine, tokens.codecs, tokens.n_steps, decoding)
     greedy = tokens.predictor().predict(sources)
     assert rows_of(block.prediction) == rows_of(predictor.predict(sources).sequences) != rows_of(greedy.sequences)
 
 
 def test_padding_that_a_model_says_is_a_wrong_token_and_not_the_end():
-    model = inference(VOCABULARY, VOCABULARY, 4)
-    output = model.decoder.get_layer("output")
-    kernel, bias = output.get_weights()
-    bias[VOCABULARY.padding] = 50
-    output.set_weights([kernel, bias])
+    model = inference(VOCABULARY, VOCABULARY, 4, {VOCABULARY.padding: 50})
     evaluation = TokenEvaluation(model, VOCABULARY)
     block = evaluation.add(Pairs(sequences([[4], [4]]), sequences([[], [5]])))
     assert rows_of(block.prediction) == [[0, 0, 0]] * 2
@@ -312,7 +294,7 @@ def test_embeddings_are_compared_by_their_angles_over_all_blocks():
     """Targets are what the model will say, but for two rows that swapped theirs."""
     model = inference(VOCABULARY, PLANE, 1)
     source = sequences([[4], [5], [6, 7], [8, 8, 8], [4, 4]])
-    said = Predictor(model.encoder, model.decoder, model.codecs, 1, xla=False).predict(source).sequences.padded()
+    said = Predictor(model.engine, model.codecs, 1).predict(source).sequences.padded()
     target = 3.0 * said[[0, 1, 2, 4, 3]]
     evaluation = VectorEvaluation(model, PLANE, None, 1, relative=False, cosine=True)
     pairs = Pairs(source, Sequences.of_rows(target))

@@ -1,28 +1,19 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tasks.seq2seq.models.beam import BeamSearch
-from tasks.seq2seq.models.decoding import SEGMENT_STEPS, StepByStep, likeliest
-from tasks.seq2seq.models.hypotheses import length_penalty
-from tests.helpers.tables import Tables, all_sequences, beam_in_python, by_source, decode, rows_of
+from tasks.seq2seq.inference.search import beam
+from tasks.seq2seq.inference.search.beam import BeamSettings, beam_search
+from tasks.seq2seq.inference.search.hypotheses import length_penalty
+from tasks.seq2seq.inference.search.step_by_step import decode_step_by_step
+from tests.helpers.tables import Counted, Tables, all_sequences, beam_in_python, by_source, rows_of
 
 END = 2  # neither the first token nor the last
 
 
-@pytest.fixture(autouse=True)
-def first_segments_step_by_step():
-    """Without tracing, which would take half a second for each of so many searches."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def searched(table, n_steps, end, width, power=0.0, n_best=1, sources=None, **options):
+def searched(table, n_steps, end, width, power=0.0, n_best=1, sources=None):
     """What beam search makes of the sources of a table."""
-    search = BeamSearch(table.step, n_steps, end, width, power, n_best)
-    sources = table.sources if sources is None else sources
-    return decode(table.decoder(search, **options), sources, search, penalty=power, n_best=n_best)
+    settings = BeamSettings(n_steps, end, width, power, n_best)
+    return beam_search(table.step, table.encoded(sources), 0, settings)
 
 
 def assert_same(found, expected):
@@ -69,8 +60,8 @@ def test_stopping_early_finds_the_same_best(exhausted, power, n_best):
     ("end", "power", "width"), [(None, 0.0, 3), (END, 0.0, 2), (END, 0.0, 5), (END, 0.6, 3), (END, 2.0, 2)]
 )
 def test_a_narrow_beam_prunes_as_one_written_down_in_python(end, power, width):
-    """Which never stops early, over more steps than a segment has, of lengths from none to all."""
-    n_steps = SEGMENT_STEPS + 5
+    """Which never stops early, of lengths from none to all; those that are done are dropped on the way."""
+    n_steps = 21
     table = Tables(40, 7, 501, seed=width).favour(END, np.linspace(-4, 2, 40))
     decoded = searched(table, n_steps, end, width, power, width)
     if end is not None:
@@ -84,12 +75,11 @@ def test_a_narrow_beam_prunes_as_one_written_down_in_python(end, power, width):
 
 
 @pytest.mark.parametrize("end", [END, None])
-@pytest.mark.parametrize("n_steps", [1, 5, 2 * SEGMENT_STEPS + 3])
+@pytest.mark.parametrize("n_steps", [1, 5, 35])
 def test_a_beam_of_one_is_greedy_decoding_to_the_last_token(end, n_steps):
     """Of 400 models, many of whose tokens are equally likely."""
     table = Tables(400, 6, 211, seed=n_steps, digits=0).favour(END, np.repeat([-2, -1, 0, 1], 100))
-    greedy = StepByStep(table.step, likeliest, n_steps, end)
-    expected = decode(table.decoder(greedy), table.sources, greedy)
+    expected = decode_step_by_step(table.step, table.encoded(), 0, n_steps, end)
     decoded = searched(table, n_steps, end, 1, power=1.0)
     assert rows_of(decoded.tokens) == rows_of(expected.tokens)
     assert decoded.at_limit.tolist() == expected.at_limit.tolist()
@@ -104,34 +94,21 @@ def test_equally_likely_tokens_whose_log_probability_is_rounded_apart_are_no_tra
     assert rows_of(searched(table, 3, None, 1).tokens) == [(1, 1, 1)]
 
 
-class Counted(Tables):
-    """A table that counts the steps taken from it, and the rows of each."""
-
-    def __init__(self, *arguments, **keywords):
-        super().__init__(*arguments, **keywords)
-        self.steps, self.rows = tf.Variable(0), tf.Variable(0)
-
-    def step(self, tokens, state, memory):
-        self.steps.assign_add(1)
-        self.rows.assign_add(tf.size(tokens))
-        return super().step(tokens, state, memory)
-
-
 def test_no_step_is_taken_once_the_best_cannot_be_overtaken():
     """The end has a probability of 0.9 in the second step, and what else there was is 20 times less likely."""
     table = Counted(1, 4, 21, spread=0)
     table.logits[0, 0] = [3, 0, -9, -9]
     table.logits[0, 1, END] = 3.3
     assert rows_of(searched(table, 10, END, 3).tokens) == [(0,)]
-    assert int(table.steps.numpy()) == 2
+    assert len(table.rows) == 2
     searched(table, 10, END, 3, n_best=3)
-    assert int(table.steps.numpy()) > 4
+    assert len(table.rows) > 4
 
 
 def test_the_first_step_is_taken_for_one_hypothesis_of_each_source():
     table = Counted(3, 4, 21)
-    searched(table, 3, None, 5, sizes=(3,))
-    assert int(table.rows.numpy()) == 3 + 15 + 15
+    searched(table, 3, None, 5)
+    assert table.rows == [3, 15, 15]
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0])
@@ -192,11 +169,64 @@ def test_every_token_comes_with_its_log_probability_and_the_end_too():
         assert decoded.rank[row] == pytest.approx(decoded.log_probability[row] / length_penalty(len(tokens), 0.8))
 
 
-def test_the_search_is_the_same_in_a_graph_and_with_xla():
-    table = Tables(32, 6, 211, seed=3).favour(END, np.linspace(-3, 1, 32))
-    expected = searched(table, 8, END, 3, 0.6, 3, sizes=(32,))
-    tf.config.run_functions_eagerly(False)
-    for xla in (False, True):
-        found = searched(table, 8, END, 3, 0.6, 3, sizes=(32,), xla=xla)
-        assert rows_of(found.tokens) == rows_of(expected.tokens)
-        assert found.rank == pytest.approx(expected.rank, abs=1e-5)
+def test_of_many_candidates_the_best_are_those_of_sorting_them_all(monkeypatch):
+    """Many of which are equally likely: of those the first win."""
+    table = Tables(20, 30, 211, digits=0).favour(END, -1)
+    expected = searched(table, 12, END, 4, 0.6, 4)
+    monkeypatch.setattr(beam, "MANY", 8)
+    found = searched(table, 12, END, 4, 0.6, 4)
+    assert by_source(found) == by_source(expected)
+
+
+def test_equally_likely_hypotheses_come_in_the_order_of_their_tokens():
+    assert rows_of(searched(Tables(1, 4, 1, spread=0), 2, None, 5, n_best=5).tokens) == [
+        (0, 0), (0, 1), (0, 2), (0, 3), (1, 0),
+    ]  # fmt: skip
+
+
+def told(table, choices):
+    """Makes the table, after each history of `choices`, say its tokens with these probabilities and hardly any other."""
+    for history, probabilities in choices.items():
+        code = 0
+        for token in history:
+            code = table.after(code, token)
+        table.logits[0, code] = -30
+        table.logits[0, code, list(probabilities)] = np.log(list(probabilities.values()))
+    return table
+
+
+def test_a_hypothesis_is_followed_back_to_the_one_that_it_goes_on_from():
+    """The second of the first step becomes the first of the second, and both of the third go on from it."""
+    table = told(
+        Tables(1, 6, 10_007, spread=0),
+        {(): {0: 0.6, 1: 0.4}, (0,): {3: 0.5, 4: 0.5}, (1,): {5: 1.0}, (1, 5): {3: 0.6, 4: 0.4}, (0, 3): {END: 1.0}},
+    )
+    found = searched(table, 3, None, 2, n_best=2)
+    assert rows_of(found.tokens) == [(0, 3, END), (1, 5, 3)]
+    assert np.exp(found.log_probability) == pytest.approx([0.3, 0.24], abs=1e-5)
+    assert np.exp(found.scores[1]) == pytest.approx([0.4, 1, 0.6], abs=1e-5)
+
+
+def test_a_source_that_is_done_is_dropped_and_the_others_go_on():
+    """Each of 8 sources ends for certain at its own step."""
+    table = Counted(8, 4, 1009, spread=0).favour(END, -50).favour(1, 9)
+    steps = [1, 2, 4, 4, 4, 4, 6, 9]
+    for source, step in enumerate(steps):
+        code = 0
+        for _ in range(step):
+            code = table.after(code, 1)
+        table.logits[source, code, END] = 80
+    assert searched(table, 20, END, 3).tokens.lengths.tolist() == steps
+    assert [rows // 3 for rows in table.rows[1:]] == [8, 8, 6, 6, 2, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sources_are_searched_the_same_in_any_order_and_company(seed):
+    """To the last bit, also one source alone."""
+    table = Tables(60, 9, 1009, seed=2).favour(END, np.tile(np.linspace(-4, 2, 20), 3))
+    whole, rng = searched(table, 40, END, 4, 0.7, 4), np.random.default_rng(seed)
+    assert 0.02 < whole.at_limit.mean() < 0.6
+    sources = rng.choice(60, [1, 7, 40, 100][seed])
+    found, expected = searched(table, 40, END, 4, 0.7, 4, sources), whole.take(sources)
+    assert by_source(found) == by_source(expected)
+    assert rows_of(found.scores) == rows_of(expected.scores)
