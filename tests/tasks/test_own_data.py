@@ -130,8 +130,9 @@ def test_the_report_shows_wrong_predictions_and_confusions(spelling):
 
 
 def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling):
-    from tasks.seq2seq.arrays.sequences import Sequences
     from tasks.seq2seq.models.predictor import Predictor
+
+    from tasks.seq2seq.arrays.sequences import Sequences
     from tasks.storage.outputs.predictions import to_values
 
     bundle = load_bundle(spelling.bundle, Store(spelling.store))

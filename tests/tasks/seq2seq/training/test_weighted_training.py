@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import training_batch
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.fit import TrainingPairs, _compile, fit

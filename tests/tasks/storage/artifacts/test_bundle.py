@@ -4,16 +4,16 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.models.tensors import UNROLLED_STEPS
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.bundle import (
     BundleFacts,
