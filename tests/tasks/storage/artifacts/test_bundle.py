@@ -26,7 +26,8 @@ from tasks.storage.artifacts.bundle import (
 )
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.atomic import read_json
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 
 INPUTS = StepInputs("bundle", {}, {}, {}, {})
 ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
