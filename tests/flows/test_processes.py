@@ -140,6 +140,7 @@ def test_help_needs_no_server_and_names_the_settings(command):
     assert "--training.learning-rate X" in said
 
 
+@pytest.mark.seconds
 def test_a_command_at_a_terminal_calls_nobody(tmp_path):
     """Prefect's notice is shown where it would."""
     unset = dict.fromkeys(("CI", "DO_NOT_TRACK", "PREFECT_API_URL"))
@@ -148,6 +149,7 @@ def test_a_command_at_a_terminal_calls_nobody(tmp_path):
     assert "anonymous" not in shown
 
 
+@pytest.mark.seconds
 def test_a_dry_run_starts_no_server(monkeypatch, tmp_path):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
@@ -195,6 +197,7 @@ def test_a_configured_server_is_used(command, tmp_path, server):
     assert server.removesuffix("/api") in said
 
 
+@pytest.mark.seconds
 def test_a_full_disk_ends_the_run_with_1_and_leaves_the_store_whole(tmp_path, server):
     store = tmp_path / "store"
     code = (

@@ -10,6 +10,8 @@ import pytest
 from flows.__main__ import all_commands
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.seconds
+
 COMMANDS = {command.name: command for command in all_commands()}
 NEEDED = {
     "batch_predict": ["inbox", "--output", "out"],
