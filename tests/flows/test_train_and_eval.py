@@ -1,5 +1,6 @@
 """The main job, on a real server, with tiny experiments."""
 
+import json
 import re
 import shutil
 import time
@@ -16,15 +17,19 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.train_and_eval import main
-from tests.helpers.tiny import TINY
+from tests.helpers.tiny import TINY, tiny_run
 
 
 @pytest.fixture(scope="module")
-def finished_store(tmp_path_factory):
+def first_run(tmp_path_factory):
+    """What the tiny experiment left when it was run first."""
+    return tiny_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def finished_store(first_run):
     """A store in which the tiny experiment was made once; tests copy it."""
-    store = tmp_path_factory.mktemp("finished") / "store"
-    assert main([*TINY, "--store", str(store)]) == 0
-    return store
+    return first_run / "store"
 
 
 @pytest.fixture
@@ -58,9 +63,8 @@ def last_flow_run():
         return flow_run, task_runs, client.read_artifacts(artifact_filter=of_run)
 
 
-def test_a_new_store_gets_a_proven_and_promoted_model(run, tmp_path):
-    code, summary, said = run(main, *TINY)
-    assert code == 0
+def test_a_new_store_gets_a_proven_and_promoted_model(first_run):
+    summary, said = json.loads((first_run / "summary.json").read_text()), (first_run / "said").read_text()
     assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
     assert summary["n_evaluated"] == 50
     assert summary["sequence_accuracy"] == summary["n_correct"] / 50 >= 0.95
@@ -110,11 +114,13 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
     [
         (("--evaluation.n_examples", "5"), {"evaluation", "report"}),
         (("--evaluation.min_sequence_accuracy", "0.5"), {"report"}),
-        (("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}),
+        pytest.param(
+            ("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}, marks=pytest.mark.slow
+        ),
         pytest.param(
             ("--data.n_samples", "5000"),
             {"dataset", "training", "bundle", "evaluation", "report"},
-            marks=pytest.mark.slow,
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )
