@@ -75,6 +75,7 @@ def test_every_example_fits_where_the_page_puts_it(copy):
         compile((copy / path).read_text(), path, "exec")
 
 
+@pytest.mark.slow
 @pytest.mark.seconds
 @pytest.mark.timeout(600)
 def test_a_metric_and_an_attention_score_that_the_page_adds_are_used_by_a_fresh_process(copy):

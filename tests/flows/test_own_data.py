@@ -80,6 +80,7 @@ def test_there_are_several_ways_to_say_that_there_is_no_header(run, lexicon, fla
     assert account_of(summary)["read"] == {"train": len(words)}
 
 
+@pytest.mark.slow
 def test_a_parquet_of_integer_lists_of_varying_length(run, tmp_path):
     """Reversed; values below 0 and far apart."""
     rng = np.random.default_rng(0)

@@ -202,7 +202,7 @@ def test_a_model_that_the_gate_refuses_is_kept_and_the_old_one_goes_on_serving(r
     assert first["promoted"] is True
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_refused_model_is_judged_again_when_it_is_made_again(run, store):
     worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
     assert run(main, *TINY, *worse, store=store)[1]["promoted"] is False
@@ -212,7 +212,7 @@ def test_a_refused_model_is_judged_again_when_it_is_made_again(run, store):
     assert summary["promotion_decided_now"] is True
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(run, finished_store, tmp_path):
     digest = next(finished_store.glob("bundle/*")).name
     _, same, _ = run(main, *TINY, store=tmp_path / "again")
@@ -238,8 +238,13 @@ def test_the_report_stands_alone(run, store):
         assert text in page
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("problem", ["copy", "reverse", "sort"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param("sort", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("copy", "reverse")),
+    ],
+)
 def test_every_problem_runs(run, problem):
     code, summary, _ = run(
         main,

@@ -104,7 +104,10 @@ SUBJECTS = [
         marks=pytest.mark.slow,
     ),
     pytest.param(("vectors", False, {}), id="vectors"),
-    pytest.param(("vectors", False, {"attention": "luong_dot", "input_feeding": True}), id="vectors, attending"),
+    pytest.param(
+        ("vectors", False, {"attention": "luong_dot", "input_feeding": True}), id="vectors, attending",
+        marks=pytest.mark.exhaustive,
+    ),
 ]  # fmt: skip
 
 
