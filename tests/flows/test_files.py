@@ -97,6 +97,7 @@ def test_a_source_with_two_targets_is_counted_reported_and_kept(run, tmp_path, p
     assert "repeats: conflicts" in open(summary["report"]).read()  # noqa: PTH123, SIM115
 
 
+@pytest.mark.slow
 def test_faulty_rows_end_the_run_unless_a_share_of_them_is_allowed(run, tmp_path, pairs):
     pairs[0][10], pairs[1][20], pairs[0][30] = None, [1, None], []
     path = write_pairs(tmp_path / "mine.parquet", *pairs)

@@ -38,6 +38,7 @@ def lexicon(tmp_path):
 PHONEMES = ("--data.source_encoding", "characters", "--data.target_encoding", "words")
 
 
+@pytest.mark.slow
 def test_a_tsv_of_words_and_phonemes_without_a_header(run, lexicon):
     path, words = lexicon
     code, summary, said = run(

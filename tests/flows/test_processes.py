@@ -164,6 +164,7 @@ def test_a_dry_run_starts_no_server(monkeypatch, tmp_path):
         assert (server is not None) is starts
 
 
+@pytest.mark.slow
 def test_quiet_logs_nothing_below_warnings_and_verbose_logs_in_detail_without_color_where_none_is_wanted(
     command, tmp_path, server
 ):

@@ -134,6 +134,7 @@ def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change
     assert made(summary) == remade
 
 
+@pytest.mark.slow
 def test_refresh_makes_everything_again(run, store):
     _, summary, _ = run(main, *TINY, "--refresh", store=store)
     assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}

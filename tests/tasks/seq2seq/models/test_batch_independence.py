@@ -97,7 +97,7 @@ class Subject:
 
 
 SUBJECTS = [
-    pytest.param(("tokens", False, {}), id="tokens"),
+    pytest.param(("tokens", False, {}), id="tokens", marks=pytest.mark.exhaustive),
     pytest.param(("tokens", True, {}), id="tokens, trained"),
     pytest.param(
         ("tokens", True, {"attention": "luong_general", "bidirectional": True}), id="tokens, attending",

@@ -143,6 +143,7 @@ def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store,
         load_bundle(handle, store)
 
 
+@pytest.mark.slow
 def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
     """Beyond the steps that are written out, it is a loop."""
     vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4
