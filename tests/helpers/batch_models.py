@@ -42,7 +42,7 @@ class Models:
         for name in names:
             if name not in self.bundles:
                 made = made_once(self._tmp_path_factory, name, functools.partial(_make, name))
-                shutil.copytree(made / "store", self.store, dirs_exist_ok=True)
+                shutil.copytree(made, self.store.parent, dirs_exist_ok=True)
                 self.bundles[name] = find_bundle(Store(self.store), name).bundle
         return self.store
 
