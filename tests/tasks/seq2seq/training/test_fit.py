@@ -381,7 +381,13 @@ def test_event_files_hold_what_the_history_holds(still, tmp_path):
     assert curve == pytest.approx([point["loss"] for point in logged.history.curve], rel=1e-6)
 
 
-@pytest.mark.parametrize("codecs", ["tokens", "vectors"])
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        pytest.param("tokens", marks=pytest.mark.slow),
+        pytest.param("vectors", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_where_lengths_are_known_training_learns_the_same(codecs):
     pairs = random_pairs(20) if codecs == "tokens" else line_pairs(20)
     settings, codecs = TrainingSettings(batch_size=8), TOKENS if codecs == "tokens" else of_vectors(pairs)
