@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models, define_models
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 
 SOURCE = np.array([[1, 2, 3, 4], [4, 4, 2, 1]], np.int32)

@@ -6,9 +6,9 @@ import pytest
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import TrainingError
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.models.warm_start import carry_over
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary
 

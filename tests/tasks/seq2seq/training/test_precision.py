@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from tasks.seq2seq.cpu import cpu_flags
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.precision import layers_of, why_slow

@@ -13,9 +13,8 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import training_batch
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.models.encoder_decoder import build_models, split_encoded
 from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.models.encoder_decoder import split_encoded
-from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.fit import _compile
