@@ -98,28 +98,46 @@ FIGURES = (
     Figure(
         "decode",
         "decode",
-        "greedy decoding, best batch / PyTorch's",
-        "sequences/s",
-        "decode.best_decode_sequences_per_s",
-        "torch.best_decode_sequences_per_s",
-        1.0,
-        at_most=False,
-    ),
-    Figure(
-        "decode-predictor",
-        "decode",
-        "the predictor, arrays in and out / PyTorch's",
+        "greedy decoding, all cores / PyTorch's best batch",
         "sequences/s",
         "decode.predict_sequences_per_s",
         "torch.best_decode_sequences_per_s",
+        1.3,
+        at_most=False,
     ),
     Figure(
         "decode-of-limit",
         "decode",
         "greedy decoding / machine's limit",
         "sequences/s",
-        "decode.best_decode_sequences_per_s",
+        "decode.predict_sequences_per_s",
         "gemm.decode_limit_sequences_per_s",
+    ),
+    *(
+        Figure(
+            f"inference-{name.replace('_', '-')}",
+            "inference",
+            f"{said}, one thread: CPU / PyTorch's",
+            "us/row",
+            f"our_inference.{name}_cpu_us_per_row",
+            f"torch_inference.{case}_cpu_us_per_row",
+            goal,
+        )
+        for name, case, said, goal in (
+            ("greedy", "greedy", "6 -> 3, greedy", 1 / 1.3),
+            ("one", "one", "one row at a time", 1 / 2.5),
+            ("one_graphs", "one", "one row, the graphs alone", 1 / 5),
+            ("long", "long", "400 -> 40", None),
+            ("words", "words", "50,000 words, greedy", None),
+            ("wide", "wide", "512 units", None),
+            ("attention", "attention", "attention, 10 -> 8", 1 / 1.3),
+        )
+    ),
+    *(
+        Figure(
+            f"inference-{name.replace('_', '-')}", "inference", said, "us/row", f"our_inference.{name}_cpu_us_per_row"
+        )
+        for name, said in (("beam", "6 -> 3, a beam of 5"), ("words_beam", "50,000 words, a beam of 5"))
     ),
     Figure(
         "generate",
@@ -195,7 +213,7 @@ FIGURES = (
         "sequences/s",
         "predict_one.sequences_per_s",
         "torch.one_decode_sequences_per_s",
-        0.8,
+        2.5,
         at_most=False,
     ),
     Figure(
@@ -262,7 +280,7 @@ FIGURES = (
 GROUPS = tuple(dict.fromkeys(figure.group for figure in FIGURES))
 FULL_ONLY = ("stream", "large", "predict-large", "accuracy")
 QUIET_CORES = 0.1  # other programs may use so many before a measurement counts as disturbed
-DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "rows/s": 0, "share": 4}
+DIGITS = {"s": 2, "MiB": 0, "sequences/s": 0, "pairs/s": 0, "rows/s": 0, "share": 4, "us/row": 1}
 
 
 def evaluate(figure: Figure, results: Results) -> dict[str, Any]:

@@ -67,8 +67,18 @@ def tutorial(place: Place) -> Result:
 
 
 def decode(place: Place) -> Result:
-    """Our decoding rates."""
-    return _with_best(place.processes.result("decode.py"))
+    """Our decoding rate, all cores."""
+    return place.processes.result("decode.py")
+
+
+def our_inference(place: Place) -> Result:
+    """The cost of a row of ours in each case, on one thread."""
+    return _by_case(place.processes.result("our_inference.py"))
+
+
+def torch_inference(place: Place) -> Result:
+    """The same of PyTorch."""
+    return _by_case(place.processes.result("torch_inference.py"))
 
 
 def generate(place: Place) -> Result:
@@ -194,6 +204,8 @@ IN_EACH_ROUND: dict[str, Callable[[Place], Result]] = {
     "gemm": gemm,
     "decode": decode,
     "torch": torch,
+    "our_inference": our_inference,
+    "torch_inference": torch_inference,
     "main": main,
     "tutorial": tutorial,
     "predict": predict,
@@ -262,6 +274,16 @@ def _with_every_step(result: Result, *, cached: bool) -> Result:
             "(the code must not change while it is measured)"
         )
     return result
+
+
+def _by_case(costs: Result) -> Result:
+    """The costs with names of one word, `CASE_cpu_us_per_row`; of the graphs alone `CASE_graphs_...`."""
+    flat = {}
+    for case, cost in costs.items():
+        for name, value in cost.items():
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            flat |= {"_".join(filter(None, (case, name, part))): number for part, number in parts}
+    return flat
 
 
 def _with_best(result: Result) -> Result:

@@ -1,8 +1,8 @@
 """Other architectures of ours, `python our_architectures.py train|decode SHAPE`, of those in `architectures.py`.
 
 Prints one JSON object with a rate for each problem, sequences/s. `train`: the training step as the main job has it,
-without its first call, which traces. `decode`: the whole greedy decode in one compiled graph at the best batch, with
-random weights, which decode as fast as trained ones; apart, since a process that has trained keeps its threads.
+without its first call, which traces. `decode`: the predictor, greedy, on all cores, with random weights, which decode as
+fast as trained ones.
 """
 
 import argparse
@@ -10,19 +10,20 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
-from architectures import BATCH, DECODE_BATCHES, PROBLEMS, SHAPES, TOKENS, Problem, Shape, decode_calls
+from architectures import BATCH, PROBLEMS, SHAPES, TOKENS, Problem, Shape
 
 from tasks.generate import dataset_inputs, write_dataset
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.store.artifact_store import Store
 from tasks.train import write_training
+
+DECODE_ROWS, DECODE_CALLS = 4_096, 5
 
 
 def experiment_for(shape: Shape, problem: Problem) -> Experiment:
@@ -44,31 +45,25 @@ def training_rate(shape: Shape, problem: Problem) -> float:
 
 
 def decoding_rate(shape: Shape, problem: Problem) -> float:
-    """Sequences/s of greedy decoding in batches of the best size."""
-    import tensorflow as tf
-    from tasks.seq2seq.models.decoding import decode_graph
-
-    from tasks.seq2seq.models.encoder_decoder import build_models
+    """Sequences/s of greedy decoding on all cores."""
+    from tasks.seq2seq.arrays.sequences import Sequences
+    from tasks.seq2seq.data.codecs import Codecs
+    from tasks.seq2seq.data.vocabulary import Vocabulary
+    from tasks.seq2seq.inference.predictor import Predictor
     from tasks.seq2seq.settings.architecture import Architecture, Side
+    from tests.helpers.random_models import random_engine
 
-    settings = experiment_for(shape, problem).model
-    models = build_models(Architecture(Side(TOKENS), Side(TOKENS), masked=False, settings=settings))
-    decode = tf.function(decode_graph(models.encoder, models.decoder, 0, problem.n_out, None), jit_compile=True)
-    rng = np.random.default_rng(0)
-    rates = []
-    for batch in DECODE_BATCHES:
-        source = tf.constant(rng.integers(1, TOKENS, (batch, problem.n_in), dtype=np.int32))
-        rates.append(_rate(lambda source=source: decode(source).tokens.numpy(), batch))
-    return max(rates)
-
-
-def _rate(decode: Callable[[], object], batch: int) -> float:
-    decode()
-    calls = decode_calls(batch)
+    settings, side = experiment_for(shape, problem).model, Side(TOKENS)
+    engine = random_engine(Architecture(side, side, masked=False, settings=settings))
+    vocabulary = Vocabulary.identity(TOKENS - 1)
+    predictor = Predictor(engine, Codecs(vocabulary, vocabulary), problem.n_out)
+    rows = np.random.default_rng(0).integers(1, TOKENS, (DECODE_ROWS, problem.n_in), dtype=np.int32)
+    sources = Sequences.of_rows(rows)
+    predictor.predict(sources)
     began = time.perf_counter()
-    for _ in range(calls):
-        decode()
-    return calls * batch / (time.perf_counter() - began)
+    for _ in range(DECODE_CALLS):
+        predictor.predict(sources)
+    return DECODE_CALLS * DECODE_ROWS / (time.perf_counter() - began)
 
 
 def main() -> None:

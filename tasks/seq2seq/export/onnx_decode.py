@@ -127,13 +127,10 @@ def _decode_tokens(
     return {"tokens": graph("Pad", tokens, pads, filler), "log_probability": total}
 
 
-def _likeliest(graph: GraphBuilder, logits: Name) -> tuple[Name, Name]:
+def _likeliest(graph: GraphBuilder, scores: Name) -> tuple[Name, Name]:
     """The likeliest token of each row, and its log-probability."""
-    last = graph.constant([1], np.int64)
-    token = graph("Cast", graph("ArgMax", logits, axis=1, keepdims=0), to=INT32)
-    distance = graph("Sub", logits, graph("ReduceMax", logits, last))
-    total = graph("ReduceSum", graph("Exp", distance), last, keepdims=0)
-    return token, graph("Neg", graph("Log", total))
+    token = graph("Cast", graph("ArgMax", scores, axis=1, keepdims=0), to=INT32)
+    return token, graph("ReduceMax", scores, graph.constant([1], np.int64), keepdims=0)
 
 
 def _decode_vectors(

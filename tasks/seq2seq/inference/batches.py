@@ -18,8 +18,8 @@ from tasks.seq2seq.inference.engine import Engine
 MOST_SOURCES = 512
 # Numbers of the memories of a batch at most (256 MB).
 MOST_MEMORY = 64_000_000
-# Logits of a batch at most (8 MB), which a processor's caches hold while a token is chosen among them.
-MOST_LOGITS = 2_000_000
+# Log-probabilities of a step at most (32 MB); fewer rows at once would multiply more slowly.
+MOST_SCORES = 8_000_000
 
 
 class Batch(NamedTuple):

@@ -19,7 +19,7 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.inference.batches import MOST_LOGITS, MOST_SOURCES, Batch, batches
+from tasks.seq2seq.inference.batches import MOST_SCORES, MOST_SOURCES, Batch, batches
 from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.inference.search.hypotheses import Decoded
 from tasks.seq2seq.inference.search.methods import METHODS, Search
@@ -134,7 +134,7 @@ class Predictor:
 
     def _most_sources(self) -> int:
         numbers = max(1, self._codecs.target.size)
-        return min(MOST_SOURCES, max(1, min(MOST_ROWS, MOST_LOGITS // numbers) // self._width))
+        return min(MOST_SOURCES, max(1, min(MOST_ROWS, MOST_SCORES // numbers) // self._width))
 
     def _decode(self, encoded: Encoded, keys: Hashes | None) -> Any:  # noqa: ANN401 - see `_Answer`
         target = self._codecs.target

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.inference.batches import MOST_LOGITS, MOST_SOURCES, padded_width
+from tasks.seq2seq.inference.batches import MOST_SCORES, MOST_SOURCES, padded_width
 from tasks.seq2seq.inference.engine import Engine
 
 
@@ -36,12 +36,12 @@ class TeacherForced:
         state, memory = self._engine.encode(sources)
         right = 0
         for i in range(forced.target.shape[1]):
-            logits, state = self._engine.step(forced.decoder_input[:, i], state, memory)
-            right += int(((logits.argmax(axis=1) == forced.target[:, i]) & is_countable[:, i]).sum())
+            scores, state = self._engine.step(forced.decoder_input[:, i], state, memory)
+            right += int(((scores.argmax(axis=1) == forced.target[:, i]) & is_countable[:, i]).sum())
         return right, n
 
     def _parts(self, pairs: Pairs) -> Iterator[Pairs]:
         order = np.argsort(pairs.target.lengths, kind="stable")
-        size = max(1, min(MOST_SOURCES, MOST_LOGITS // max(1, self._codecs.target.size)))
+        size = max(1, min(MOST_SOURCES, MOST_SCORES // max(1, self._codecs.target.size)))
         for first in range(0, len(order), size):
             yield pairs.take(order[first : first + size])

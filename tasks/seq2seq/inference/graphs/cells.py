@@ -18,6 +18,7 @@ import numpy as np
 from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
 from tasks.seq2seq.inference.graphs.tensor_types import Name
 from tasks.seq2seq.inference.graphs.weights import RecurrentWeights, Weights
+from tasks.seq2seq.settings.architecture import PARTS
 
 
 class Inputs(NamedTuple):
@@ -40,30 +41,16 @@ Step = Callable[[GraphBuilder, RecurrentWeights, Inputs, list[Name] | None], lis
 
 def lstm(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: list[Name] | None) -> list[Name]:
     """Output and cell state, `(rows, units)` each."""
-    if state is None:
-        gates = _product(graph, inputs.parts, inputs.kernel, inputs.base)
-    else:
-        gates = _product(
-            graph,
-            [*inputs.parts, state[0]],
-            np.concatenate([inputs.kernel, gate_order(weights.recurrent)]),
-            inputs.base,
-        )
-    units = weights.units
-    open_by, candidate = graph.several("Split", 2, gates, graph.constant([3 * units, units], np.int64), axis=1)
-    into, keep, out = graph.several(
-        "Split", 3, graph("Sigmoid", open_by), graph.constant([units] * 3, np.int64), axis=1
-    )
-    cell = graph("Mul", into, graph("Tanh", candidate))
+    parts, kernel = inputs.parts, inputs.kernel
     if state is not None:
-        cell = graph("Add", graph("Mul", keep, state[1]), cell)
-    return [graph("Mul", out, graph("Tanh", cell)), cell]
-
-
-def gate_order(weights: Weights) -> Weights:
-    """An LSTM's weights `(..., 4 * units)` with the candidate last: the other three gates are of one function."""
-    into, keep, cell, out = np.split(weights, 4, axis=-1)
-    return np.concatenate([into, keep, out, cell], axis=-1)
+        parts, kernel = [*parts, state[0]], np.concatenate([kernel, weights.recurrent])
+    gates = _product(graph, parts, kernel, inputs.base)
+    sizes = graph.constant([weights.units] * 4, np.int64)
+    into, keep, candidate, out = graph.several("Split", 4, gates, sizes, axis=1)
+    cell = graph("Mul", graph("Sigmoid", into), graph("Tanh", candidate))
+    if state is not None:
+        cell = graph("Add", graph("Mul", graph("Sigmoid", keep), state[1]), cell)
+    return [graph("Mul", graph("Sigmoid", out), graph("Tanh", cell)), cell]
 
 
 def gru(graph: GraphBuilder, weights: RecurrentWeights, inputs: Inputs, state: list[Name] | None) -> list[Name]:
@@ -95,23 +82,10 @@ def _product(graph: GraphBuilder, parts: list[Name], kernel: Weights, base: Name
 
 
 class Cell(NamedTuple):
-    """A kind of recurrent layer.
-
-    state: the names of its state's parts; the first is its output.
-    step: a time step.
-    order: the kernel, or the bias of the inputs, in the order of gates that `step` expects.
-    """
+    """A kind of recurrent layer: the names of its state's parts, of which the first is its output, and a time step."""
 
     state: tuple[str, ...]
     step: Step
-    order: Callable[[Weights], Weights]
-
-    def input_bias(self, weights: RecurrentWeights) -> Weights:
-        """The bias of the inputs, `(gates * units,)`."""
-        return self.order(np.atleast_2d(weights.bias)[0])
 
 
-CELLS = {
-    "lstm": Cell(("state_h", "state_c"), lstm, gate_order),
-    "gru": Cell(("state_h",), gru, lambda weights: weights),
-}
+CELLS = {"lstm": Cell(PARTS["lstm"], lstm), "gru": Cell(PARTS["gru"], gru)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.seq2seq.inference.graphs.cells import Cell, Inputs
+from tasks.seq2seq.inference.graphs.cells import Inputs
 from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
 from tasks.seq2seq.inference.graphs.tensor_types import Name
 from tasks.seq2seq.inference.graphs.weights import RecurrentWeights, Weights
@@ -16,7 +16,6 @@ MOST_FOLDED = 4_000_000
 
 def first_inputs(
     graph: GraphBuilder,
-    cell: Cell,
     weights: RecurrentWeights,
     table: Weights | None,
     now: Name,
@@ -26,13 +25,12 @@ def first_inputs(
 
     Args:
         graph: the graph of the step.
-        cell: the kind of the layer.
         weights: the layer's, whose kernel takes the features first and then `fed`.
         table: embeddings `(vocabulary, width)`; None where `now` holds vectors.
         now: tokens `(rows,) int32`, or vectors `(rows, features)`.
         fed: what else the layer is given, `(rows, width)`.
     """
-    kernel, bias = cell.order(weights.kernel), cell.input_bias(weights)
+    kernel, bias = weights.kernel, weights.input_bias
     others = [] if fed is None else [fed]
     if table is None:
         return Inputs([now, *others], kernel, graph.constant(bias))
@@ -44,6 +42,6 @@ def first_inputs(
     return Inputs(others, kernel[width:], graph("Gather", graph.constant(folded), now))
 
 
-def next_inputs(graph: GraphBuilder, cell: Cell, weights: RecurrentWeights, hidden: Name) -> Inputs:
+def next_inputs(graph: GraphBuilder, weights: RecurrentWeights, hidden: Name) -> Inputs:
     """The inputs of a layer on top of another one, whose output is `hidden`, `(rows, width)`."""
-    return Inputs([hidden], cell.order(weights.kernel), graph.constant(cell.input_bias(weights)))
+    return Inputs([hidden], weights.kernel, graph.constant(weights.input_bias))

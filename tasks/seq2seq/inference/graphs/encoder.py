@@ -114,10 +114,9 @@ def _layer(
     for i, weights in enumerate(layer.directions):
 
         def inputs(graph: GraphBuilder, now: Name, weights: RecurrentWeights = weights) -> Inputs:
-            cell = CELLS[settings.cell]
             if table is None:
-                return next_inputs(graph, cell, weights, now)
-            return first_inputs(graph, cell, weights, table, now)
+                return next_inputs(graph, weights, now)
+            return first_inputs(graph, weights, table, now)
 
         now: Type = (INT32, (SOURCES,)) if table is not None else (FLOAT, (SOURCES, len(weights.kernel)))
         read = _Read(weights, inputs, now, is_backward=i > 0)

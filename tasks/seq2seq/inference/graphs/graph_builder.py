@@ -27,6 +27,7 @@ class GraphBuilder:
         """Takes what all names of the graph begin with; `constants` is what a body shares with the graph around it."""
         self._prefix, self._nodes, self._n = prefix, list[onnx.NodeProto](), 0
         self._constants = {} if constants is None else constants
+        self._renamed: dict[Name, Name] = {}
 
     def body(self, name: str) -> GraphBuilder:
         """A graph inside this one."""
@@ -58,8 +59,16 @@ class GraphBuilder:
         return results
 
     def named(self, name: str, tensor: Name) -> Name:
-        """The tensor under a name of one's own, as outputs have it."""
-        self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+        """Gives a tensor a name of one's own, as outputs have it, or a second one."""
+        tensor = self._renamed.get(tensor, tensor)
+        is_ours = any(tensor in node.output for node in self._nodes)
+        if not is_ours or tensor in self._renamed.values():
+            self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+            return name
+        for node in self._nodes:
+            node.input[:] = [name if one == tensor else one for one in node.input]
+            node.output[:] = [name if one == tensor else one for one in node.output]
+        self._renamed[tensor] = name
         return name
 
     def include(self, graph: onnx.GraphProto) -> None:

@@ -13,7 +13,20 @@ from tasks.seq2seq.inference.graphs.graph_builder import IR_VERSION, OPSET
 from tasks.seq2seq.inference.graphs.tensor_types import Name, Type
 
 OPERATORS = {
-    *("Add", "Mul", "Sub", "Gemm", "MatMul", "Sigmoid", "Tanh", "Softmax", "LayerNormalization", "Where", "Scan"),
+    *(
+        "Add",
+        "Mul",
+        "Sub",
+        "Gemm",
+        "MatMul",
+        "Sigmoid",
+        "Tanh",
+        "Softmax",
+        "LogSoftmax",
+        "LayerNormalization",
+        "Where",
+        "Scan",
+    ),
     *("Cast", "Concat", "ConstantOfShape", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze"),
     *("Transpose", "Unsqueeze"),
 }

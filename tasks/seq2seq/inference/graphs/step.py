@@ -44,8 +44,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
     """Writes a step of the decoder.
 
     Its inputs are `fed`, tokens `(rows,) int32` or vectors `(rows, features) float32`, the state and the memory; its
-    outputs `output`, logits or standardised vectors `(rows, vocabulary or features) float32`, the next state, and with
-    attention its weights.
+    outputs `output`, the log-probabilities of all tokens `(rows, vocabulary) float32` or standardised vectors
+    `(rows, features) float32`, the next state, and with attention its weights.
     """
     graph, settings = GraphBuilder(), architecture.settings
     hidden, after = _recur(graph, settings, weights)
@@ -54,7 +54,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
         hidden, results[ATTENTION] = _attend(graph, settings, weights, hidden)
     if settings.feeds_input:
         results[following("attentional")] = hidden
-    results[OUTPUT] = dense(graph, hidden, weights.output)
+    output = dense(graph, hidden, weights.output)
+    results[OUTPUT] = graph("LogSoftmax", output, axis=-1) if architecture.target.vocabulary else output
     for name in step_outputs(architecture):
         graph.named(name, results[name])
     return graph.model("step", step_inputs(architecture), step_outputs(architecture))
@@ -67,7 +68,7 @@ def _recur(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights) 
     for i, layer in enumerate(weights.decoder):
         (one,) = layer.directions
         before = names[i * len(cell.state) : (i + 1) * len(cell.state)]
-        inputs = _inputs(graph, settings, weights, hidden) if i == 0 else next_inputs(graph, cell, one, hidden)
+        inputs = _inputs(graph, settings, weights, hidden) if i == 0 else next_inputs(graph, one, hidden)
         new = cell.step(graph, one, inputs, before)
         after += new
         output = graph("Add", hidden, new[0]) if settings.residual and i else new[0]
@@ -78,7 +79,7 @@ def _recur(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights) 
 def _inputs(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, fed: Name) -> Inputs:
     (first,) = weights.decoder[0].directions
     attentional = "attentional" if settings.feeds_input else None
-    return first_inputs(graph, CELLS[settings.cell], first, weights.target_table, fed, attentional)
+    return first_inputs(graph, first, weights.target_table, fed, attentional)
 
 
 def _attend(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights, query: Name) -> _Attended:

@@ -26,6 +26,12 @@ class RecurrentWeights(NamedTuple):
     bias: Weights
 
     @property
+    def input_bias(self) -> Weights:
+        """The bias of the inputs, `(gates * units,)`."""
+        bias: Weights = np.atleast_2d(self.bias)[0]
+        return bias
+
+    @property
     def units(self) -> int:
         """Its width."""
         return int(self.recurrent.shape[0])
@@ -61,7 +67,7 @@ class ModelWeights(NamedTuple):
     bridge: from the encoder's last state to the decoder's first, one for each part of it; none where it is copied.
     memory_keys: the projection of the memory, for a score that has keys.
     attention: by the names of `tasks.seq2seq.models.attention`; empty without attention.
-    output: from what the decoder puts out to logits or to a standardised vector.
+    output: from what the decoder puts out to logits, or to a standardised vector.
     """
 
     source_table: Weights | None

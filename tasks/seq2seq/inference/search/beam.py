@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows
-from tasks.seq2seq.inference.search.choices import Logits, largest_of, log_probabilities
+from tasks.seq2seq.inference.search.choices import LogProbabilities, largest_of
 from tasks.seq2seq.inference.search.hypotheses import Decoded, Turn, length_penalty
 from tasks.seq2seq.inference.search.step_function import SHARE_DROPPED, Array, Encoded, StepFunction, take
 
@@ -69,9 +69,9 @@ def beam_search(step: StepFunction, encoded: Encoded, start: int, settings: Beam
     rows, one = np.arange(n), np.zeros((n, 1))
     beam = _Beam(np.full((n, 1), start, np.int32), one, one, one, one > 0, np.zeros((n, 1), np.int64))
     for i in range(settings.n_steps):
-        logits, state = step(beam.tokens.reshape(-1), state, memory)
+        scores, state = step(beam.tokens.reshape(-1), state, memory)
         before = beam.tokens.shape[1]
-        beam = _advance(beam, logits, i + 1, settings)
+        beam = _advance(beam, scores, i + 1, settings)
         state = take(state, (np.arange(len(rows))[:, None] * before + beam.parent).reshape(-1))
         history.append((rows, beam))
         going_on = np.flatnonzero(~_is_done(beam, settings))
@@ -83,17 +83,15 @@ def beam_search(step: StepFunction, encoded: Encoded, start: int, settings: Beam
     return _best(history, n, settings)
 
 
-def _advance(beam: _Beam, logits: Logits, length: int, settings: BeamSettings) -> _Beam:
+def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSettings) -> _Beam:
     """The best `width` of all that may follow the hypotheses, which then have `length` tokens.
 
     In the last step, after which only an end could follow, a hypothesis goes on with its likeliest token, as in greedy
     decoding: it ends, or is cut off there.
     """
     sources, before = beam.tokens.shape
-    k = min(settings.width, logits.shape[1])
-    values, tokens = largest_of(logits, k)
-    scores = log_probabilities(values, values[:, :1], logits).reshape(sources, before, k)
-    tokens = tokens.reshape(scores.shape)
+    k = min(settings.width, found.shape[1])
+    scores, tokens = (part.reshape(sources, before, k) for part in largest_of(found, k))
     total = beam.total[..., None] + np.minimum(scores, 0)  # sources x before x k
     rank = total / length_penalty(length, settings.penalty)
     if settings.end is not None:

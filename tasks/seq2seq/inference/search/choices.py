@@ -1,4 +1,4 @@
-"""How a token is chosen among logits, and how likely it is."""
+"""How a token is chosen among those that may come next."""
 
 from __future__ import annotations
 
@@ -10,32 +10,27 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.aliases import Floats
 
-Logits = NDArray[np.float32]  # (rows, vocabulary)
+LogProbabilities = NDArray[np.float32]  # of all tokens, `(rows, vocabulary)`
 Tokens = NDArray[np.int32]
 Scores = NDArray[np.float32]
-# Logits, and numbers in [0, 1) to draw by, `(rows,) float64`, to tokens and their log-probability, `(rows,)` each.
-Choice = Callable[[Logits, Floats], tuple[Tokens, Scores]]
+# Log-probabilities, and numbers in [0, 1) to draw by, `(rows,) float64`, to tokens and their scores, `(rows,)` each.
+Choice = Callable[[LogProbabilities, Floats], tuple[Tokens, Scores]]
 
 # Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
 COLDEST = 1e-30
 # So many of the largest are found by looking for the largest one again and again, more by sorting.
 FEW = 16
+# In a large vocabulary, only in the blocks of so many that hold the largest ones.
+BLOCK = 256
 
 
-def log_probabilities(chosen: Scores, largest: Scores, logits: Logits) -> Scores:
-    """The log-probability of logits that were chosen, `(rows, ...)`, given the largest one of each row, `(rows, 1)`."""
-    total: Scores = np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))
-    return chosen - largest - total
-
-
-def likeliest(logits: Logits, _drawn: Floats | None = None) -> tuple[Tokens, Scores]:
+def likeliest(scores: LogProbabilities, _drawn: Floats | None = None) -> tuple[Tokens, Scores]:
     """The choice of greedy decoding; of equally likely tokens the first."""
-    largest = logits.max(axis=1, keepdims=True)
-    return logits.argmax(axis=1).astype(np.int32), log_probabilities(largest, largest, logits)[:, 0]
+    return scores.argmax(axis=1).astype(np.int32), scores.max(axis=1)
 
 
 def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
-    """The choice that draws a token by its probability, softmax(logits / temperature).
+    """The choice that draws a token by its probability, to the power of 1 / temperature.
 
     Args:
         temperature: below 1 likely tokens become likelier, above 1 less so.
@@ -46,18 +41,16 @@ def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
         whatever the temperature and `top_k`.
     """
 
-    def draw(logits: Logits, drawn: Floats) -> tuple[Tokens, Scores]:
-        largest = logits.max(axis=1, keepdims=True)
-        k = min(top_k or logits.shape[1], logits.shape[1])
-        among, tokens = largest_of(logits, k) if top_k else (logits, np.arange(k)[None])
+    def draw(scores: LogProbabilities, drawn: Floats) -> tuple[Tokens, Scores]:
+        k = min(top_k or scores.shape[1], scores.shape[1])
+        among, tokens = largest_of(scores, k) if top_k else (scores, np.arange(k)[None])
         # In 64 bits, as many small weights add up.
-        weights = np.exp((among.astype(np.float64) - largest) / max(temperature, COLDEST))
-        reach = np.cumsum(weights, axis=1)
+        distance = among.astype(np.float64) - among.max(axis=1, keepdims=True)
+        reach = np.cumsum(np.exp(distance / max(temperature, COLDEST)), axis=1)
         # The largest reach times a number below 1 is below it also when rounded, so that some token reaches further.
         place = np.argmax(reach > drawn[:, None] * reach[:, -1:], axis=1)[:, None]
-        scores = log_probabilities(np.take_along_axis(among, place, axis=1), largest, logits)
         chosen = np.take_along_axis(np.broadcast_to(tokens, among.shape), place, axis=1)
-        return chosen[:, 0].astype(np.int32), scores[:, 0]
+        return chosen[:, 0].astype(np.int32), np.take_along_axis(among, place, axis=1)[:, 0]
 
     return draw
 
@@ -67,8 +60,33 @@ def largest_of(values: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[np.i
     if k > FEW:
         places = np.argsort(-values, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(values, places, axis=1), places
-    left, places = values.copy(), np.empty((len(values), k), np.intp)
-    for i in range(k):
-        places[:, i] = left.argmax(axis=1)
-        np.put_along_axis(left, places[:, i : i + 1], -np.inf, axis=1)
+    if values.shape[1] > FEW * BLOCK:
+        among = _best_blocks(values, k)
+        left = np.take_along_axis(values, np.minimum(among, values.shape[1] - 1), axis=1)
+        left[among >= values.shape[1]] = -np.inf
+        places = np.take_along_axis(among, _largest_few(left, k), axis=1)
+    else:
+        places = _largest_few(values.copy(), k)
     return np.take_along_axis(values, places, axis=1), places
+
+
+def _largest_few(values: NDArray[Any], k: int) -> NDArray[np.intp]:
+    """Where the `k` largest of each row stand, which are then gone from `values`."""
+    places = np.empty((len(values), k), np.intp)
+    for i in range(k):
+        places[:, i] = values.argmax(axis=1)
+        np.put_along_axis(values, places[:, i : i + 1], -np.inf, axis=1)
+    return places
+
+
+def _best_blocks(values: NDArray[Any], k: int) -> NDArray[np.intp]:
+    """Places among which the `k` largest of each row are, ascending; some may lie beyond the row.
+
+    They are in the `k` blocks whose largest values are largest, of equals the first: another block has no value that as
+    many others do not exceed, or come before.
+    """
+    whole = values.shape[1] // BLOCK
+    largest = values[:, : whole * BLOCK].reshape(len(values), whole, BLOCK).max(axis=2)
+    rest = values[:, whole * BLOCK :].max(axis=1, initial=-np.inf, keepdims=True)
+    blocks = np.sort(np.argsort(-np.concatenate([largest, rest], axis=1), axis=1, kind="stable")[:, :k], axis=1)
+    return (blocks[..., None] * BLOCK + np.arange(BLOCK)).reshape(len(values), -1)

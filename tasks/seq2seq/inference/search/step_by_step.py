@@ -36,9 +36,9 @@ def decode_step_by_step(
     n, turns = len(state[0]), list[Turn]()
     rows, last, is_open = np.arange(n), np.full(n, start, np.int32), np.ones(n, np.bool_)
     for i in range(n_steps):
-        logits, state = step(last, state, memory)
+        found, state = step(last, state, memory)
         drawn = np.zeros(len(rows)) if keys is None else drawn_numbers(keys[rows], i, 1)[:, 0]
-        last, scores = choose(logits, drawn)
+        last, scores = choose(found, drawn)
         turns.append(Turn(rows[is_open], last[is_open], scores[is_open]))
         is_open &= last != (-1 if end is None else end)
         going_on = np.flatnonzero(is_open)

@@ -14,8 +14,9 @@ Array = NDArray[Any]
 Arrays = list[Array]
 
 # What was said last `(rows,) int32`, or vectors `(rows, features) float32`; the state, arrays `(rows, ...)`; and the
-# memory, arrays `(sources, ...)`, which all steps read and none changes; to logits `(rows, vocabulary)`, or vectors
-# `(rows, features)`, and the next state. Rows are the hypotheses of all sources, source by source.
+# memory, arrays `(sources, ...)`, which all steps read and none changes; to the log-probabilities of all tokens
+# `(rows, vocabulary)`, or to vectors `(rows, features)`, and the next state. Rows are the hypotheses of all sources,
+# source by source.
 StepFunction = Callable[[Array, Arrays, Arrays], tuple[NDArray[np.float32], Arrays]]
 
 # Sources that have ended are dropped once so many of those in a batch have: copying the others costs something too.
