@@ -31,8 +31,9 @@ from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.chunks import SOURCE, TARGET
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import read_promotions
 

@@ -16,8 +16,9 @@ from tasks.seq2seq.promotion.comparison import Standing, compare
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
-from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, HOLDOUT_SCORES
+from tasks.storage.store.making import Made
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import read_promotions
 

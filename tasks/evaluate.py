@@ -19,8 +19,9 @@ from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, PairBlock, read_evaluation
 from tasks.storage.files.atomic import write_json
 from tasks.storage.outputs.predictions import PredictionWriter, to_values
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import EVALUATION
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 
 

@@ -22,8 +22,9 @@ from tasks.storage.artifacts.bundle import (
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.artifacts.export import read_samples
 from tasks.storage.files.atomic import read_json, write_json
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 
 

@@ -12,8 +12,9 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import BundleFacts, load_keras_models, steps_of
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import SAVED_MODEL as KIND
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 
 

@@ -33,8 +33,9 @@ from tasks.storage.files.atomic import copy_atomically, write_json
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
 from tasks.storage.ingest.training_files import training_files
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import DATASET
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 
 

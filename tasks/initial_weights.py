@@ -22,8 +22,9 @@ from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
-from tasks.storage.store.artifact_store import StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, TRAINING
+from tasks.storage.store.making import StepInputs
 
 if TYPE_CHECKING:
     import keras

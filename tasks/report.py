@@ -18,8 +18,9 @@ from tasks.runtime.caching import (
 )
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import REPORT
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Promotion, read_promotions
 

@@ -35,8 +35,9 @@ from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_code
 from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import TRAINING
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle, short
 
 if TYPE_CHECKING:

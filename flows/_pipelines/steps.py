@@ -11,7 +11,8 @@ from prefect import Task
 
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.store.artifact_store import StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import StepInputs
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Decision
 

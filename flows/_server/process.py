@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from flows._server.prefect_internals import make_server_app, recorder_log
+from flows._server.prefect_internals import lock_before_reading, make_server_app, recorder_log
 
 GRACE_SECONDS = 5.0
 
@@ -42,6 +42,7 @@ def main() -> None:
                 await super().startup(sockets)
 
     go.wait()
+    lock_before_reading()
     app = make_server_app(full=sys.argv[2:] == ["full"])
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=2)
     server = Server(config)

@@ -22,7 +22,8 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.section import Section
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 
 

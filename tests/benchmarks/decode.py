@@ -20,7 +20,8 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
-from tests.helpers.random_models import random_engine
+from tests.helpers.engines import engine_of
+from tests.helpers.random_weights import random_weights
 
 SOURCE_STEPS, TARGET_STEPS = 6, 3
 ROWS, CALLS = 20_000, 5
@@ -30,7 +31,8 @@ VOCABULARY = Vocabulary.identity(TOKENS - 1)
 def main() -> None:
     """Predicts `ROWS` sources several times, after a first time, and prints the rate."""
     settings = ModelSettings(units=UNITS, embedding=EMBEDDING)
-    engine = random_engine(Architecture(Side(TOKENS), Side(TOKENS), masked=False, settings=settings))
+    architecture = Architecture(Side(TOKENS), Side(TOKENS), masked=False, settings=settings)
+    engine = engine_of(architecture, random_weights(architecture))
     predictor = Predictor(engine, Codecs(VOCABULARY, VOCABULARY), TARGET_STEPS)
     rows = Sequences.of_rows(np.random.default_rng(0).integers(1, TOKENS, (ROWS, SOURCE_STEPS), dtype=np.int32))
     predictor.predict(rows)

@@ -51,10 +51,12 @@ def decoding_rate(shape: Shape, problem: Problem) -> float:
     from tasks.seq2seq.data.vocabulary import Vocabulary
     from tasks.seq2seq.inference.predictor import Predictor
     from tasks.seq2seq.settings.architecture import Architecture, Side
-    from tests.helpers.random_models import random_engine
+    from tests.helpers.engines import engine_of
+    from tests.helpers.random_weights import random_weights
 
     settings, side = experiment_for(shape, problem).model, Side(TOKENS)
-    engine = random_engine(Architecture(side, side, masked=False, settings=settings))
+    architecture = Architecture(side, side, masked=False, settings=settings)
+    engine = engine_of(architecture, random_weights(architecture))
     vocabulary = Vocabulary.identity(TOKENS - 1)
     predictor = Predictor(engine, Codecs(vocabulary, vocabulary), problem.n_out)
     rows = np.random.default_rng(0).integers(1, TOKENS, (DECODE_ROWS, problem.n_in), dtype=np.int32)

@@ -22,14 +22,16 @@ from tasks.seq2seq.inference.search.choices import likeliest
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
-from tests.helpers.random_models import random_engine
+from tests.helpers.engines import engine_of
+from tests.helpers.random_weights import random_weights
 
 
 def measure(name: str, case: Case) -> dict[str, float]:
     """The cost of a row."""
     side = Side(case.tokens)
     settings = ModelSettings.model_validate({**case.shape.settings, "units": case.units})
-    engine = random_engine(Architecture(side, side, masked=False, settings=settings))
+    architecture = Architecture(side, side, masked=False, settings=settings)
+    engine = engine_of(architecture, random_weights(architecture))
     vocabulary = Vocabulary.identity(case.tokens - 1)
     decoding = DecodingSettings(method="beam", beam_width=case.beam) if case.beam else DecodingSettings()
     predictor = Predictor(engine, Codecs(vocabulary, vocabulary), case.n_out, decoding, threads=1)

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from tasks.generate import dataset_inputs, write_dataset
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made
 
 ROWS = 100_000  # of a row group of the file
 # So small that 10,000,000 pairs are trained in minutes: what is measured is how they are fed.

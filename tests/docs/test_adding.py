@@ -75,6 +75,8 @@ def test_every_example_fits_where_the_page_puts_it(copy):
         compile((copy / path).read_text(), path, "exec")
 
 
+@pytest.mark.slow
+@pytest.mark.seconds
 @pytest.mark.timeout(600)
 def test_a_metric_and_an_attention_score_that_the_page_adds_are_used_by_a_fresh_process(copy):
     follow(copy, section("A metric"))
@@ -138,6 +140,7 @@ EVERYTHING = (
 )  # fmt: skip
 
 
+@pytest.mark.seconds
 def test_all_sections_together_touch_the_files_that_the_page_says_and_work(copy):
     """In processes of their own, which load no TensorFlow: what was added is there, and is used."""
     before = {path: path.read_bytes() for folder in ("flows", "tasks") for path in (copy / folder).rglob("*.py")}

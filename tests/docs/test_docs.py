@@ -66,6 +66,7 @@ def test_each_command_of_the_docs_is_accepted(page, line, monkeypatch, tmp_path)
         assert read_deployments(settings.deployments)
 
 
+@pytest.mark.slow
 def test_the_readmes_python_example_runs(run_python):
     (example,) = [block for block in blocks("python") if "define_models" in block]
     printed = run_python(example).splitlines()[-1]

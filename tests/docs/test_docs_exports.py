@@ -4,10 +4,10 @@ import json
 import re
 
 import pytest
+from tasks.seq2seq.models.decoding import decode_graph
 
 from tasks.predict import load_predictor
 from tasks.seq2seq.export.onnx_decode import onnx_decode
-from tasks.seq2seq.models.decoding import decode_graph
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.export import SAVED_MODEL
 from tasks.storage.store.artifact_store import Store

@@ -6,20 +6,24 @@ import subprocess
 import sys
 
 import pytest
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
 
 from flows._cli.checkout import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
-def server():
-    """The URL of the session's server."""
+def server(pytestconfig):
+    """The URL of the session's server; with `--fast` there is none, and Prefect is not loaded."""
+    if pytestconfig.getoption("--fast"):
+        yield None
+        return
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_ANALYTICS_ENABLED,
+        temporary_settings,
+    )
+    from prefect.testing.utilities import prefect_test_harness
+
     with (
         temporary_settings({PREFECT_SERVER_ANALYTICS_ENABLED: False}),
         prefect_test_harness(server_startup_timeout=120),

@@ -110,7 +110,7 @@ def test_two_runs_at_once_into_one_folder_do_no_harm(start, server, tmp_path):
     check_account(tmp_path / "out", "a.jsonl", expected)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_commands_at_once_on_one_new_prefect_home_both_succeed(start, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 200)
     both = [start(path, output=name, PREFECT_HOME=str(tmp_path / "home")) for name in ("one", "other")]

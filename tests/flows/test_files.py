@@ -42,7 +42,7 @@ def test_the_example_file_runs_for_one_epoch_and_nothing_stands_on_both_sides(ru
     assert not splits["validation"] & splits["test"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_zero_and_negatives_are_symbols_and_come_back_as_such(run, tmp_path, pairs):
     path = write_pairs(tmp_path / "mine.parquet", *pairs)
     code, summary, _ = run(main, "--data.train", str(path), *QUICK)
@@ -84,7 +84,7 @@ def test_a_changed_file_is_read_again(run, tmp_path, pairs):
     assert not any(step["cached"] for step in after["steps"])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_source_with_two_targets_is_counted_reported_and_kept(run, tmp_path, pairs):
     pairs[0].append(pairs[0][0])
     pairs[1].append([4, 4])
@@ -97,6 +97,7 @@ def test_a_source_with_two_targets_is_counted_reported_and_kept(run, tmp_path, p
     assert "repeats: conflicts" in open(summary["report"]).read()  # noqa: PTH123, SIM115
 
 
+@pytest.mark.slow
 def test_faulty_rows_end_the_run_unless_a_share_of_them_is_allowed(run, tmp_path, pairs):
     pairs[0][10], pairs[1][20], pairs[0][30] = None, [1, None], []
     path = write_pairs(tmp_path / "mine.parquet", *pairs)

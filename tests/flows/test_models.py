@@ -40,8 +40,13 @@ def pairs(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if "GRU" in name else pytest.mark.exhaustive, id=name)
+        for name, kind in KINDS.items()
+    ],
+)
 def test_a_model_of_any_kind_learns_and_says_the_same_to_the_evaluation_and_to_a_batch(run, pairs, tmp_path, kind):
     code, summary, said = run(
         main, "--data.train", str(pairs), "--model.units", "32", "--model.embedding", "16", *kind,
@@ -62,6 +67,7 @@ def test_a_model_of_any_kind_learns_and_says_the_same_to_the_evaluation_and_to_a
     assert found == pytest.approx(np.mean([row["prediction"] == row["source"][::-1] for row in answers]))
 
 
+@pytest.mark.slow
 def test_a_model_with_attention_serves_the_commands_that_come_after_its_training(start_process, server, tmp_path):
     """Each is a process of its own, as night after night."""
     asked = tmp_path / "asked.jsonl"

@@ -107,13 +107,13 @@ def test_a_night_that_cannot_make_a_model_predicts_with_the_promoted_one_and_fai
     assert "FAILED" in last_artifact("nightly-sounds")
 
 
-def test_a_first_night_whose_model_is_refused_predicts_nothing_and_says_so(run, tmp_path):
-    write(tmp_path / "data" / "a.tsv", 300)
-    write(tmp_path / "inbox" / "one.tsv", 5)
-    code, _, said = run(main, *flags(tmp_path), "--training.epochs", "1", "--evaluation.min_sequence_accuracy", "1")
+def test_a_first_night_whose_model_is_refused_predicts_nothing_and_says_so(night):
+    """Under another name, for which the model that is there already is not good enough."""
+    other = night.folder / "other"
+    code, _, said = night("--name", "other", "--evaluation.min_sequence_accuracy", "1", "--predict.output", str(other))
     assert code == 1
-    assert "no model is promoted as 'sounds', so nothing was predicted: sequence accuracy" in said
-    assert not (tmp_path / "out").exists()
+    assert "no model is promoted as 'other', so nothing was predicted: sequence accuracy" in said
+    assert not other.exists()
 
 
 def test_the_night_is_one_page_in_prefect(night):

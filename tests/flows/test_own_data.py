@@ -38,6 +38,7 @@ def lexicon(tmp_path):
 PHONEMES = ("--data.source_encoding", "characters", "--data.target_encoding", "words")
 
 
+@pytest.mark.slow
 def test_a_tsv_of_words_and_phonemes_without_a_header(run, lexicon):
     path, words = lexicon
     code, summary, said = run(
@@ -80,6 +81,7 @@ def test_there_are_several_ways_to_say_that_there_is_no_header(run, lexicon, fla
     assert account_of(summary)["read"] == {"train": len(words)}
 
 
+@pytest.mark.slow
 def test_a_parquet_of_integer_lists_of_varying_length(run, tmp_path):
     """Reversed; values below 0 and far apart."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from flows.train_and_eval import main
 from tests.proofs.proofs import PROOFS
 from tests.proofs.samples import write_pairs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 LONGEST, LONGER = 12, 14  # in training, and beyond
 
@@ -52,6 +52,7 @@ def accuracies(run, folder, *flags):
     return correct[~is_longer].mean(), correct[is_longer].mean()
 
 
+@pytest.mark.slow
 def test_attention_reverses_what_a_state_cannot_hold_and_goes_on_beyond_the_lengths_of_training(run, tmp_path):
     """Without it, and all else equal, neither is learned."""
     write_reversal(tmp_path)
@@ -63,6 +64,7 @@ def test_attention_reverses_what_a_state_cannot_hold_and_goes_on_beyond_the_leng
     assert longer <= 0.02
 
 
+@pytest.mark.exhaustive
 def test_the_tutorials_proof_holds_with_another_seed(run):
     code, summary, _ = run(main, "--config", str(PROOFS["tutorial"].experiment), "--seed", "7")
     assert code == 0
@@ -70,6 +72,7 @@ def test_the_tutorials_proof_holds_with_another_seed(run):
     assert summary["sequence_accuracy"] >= 0.999
 
 
+@pytest.mark.exhaustive
 def test_sums_of_two_digits_are_learned_from_most_of_them(run):
     """9,000 of the 10,000 sums that there are; the thousand others are asked."""
     code, summary, _ = run(

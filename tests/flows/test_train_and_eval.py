@@ -1,5 +1,6 @@
 """The main job, on a real server, with tiny experiments."""
 
+import json
 import re
 import shutil
 import time
@@ -16,15 +17,19 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.train_and_eval import main
-from tests.helpers.tiny import TINY
+from tests.helpers.tiny import TINY, tiny_run
 
 
 @pytest.fixture(scope="module")
-def finished_store(tmp_path_factory):
+def first_run(tmp_path_factory):
+    """What the tiny experiment left when it was run first."""
+    return tiny_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def finished_store(first_run):
     """A store in which the tiny experiment was made once; tests copy it."""
-    store = tmp_path_factory.mktemp("finished") / "store"
-    assert main([*TINY, "--store", str(store)]) == 0
-    return store
+    return first_run / "store"
 
 
 @pytest.fixture
@@ -58,9 +63,8 @@ def last_flow_run():
         return flow_run, task_runs, client.read_artifacts(artifact_filter=of_run)
 
 
-def test_a_new_store_gets_a_proven_and_promoted_model(run, tmp_path):
-    code, summary, said = run(main, *TINY)
-    assert code == 0
+def test_a_new_store_gets_a_proven_and_promoted_model(first_run):
+    summary, said = json.loads((first_run / "summary.json").read_text()), (first_run / "said").read_text()
     assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
     assert summary["n_evaluated"] == 50
     assert summary["sequence_accuracy"] == summary["n_correct"] / 50 >= 0.95
@@ -110,11 +114,13 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
     [
         (("--evaluation.n_examples", "5"), {"evaluation", "report"}),
         (("--evaluation.min_sequence_accuracy", "0.5"), {"report"}),
-        (("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}),
+        pytest.param(
+            ("--training.epochs", "1"), {"training", "bundle", "evaluation", "report"}, marks=pytest.mark.slow
+        ),
         pytest.param(
             ("--data.n_samples", "5000"),
             {"dataset", "training", "bundle", "evaluation", "report"},
-            marks=pytest.mark.slow,
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )
@@ -128,6 +134,7 @@ def test_a_changed_setting_remakes_exactly_what_depends_on_it(run, store, change
     assert made(summary) == remade
 
 
+@pytest.mark.slow
 def test_refresh_makes_everything_again(run, store):
     _, summary, _ = run(main, *TINY, "--refresh", store=store)
     assert made(summary) == {"dataset", "training", "bundle", "evaluation", "report"}
@@ -196,7 +203,7 @@ def test_a_model_that_the_gate_refuses_is_kept_and_the_old_one_goes_on_serving(r
     assert first["promoted"] is True
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_refused_model_is_judged_again_when_it_is_made_again(run, store):
     worse = ("--training.epochs", "1", "--training.learning_rate", "0.0001")
     assert run(main, *TINY, *worse, store=store)[1]["promoted"] is False
@@ -206,7 +213,7 @@ def test_a_refused_model_is_judged_again_when_it_is_made_again(run, store):
     assert summary["promotion_decided_now"] is True
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(run, finished_store, tmp_path):
     digest = next(finished_store.glob("bundle/*")).name
     _, same, _ = run(main, *TINY, store=tmp_path / "again")
@@ -232,8 +239,13 @@ def test_the_report_stands_alone(run, store):
         assert text in page
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("problem", ["copy", "reverse", "sort"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param("sort", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("copy", "reverse")),
+    ],
+)
 def test_every_problem_runs(run, problem):
     code, summary, _ = run(
         main,

@@ -1,6 +1,7 @@
-"""Small models for tests of batch prediction: trained once a session, in one store, good at nothing."""
+"""Small models for tests of batch prediction, in one store, good at nothing."""
 
 import functools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from tasks.generate import generate_dataset
 from tasks.promote import promote_model
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.registry import find_bundle
+from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model
+from tests.helpers.once import made_once
 
 SYMBOLS = range(-3, 9)  # of the integers' model, which takes at most `LONGEST` of them
 LONGEST = 8
@@ -26,27 +30,31 @@ EASY = {"min_sequence_accuracy": 0.0, "max_relative_mae": 1e6}
 
 
 class Models:
-    """A store of promoted models, each made when it is first asked for."""
+    """A store of promoted models, each made when it is first asked for, once for all processes that run tests."""
 
-    def __init__(self, folder):
-        self.folder, self.store = folder, folder / "store"
+    def __init__(self, tmp_path_factory):
+        self._tmp_path_factory = tmp_path_factory
+        self.store = tmp_path_factory.mktemp("batch-models") / "store"
         self.bundles = {}
 
     def need(self, *names):
         """Sees to it that models are there; gives the store."""
         for name in names:
             if name not in self.bundles:
-                self.bundles[name] = self._make(name, **_SETTINGS[name](self.folder))
+                made = made_once(self._tmp_path_factory, name, functools.partial(_make, name))
+                shutil.copytree(made, self.store.parent, dirs_exist_ok=True)
+                self.bundles[name] = find_bundle(Store(self.store), name).bundle
         return self.store
 
-    def _make(self, name, **settings):
-        experiment = check_experiment({"name": name, "evaluation": EASY, **settings})
-        dataset = generate_dataset.fn(experiment, self.store)
-        training = train_model.fn(experiment, dataset, self.store)
-        bundle = export_model.fn(experiment, dataset, training, self.store)
-        evaluation = evaluate_model.fn(experiment, dataset, bundle, self.store)
-        assert promote_model.fn(experiment, dataset, bundle, evaluation, Standing(), self.store).promoted
-        return bundle
+
+def _make(name, folder):
+    store = folder / "store"
+    experiment = check_experiment({"name": name, "evaluation": EASY, **_SETTINGS[name](folder)})
+    dataset = generate_dataset.fn(experiment, store)
+    training = train_model.fn(experiment, dataset, store)
+    bundle = export_model.fn(experiment, dataset, training, store)
+    evaluation = evaluate_model.fn(experiment, dataset, bundle, store)
+    assert promote_model.fn(experiment, dataset, bundle, evaluation, Standing(), store).promoted
 
 
 _ALL = []
@@ -55,7 +63,7 @@ _ALL = []
 def batch_models(tmp_path_factory):
     """The session's models."""
     if not _ALL:
-        _ALL.append(Models(tmp_path_factory.mktemp("batch-models")))
+        _ALL.append(Models(tmp_path_factory))
     return _ALL[0]
 
 

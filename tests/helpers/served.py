@@ -56,6 +56,9 @@ def serving(path, environment, *flags, log):
         try:
             url = wait_for(lambda: re.search(r"look at (\S+)\n(  .*\n)+", log.read_text()), process=process)[1]
             yield process, f"{url}/api"
+        except AssertionError as error:
+            error.add_note(log.read_text())  # what waiting in vain does not say
+            raise
         finally:
             left = children(process)
             process.kill()

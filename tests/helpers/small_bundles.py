@@ -6,7 +6,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import BundleFacts
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.atomic import write_json
-from tasks.storage.store.artifact_store import Made, StepInputs
+from tasks.storage.store.making import Made, StepInputs
 
 SIDE = SideFacts(encoding="integers", vocabulary=7, length=3)
 FACTS = BundleFacts(units=8, parameters=1, source=SIDE, target=SIDE, masked=False, relative=False)

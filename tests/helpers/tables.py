@@ -37,12 +37,13 @@ class Tables:
         source, code = state
         assert (source.reshape(len(memory[0]), -1) == memory[0][:, None]).all()
         code = np.where(code < 0, 0, self.after(code, tokens))
-        return self.logits[source, code], [source, code]
+        return self.scores(source, code).astype(np.float32), [source, code]
 
     def scores(self, source, code):
-        """Log-probabilities `(vocabulary,)` in 64 bits."""
+        """Log-probabilities `(..., vocabulary)` in 64 bits."""
         logits = self.logits[source, code].astype(np.float64)
-        return logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
 class Counted(Tables):

@@ -59,9 +59,7 @@ def compare(store: Store, model: str) -> Agreement:
     dataset = store.open(DATASET, Manifest.read(handle.path).made_from["dataset"])
     found = []
     for source in _batches(read_samples(dataset.path, ROWS), bundle.codecs.source):
-        one, other = (
-            {key: np.asarray(value) for key, value in decode(source).items()} for decode in (ours, theirs)
-        )
+        one, other = ({key: np.asarray(value) for key, value in decode(source).items()} for decode in (ours, theirs))
         if isinstance(bundle.codecs.target, Vocabulary):
             found.append(_compare_tokens(source, one, other, bundle.codecs.target, teach))
         else:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 import tasks.export
 from tasks.export import export_model
@@ -11,7 +12,6 @@ from tasks.generate import generate_dataset
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.collate import source_array, until_end
 from tasks.seq2seq.errors import ExportError
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import load_bundle, save_bundle
 from tasks.storage.artifacts.export import load_decode, save_decode

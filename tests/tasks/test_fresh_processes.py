@@ -1,5 +1,7 @@
 """A model of any kind is of use to processes that did not make it, whatever they do with it first."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -17,10 +19,6 @@ from tests.helpers.fresh_processes import (
 )
 from tests.tasks.seq2seq.models.test_kinds import KINDS
 
-ALWAYS = ("plain", "one-hot with input feeding", "bahdanau")
-EVERY_KIND = [
-    pytest.param(kind, id=name, marks=() if name in ALWAYS else pytest.mark.exhaustive) for name, kind in KINDS.items()
-]
 USES = {
     "predicts a file": predict_a_file,
     "predicts in a notebook": predict_in_a_notebook,
@@ -30,40 +28,61 @@ USES = {
 }
 
 
-@pytest.fixture(scope="module", params=EVERY_KIND)
-def made(request, tmp_path_factory):
-    """A model that one process trained and promoted."""
-    folder, rng = tmp_path_factory.mktemp("made"), np.random.default_rng(0)
-    rows = [" ".join(map(str, rng.integers(4, size=rng.integers(2, 4)))) for _ in range(400)]
-    (folder / "a.csv").write_text("source,target\n" + "".join(f"{row},{row[::-1]}\n" for row in rows))
-    shared = request.param.get("share_embeddings", False)
-    data = {"shared_vocabulary": shared, "test_fraction": 0.2, "validation_fraction": 0}
-    settings = {
-        "data": {"train": folder / "a.csv", **data},
-        "model": {"units": 8, "embedding": 4, **request.param},
-        "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.03},
-    }
-    return in_a_fresh_process(train, settings, folder / "store")
+# By default all uses of one kind, and of two others the one in which all of a model is loaded and asked.
+BY_DEFAULT = {"plain": {*USES}, "one-hot with input feeding": {"predicts a file"}, "bahdanau": {"predicts a file"}}
+
+
+def case(kind, use, *more):
+    """A kind of model and a use of it, by their names."""
+    marks = () if use in BY_DEFAULT.get(kind, ()) else pytest.mark.exhaustive
+    return pytest.param(kind, *more, id=f"{kind}-{use}", marks=marks)
+
+
+each_kind = pytest.mark.parametrize("kind", [case(name, "evaluates it again") for name in KINDS])
 
 
 @pytest.fixture(scope="module")
-def another(made):
-    """The digest of a model that a second process trained from the first one, and of what it says it started from."""
-    return in_a_fresh_process(train_from, made)
+def make(tmp_path_factory):
+    """Gives the model of a kind, which one process trained and promoted."""
+
+    @functools.cache
+    def make(name):
+        folder, rng, kind = tmp_path_factory.mktemp("made"), np.random.default_rng(0), KINDS[name]
+        rows = [" ".join(map(str, rng.integers(4, size=rng.integers(2, 4)))) for _ in range(400)]
+        (folder / "a.csv").write_text("source,target\n" + "".join(f"{row},{row[::-1]}\n" for row in rows))
+        shared = kind.get("share_embeddings", False)
+        data = {"shared_vocabulary": shared, "test_fraction": 0.2, "validation_fraction": 0}
+        settings = {
+            "data": {"train": folder / "a.csv", **data},
+            "model": {"units": 8, "embedding": 4, **kind},
+            "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.03},
+        }
+        return in_a_fresh_process(train, settings, folder / "store")
+
+    return make
 
 
-@pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_a_process_that_did_not_train_the_model_gets_the_same_answers(made, use):
+@pytest.fixture(scope="module")
+def make_another(make):
+    """Gives the digest of a model that a second process trained from the first one, and of what it started from."""
+    return functools.cache(lambda name: in_a_fresh_process(train_from, make(name)))
+
+
+@pytest.mark.parametrize(("kind", "use"), [case(kind, name, use) for kind in KINDS for name, use in USES.items()])
+def test_a_process_that_did_not_train_the_model_gets_the_same_answers(make, kind, use):
+    made = make(kind)
     assert in_a_fresh_process(use, made) == made.predictions
 
 
-def test_a_process_that_did_not_train_the_model_trains_another_from_it(made, another):
-    digest, start = another
-    assert start == made.digest != digest
+@each_kind
+def test_a_process_that_did_not_train_the_model_trains_another_from_it(make, make_another, kind):
+    digest, start = make_another(kind)
+    assert start == make(kind).digest != digest
 
 
-def test_a_process_that_trained_neither_of_two_models_compares_them(made, another):
-    digest, _ = another
+@each_kind
+def test_a_process_that_trained_neither_of_two_models_compares_them(make, make_another, kind):
+    made, (digest, _) = make(kind), make_another(kind)
     assert in_a_fresh_process(compare_with, made, digest) == len(made.sources)
 
 

@@ -130,8 +130,9 @@ def test_the_report_shows_wrong_predictions_and_confusions(spelling):
 
 
 def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling):
-    from tasks.seq2seq.arrays.sequences import Sequences
     from tasks.seq2seq.models.predictor import Predictor
+
+    from tasks.seq2seq.arrays.sequences import Sequences
     from tasks.storage.outputs.predictions import to_values
 
     bundle = load_bundle(spelling.bundle, Store(spelling.store))
@@ -157,12 +158,14 @@ def labels(tmp_path_factory):
     return Made(folder / "store", data=data, model={"units": 8}, training={**QUICK, "sampling": "constant"})
 
 
+@pytest.mark.slow
 def test_the_report_says_where_training_was_given_predictions(labels, spelling):
     said = "in training some inputs were the model&#39;s own predictions"
     assert said in labels.page
     assert said not in spelling.page
 
 
+@pytest.mark.slow
 def test_vectors_are_labelled_with_the_users_own_integers(labels):
     assert labels.scores["sequence_accuracy"] >= 0.95
     assert labels.promotion.promoted
@@ -173,6 +176,7 @@ def test_vectors_are_labelled_with_the_users_own_integers(labels):
     assert labels.account["reasons"] == {"source_not_finite": 1}
 
 
+@pytest.mark.slow
 def test_labels_are_scored_with_the_share_that_is_right_by_the_commonest_alone(labels):
     rows = labels.predictions.to_pylist()
     share = max(np.mean([row["target"] == [label] for row in rows]) for label in (-1, 40))
@@ -195,6 +199,7 @@ def embeddings(tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_embeddings_are_proven_by_their_nearest_neighbours(embeddings):
     assert embeddings.scores["nearest_neighbour_accuracy"] >= 0.95
     assert embeddings.scores["mean_cosine_similarity"] >= 0.95

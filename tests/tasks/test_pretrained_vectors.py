@@ -145,8 +145,13 @@ def test_a_training_is_found_again_though_the_file_was_moved(trees, frozen):
     assert trees.train(trees.experiment(train_vectors=False, source_vectors=moved))[1].cached
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("tuned", [True, False], ids=["tuned", "frozen"])
+@pytest.mark.parametrize(
+    "tuned",
+    [
+        pytest.param(True, id="tuned", marks=pytest.mark.slow),
+        pytest.param(False, id="frozen", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_going_on_from_a_promoted_model_known_symbols_keep_their_weights_and_new_ones_take_the_files(tmp_path, tuned):
     trees = Trees(tmp_path)
     bundle = trees.bundle(trees.experiment(train_vectors=tuned))

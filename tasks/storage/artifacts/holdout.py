@@ -28,8 +28,9 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import CODECS, SERIES, DatasetFacts, PairBlock, read_codecs, read_evaluation
-from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import HOLDOUT
+from tasks.storage.store.making import Made
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import read_promotions
 

@@ -18,14 +18,11 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import (
@@ -39,11 +36,11 @@ from tasks.storage.files.atomic import (
     write_atomically,
 )
 from tasks.storage.store.kinds import format_version
+from tasks.storage.store.making import Made, Making, StepInputs
 from tasks.storage.store.manifest import (
     DIGEST_PATTERN,
     KIND_PATTERN,
     MANIFEST,
-    Digest,
     FileEntry,
     Handle,
     Manifest,
@@ -52,65 +49,6 @@ from tasks.storage.store.manifest import (
 )
 
 FORMER_CHARACTERS = 16  # of a digest in the names that folders had before they carried it whole
-
-
-@dataclass(frozen=True)
-class Made:
-    """What making an artifact gives back beside its files.
-
-    An artifact is the same as another if its facts and files are: what was made is what is there.
-
-    Args:
-        facts: a few values that readers need without opening a file.
-        alike: of files whose bytes differ by save, or of folders that hold only such, what is the same where they are.
-        figures: what is true of this making and says nothing of the artifact, such as seconds; kept beside the key.
-    """
-
-    facts: dict[str, Any]
-    alike: Mapping[str, str] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
-
-    def content(self, files: Mapping[str, FileEntry]) -> list[Any]:
-        """All that makes it another artifact."""
-        return [self.facts, {name: self._stands_for(name) or entry.sha256 for name, entry in files.items()}]
-
-    def _stands_for(self, name: str) -> str | None:
-        return self.alike.get(name) or self.alike.get(name.partition("/")[0])
-
-
-class Making(BaseModel):
-    """The last time that a step with some key made its artifact."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    digest: Digest
-    made_at: datetime
-    made_in_seconds: float
-    figures: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class StepInputs:
-    """What an artifact is made of and recorded with; its `key` covers all but `experiment`.
-
-    Args:
-        kind: of the artifact, a folder's name.
-        depends_on: the settings, versions and code digest that its content depends on.
-        made_from: digests of the artifacts and files that it is made from.
-        experiment: the whole experiment, for the record.
-        versions: of the libraries that compute it.
-    """
-
-    kind: str
-    depends_on: dict[str, Any]
-    made_from: dict[str, str]
-    experiment: dict[str, Any]
-    versions: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """The digest of everything that the result depends on, and nothing else."""
-        return canonical_digest([self.kind, format_version(self.kind), self.depends_on, self.made_from, self.versions])
 
 
 class Store:

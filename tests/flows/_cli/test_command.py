@@ -10,7 +10,17 @@ import pytest
 from flows.__main__ import all_commands
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.seconds
+
 COMMANDS = {command.name: command for command in all_commands()}
+# By default one that runs flows, one that serves and one that only reads; the others have their parts from the same table.
+EACH = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("train_and_eval", "serve", "promotions") else pytest.mark.exhaustive)
+        for name in COMMANDS
+    ],
+)
 NEEDED = {
     "batch_predict": ["inbox", "--output", "out"],
     "nightly": ["--predict.inputs", "a.csv", "--predict.output", "out"],
@@ -51,21 +61,21 @@ def ask(tmp_path):
     return ask
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@EACH
 def test_a_typo_is_refused_with_the_nearest_flag_before_prefect_is_imported(name, ask):
     told, said = ask(name, "--sumary", "x.json")
     assert told == {"code": 2, "loaded": [], "left": 0}
     assert "--sumary is no flag, did you mean 'summary'?" in said
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@EACH
 def test_help_is_given_before_prefect_is_imported(name, ask):
     told, said = ask(name, "--help")
     assert told == {"code": 0, "loaded": [], "left": 0}
     assert said.startswith(f"usage: python -m flows.{name} ")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@EACH
 def test_a_setting_is_refused_before_prefect_is_imported(name, ask, tmp_path):
     (tmp_path / "settings.toml").write_text("colour = 1")
     told, said = ask(name, *NEEDED.get(name, []), "--config", "settings.toml")
@@ -95,7 +105,7 @@ def test_input_is_refused_before_prefect_is_imported(name, flags, text, ask, tmp
     assert text in said
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@EACH
 def test_the_store_of_the_environment_is_the_one_that_is_used(name, ask, tmp_path):
     """A file lies in its place, which every command says that writes to it, and others say what it holds."""
     (tmp_path / "store").write_text("")

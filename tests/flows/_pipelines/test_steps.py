@@ -7,7 +7,8 @@ from flows._pipelines.steps import Step, needs_tensorflow, plan_steps, run_steps
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.atomic import read_json, write_json
-from tasks.storage.store.artifact_store import Made, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made
 from tasks.storage.store.manifest import Handle
 
 EXPERIMENT = Experiment.model_validate(

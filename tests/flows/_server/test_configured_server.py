@@ -25,7 +25,7 @@ class AsksForPassword(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def url():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), AsksForPassword) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield f"http://127.0.0.1:{server.server_port}/api"
         server.shutdown()
 

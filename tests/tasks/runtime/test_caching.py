@@ -14,7 +14,8 @@ from tasks.runtime.caching import (
     step_inputs,
 )
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 from tasks.train import training_inputs
 from tests.helpers.logs import listening
@@ -92,7 +93,8 @@ def test_two_processes_that_come_for_one_step_at_once_make_it_once(store, start_
             """
             import pathlib, sys, time
             from tasks.runtime.caching import make_once
-            from tasks.storage.store.artifact_store import Made, StepInputs, Store
+            from tasks.storage.store.artifact_store import Store
+            from tasks.storage.store.making import Made, StepInputs
 
             def write(folder):
                 with open(sys.argv[2], "a") as file:

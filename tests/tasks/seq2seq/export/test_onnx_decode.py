@@ -12,8 +12,8 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.onnx_decode import onnx_decode
 from tasks.seq2seq.export.saved_model import DecodeModule
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.tasks.seq2seq.models.test_kinds import KINDS
 

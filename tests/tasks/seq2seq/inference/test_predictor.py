@@ -3,6 +3,7 @@ import threading
 
 import numpy as np
 import pytest
+from tests.helpers.random_models import no_special_tokens, random_engine
 
 from tasks.seq2seq.arrays.random_draws import drawn_numbers, source_keys
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -13,7 +14,6 @@ from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.engines import architecture_of
-from tests.helpers.random_models import no_special_tokens, random_engine
 from tests.helpers.tables import rows_of
 
 SETTINGS = ModelSettings(units=16, embedding=8)
@@ -232,13 +232,13 @@ def test_what_a_fed_decoder_begins_with_is_no_state_of_the_encoder(ragged):
         (DecodingSettings(method="beam", beam_width=5), 51, 512),
         (DecodingSettings(method="beam", beam_width=20), 51, 128),
         (DecodingSettings(method="beam", beam_width=1000), 51, 2),
-        (DecodingSettings(), 400_000, 5),
-        (DecodingSettings(method="beam", beam_width=3), 400_000, 1),
-        (DecodingSettings(method="sample"), 3_000_000, 1),
+        (DecodingSettings(), 400_000, 20),
+        (DecodingSettings(method="beam", beam_width=3), 1_000_000, 2),
+        (DecodingSettings(method="sample"), 9_000_000, 1),
     ],
 )
 def test_batches_are_as_large_as_memory_should_allow(decoding, vocabulary, most, fixed):
-    """512 sources, 2,560 hypotheses and 2 million logits at most, but one source always."""
+    """512 sources, 2,560 hypotheses and 8 million scores at most, but one source always."""
     codecs = Codecs(IDENTITY.source, Vocabulary.identity(vocabulary - 1))
     assert Predictor(fixed, codecs, N_STEPS, decoding)._most_sources() == most
 

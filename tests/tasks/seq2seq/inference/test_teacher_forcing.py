@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tests.helpers.random_models import random_engine
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -9,7 +10,6 @@ from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary
 from tests.helpers.engines import architecture_of
-from tests.helpers.random_models import random_engine
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)])
@@ -60,14 +60,14 @@ def forced_by_hand(engine, pairs, codecs):
 
 
 def test_teacher_forcing_counts_right_tokens_and_ends_and_no_padding(masked, ragged, monkeypatch):
-    """Also in parts, where all logits at once would take too much memory."""
+    """Also in parts, where all scores at once would take too much memory."""
     source = ragged.part(0, 15)
     pairs = Pairs(source, Sequences(source.values % 5 + 4, source.offsets))
     forced = TeacherForced(masked, LEARNED)
     right, total = forced_by_hand(masked, pairs, LEARNED)
     assert 0 < right < total == source.n_steps + 15
     assert forced.count(pairs) == (right, total)
-    monkeypatch.setattr(teacher_forcing, "MOST_LOGITS", 9 * 4)
+    monkeypatch.setattr(teacher_forcing, "MOST_SCORES", 9 * 4)
     assert forced.count(pairs) == (right, total)
 
 

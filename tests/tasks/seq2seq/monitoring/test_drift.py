@@ -215,7 +215,11 @@ def test_a_profile_of_other_sources_is_refused(broken):
 # The comparison.
 
 
-@pytest.mark.parametrize(("n_baseline", "limit"), [(100, 25), (200, 10), (300, 10), (1000, 10), (5000, 10)])
+@pytest.mark.seconds
+@pytest.mark.parametrize(
+    ("n_baseline", "limit"),
+    [(100, 25), (200, 10), (300, 10), *(pytest.param(n, 10, marks=pytest.mark.slow) for n in (1000, 5000))],
+)
 def test_a_day_of_200_rows_like_those_of_training_is_stable_on_99_of_100_days(n_baseline, limit):
     """On 1,000 days; where training had 100 rows, the chance of a moderate one is 1 %, which is not its limit here."""
     rng = np.random.default_rng(1)

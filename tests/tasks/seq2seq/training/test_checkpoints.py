@@ -50,10 +50,13 @@ def check_that_nothing_is_seen_of_a_kill(settings, ended_in_epoch, validation=VA
     "settings",
     [
         {},
-        {"average": "last", "average_epochs": 2, "schedule": "cosine_decay", "warmup_steps": 20},
+        pytest.param(
+            {"average": "last", "average_epochs": 2, "schedule": "cosine_decay", "warmup_steps": 20},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"average": "ema", "optimizer": "adamw", "label_smoothing": 0.1, "global_clipnorm": 0.5},
-            marks=pytest.mark.slow,
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )

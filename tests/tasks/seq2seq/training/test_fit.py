@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -15,6 +16,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.models.threads import set_up_threads
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.callbacks.history import History
@@ -382,7 +384,13 @@ def test_event_files_hold_what_the_history_holds(still, tmp_path):
     assert curve == pytest.approx([point["loss"] for point in logged.history.curve], rel=1e-6)
 
 
-@pytest.mark.parametrize("codecs", ["tokens", "vectors"])
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        pytest.param("tokens", marks=pytest.mark.slow),
+        pytest.param("vectors", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_where_lengths_are_known_training_learns_the_same(codecs):
     pairs = random_pairs(20) if codecs == "tokens" else line_pairs(20)
     settings, codecs = TrainingSettings(batch_size=8), TOKENS if codecs == "tokens" else of_vectors(pairs)

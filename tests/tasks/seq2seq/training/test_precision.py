@@ -20,7 +20,7 @@ def build(precision):
         return build_models(Architecture(Side(6), Side(6), masked=False, settings=MODEL)).train
 
 
-@pytest.fixture(scope="module", params=["mixed_bfloat16", "mixed_float16"])
+@pytest.fixture(scope="module", params=["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def trained(request):
     model = build(request.param)
     history = train(model, SETTINGS.model_copy(update={"precision": request.param}), pairs=copied_pairs(640))

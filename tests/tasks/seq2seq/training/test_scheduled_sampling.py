@@ -37,11 +37,11 @@ EACH = pytest.mark.parametrize("codecs", [TOKENS, REALS], ids=["tokens", "vector
 
 
 def each_architecture(*but):
-    """Three of them by default, all when slow tests run."""
-    quick = ("one layer", "input feeding", "dropout")
+    """Two of them by default, all when exhaustive tests run."""
+    quick = ("one layer", "input feeding")
     names = [name for name in ARCHITECTURES if name not in but]
     return pytest.mark.parametrize(
-        "architecture", [pytest.param(name, marks=[pytest.mark.slow] * (name not in quick)) for name in names]
+        "architecture", [pytest.param(name, marks=[pytest.mark.exhaustive] * (name not in quick)) for name in names]
     )
 
 

@@ -21,7 +21,15 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(KINDS["two directions, two layers and attention"], marks=pytest.mark.slow),
+        KINDS["gru"],
+        pytest.param(KINDS["input feeding"], marks=pytest.mark.exhaustive),
+    ],
+    ids=list(KINDS),
+)
 def model(request):
     keras.utils.set_random_seed(1)
     side = Side(VOCABULARY)

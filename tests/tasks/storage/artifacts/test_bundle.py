@@ -4,16 +4,16 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
 from tasks.seq2seq.models.tensors import UNROLLED_STEPS
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.bundle import (
     BundleFacts,
@@ -26,7 +26,8 @@ from tasks.storage.artifacts.bundle import (
 )
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.atomic import read_json
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 
 INPUTS = StepInputs("bundle", {}, {}, {}, {})
 ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
@@ -142,6 +143,7 @@ def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store,
         load_bundle(handle, store)
 
 
+@pytest.mark.slow
 def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
     """Beyond the steps that are written out, it is a loop."""
     vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4

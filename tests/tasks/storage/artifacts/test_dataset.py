@@ -132,6 +132,7 @@ def test_small_blocks_are_joined_to_row_groups(tmp_path):
     assert [row[0] for row in table["source"].to_pylist()] == list(range(70_000))
 
 
+@pytest.mark.seconds
 def test_row_groups_of_long_sequences_hold_fewer_rows(tmp_path):
     """So that a row group is bounded in memory, however long its sequences are."""
     n = 3 * ROW_GROUP_STEPS // 10_000

@@ -7,6 +7,7 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -14,9 +15,8 @@ from tasks.seq2seq.data.collate import source_array, until_end
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.saved_model import DecodeModule
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.predictor import Predictor
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import PairBlock, read_codecs, write_evaluation, write_pairs

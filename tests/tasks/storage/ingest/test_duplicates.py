@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_repeats_are_counted_as_by_hand(tmp_path_factory, rows):
     assert count(tmp_path_factory.mktemp("count"), rows) == brute_force(rows)
 
 
+@pytest.mark.seconds
 @given(FEW, st.randoms())
 def test_the_order_of_rows_does_not_matter(tmp_path_factory, rows, random):
     shuffled = random.sample(rows, len(rows))

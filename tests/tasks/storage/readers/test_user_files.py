@@ -202,6 +202,7 @@ def test_utf16_is_refused(write, name):
     assert "is in UTF-16, expected UTF-8" in refusal(write(name, gzip.compress(raw) if name.endswith("gz") else raw))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_compressed_file_that_breaks_off_is_refused(write, codec, name):
@@ -224,14 +225,15 @@ def test_all_members_of_a_gzip_file_are_read(write, header):
     assert pairs(write("a.csv.gz", packed), layout)[0] == [[1, "1", "2"], [2, "3", "4"], [3, "5", "6"]]
 
 
+@pytest.mark.seconds
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, write):
-    many = "".join(f"{i},{i}\n" for i in range(200_000))
-    lines = "".join(f'{{"source":"{i}","target":"x"}}\n' for i in range(200_000))
-    np.savez(tmp_path / "a.npz", source=np.zeros(200_000), target=np.zeros(200_000))
+    many = "".join(f"{i},{i}\n" for i in range(70_000))
+    lines = "".join(f'{{"source":"{i}","target":"x"}}\n' for i in range(70_000))
+    np.savez(tmp_path / "a.npz", source=np.zeros(70_000), target=np.zeros(70_000))
     paths = [
         (write("a.csv", "source,target\n" + many), TEXT),
         (write("a.jsonl", lines), TEXT),
-        (write_parquet(tmp_path / "a.parquet", ["x"] * 200_000), TEXT),
+        (write_parquet(tmp_path / "a.parquet", ["x"] * 70_000), TEXT),
         (tmp_path / "a.npz", VECTORS),
     ]
     for path, layout in paths:
@@ -244,8 +246,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, write):
             list(found)
 
 
+@pytest.mark.seconds
 def test_a_file_that_is_cut_while_it_is_read_is_told_to_have_changed(write):
-    raw = gzip.compress("".join(f'{{"source":"{i * 7919}","target":"x"}}\n' for i in range(400_000)).encode(), 1)
+    raw = gzip.compress("".join(f'{{"source":"{i * 7919}","target":"x"}}\n' for i in range(100_000)).encode(), 1)
     path = write("a.jsonl.gz", raw)
     (file,) = list_inputs(path)
     found = read_blocks(file, TEXT)
@@ -534,6 +537,7 @@ def test_a_header_of_one_column_is_refused_with_the_delimiter(write):
     assert r"delimited by '\t'" in refusal(write("a.tsv", "source,target\n1,2\n"))
 
 
+@pytest.mark.seconds
 def test_a_line_of_10_mb_is_read_and_a_longer_one_than_can_be_is_refused(write):
     long = "x" * 10_000_000
     many = "1,2\n" * 1000
@@ -721,9 +725,10 @@ def test_an_npz_whose_member_is_shorter_than_its_header_says_is_refused(tmp_path
 # Streams
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv", "a.jsonl", "a.npz"])
 def test_a_large_file_comes_in_several_blocks_of_bounded_size(tmp_path, write, name):
-    n = 150_000
+    n = 70_000
     table = pa.table({"source": pa.array(range(n)), "target": pa.array(range(n))})
     layout = INTEGERS if name in ("a.parquet", "a.arrow", "a.npz") else TEXT
     if name == "a.parquet":
@@ -744,6 +749,7 @@ def test_a_large_file_comes_in_several_blocks_of_bounded_size(tmp_path, write, n
     assert [int(value[0] if isinstance(value, list) else value) for value in values] == list(range(n))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["a.parquet", "b.parquet", "a.csv", "a.jsonl", "a.npz"])
 def test_blocks_of_large_rows_are_bounded_in_bytes(tmp_path, write, name):
     n, size = 100, 1_000_000
@@ -763,8 +769,9 @@ def test_blocks_of_large_rows_are_bounded_in_bytes(tmp_path, write, name):
     assert max(sizes) <= 40_000_000
 
 
+@pytest.mark.seconds
 def test_rows_that_a_dictionary_makes_small_on_disk_are_read_few_at_a_time(tmp_path):
-    path = write_parquet(tmp_path / "a.parquet", ["x" * 1_000_000] * 1000)
+    path = write_parquet(tmp_path / "a.parquet", ["x" * 1_000_000] * 100)
     assert path.stat().st_size < 1_000_000
     assert parquet._batch_rows(pq.ParquetFile(path), ["source", "target"]) < 20
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.store.artifact_store import Made, StepInputs, Store, check_artifact
+from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import FORMAT_VERSION, MANIFEST, Handle, Manifest
 from tests.helpers.stored import listing
 
@@ -24,7 +25,8 @@ OTHER = dataclasses.replace(INPUTS, depends_on={"settings": {"seed": 1}})
 IN_A_PROCESS = """
 import os, pathlib, resource, sys, time
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.store.artifact_store import Made, StepInputs, Store
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 store = Store(pathlib.Path(sys.argv[1]))
 inputs = StepInputs("dataset", {"settings": {"seed": 1}}, {"train": "f" * 64}, {"seed": 0}, {"numpy": "2.3"})
 """

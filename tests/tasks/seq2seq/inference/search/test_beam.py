@@ -86,14 +86,6 @@ def test_a_beam_of_one_is_greedy_decoding_to_the_last_token(end, n_steps):
     assert decoded.log_probability == pytest.approx(expected.log_probability, abs=1e-5)
 
 
-def test_equally_likely_tokens_whose_log_probability_is_rounded_apart_are_no_trap():
-    """Logits that differ in their last bit are equal once they are normalised, and then the first token would win."""
-    table = Tables(1, 100, 1, spread=0)
-    table.logits[..., :2] = 0.1, np.nextafter(np.float32(0.1), np.float32(1))
-    assert len(set(table.logits[0, 0, :2] - np.float32(np.log(100)))) == 1
-    assert rows_of(searched(table, 3, None, 1).tokens) == [(1, 1, 1)]
-
-
 def test_no_step_is_taken_once_the_best_cannot_be_overtaken():
     """The end has a probability of 0.9 in the second step, and what else there was is 20 times less likely."""
     table = Counted(1, 4, 21, spread=0)
