@@ -3,10 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import random_engine
 
 from tasks.seq2seq.settings.architecture import Architecture, Side, memory_names, state_names
 from tests.helpers.kinds import KINDS, settings_of
+from tests.helpers.random_models import random_engine
 
 SIDE, VECTORS = Side(9), Side(features=2)
 

@@ -3,7 +3,6 @@ import threading
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import no_special_tokens, random_engine
 
 from tasks.seq2seq.arrays.random_draws import drawn_numbers, source_keys
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -14,6 +13,7 @@ from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.engines import architecture_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 from tests.helpers.tables import rows_of
 
 SETTINGS = ModelSettings(units=16, embedding=8)

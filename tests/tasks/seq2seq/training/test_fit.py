@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -16,7 +15,6 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.models.threads import set_up_threads
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.callbacks.history import History

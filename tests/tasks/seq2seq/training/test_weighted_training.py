@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
