@@ -19,6 +19,7 @@ class Compared(NamedTuple):
     queries: the same as `(sources, hypotheses, units)`.
     memory: `(sources, length, features)`.
     keys: `(sources, length, units)`, or None.
+    units: the width of a query.
     by_source: makes `(sources, hypotheses, width)` of `(rows, width)`, given the width.
     """
 
@@ -26,6 +27,7 @@ class Compared(NamedTuple):
     queries: Name
     memory: Name
     keys: Name | None
+    units: int
     by_source: Callable[[Name, int], Name]
 
 

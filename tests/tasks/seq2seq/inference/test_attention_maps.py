@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import random_engine
 
 from tasks.reporting.figures import attention_figure
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
@@ -17,6 +16,7 @@ from tasks.seq2seq.inference.search.step_function import Encoded
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tests.helpers.engines import architecture_of
 from tests.helpers.kinds import settings_of
+from tests.helpers.random_models import random_engine
 
 LETTERS = Vocabulary("characters", ("a", "b", "c", "d"))  # ids 4 to 7
 CODECS = Codecs(LETTERS, LETTERS)

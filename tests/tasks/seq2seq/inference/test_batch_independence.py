@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import no_special_tokens, random_engine
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -15,6 +14,7 @@ from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tests.helpers.engines import architecture_of
 from tests.helpers.kinds import KINDS, drawn_kinds, settings_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 
 N_ROWS, LONGEST, N_STEPS = 512, 21, 25
 SYMBOLS = Vocabulary("integers", tuple(range(8)))

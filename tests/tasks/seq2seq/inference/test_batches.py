@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.helpers.random_models import random_engine
 
 from tasks.seq2seq.inference import batches as module
 from tasks.seq2seq.inference.batches import MOST_SOURCES, batches, padded_width
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tests.helpers.kinds import settings_of
+from tests.helpers.random_models import random_engine
 
 SIDE = Side(9)
 

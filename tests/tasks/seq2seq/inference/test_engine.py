@@ -1,11 +1,12 @@
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import random_engine
 
 from tasks.seq2seq.settings.architecture import Architecture, Side, memory_names, state_names
 from tests.helpers.kinds import KINDS, settings_of
+from tests.helpers.random_models import random_engine
 
 SIDE, VECTORS = Side(9), Side(features=2)
 
@@ -58,11 +59,10 @@ def test_attention_weights_are_shares_of_the_steps_that_are_there():
 @pytest.mark.parametrize("source", [SIDE, VECTORS], ids=["tokens", "vectors"])
 def test_sources_of_one_step_are_encoded_as_if_they_were_padded(kind, source):
     made = engine(source=source, **kind)
-    if source is SIDE:
-        alone, padded = np.array([[3], [4]], np.int32), np.array([[3, 0], [4, 0]], np.int32)
-    else:
-        alone, padded = (np.zeros((2, n, 3), np.float32) for n in (1, 2))
-        alone[:, 0] = padded[:, 0] = [0.5, -1, 1]
+    padded: Any = np.array([[3, 0], [4, 0]], np.int32)
+    if source is VECTORS:
+        padded = np.array([[[0.5, -1, 1], [0, 0, 0]]] * 2, np.float32)
+    alone = padded[:, :1]
     (state, memory), (expected, _) = made.encode(alone), made.encode(padded)
     for part, other in zip(state, expected, strict=True):
         assert np.array_equal(part, other)

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import no_special_tokens, random_engine
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -17,6 +16,7 @@ from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.engines import architecture_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 from tests.helpers.scores import scores_of
 
 VOCABULARY = Vocabulary("integers", (-1, 0, 1, 2, 3))  # ids 4 to 8

@@ -3,7 +3,6 @@ import threading
 
 import numpy as np
 import pytest
-from tests.helpers.random_models import no_special_tokens, random_engine
 
 from tasks.seq2seq.arrays.random_draws import drawn_numbers, source_keys
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -14,6 +13,7 @@ from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.engines import architecture_of
+from tests.helpers.random_models import no_special_tokens, random_engine
 from tests.helpers.tables import rows_of
 
 SETTINGS = ModelSettings(units=16, embedding=8)
@@ -139,8 +139,8 @@ def test_decoding_starts_from_the_start_token(fixed, sources):
 def test_no_sources_have_no_predictions(method, fixed, varied, sources):
     for engine, codecs in ((fixed, IDENTITY), (varied, VARIED)):
         nothing = Predictor(engine, codecs, 6, METHODS[method]).predict(sources.part(0, 0), with_states=True)
-        assert (len(nothing.sequences), nothing.log_probability.shape, len(nothing.at_limit)) == (0, (0,), 0)
-        assert len(nothing.token_log_probability) == 0
+        assert (len(nothing.sequences), nothing.log_probability.shape, nothing.at_limit.shape) == (0, (0,), (0,))
+        assert nothing.token_log_probability.lengths.shape == (0,)
         assert nothing.states.shape == (0, 32)
         assert nothing.alternatives is None or len(nothing.alternatives.score) == 0
 
@@ -217,7 +217,7 @@ def test_states_are_the_encoders_where_they_are_asked_for(method, ends, varied, 
     for first, last in ((0, len(source)), (7, 8)):
         states = predictor.predict(source.part(first, last), with_states=True).states
         assert (states.shape, states.dtype) == ((last - first, 32), np.float32)
-        assert np.array_equal(states, expected[first:last])
+        assert states.tolist() == expected[first:last].tolist()
 
 
 def test_what_a_fed_decoder_begins_with_is_no_state_of_the_encoder(ragged):
@@ -320,7 +320,7 @@ def test_threads_may_share_a_predictor(varied, ragged):
     whole = predictor.predict(ragged)
     for i in range(4):
         assert rows_of(found[i].sequences) == rows_of(whole.sequences)[i : i + 40]
-        assert np.array_equal(found[i].log_probability, whole.log_probability[i : i + 40])
+        assert found[i].log_probability.tolist() == whole.log_probability[i : i + 40].tolist()
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +345,7 @@ def test_forecasts_come_in_the_order_of_their_sources_and_in_original_units(seri
     predictions = Predictor(engine, codecs, N_STEPS).predict(series, with_states=True)
     assert predictions[1:5] == (None, None, None, None)
     states = np.concatenate(engine.encode(SCALING.source_array(series)).state, axis=1)
-    assert np.array_equal(predictions.states, states)
+    assert predictions.states.tolist() == states.tolist()
     forecasts = predictions.sequences.padded()
     assert (forecasts.shape, forecasts.dtype) == ((len(series), N_STEPS, 2), np.float64)
     for i in range(0, len(series), 29):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.helpers.random_models import random_engine
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -10,6 +9,7 @@ from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary
 from tests.helpers.engines import architecture_of
+from tests.helpers.random_models import random_engine
 
 IDENTITY = Codecs(Vocabulary.identity(11), Vocabulary.identity(8))
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(size))) for size in (8, 5)])

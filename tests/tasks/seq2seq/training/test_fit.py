@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -16,7 +15,6 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.models.threads import set_up_threads
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.callbacks.history import History
@@ -24,7 +22,9 @@ from tasks.seq2seq.training.fit import TrainingPairs, _compile, fit
 from tasks.seq2seq.training.input_pipeline import STEPS_PER_CALL
 from tasks.seq2seq.training.seeding import seeded
 from tasks.seq2seq.training.unrolling import Lengths
+from tests.helpers.engines import architecture_of
 from tests.helpers.event_files import read_scalars
+from tests.helpers.keras_engines import predictor_of_models
 
 # A loss that hardly moves: what training reports can be compared with the model it leaves behind.
 STILL = TrainingSettings(optimizer="sgd", learning_rate=1e-12, batch_size=8, epochs=2)
@@ -67,11 +67,12 @@ def of_vectors(pairs):
     return Codecs(scaling_of(pairs.source), scaling_of(pairs.target))
 
 
+def settings_of(units):
+    return ModelSettings(units=units, embedding=8)
+
+
 def build(codecs, units=8):
-    source_side, target_side = (Side(codec.size, codec.features) for codec in (codecs.source, codecs.target))
-    return build_models(
-        Architecture(source_side, target_side, codecs is not TOKENS, ModelSettings(units=units, embedding=8))
-    )
+    return build_models(architecture_of(codecs, settings_of(units), masked=codecs is not TOKENS))
 
 
 class Run(NamedTuple):
@@ -275,7 +276,7 @@ def test_training_learns_to_copy():
     (pairs,) = draw_training("copy", size, 5000, 0, fresh.source.padded())
     codecs = Codecs(Vocabulary.identity(10), Vocabulary.identity(10))
     run = train(pairs, TrainingSettings(batch_size=32, learning_rate=0.02), codecs, units=32)
-    predictions = Predictor(run.models.encoder, run.models.decoder, codecs, n_steps=3, xla=False).predict(fresh.source)
+    predictions = predictor_of_models(run.models, codecs, settings_of(32), n_steps=3).predict(fresh.source)
     assert (predictions.sequences.padded() == fresh.target.padded()).all(axis=1).mean() >= 0.9
     assert run.history.curve[-1]["loss"] < run.history.curve[0]["loss"]
 
@@ -289,7 +290,7 @@ def test_training_learns_where_sequences_end():
 
     run = train(counted(2000, 0), TrainingSettings(batch_size=32, learning_rate=0.01), LEARNED, units=16)
     held_out = counted(300, 1)
-    predictor = Predictor(run.models.encoder, run.models.decoder, LEARNED, n_steps=7, xla=False)
+    predictor = predictor_of_models(run.models, LEARNED, settings_of(16), n_steps=7)
     assert (predictor.predict(held_out.source).sequences.lengths == held_out.source.lengths).mean() >= 0.95
 
 
@@ -298,7 +299,7 @@ def test_training_learns_to_go_on_with_a_line():
     pairs, held_out = line_pairs(2000), line_pairs(200, seed=1)
     codecs = of_vectors(pairs)
     run = train(pairs, TrainingSettings(batch_size=32, learning_rate=0.01), codecs, units=16)
-    predictor = Predictor(run.models.encoder, run.models.decoder, codecs, n_steps=2, xla=False)
+    predictor = predictor_of_models(run.models, codecs, settings_of(16), n_steps=2)
     error = np.abs(predictor.predict(held_out.source).sequences.padded() - held_out.target.padded()).mean()
     naive = np.abs(held_out.source.padded()[:, -1:] - held_out.target.padded()).mean()
     assert error < naive / 3

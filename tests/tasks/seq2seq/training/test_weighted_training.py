@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -12,30 +11,27 @@ from tasks.seq2seq.data.collate import training_batch
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.fit import TrainingPairs, _compile, fit
 from tasks.seq2seq.training.seeding import seeded
+from tests.helpers.engines import architecture_of
+from tests.helpers.keras_engines import predictor_of_models
 
 LEARNED = Codecs(*[Vocabulary("integers", tuple(range(8)))] * 2)  # ids 4 to 11
 REALS = Codecs(*[Scaling((0.0,), (1.0,), (-9.0,), (9.0,))] * 2)
+SETTINGS = ModelSettings(units=8, embedding=8)
 PLAIN_DESCENT = TrainingSettings(optimizer="sgd", learning_rate=1.0, batch_size=8)
 
 
 def models_of(codecs):
-    source_side, target_side = (Side(codec.size, codec.features) for codec in codecs)
     with seeded(0):
-        return build_models(Architecture(source_side, target_side, True, ModelSettings(units=8, embedding=8)))
-
-
-def both(codecs):
-    return codecs.source, codecs.target
+        return build_models(architecture_of(codecs, SETTINGS))
 
 
 def step(codecs, pairs):
     """By how much one gradient step on a batch moves each weight of the model."""
-    model = models_of(both(codecs)).train
+    model = models_of(codecs).train
     before = model.get_weights()
     _compile(model, PLAIN_DESCENT, 1, codecs, weighted=pairs.weights is not None)
     model.run_eagerly = True
@@ -88,7 +84,7 @@ def taught_twice(n):
 
 def test_pairs_of_weight_0_are_not_learned():
     """And validation measures what training is told to learn."""
-    n, models, codecs = 800, models_of(both(LEARNED)), LEARNED
+    n, models, codecs = 800, models_of(LEARNED), LEARNED
     pairs = weighing(taught_twice(n), np.repeat([0, 1], n))
     held_out = pairs.take(np.arange(2 * n) % n < 64)
     history = fit(
@@ -97,7 +93,7 @@ def test_pairs_of_weight_0_are_not_learned():
         seed=0, progress=lambda *_: None,
     )  # fmt: skip
     sources = Sequences.of_rows(held_out.source.padded()[:64])
-    found = Predictor(models.encoder, models.decoder, codecs, n_steps=3, xla=False).predict(sources).sequences
+    found = predictor_of_models(models, codecs, SETTINGS, n_steps=3).predict(sources).sequences
     right = [np.array_equal(found[i], row) for i, row in enumerate(sources.padded()[:, ::-1])]
     assert np.mean(right) >= 0.95
     assert history.epochs[-1]["val_accuracy"] >= 0.95  # 0.6 if both targets counted

@@ -58,7 +58,8 @@ def test_graphs_of_every_kind_are_ours(name, masked):
 
 @pytest.mark.parametrize("sides", [(Side(features=2), Side(features=3)), (SIDE, Side(features=3))])
 def test_graphs_of_vectors_are_ours(sides):
-    architecture = Architecture(*sides, True, settings_of({}))
+    source, target = sides
+    architecture = Architecture(source, target, True, settings_of({}))
     check(encoder(architecture), architecture)
     single = encoder_graph(architecture, random_weights(architecture), is_single=True)
     check(single, architecture)
