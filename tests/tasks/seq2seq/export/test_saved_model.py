@@ -8,8 +8,8 @@ import pytest
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.saved_model import DecodeModule, portable
-from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.models.encoder_decoder import build_models
+from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 
 CODECS = Codecs(Vocabulary.identity(5), Vocabulary.identity(5))
