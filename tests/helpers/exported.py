@@ -48,8 +48,9 @@ class Exported(NamedTuple):
     @classmethod
     def of(cls, source: Any, target: Any, *, n_steps: int, masked: bool = True, **settings: Any) -> "Exported":
         """A small model between two codecs."""
-        sides = (Side(codec.size, codec.features) for codec in (source, target))
-        architecture = Architecture(*sides, masked, ModelSettings(**{"units": 8, "embedding": 4, **settings}))
+        source_side, target_side = (Side(codec.size, codec.features) for codec in (source, target))
+        chosen = ModelSettings(**{"units": 8, "embedding": 4, **settings})
+        architecture = Architecture(source_side, target_side, masked, chosen)
         return cls(architecture, build(architecture), Codecs(source, target), n_steps)
 
     def favour(self, token: int | None, extra: float) -> "Exported":
@@ -64,7 +65,8 @@ class Exported(NamedTuple):
     def graphs(self) -> tuple[Any, Any]:
         """The encoder and the step as graphs."""
         weights = keras_weights(self.architecture, self.models.encoder, self.models.decoder)
-        return encoder_graph(self.architecture, weights), step_graph(self.architecture, weights)
+        is_single = not self.architecture.masked and self.n_steps == 1
+        return encoder_graph(self.architecture, weights, is_single=is_single), step_graph(self.architecture, weights)
 
     @property
     def predictor(self) -> Predictor:
@@ -101,4 +103,5 @@ def agrees(codecs: Codecs, answer: Mapping[str, Any], sources: Sequences, predic
     said = until_end(np.asarray(answer["tokens"]), target)
     assert np.array_equal(said.lengths, predicted.sequences.lengths)
     assert np.array_equal(said.values, predicted.sequences.values)
+    assert predicted.log_probability is not None
     np.testing.assert_allclose(np.asarray(answer["log_probability"]), predicted.log_probability, atol=1e-5, rtol=1e-5)

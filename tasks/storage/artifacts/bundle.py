@@ -21,7 +21,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -150,16 +150,27 @@ def save_bundle(
     Raises:
         ExportError: the model is too large for a file of ONNX.
     """
-    from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
-
     encoder.save(folder / KERAS_MODELS[0])
     decoder.save(folder / KERAS_MODELS[1])
+    save_graphs(folder, encoder, decoder, facts, experiment)
+    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
+
+
+def save_graphs(
+    folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts, experiment: Experiment
+) -> None:
+    """Writes the inference models as graphs.
+
+    Raises:
+        ExportError: the model is too large for a file of ONNX.
+    """
+    from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
+
     architecture = facts.architecture(experiment.model)
     weights = keras_weights(architecture, encoder, decoder)
     graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
     for name, graph in zip(GRAPHS, graphs, strict=True):
         (folder / name).write_bytes(serialised(graph, name))
-    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
 
 
 def read_experiment(handle: Handle) -> Experiment:
@@ -178,19 +189,45 @@ def read_experiment(handle: Handle) -> Experiment:
 
 
 def check_bundle(handle: Handle) -> None:
-    """Proves that this version of the project can read a bundle, without loading its models.
+    """Proves that this version of the project can read a bundle and run its graphs, without running them.
 
     Raises:
         ArtifactError: it cannot.
     """
-    read_experiment(handle)
+    check_format(handle)
+    known = read_known(handle)
+    read_graphs(handle.path, known.facts, known.experiment)
+
+
+class Known(NamedTuple):
+    """What a bundle of any format says of itself."""
+
+    facts: BundleFacts
+    experiment: Experiment
+    codecs: Codecs
+
+
+def read_known(handle: Handle) -> Known:
+    """The facts, the experiment and the codecs of a bundle.
+
+    Raises:
+        ArtifactError: this version of the project does not know them.
+    """
+    experiment = read_experiment(handle)
     try:
-        BundleFacts.model_validate(handle.facts)
-        read_codecs(handle.path)
+        known = Known(BundleFacts.model_validate(handle.facts), experiment, read_codecs(handle.path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
         raise ArtifactError(
             f"{handle.path} holds no bundle that this version of the project knows: {first_fault(error)}"
         ) from error
+    for side in ("source", "target"):
+        codec, facts = getattr(known.codecs, side), getattr(known.facts, side)
+        if (codec.size, codec.features) != (facts.vocabulary, facts.features):
+            raise ArtifactError(
+                f"{handle.path} has {codec.size} ids and {codec.features} features of the {side} in its codecs, and "
+                f"{facts.vocabulary} and {facts.features} in its facts; they must be the same, make the bundle again"
+            )
+    return known
 
 
 def load_bundle(handle: Handle, store: Store) -> Bundle:
@@ -211,6 +248,15 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
     Raises:
         ArtifactError: a graph is not one that this project writes.
     """
+    return Engine(facts.architecture(experiment.model), *read_graphs(folder, facts, experiment))
+
+
+def read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> list[bytes]:
+    """The two graphs of a bundle, which may be run.
+
+    Raises:
+        ArtifactError: one of them is not one that this project writes.
+    """
     architecture = facts.architecture(experiment.model)
     expected = (
         (source_type(architecture), encoded_types(architecture)),
@@ -223,7 +269,7 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
         except OSError as error:
             raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}") from error
         check_graph(graphs[-1], inputs, outputs, folder / name)
-    return Engine(architecture, *graphs)
+    return graphs
 
 
 def load_graphs(folder: Path) -> list[onnx.ModelProto]:
@@ -259,9 +305,9 @@ def check_format(handle: Handle) -> None:
     if handle.format_version < format_version(BUNDLE):
         raise ArtifactError(
             f"{handle.path} is a bundle of format {handle.format_version}, this version of the project predicts by "
-            f"format {format_version(BUNDLE)}; run its experiment again, which finds the training and makes only the "
-            f"bundle anew, or bring it in with: python -m flows.import_bundle {handle.path}, where TensorFlow is "
-            f"installed"
+            f"format {format_version(BUNDLE)}; run its experiment again, which makes the bundle anew, and its training "
+            f"only where that has changed, or keep its weights with: python -m flows.import_bundle {handle.path}, "
+            f"where TensorFlow is installed"
         )
 
 
