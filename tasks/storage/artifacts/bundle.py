@@ -28,9 +28,6 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.inference.engine import Engine
-from tasks.seq2seq.inference.graphs.encoder import encoder_graph
-from tasks.seq2seq.inference.graphs.graph_check import check_graph, serialised
-from tasks.seq2seq.inference.graphs.step import step_graph
 from tasks.seq2seq.inference.graphs.tensor_types import encoded_types, source_type, step_inputs, step_outputs
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
@@ -165,6 +162,9 @@ def save_graphs(
         ExportError: the model is too large for a file of ONNX.
     """
     from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
+    from tasks.seq2seq.inference.graphs.encoder import encoder_graph  # noqa: PLC0415 - loads ONNX
+    from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
 
     architecture = facts.architecture(experiment.model)
     weights = keras_weights(architecture, encoder, decoder)
@@ -189,14 +189,14 @@ def read_experiment(handle: Handle) -> Experiment:
 
 
 def check_bundle(handle: Handle) -> None:
-    """Proves that this version of the project can read a bundle and run its graphs, without running them.
+    """Proves that this version of the project can read a bundle and prepare its graphs; none of them is run.
 
     Raises:
         ArtifactError: it cannot.
     """
     check_format(handle)
     known = read_known(handle)
-    read_graphs(handle.path, known.facts, known.experiment)
+    load_engine(handle.path, known.facts, known.experiment)
 
 
 class Known(NamedTuple):
@@ -246,17 +246,25 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
     """The engine of a bundle whose files were checked, or are being made.
 
     Raises:
-        ArtifactError: a graph is not one that this project writes.
+        ArtifactError: a graph is not one that this project writes, or the runtime refuses it.
     """
-    return Engine(facts.architecture(experiment.model), *read_graphs(folder, facts, experiment))
+    graphs = _read_graphs(folder, facts, experiment)
+    try:
+        return Engine(facts.architecture(experiment.model), *graphs)
+    except Exception as error:  # the runtime's errors have no other class in common
+        raise ArtifactError(
+            f"{folder} holds graphs that ONNX Runtime refuses ({error}); make the bundle again"
+        ) from error
 
 
-def read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> list[bytes]:
+def _read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> list[bytes]:
     """The two graphs of a bundle, which may be run.
 
     Raises:
         ArtifactError: one of them is not one that this project writes.
     """
+    from tasks.seq2seq.inference.graphs.graph_check import check_graph  # noqa: PLC0415 - reading facts loads no ONNX
+
     architecture = facts.architecture(experiment.model)
     expected = (
         (source_type(architecture), encoded_types(architecture)),
