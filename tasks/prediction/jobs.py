@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
+from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import DataError, SettingsError
@@ -86,6 +87,7 @@ class BatchModel:
             writing=_writing(settings),
             reading=self.reading.describe(),
             code=code_digest(PREDICTED_BY),
+            engine=installed_engine(),
         )
 
 

@@ -1,6 +1,7 @@
 """The steps of batch prediction, called without a server: accounts, resuming, independence, columns."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -919,6 +920,7 @@ def test_lineage_stands_in_the_outputs_metadata_and_in_the_account(store, folder
     assert lineage["dataset"] == manifest["made_from"]["dataset"]
     assert (lineage["decoding"]["beam_width"], lineage["decoding"]["n_best"]) == (4, 3)
     assert len(lineage["code"]) == 64
+    assert lineage["engine"] == f"onnxruntime {importlib.metadata.version('onnxruntime')}"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
