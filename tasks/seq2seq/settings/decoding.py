@@ -22,7 +22,7 @@ class MethodRule(NamedTuple):
     for_vectors: bool = False
 
 
-# `tasks.seq2seq.models.decoding_methods` searches by them; a test sees that the names are the same.
+# `tasks.seq2seq.inference.search.methods` searches by them; a test sees that the names are the same.
 DECODING_METHODS: dict[str, MethodRule] = {
     "greedy": MethodRule("the likeliest token at each step", for_vectors=True),
     "beam": MethodRule(

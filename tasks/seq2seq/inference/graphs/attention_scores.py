@@ -19,6 +19,7 @@ class Compared(NamedTuple):
     memory: `(sources, length, features)`.
     keys: `(sources, length, units)`, or None.
     by_source: makes `(sources, hypotheses, width)` of `(rows, width)`, given the width.
+    units: of the decoder.
     """
 
     query: Name
@@ -26,6 +27,7 @@ class Compared(NamedTuple):
     memory: Name
     keys: Name | None
     by_source: Callable[[Name, int], Name]
+    units: int
 
 
 # The scores `(sources, hypotheses, length)`, of the learned weights by name.

@@ -89,7 +89,8 @@ def _attend(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights,
         return graph("Reshape", tensor, sizes)
 
     keys = "memory_keys" if weights.memory_keys else None
-    compared = Compared(query, by_source(query, settings.decoder_width), "memory", keys, by_source)
+    units = settings.decoder_width
+    compared = Compared(query, by_source(query, units), "memory", keys, by_source, units)
     scores = GRAPH_SCORES[settings.attention](graph, compared, weights.attention)
     is_there = graph("Unsqueeze", "memory_mask", graph.constant([1], np.int64))
     shares = graph("Softmax", graph("Where", is_there, scores, graph.constant(LOWEST)), axis=-1)
