@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from flows._cli.start import start
@@ -18,7 +19,8 @@ from tasks.storage.store.manifest import short
 
 
 def bring_in(settings: ImportSettings, options: Options) -> Summary:
-    """Copies the bundle, checked, and says where it lies."""
+    """Copies the bundle, checked, or makes a new one of a former format, and says where it lies."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it is loaded for a former format only
     handle = import_bundle(Store(options.store), settings.folder)
     return {"digest": handle.digest, "path": str(handle.path)}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
-from tasks.seq2seq.inference.graphs.graph_check import serialised
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle, load_graphs, load_keras_models, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
@@ -54,6 +53,7 @@ def write_onnx(experiment: Experiment, dataset: Handle, bundle: Handle, store: S
     """
     from tasks.seq2seq.export.onnx_decode import onnx_decode  # noqa: PLC0415 - a cached run never loads it
     from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
 
     model = load_bundle(bundle, store)
     n_steps = steps_of(experiment.decoding.max_length or model.facts.target.length, model.codecs)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
+from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import DataError, SettingsError
@@ -21,7 +22,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import nearest
-from tasks.storage.artifacts.bundle import BundleFacts, read_experiment
+from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.files.atomic import read_json
@@ -86,6 +87,7 @@ class BatchModel:
             writing=_writing(settings),
             reading=self.reading.describe(),
             code=code_digest(PREDICTED_BY),
+            engine=installed_engine(),
         )
 
 
@@ -100,9 +102,10 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
 
     Raises:
         SettingsError: there is none, or the decoding settings do not fit it.
-        ArtifactError: it is missing, altered, or of a newer format.
+        ArtifactError: it is missing, altered, or of another format.
     """
     bundle, name = find_bundle(store, settings.model)
+    check_format(bundle)
     experiment = read_experiment(bundle)
     facts = BundleFacts.model_validate(bundle.facts)
     codecs = read_codecs(bundle.path)

@@ -1,7 +1,9 @@
-"""Packages that only some settings take, looked for before any work starts; none of them is imported."""
+"""Packages that are looked for without importing them: those that only some settings take, and what predicts."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import importlib.util
 
 from tasks.seq2seq.errors import SettingsError
@@ -24,3 +26,15 @@ def check_tensorboard(experiment: Experiment) -> None:
             f'python -m pip install "tensorboard>=2.20", or leave the setting out'
         )
     check_folder(folder, "training.tensorboard")
+
+
+# The packages that hold ONNX Runtime, one of which is installed: with a GPU's kernels, and without.
+ENGINES = ("onnxruntime-gpu", "onnxruntime")
+
+
+def installed_engine() -> str:
+    """What predicts on this machine: the package and its version, such as `onnxruntime 1.23.2`."""
+    for name in ENGINES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{name} {importlib.metadata.version(name)}"
+    return ENGINES[-1]  # built by hand: the package has no version that could be asked for

@@ -152,8 +152,8 @@ def test_all_sections_together_touch_the_files_that_the_page_says_and_work(copy)
         path for title in EVERYTHING for path, _, _ in placed(section(title)) if path.endswith(".py")
     } - {path for title in EVERYTHING for path, _, _ in placed(section(title)) if path.startswith("tests/")}
     said = run(copy, "-c", USED_WITHOUT_TENSORFLOW)
-    assert said.split("\n")[:4] == ["3 rows of ORC", "refused: only 3 sequences were evaluated, at least 10 are asked for",
-                                    "short", "check_data"]  # fmt: skip
+    assert said.split("\n")[:5] == ["3 rows of ORC", "refused: only 3 sequences were evaluated, at least 10 are asked for",
+                                    "short", "drawn: [2, 3, 4]", "check_data"]  # fmt: skip
     assert "check_data" in run(copy, "-m", "flows")
     assert "--evaluation.min-evaluated" in run(copy, "-m", "flows.check_data", "--help")
 
@@ -182,6 +182,18 @@ print("refused:", judge(scores, EvaluationSettings()).reason)
 from tasks.seq2seq.monitoring.data_checks import DATA_CHECKS
 
 print(next(check.name for check in DATA_CHECKS if check.name == "short"))
+import numpy as np
+from tasks.seq2seq.inference.search.methods import METHODS, Search
+from tasks.seq2seq.inference.search.step_function import Encoded
+from tasks.seq2seq.settings.decoding import DecodingSettings
+
+sources = np.arange(50, dtype=np.uint64)
+found = METHODS["sample_of_three"].search(
+    lambda fed, state, memory: (np.tile(np.float32([1, 0, 9, 9, 9]), (len(fed), 1)), state),
+    Search(Encoded([np.zeros((50, 1))], []), start=0, n_steps=3, end=None, keys=sources),
+    DecodingSettings(method="sample_of_three"),
+)
+print("drawn:", sorted(set(found.tokens.values.tolist())))
 from flows._cli.commands.check_data import COMMAND
 
 print(COMMAND.name)

@@ -14,6 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent.parent
 _START = multiprocessing.get_context("forkserver")
 _START.set_forkserver_preload(["tensorflow", "prefect"])
@@ -81,8 +83,19 @@ def decode_as_the_page_says(made):
     """Loads the Keras models and decodes by the code of docs/exports.md."""
     page = (ROOT / "docs" / "exports.md").read_text()
     importlib.import_module(re.search(r"Import `([\w.]+)` before", page)[1])
-    code = {}
-    for name in ("symbols", "keras"):
+    return _decoded_by_the_page("keras", made)
+
+
+def run_the_graphs_as_the_page_says(made):
+    """Decodes by the two graphs and the code of docs/exports.md, with nothing of ours."""
+    answer = _decoded_by_the_page("graphs", made)
+    assert not {"tasks", "flows"} & {name.split(".")[0] for name in sys.modules}
+    return answer
+
+
+def _decoded_by_the_page(way, made):
+    page, code = (ROOT / "docs" / "exports.md").read_text(), {}
+    for name in ("symbols", way):
         exec(re.search(rf"<!-- run: {name} -->\n```python\n(.*?)```", page, re.DOTALL)[1], code)  # noqa: S102 - our own
     length = json.loads((made.bundle / "bundle.json").read_text())["target"]["length"]
     source = code["to_ids"](made.sources, code["read_side"](made.bundle, "source"))
@@ -100,19 +113,31 @@ def evaluate_again(made):
 def export_to_onnx(made):
     """Exports the model to ONNX, and asks the file."""
     from tasks.export_onnx import export_onnx
+    from tasks.storage.artifacts.export import load_onnx
+
+    return _exported(made, export_onnx, load_onnx)
+
+
+def export_to_a_saved_model(made):
+    """Exports the model as a SavedModel, and asks it."""
+    from tasks.export_saved_model import export_saved_model
+    from tasks.storage.artifacts.export import load_decode
+
+    return _exported(made, export_saved_model, load_decode)
+
+
+def _exported(made, export, load):
     from tasks.seq2seq.data.collate import source_array, until_end
     from tasks.storage.artifacts.dataset import read_codecs, read_evaluation
-    from tasks.storage.artifacts.export import load_onnx
     from tasks.storage.outputs.predictions import to_values
     from tests.helpers.codecs import as_vocabulary
 
     experiment, dataset, bundle = _promoted(made.settings, made.store)
-    path = export_onnx.fn(experiment, dataset, bundle, made.store).path
-    codecs, (held_out,) = read_codecs(path), read_evaluation(dataset.path)
-    tokens = load_onnx(path)(source_array(held_out.pairs.source, codecs.source))["tokens"]
-    # What stands where only an end may is no symbol.
+    path = export.fn(experiment, dataset, bundle, made.store).path
+    codecs, (held_out,) = read_codecs(bundle.path), read_evaluation(dataset.path)
+    tokens = load(path)(source_array(held_out.pairs.source, codecs.source))["tokens"]
     target = as_vocabulary(codecs.target)
-    return to_values(until_end(tokens[:, :-1], target), target).to_pylist()
+    return to_values(until_end(np.asarray(tokens), target), target).to_pylist()
 
 
 def train_from(made):

@@ -1,6 +1,5 @@
 """The ONNX step: an artifact of its own, verified, and nothing is trained or exported again for it."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,17 @@ from tasks.export import bundle_inputs, export_model
 from tasks.export_onnx import export_onnx
 from tasks.generate import generate_dataset
 from tasks.runtime.code import code_digest
-from tasks.runtime.packages import ONNX_PACKAGES, check_onnx
-from tasks.seq2seq.errors import ExportError, SettingsError
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.errors import ExportError
+from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import read_codecs
-from tasks.storage.artifacts.export import load_decode, load_onnx
+from tasks.storage.artifacts.export import load_onnx
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import ONNX
 from tasks.train import train_model, training_inputs
-from tests.conftest import ROOT
+from tests.helpers.exported import agrees
 
 RAW = {
     "data": {"problem": "copy", "n_in": 2, "cardinality": 8, "n_samples": 400},
@@ -65,10 +66,9 @@ def test_a_file_that_answers_otherwise_is_not_published(made, monkeypatch):
 def test_the_file_decodes_like_the_bundle_and_is_found_again(made):
     store, dataset, bundle = made
     handle = export_onnx.fn(WITH, dataset, bundle, store)
-    source = np.array([[3, 1], [8, 8], [2, 5]], np.int32)
-    expected, answer = load_decode(bundle.path)(source), load_onnx(handle.path)(source)
-    assert (answer["tokens"] == expected["tokens"].numpy()).all()
-    assert answer["log_probability"] == pytest.approx(expected["log_probability"].numpy(), abs=1e-5)
+    source, loaded = np.array([[3, 1], [8, 8], [2, 5]], np.int32), load_bundle(bundle, Store(store))
+    predictor = Predictor(loaded.engine, loaded.codecs, loaded.n_steps)
+    agrees(loaded.codecs, load_onnx(handle.path)(source), Sequences.of_rows(source), predictor)
     assert read_codecs(handle.path) == read_codecs(bundle.path)
     assert handle.figures == {"verified": 420}
     again: Any = export_onnx.fn(WITH, dataset, bundle, store)
@@ -90,25 +90,6 @@ def test_asking_for_it_makes_nothing_else_again():
     assert len(code_digest("tasks.export_onnx")) == 64
 
 
-def test_without_its_packages_it_is_refused_with_the_command_that_installs_them(monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "tf2onnx" else find(name, *rest)
-    )
-    with pytest.raises(SettingsError, match=r"export\.onnx is set, but tf2onnx is not installed; .* \"tf2onnx>="):
-        check_onnx(WITH)
-    check_onnx(WITHOUT)
-
-
-def test_what_the_message_installs_is_the_extra_of_the_project():
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = {f"{name}>={version}" for name, version in ONNX_PACKAGES.items()}
-    assert set(project["project"]["optional-dependencies"]["onnx"]) == wanted
-    assert wanted < set(project["dependency-groups"]["dev"])
-
-
 def test_importing_the_step_loads_neither_tensorflow_nor_onnx(run_python):
-    code = "import sys, tasks.export_onnx; print([m for m in ('tensorflow', 'onnx', 'onnxruntime', 'tf2onnx') if m in sys.modules])"
+    code = "import sys, tasks.export_onnx; print([m for m in ('tensorflow', 'onnx') if m in sys.modules])"
     assert run_python(code).strip() == "[]"

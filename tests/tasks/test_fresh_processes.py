@@ -9,11 +9,13 @@ from tests.helpers.fresh_processes import (
     compare_with,
     decode_as_the_page_says,
     evaluate_again,
+    export_to_a_saved_model,
     export_to_onnx,
     in_a_fresh_process,
     predict_a_file,
     predict_in_a_notebook,
     registered_layers,
+    run_the_graphs_as_the_page_says,
     train,
     train_from,
 )
@@ -24,7 +26,9 @@ USES = {
     "predicts in a notebook": predict_in_a_notebook,
     "decodes as the page of exports says": decode_as_the_page_says,
     "evaluates it again": evaluate_again,
+    "runs its graphs as the page of exports says": run_the_graphs_as_the_page_says,
     "exports it to ONNX": export_to_onnx,
+    "exports it as a SavedModel": export_to_a_saved_model,
 }
 
 

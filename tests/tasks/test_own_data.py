@@ -130,9 +130,8 @@ def test_the_report_shows_wrong_predictions_and_confusions(spelling):
 
 
 def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling):
-    from tasks.seq2seq.models.predictor import Predictor
-
     from tasks.seq2seq.arrays.sequences import Sequences
+    from tasks.seq2seq.inference.predictor import Predictor
     from tasks.storage.outputs.predictions import to_values
 
     bundle = load_bundle(spelling.bundle, Store(spelling.store))
@@ -140,7 +139,7 @@ def test_the_bundle_predicts_as_the_evaluation_did_without_the_dataset(spelling)
     vocabulary = as_vocabulary(bundle.codecs.source)
     ids = [vocabulary.encode_words([word or "?" for word in row["source"]]) for row in rows]
     sources = Sequences.of_lengths(np.concatenate(ids), np.array([len(row) for row in ids]))
-    predicted = Predictor(bundle.encoder, bundle.decoder, bundle.codecs, bundle.n_steps, xla=False).predict(sources)
+    predicted = Predictor(bundle.engine, bundle.codecs, bundle.n_steps).predict(sources)
     assert to_values(predicted.sequences, bundle.codecs.target).to_pylist() == [row["prediction"] for row in rows]
 
 

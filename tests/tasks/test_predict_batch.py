@@ -1,6 +1,7 @@
 """The steps of batch prediction, called without a server: accounts, resuming, independence, columns."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from tasks.prediction.jobs import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
 from tasks.prediction.queue import ChunkFiles
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
+from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import tally_of, with_tally
@@ -888,10 +890,11 @@ def test_the_encoders_state_is_that_of_the_encoder(store, folder, rows):
     table = pq.read_table(folder.parent / "out" / "a.parquet.parquet")
     assert str(table.schema.field("encoder_state").type) == "fixed_size_list<element: float>[32]"
     model = load_serving(_serving(store))
+    encoder, _ = load_keras_models(model.serving.bundle, Store(store))
     for row in table.to_pylist()[::100]:
         codec = as_vocabulary(model.codecs.source)
         ids = np.array([*codec.encode(np.array(row["source"])), codec.end])
-        states = [np.array(part)[0] for part in model.bundle.encoder(ids[None])]
+        states = [np.array(part)[0] for part in encoder(ids[None])]
         assert row["encoder_state"] == pytest.approx(np.concatenate(states).tolist(), abs=1e-5)
 
 
@@ -919,6 +922,7 @@ def test_lineage_stands_in_the_outputs_metadata_and_in_the_account(store, folder
     assert lineage["dataset"] == manifest["made_from"]["dataset"]
     assert (lineage["decoding"]["beam_width"], lineage["decoding"]["n_best"]) == (4, 3)
     assert len(lineage["code"]) == 64
+    assert lineage["engine"] == f"onnxruntime {importlib.metadata.version('onnxruntime')}"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])

@@ -11,6 +11,7 @@ import pytest
 
 from tasks.prediction.jobs import find_model
 from tasks.prediction.loaded_model import Serving, load_serving
+from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import HISTORY, HORIZON, SOUNDS, batch_models, spelled, wave
 from tests.helpers.batch_runs import account_of, check_account, column, predict, report, rows_of, settings_of
@@ -97,18 +98,18 @@ def write_series(path, values):
 
 
 def forecast_of(store, name, history):
-    """A forecast by the bundle's own models, a step at a time."""
+    """A forecast by the bundle's Keras models, a step at a time."""
     found = find_model(settings_of("x.csv", output="out", model=name), Store(store))
     model = load_serving(Serving(store=store, bundle=found.bundle, decoding=found.decoding))
-    codecs, bundle = model.codecs, model.bundle
+    codecs, (encoder, decoder) = model.codecs, load_keras_models(found.bundle, Store(store))
     last = history[-1] if name == "rising" else 0.0
     source = as_scaling(codecs.source).standardise(np.array(history)[:, None] - last)
-    if bundle.encoder.inputs[0].shape[-1] == 2:  # beside the values, whether they are there
+    if encoder.inputs[0].shape[-1] == 2:  # beside the values, whether they are there
         source = np.concatenate([source, np.ones_like(source)], axis=1)
-    state = bundle.encoder(source[None].astype(np.float32))
+    state = encoder(source[None].astype(np.float32))
     step, made = np.zeros((1, 1, 1), np.float32), []
     for _ in range(HORIZON):
-        step, *state = map(np.array, bundle.decoder([step, *map(np.array, state)]))
+        step, *state = map(np.array, decoder([step, *map(np.array, state)]))
         made.append(step[0, 0])
     return (as_scaling(codecs.target).restore(np.array(made)) + last).tolist()
 

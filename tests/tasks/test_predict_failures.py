@@ -15,7 +15,7 @@ from prefect.exceptions import CrashedRun
 
 from tasks.check import check_rows
 from tasks.predict_batch import plan_batch
-from tasks.prediction.jobs import check_batch, needs_model
+from tasks.prediction.jobs import check_batch
 from tasks.prediction.loaded_model import ServingModel
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.outputs.accounts import Account
@@ -113,12 +113,10 @@ def test_a_column_whose_name_is_no_text_fails_its_file_alone(store, folder, chec
     assert jobs["b.parquet"].reason.endswith("; the place is in the log")
 
 
-def test_before_the_run_such_a_file_neither_needs_the_model_nor_refuses_the_others(store, folder):
+def test_before_the_run_such_a_file_does_not_refuse_the_others(store, folder):
     write_name_that_is_no_text(folder / "b.parquet")
     asked = {"output": folder.parent / "out", "model": "integers", "states_picture": "id", "encoder_states": True}
     check_batch(settings_of(folder, **asked), Store(store))
-    assert needs_model(settings_of(folder, **asked), Store(store))
-    assert not needs_model(settings_of(folder / "b.parquet", **asked), Store(store))
 
 
 # Checked

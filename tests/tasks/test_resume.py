@@ -11,7 +11,7 @@ from tasks.initial_weights import checkpoint_of
 from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model, training_inputs, write_training
@@ -110,8 +110,8 @@ def test_a_model_of_mixed_precision_is_exported_as_one_of_float32(dataset, tmp_p
     raw = EXPERIMENT.model_dump(exclude_unset=True)
     mixed = check_experiment({**raw, "training": {"precision": "mixed_float16", "max_seconds": 0.001}})
     training = train_model.fn(mixed, dataset, tmp_path)
-    bundle = load_bundle(export_model.fn(mixed, dataset, training, tmp_path), Store(tmp_path))
-    for model in (bundle.encoder, bundle.decoder):
+    bundle = export_model.fn(mixed, dataset, training, tmp_path)
+    for model in load_keras_models(bundle, Store(tmp_path)):
         assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"float32"}
     fast = {"avx512_fp16", "amx_fp16"} & cpu_flags()
     warned = (

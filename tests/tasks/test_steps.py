@@ -22,7 +22,7 @@ from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.seq2seq.training import fit as training_code
 from tasks.seq2seq.training import unrolling
-from tasks.storage.artifacts.bundle import load_bundle
+from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
 from tasks.train import train_model
@@ -68,15 +68,15 @@ def columns(evaluation):
     return {name: np.array(column) for name, column in table.to_pydict().items()}
 
 
-def test_the_evaluation_says_what_the_exported_models_predict(made):
+def test_the_evaluation_says_what_the_keras_models_of_the_bundle_predict(made):
     store, dataset, _, bundle, evaluation = made
     stored = columns(evaluation)
     assert stored["row"].tolist() == list(range(1, 21))
-    loaded = load_bundle(bundle, Store(store))
-    state = loaded.encoder.predict(stored["source"].astype(np.int32), verbose=0)
+    encoder, decoder = load_keras_models(bundle, Store(store))
+    state = encoder.predict(stored["source"].astype(np.int32), verbose=0)
     token = np.zeros((len(stored["source"]), 1), np.int32)
     for position in range(2):
-        logits, *state = loaded.decoder.predict([token, *state], verbose=0)
+        logits, *state = decoder.predict([token, *state], verbose=0)
         token = logits[:, -1].argmax(-1)[:, None].astype(np.int32)
         assert (token[:, 0] == stored["prediction"][:, position]).all()
     right = (stored["target"] == stored["prediction"]).all(1)
@@ -84,18 +84,6 @@ def test_the_evaluation_says_what_the_exported_models_predict(made):
     scores = evaluation.facts["scores"]
     assert scores["sequence_accuracy"] == right.mean() >= 0.5
     assert scores["n_evaluated"] == dataset.facts["evaluation_rows"] == 20
-
-
-def test_the_saved_model_decodes_as_the_bundle_does(made):
-    import tensorflow as tf
-
-    _, _, _, bundle, evaluation = made
-    stored = columns(evaluation)
-    served = tf.saved_model.load(str(bundle.path / "saved_model" / "1")).signatures["serving_default"](
-        source=tf.constant(stored["source"].astype(np.int32))
-    )
-    assert (served["tokens"].numpy() == stored["prediction"]).all()
-    np.testing.assert_allclose(served["log_probability"].numpy(), stored["log_probability"], atol=1e-5)
 
 
 def test_promotion_is_decided_once_for_a_model(made):

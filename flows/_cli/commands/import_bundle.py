@@ -35,7 +35,8 @@ def check_import(raw: Mapping[str, Any]) -> ImportSettings:
 COMMAND = Command(
     name="import_bundle",
     description=(
-        "Copy a model bundle into the artifact store, after checking every file of it. "
+        "Copy a model bundle into the artifact store, after checking every file of it. One of an older format is made "
+        "into one of the present format, which takes TensorFlow. "
         "Example: python -m flows.import_bundle /mnt/other/artifacts/bundle/1a2b3c4d*"
     ),
     tree=Tree(ImportSettings, check_import, title="bundle", word="folder"),

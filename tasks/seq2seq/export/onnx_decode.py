@@ -56,7 +56,8 @@ def onnx_decode(
     begin, axis = graph.constant([0], np.int64), graph.constant([0], np.int64)
     for name in types:
         graph.named(name, graph("Slice", results[name], begin, batch, axis))
-    model = graph.model("decode", source_type(architecture), types)
+    ((kind, (_, *rest)),) = source_type(architecture).values()
+    model = graph.model("decode", {SOURCE: (kind, ("batch", *rest))}, types)
     onnx.checker.check_model(model)
     return model
 

@@ -1,6 +1,7 @@
 """The names of the attention scores, and what settings have to know of each.
 
-`tasks.seq2seq.models.attention_scores` computes them; a test sees that the names are the same.
+`tasks.seq2seq.models.attention_scores` computes them in Keras, `tasks.seq2seq.inference.graphs.attention_scores` in the
+graphs that predict; a test sees that the names are the same.
 """
 
 from __future__ import annotations

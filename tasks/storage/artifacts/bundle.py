@@ -21,7 +21,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -147,19 +147,30 @@ def save_bundle(
     Raises:
         ExportError: the model is too large for a file of ONNX.
     """
+    encoder.save(folder / KERAS_MODELS[0])
+    decoder.save(folder / KERAS_MODELS[1])
+    save_graphs(folder, encoder, decoder, facts, experiment)
+    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
+
+
+def save_graphs(
+    folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts, experiment: Experiment
+) -> None:
+    """Writes the inference models as graphs.
+
+    Raises:
+        ExportError: the model is too large for a file of ONNX.
+    """
     from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
     from tasks.seq2seq.inference.graphs.encoder import encoder_graph  # noqa: PLC0415 - loads ONNX
     from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
     from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
 
-    encoder.save(folder / KERAS_MODELS[0])
-    decoder.save(folder / KERAS_MODELS[1])
     architecture = facts.architecture(experiment.model)
     weights = keras_weights(architecture, encoder, decoder)
     graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
     for name, graph in zip(GRAPHS, graphs, strict=True):
         (folder / name).write_bytes(serialised(graph, name))
-    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
 
 
 def read_experiment(handle: Handle) -> Experiment:
@@ -178,19 +189,45 @@ def read_experiment(handle: Handle) -> Experiment:
 
 
 def check_bundle(handle: Handle) -> None:
-    """Proves that this version of the project can read a bundle, without loading its models.
+    """Proves that this version of the project can read a bundle and prepare its graphs; none of them is run.
 
     Raises:
         ArtifactError: it cannot.
     """
-    read_experiment(handle)
+    check_format(handle)
+    known = read_known(handle)
+    load_engine(handle.path, known.facts, known.experiment)
+
+
+class Known(NamedTuple):
+    """What a bundle of any format says of itself."""
+
+    facts: BundleFacts
+    experiment: Experiment
+    codecs: Codecs
+
+
+def read_known(handle: Handle) -> Known:
+    """The facts, the experiment and the codecs of a bundle.
+
+    Raises:
+        ArtifactError: this version of the project does not know them.
+    """
+    experiment = read_experiment(handle)
     try:
-        BundleFacts.model_validate(handle.facts)
-        read_codecs(handle.path)
+        known = Known(BundleFacts.model_validate(handle.facts), experiment, read_codecs(handle.path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
         raise ArtifactError(
             f"{handle.path} holds no bundle that this version of the project knows: {first_fault(error)}"
         ) from error
+    for side in ("source", "target"):
+        codec, facts = getattr(known.codecs, side), getattr(known.facts, side)
+        if (codec.size, codec.features) != (facts.vocabulary, facts.features):
+            raise ArtifactError(
+                f"{handle.path} has {codec.size} ids and {codec.features} features of the {side} in its codecs, and "
+                f"{facts.vocabulary} and {facts.features} in its facts; they must be the same, make the bundle again"
+            )
+    return known
 
 
 def load_bundle(handle: Handle, store: Store) -> Bundle:
@@ -209,7 +246,22 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
     """The engine of a bundle whose files were checked, or are being made.
 
     Raises:
-        ArtifactError: a graph is not one that this project writes.
+        ArtifactError: a graph is not one that this project writes, or the runtime refuses it.
+    """
+    graphs = _read_graphs(folder, facts, experiment)
+    try:
+        return Engine(facts.architecture(experiment.model), *graphs)
+    except Exception as error:  # the runtime's errors have no other class in common
+        raise ArtifactError(
+            f"{folder} holds graphs that ONNX Runtime refuses ({error}); make the bundle again"
+        ) from error
+
+
+def _read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> list[bytes]:
+    """The two graphs of a bundle, which may be run.
+
+    Raises:
+        ArtifactError: one of them is not one that this project writes.
     """
     from tasks.seq2seq.inference.graphs.graph_check import check_graph  # noqa: PLC0415 - reading facts loads no ONNX
 
@@ -225,14 +277,15 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
         except OSError as error:
             raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}") from error
         check_graph(graphs[-1], inputs, outputs, folder / name)
-    return Engine(architecture, *graphs)
+    return graphs
 
 
-def load_graphs(folder: Path) -> list[onnx.ModelProto]:
+def load_graphs(folder: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """The two graphs of a bundle that was checked, to be written into another one."""
     import onnx  # noqa: PLC0415 - few need it
 
-    return [onnx.load_model(folder / name, load_external_data=False) for name in GRAPHS]
+    encoder, step = (onnx.load_model(folder / name, load_external_data=False) for name in GRAPHS)
+    return encoder, step
 
 
 def load_keras_models(handle: Handle, store: Store) -> tuple[keras.Model, keras.Model]:
@@ -261,9 +314,9 @@ def check_format(handle: Handle) -> None:
     if handle.format_version < format_version(BUNDLE):
         raise ArtifactError(
             f"{handle.path} is a bundle of format {handle.format_version}, this version of the project predicts by "
-            f"format {format_version(BUNDLE)}; run its experiment again, which finds the training and makes only the "
-            f"bundle anew, or bring it in with: python -m flows.import_bundle {handle.path}, where TensorFlow is "
-            f"installed"
+            f"format {format_version(BUNDLE)}; run its experiment again, which makes the bundle anew, and its training "
+            f"only where that has changed, or keep its weights with: python -m flows.import_bundle {handle.path}, "
+            f"where TensorFlow is installed"
         )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.monitoring.tally import Tally
@@ -90,7 +90,10 @@ class OutputPlace:
 
 
 class Lineage(BaseModel):
-    """What an output was made from and how; `code` is recorded, all else makes it another output."""
+    """What an output was made from and how; `code` and `engine` are recorded, all else makes it another output.
+
+    Another version of the engine gives the same tokens and, to rounding, the same scores: no reason to predict again.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,11 +105,18 @@ class Lineage(BaseModel):
     writing: dict[str, Any]
     reading: dict[str, Any]
     code: str
+    engine: str | None = None
 
     @property
     def key(self) -> str:
         """The digest of everything that makes it another output."""
-        return canonical_digest(self.model_dump(mode="json", exclude={"code", "dataset"}))
+        return canonical_digest(self.model_dump(mode="json", exclude={"code", "dataset", "engine"}))
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an engine where none is told, as in accounts of older versions: their checksums shall still fit."""
+        content: dict[str, Any] = serialise(self)
+        return {name: value for name, value in content.items() if name != "engine" or value is not None}
 
 
 class Account(BaseModel):

@@ -224,5 +224,5 @@ class Assembly:
 
 
 def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:
-    """The name of a file's work folder: parts of other rows, settings or code are never taken for its own."""
-    return canonical_digest([lineage.key, lineage.code, name, chunk_rows])[:16]
+    """The name of a file's work folder: parts of other rows, settings, code or engines are never taken for its own."""
+    return canonical_digest([lineage.key, lineage.code, lineage.engine, name, chunk_rows])[:16]

@@ -108,7 +108,7 @@ class Manifest(BaseModel):
         path = folder / MANIFEST
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            version, known = raw["format_version"], format_version(str(raw["kind"]))
+            version, known = raw["format_version"], format_version(str(raw.get("kind")))
             if isinstance(version, int) and version > known:
                 raise ArtifactError(
                     f"{folder} is of format {version}, this version of the project reads up to {known}; update the "

@@ -1,35 +1,40 @@
 import dataclasses
+import functools
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.export.saved_model import DecodeModule
+from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.models.tensors import UNROLLED_STEPS
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.bundle import (
+    GRAPHS,
+    KERAS_MODELS,
     BundleFacts,
     load_bundle,
+    load_keras_models,
     load_weights,
     n_steps,
-    save_bundle,
+    read_experiment,
     save_weights,
     weights_digest,
 )
-from tasks.storage.artifacts.dataset import SideFacts, write_codecs
+from tasks.storage.artifacts.dataset import SideFacts
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.making import Made, StepInputs
+from tests.helpers.exported import Exported, agrees, build
+from tests.helpers.model_bundles import facts_of, make_bundle
 
-INPUTS = StepInputs("bundle", {}, {}, {}, {})
 ARCHITECTURE = Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
 FACTS = BundleFacts(
     units=8, parameters=1, source=SideFacts(encoding="integers", vocabulary=8, length=4),
@@ -50,9 +55,13 @@ VECTOR_FACTS = BundleFacts(
 
 
 @pytest.fixture(scope="module")
-def models():
-    keras.utils.set_random_seed(0)
-    return build_models(ARCHITECTURE)
+def model():
+    return Exported(ARCHITECTURE, build(ARCHITECTURE), CODECS, 4)
+
+
+@pytest.fixture(scope="module")
+def models(model):
+    return model.models
 
 
 @pytest.fixture
@@ -61,60 +70,58 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def make_bundle(store, models):
+def bundle_of(store, model):
     """Makes a bundle, with its files changed by `change` before they are recorded."""
-
-    def make(change=lambda _folder: None):
-        def write(folder):
-            save_bundle(folder, models.encoder, models.decoder, FACTS, {"seed": 3})
-            write_codecs(folder, CODECS)
-            change(folder)
-            return Made(FACTS.model_dump())
-
-        with store.lock(INPUTS):
-            return store.make(INPUTS, write)
-
-    return make
+    return functools.partial(make_bundle, store, model)
 
 
-def predict(encoder, decoder):
-    return Predictor(encoder, decoder, CODECS, n_steps(FACTS, CODECS), xla=False).predict(SOURCES)
-
-
-def test_a_loaded_bundle_predicts_what_the_models_in_memory_do(models, make_bundle, store):
-    bundle = load_bundle(make_bundle(), store)
-    predicted, same = predict(bundle.encoder, bundle.decoder), predict(models.encoder, models.decoder)
+def test_a_loaded_bundle_predicts_what_the_models_in_memory_do(model, bundle_of, store):
+    loaded = load_bundle(bundle_of(), store)
+    predictor = Predictor(loaded.engine, loaded.codecs, loaded.n_steps)
+    predicted, same = predictor.predict(SOURCES), model.predictor.predict(SOURCES)
     assert np.array_equal(predicted.sequences.values, same.sequences.values)
     assert np.array_equal(predicted.sequences.offsets, same.sequences.offsets)
-    assert np.array_equal(predicted.log_probability, same.log_probability)
+    assert predicted.log_probability is not None
+    assert predicted.log_probability.tolist() == same.log_probability.tolist()
+    agrees(CODECS, model.saved_model.serve(source_array(SOURCES, CODECS.source)), SOURCES, predictor)
 
 
-def test_a_bundle_holds_all_that_prediction_needs(make_bundle, store):
-    handle = make_bundle()
+def test_keras_loads_the_models_of_a_bundle(model, bundle_of, store):
+    encoder, decoder = load_keras_models(bundle_of(), store)
+    answer = DecodeModule(encoder, decoder, CODECS, 4).serve(source_array(SOURCES, CODECS.source))
+    agrees(CODECS, answer, SOURCES, model.predictor)
+
+
+def test_a_bundle_holds_all_that_prediction_needs(model, bundle_of, store):
+    handle = bundle_of()
     bundle = load_bundle(handle, store)
     assert bundle.codecs == CODECS
-    assert bundle.facts == FACTS
-    assert read_json(handle.path / "bundle.json") == {**FACTS.model_dump(), "experiment": {"seed": 3}}
+    assert bundle.facts == facts_of(model)
+    kept = read_json(handle.path / "bundle.json")
+    assert kept["experiment"] == read_experiment(handle).model_dump(mode="json")
+    assert {name: kept[name] for name in bundle.facts.model_dump()} == bundle.facts.model_dump()
 
 
-def test_a_bundle_that_was_altered_is_not_loaded(make_bundle, store):
-    handle = make_bundle()
-    with (handle.path / "decoder.keras").open("r+b") as file:
+@pytest.mark.parametrize("name", [*GRAPHS, *KERAS_MODELS])
+def test_a_bundle_that_was_altered_is_not_loaded(bundle_of, store, name):
+    handle = bundle_of()
+    with (handle.path / name).open("r+b") as file:
         file.write(b"x")
-    with pytest.raises(ArtifactError, match=r"decoder\.keras was altered"):
-        load_bundle(handle, store)
+    for load in (load_bundle, load_keras_models):
+        with pytest.raises(ArtifactError, match=rf"{name} was altered"):
+            load(handle, store)
 
 
-def test_a_bundle_that_lies_outside_the_store_is_not_loaded(make_bundle, store, tmp_path):
+def test_a_bundle_that_lies_outside_the_store_is_not_loaded(bundle_of, store, tmp_path):
     """Even where all its files are sound."""
-    handle = make_bundle()
+    handle = bundle_of()
     handle.path.rename(tmp_path / "elsewhere")
     handle.path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ArtifactError, match="leads out of the store"):
         load_bundle(handle, store)
 
 
-def test_a_model_that_holds_code_is_not_loaded(make_bundle, store):
+def test_a_model_that_holds_code_is_not_loaded(bundle_of, store):
     """A Lambda layer carries marshalled Python; its manifest is as sound as any."""
 
     def add_code(folder):
@@ -122,9 +129,9 @@ def test_a_model_that_holds_code_is_not_loaded(make_bundle, store):
         code = keras.layers.Lambda(lambda x: x + 1, output_shape=(1,))
         keras.Model(inputs, code(inputs)).save(folder / "encoder.keras")
 
-    handle = make_bundle(add_code)
+    handle = bundle_of(add_code)
     with pytest.raises(ArtifactError, match=r"models that Keras does not load: .*lambda"):
-        load_bundle(handle, store)
+        load_keras_models(handle, store)
 
 
 def write_junk(path):
@@ -137,26 +144,17 @@ def write_other_zip(path):
 
 
 @pytest.mark.parametrize("write", [write_junk, write_other_zip])
-def test_a_model_file_that_is_none_is_refused_as_an_artifact(make_bundle, store, write):
-    handle = make_bundle(lambda folder: write(folder / "encoder.keras"))
+def test_a_model_file_that_is_none_is_refused_as_an_artifact(bundle_of, store, write):
+    handle = bundle_of(lambda folder: write(folder / "encoder.keras"))
     with pytest.raises(ArtifactError):
-        load_bundle(handle, store)
+        load_keras_models(handle, store)
 
 
-@pytest.mark.slow
-def test_a_long_target_of_a_fixed_length_is_decoded_alike_compiled_or_not():
-    """Beyond the steps that are written out, it is a loop."""
-    vocabulary, steps = Vocabulary.identity(7), UNROLLED_STEPS + 4
-    models = build_models(
-        Architecture(Side(vocabulary=8), Side(vocabulary=8), False, ModelSettings(units=8, embedding=4))
-    )
-    sources = Sequences.of_rows(np.random.default_rng(0).integers(1, 8, (5, steps), dtype=np.int32))
-    codecs = Codecs(vocabulary, vocabulary)
-    plain, compiled = (
-        Predictor(models.encoder, models.decoder, codecs, steps, xla=xla).predict(sources) for xla in (False, True)
-    )
-    assert np.array_equal(plain.sequences.padded(), compiled.sequences.padded())
-    assert plain.log_probability == pytest.approx(compiled.log_probability, rel=1e-4)
+def test_a_bundle_of_format_1_is_refused_with_what_to_do(bundle_of, store):
+    handle = bundle_of().model_copy(update={"format_version": 1})
+    for load in (load_bundle, load_keras_models):
+        with pytest.raises(ArtifactError, match=r"of format 1, .* by format 2; run its experiment again"):
+            load(handle, store)
 
 
 def test_a_target_with_an_end_takes_a_step_more_to_decode():

@@ -4,24 +4,18 @@ import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pytest
-from tasks.seq2seq.models.predictor import Predictor
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.collate import source_array, until_end
+from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.export.saved_model import DecodeModule
-from tasks.seq2seq.models.encoder_decoder import build_models
-from tasks.seq2seq.settings.architecture import Architecture, Side
-from tasks.seq2seq.settings.decoding import DecodingSettings
-from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import PairBlock, read_codecs, write_evaluation, write_pairs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
-from tests.helpers.codecs import as_scaling, as_vocabulary
+from tests.helpers.codecs import as_vocabulary
+from tests.helpers.exported import Exported, agrees
 
 CODECS = Codecs(
     Vocabulary.learn("integers", {-1: 1, 0: 1, 5: 1, 9: 1}, "source"),
@@ -34,50 +28,34 @@ VECTORS = Codecs(Scaling((5.0,), (2.0,), (0.0,), (9.0,)), Scaling((-1.0, 3.0), (
 
 
 @pytest.fixture(scope="module")
-def models():
+def model():
     """A model of which some sequences end by themselves and some do not."""
-    keras.utils.set_random_seed(3)
-    models = build_models(
-        Architecture(Side(vocabulary=8), Side(vocabulary=6), True, ModelSettings(units=8, embedding=4))
-    )
-    models.train.set_weights([5 * weights for weights in models.train.get_weights()])
-    kernel, bias = models.train.get_layer("output").get_weights()
-    bias[as_vocabulary(CODECS.target).end] += 1
-    models.train.get_layer("output").set_weights([kernel, bias])
-    return models
+    return Exported.of(CODECS.source, CODECS.target, n_steps=4).favour(as_vocabulary(CODECS.target).end, 0.3)
 
 
 @pytest.fixture(scope="module")
-def folder(models, tmp_path_factory):
+def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
-    save_decode(folder, DecodeModule(models.encoder, models.decoder, CODECS, 4), CODECS)
+    save_decode(folder, model.saved_model, CODECS)
     return folder
 
 
-def test_the_exported_decode_answers_like_our_predictor(models, folder):
-    """But that it gives the last token too of what did not end, which the predictor cuts."""
-    answer = {name: value.numpy() for name, value in load_decode(folder)(source_array(SOURCES, CODECS.source)).items()}
-    limited = DecodingSettings(max_length=3)
-    predicted = Predictor(models.encoder, models.decoder, CODECS, 100, limited, xla=False).predict(SOURCES)
+def test_the_exported_decode_answers_like_our_predictor(model, folder):
+    answer = load_decode(folder)(source_array(SOURCES, CODECS.source))
     assert answer["tokens"].shape == (25, 4)
-    ended = until_end(answer["tokens"][:, :-1], as_vocabulary(CODECS.target))
-    assert np.array_equal(ended.values, predicted.sequences.values)
-    assert np.array_equal(ended.offsets, predicted.sequences.offsets)
-    assert predicted.at_limit is not None
-    assert 5 < predicted.at_limit.sum() < 20
-    by_itself = ~predicted.at_limit
-    assert answer["log_probability"][by_itself] == pytest.approx(predicted.log_probability[by_itself], abs=1e-5)
+    at_limit = model.predictor.predict(SOURCES).at_limit
+    assert at_limit is not None
+    assert 2 < at_limit.sum() < 23
+    agrees(CODECS, answer, SOURCES, model.predictor)
 
 
 def test_the_exported_forecast_answers_like_our_predictor_in_standardised_values(tmp_path):
-    keras.utils.set_random_seed(0)
-    models = build_models(Architecture(Side(features=1), Side(features=2), True, ModelSettings(units=8, embedding=0)))
-    save_decode(tmp_path, DecodeModule(models.encoder, models.decoder, VECTORS, 3), VECTORS)
+    model = Exported.of(VECTORS.source, VECTORS.target, n_steps=3)
+    save_decode(tmp_path, model.saved_model, VECTORS)
     sources = Sequences.of_rows(np.random.default_rng(0).normal(5, 2, (6, 4, 1)))
-    answer = load_decode(tmp_path)(source_array(sources, VECTORS.source))["vectors"].numpy()
-    predicted = Predictor(models.encoder, models.decoder, VECTORS, 3).predict(sources)
-    assert answer.shape == (6, 3, 2)
-    assert as_scaling(VECTORS.target).restore(answer) == pytest.approx(predicted.sequences.padded(), abs=1e-5)
+    answer = load_decode(tmp_path)(source_array(sources, VECTORS.source))
+    assert answer["vectors"].shape == (6, 3, 2)
+    agrees(VECTORS, answer, sources, model.predictor)
 
 
 def run_alone(code, *arguments):

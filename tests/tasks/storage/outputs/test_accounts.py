@@ -9,6 +9,7 @@ from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.files.atomic import file_digest
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, list_accounts
+from tasks.storage.outputs.assembly import work_name
 from tasks.storage.store.manifest import FileEntry, canonical_digest
 from tests.helpers.stored import digest
 
@@ -48,6 +49,25 @@ def test_an_account_that_was_written_is_found_with_all_that_it_says(target):
     assert isinstance(found, Account)
     assert found.model_copy(update={"checksum": ""}) == account(target)
     assert isinstance(found.tally.scored, TokenCounts)
+
+
+@pytest.mark.parametrize("others", [{"engine": "onnxruntime 9"}, {"code": "c2"}, {"engine": None}])
+def test_an_output_of_another_engine_or_other_code_counts_as_it_is(target, others):
+    account(target, lineage=LINEAGE.model_copy(update={"engine": "onnxruntime 1", **others})).write(target)
+    found = find_account(target, LINEAGE.model_copy(update={"engine": "onnxruntime 2"}))
+    assert isinstance(found, Account)
+    assert found.lineage.engine == others.get("engine", "onnxruntime 1")
+
+
+def test_an_account_of_a_version_that_told_no_engine_counts_as_it_is(target):
+    """Its checksum was taken without that field."""
+    account(target).write(target)
+    content = json.loads(target.account.read_text())
+    assert "engine" not in content["lineage"]
+    assert content["checksum"] == canonical_digest(
+        {name: value for name, value in content.items() if name != "checksum"}
+    )
+    assert isinstance(find_account(target, LINEAGE), Account)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +172,9 @@ def test_accounts_of_a_folder_are_listed_by_the_name_of_their_input(target):
     (target.folder / ".work" / "b.csv.account.json").write_text(target.account.read_text())
     (target.folder / "c.csv.account.json").write_text("{")
     assert list(list_accounts(target.folder)) == ["north/a.csv"]
+
+
+@pytest.mark.parametrize("others", [{"engine": "onnxruntime 9"}, {"code": "c2"}, {"input": digest("i2")}])
+def test_parts_that_something_else_predicted_are_not_taken_for_a_files_own(others):
+    """A run that was killed is gone on with by the same engine and code only."""
+    assert work_name(LINEAGE, "a", 10) != work_name(LINEAGE.model_copy(update=others), "a", 10)

@@ -9,7 +9,7 @@ import pytest
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.storage.store.artifact_store import Store, check_artifact
 from tasks.storage.store.making import Made, StepInputs
-from tasks.storage.store.manifest import FORMAT_VERSION, MANIFEST, Handle, Manifest
+from tasks.storage.store.manifest import MANIFEST, Handle, Manifest
 from tests.helpers.stored import listing
 
 INPUTS = StepInputs(
@@ -135,7 +135,7 @@ def damage_manifest_missing(folder):
 
 def damage_newer_format(folder):
     content = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps({**content, "format_version": FORMAT_VERSION + 1}))
+    (folder / MANIFEST).write_text(json.dumps({**content, "format_version": content["format_version"] + 1}))
 
 
 def damage_link_out(folder):
@@ -167,7 +167,7 @@ DAMAGES = {
     damage_replaced_by_a_folder: "a.txt is missing",
     damage_manifest_altered: "manifest.json was altered",
     damage_manifest_missing: "is no artifact: it has no manifest.json",
-    damage_newer_format: f"is of format {FORMAT_VERSION + 1}",
+    damage_newer_format: "is of format 2, this version of the project reads up to 1",
     damage_link_out: "a.txt leads out of its artifact",
     damage_folder_link_out: "b.txt leads out of its artifact",
     damage_link_in_a_circle: "a.txt is missing",

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.store.manifest import FORMAT_VERSION, MANIFEST, FileEntry, Handle, Manifest, canonical_digest
+from tasks.storage.store.manifest import MANIFEST, FileEntry, Handle, Manifest, canonical_digest
 
 
 @pytest.fixture
 def manifest():
     return Manifest(
         kind="dataset",
-        format_version=FORMAT_VERSION,
+        format_version=1,
         digest="d" * 64,
         key="e" * 64,
         files={"a.txt": FileEntry(sha256="a" * 64, bytes=3)},
@@ -59,12 +59,22 @@ def test_a_change_of_any_field_is_noticed(tmp_path, manifest, field, value):
         Manifest.read(tmp_path)
 
 
-def test_a_newer_format_is_refused_with_both_versions(tmp_path, manifest):
-    """Even where nothing else of it can be understood."""
+@pytest.mark.parametrize(
+    ("kind", "known"), [({}, 1), ({"kind": "dataset"}, 1), ({"kind": "bundle"}, 2), ({"kind": []}, 1)]
+)
+def test_a_newer_format_is_refused_with_both_versions(tmp_path, manifest, kind, known):
+    """Even where nothing else of it can be understood; each kind has a format of its own."""
     path = write(tmp_path, manifest)
-    path.write_text(json.dumps({"format_version": FORMAT_VERSION + 1, "of_the_future": True}))
-    with pytest.raises(ArtifactError, match=rf"format {FORMAT_VERSION + 1}.*up to {FORMAT_VERSION}; update"):
+    path.write_text(json.dumps({"format_version": known + 1, "of_the_future": True, **kind}))
+    with pytest.raises(ArtifactError, match=rf"format {known + 1}.*up to {known}; update"):
         Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "version"), [("dataset", 1), ("bundle", 1), ("bundle", 2)])
+def test_a_format_that_is_known_or_older_is_read(tmp_path, manifest, kind, version):
+    """What may be done with it, its readers say."""
+    write(tmp_path, manifest.model_copy(update={"kind": kind, "format_version": version}).sealed())
+    assert Manifest.read(tmp_path).format_version == version
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format_version": 1}', b"\xff\xfe"])
