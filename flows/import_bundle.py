@@ -13,7 +13,7 @@ if __name__ == "__main__":
 from flows._cli.command import Summary, Work, run_command
 from flows._cli.commands.import_bundle import COMMAND, ImportSettings
 from flows._cli.settings import Options
-from tasks.storage.artifacts.registry import import_bundle
+from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import short
 

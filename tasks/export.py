@@ -9,18 +9,10 @@ from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
-from tasks.storage.artifacts.bundle import (
-    GRAPHS,
-    KERAS_MODELS,
-    BundleFacts,
-    load_engine,
-    load_weights,
-    save_bundle,
-    steps_of,
-    weights_digest,
-)
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, load_engine, steps_of
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.artifacts.export import read_samples
+from tasks.storage.artifacts.keras_models import load_weights, save_bundle, weights_digest
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE

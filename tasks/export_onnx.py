@@ -9,9 +9,10 @@ from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.bundle import load_bundle, load_graphs, load_keras_models, steps_of
+from tasks.storage.artifacts.bundle import load_bundle, load_graphs, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import ONNX
 from tasks.storage.store.making import Made, StepInputs

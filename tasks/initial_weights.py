@@ -17,9 +17,9 @@ from tasks.seq2seq.models.pretrained_embeddings import Coverage, coverage, embed
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.training.snapshot import Snapshot
-from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.files.atomic import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import Store

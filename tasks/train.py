@@ -29,9 +29,9 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
-from tasks.storage.artifacts.bundle import WEIGHTS, save_weights, weights_digest
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
+from tasks.storage.artifacts.keras_models import WEIGHTS, save_weights, weights_digest
 from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import remove_tree, write_json
 from tasks.storage.readers.word_vectors import vectors_digest

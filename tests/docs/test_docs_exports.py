@@ -10,9 +10,10 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.onnx_decode import onnx_decode
 from tasks.seq2seq.export.saved_model import DecodeModule
-from tasks.storage.artifacts.bundle import load_bundle, load_graphs, load_keras_models
+from tasks.storage.artifacts.bundle import load_bundle, load_graphs
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL, save_decode
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.files.atomic import write_json
 from tasks.storage.store.artifact_store import Store
 from tests.conftest import ROOT

@@ -20,8 +20,9 @@ from flows.batch_predict import main as batch_predict
 from tasks.generate import generate_dataset
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.artifacts.holdout import fixed_holdout
-from tasks.storage.artifacts.registry import find_bundle, import_bundle
+from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote, read_promotions
 from tests.conftest import ROOT

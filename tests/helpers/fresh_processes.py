@@ -165,7 +165,7 @@ def compare_with(made, digest):
 def registered_layers():
     """What Keras knows of us once a bundle is loaded, and once all that the domain has was imported."""
     from tasks.seq2seq.errors import ArtifactError
-    from tasks.storage.artifacts.bundle import load_models
+    from tasks.storage.artifacts.keras_models import load_models
 
     with contextlib.suppress(ArtifactError):
         load_models(Path("nowhere"))

@@ -23,8 +23,9 @@ from tasks.seq2seq.data.teacher_forcing import shift_right
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.saved_model import DecodeModule
 from tasks.seq2seq.export.verification import engine_decode, inference
-from tasks.storage.artifacts.bundle import load_bundle, load_keras_models
+from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.export import read_samples
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import DATASET

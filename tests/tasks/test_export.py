@@ -16,8 +16,9 @@ from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.errors import ArtifactError, ExportError
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.bundle import load_bundle, save_bundle
+from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.export import load_decode, load_onnx
+from tasks.storage.artifacts.keras_models import save_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE
 from tasks.train import train_model

@@ -22,7 +22,7 @@ from tasks.prediction.jobs import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
 from tasks.prediction.queue import ChunkFiles
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError
-from tasks.storage.artifacts.bundle import load_keras_models
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import tally_of, with_tally

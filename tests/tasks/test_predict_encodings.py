@@ -11,7 +11,7 @@ import pytest
 
 from tasks.prediction.jobs import find_model
 from tasks.prediction.loaded_model import Serving, load_serving
-from tasks.storage.artifacts.bundle import load_keras_models
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import HISTORY, HORIZON, SOUNDS, batch_models, spelled, wave
 from tests.helpers.batch_runs import account_of, check_account, column, predict, report, rows_of, settings_of

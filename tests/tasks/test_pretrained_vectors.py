@@ -11,8 +11,8 @@ from tasks.reporting.model_page import _lineage, _sizes
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.bundle import load_weights
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
+from tasks.storage.artifacts.keras_models import load_weights
 from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store

@@ -11,8 +11,8 @@ from tasks.initial_weights import checkpoint_of
 from tasks.seq2seq.cpu import cpu_flags
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.bundle import load_keras_models
 from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tasks.train import train_model, training_inputs, write_training
 from tests.helpers.logs import listening

@@ -22,7 +22,7 @@ from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.seq2seq.training import fit as training_code
 from tasks.seq2seq.training import unrolling
-from tasks.storage.artifacts.bundle import load_keras_models
+from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
 from tasks.train import train_model

@@ -1,4 +1,4 @@
-"""Trained weights and model bundles on disk.
+"""Model bundles on disk, as they are read by what predicts; `keras_models` writes them.
 
 A bundle holds everything that prediction needs and nothing that comes after:
 
@@ -17,11 +17,9 @@ and of custom objects only the layers of `tasks.seq2seq.models.attention` and `i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,16 +31,14 @@ from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version
 from tasks.storage.store.manifest import Handle, first_fault
 
 if TYPE_CHECKING:
-    import keras
     import onnx
 
-WEIGHTS = "model.weights.h5"
 KERAS_MODELS = ("encoder.keras", "decoder.keras")
 GRAPHS = ("encoder.onnx", "step.onnx")
 
@@ -92,85 +88,6 @@ def n_steps(facts: BundleFacts, codecs: Codecs) -> int:
 def steps_of(length: int, codecs: Codecs) -> int:
     """Time steps that a target of this length takes to decode, the end included where there is one."""
     return length + codecs.target.has_end
-
-
-def weights_digest(model: keras.Model) -> str:
-    """What identifies a model: its layers and weights, not the bytes of a save."""
-    digest = hashlib.sha256(_architecture(model).encode())
-    for variable in model.weights:  # without the state of random generators, which is none of the model
-        value = variable.numpy()
-        digest.update(f"{variable.path}\0{value.dtype}\0{value.shape}\0".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _architecture(model: keras.Model) -> str:
-    """The layers as JSON, each called by its place: the names that Keras makes up count what was built before.
-
-    How the model was compiled is left out: it is none of its answers, and the optimizer's name counts too.
-    """
-    config = json.loads(model.to_json())["config"]
-    names = {layer["name"]: str(i) for i, layer in enumerate(config["layers"])}
-
-    def named(value: Any) -> Any:  # noqa: ANN401 - JSON
-        if isinstance(value, dict):
-            return {key: named(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [named(inner) for inner in value]
-        return names.get(value, value) if isinstance(value, str) else value
-
-    return json.dumps(named(config))
-
-
-def save_weights(model: keras.Model, folder: Path) -> None:
-    """Writes the weights as HDF5."""
-    model.save_weights(folder / WEIGHTS)
-
-
-def load_weights(model: keras.Model, folder: Path) -> None:
-    """Fills `model` with the weights that `save_weights` wrote.
-
-    Raises:
-        ArtifactError: they are of another architecture.
-    """
-    try:
-        model.load_weights(folder / WEIGHTS)
-    except ValueError as error:
-        raise ArtifactError(f"{folder / WEIGHTS} does not fit the model: {error}") from error
-
-
-def save_bundle(
-    folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts, experiment: Experiment
-) -> None:
-    """Writes the models of a bundle, in Keras' format and as graphs, its facts and the experiment.
-
-    Raises:
-        ExportError: the model is too large for a file of ONNX.
-    """
-    encoder.save(folder / KERAS_MODELS[0])
-    decoder.save(folder / KERAS_MODELS[1])
-    save_graphs(folder, encoder, decoder, facts, experiment)
-    write_json(folder / "bundle.json", {**facts.model_dump(), "experiment": experiment.model_dump(mode="json")})
-
-
-def save_graphs(
-    folder: Path, encoder: keras.Model, decoder: keras.Model, facts: BundleFacts, experiment: Experiment
-) -> None:
-    """Writes the inference models as graphs.
-
-    Raises:
-        ExportError: the model is too large for a file of ONNX.
-    """
-    from tasks.seq2seq.export.keras_weights import keras_weights  # noqa: PLC0415 - loads TensorFlow
-    from tasks.seq2seq.inference.graphs.encoder import encoder_graph  # noqa: PLC0415 - loads ONNX
-    from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
-    from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
-
-    architecture = facts.architecture(experiment.model)
-    weights = keras_weights(architecture, encoder, decoder)
-    graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
-    for name, graph in zip(GRAPHS, graphs, strict=True):
-        (folder / name).write_bytes(serialised(graph, name))
 
 
 def read_experiment(handle: Handle) -> Experiment:
@@ -237,7 +154,7 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
         ArtifactError: it is missing, altered, of another format, lies outside the store, or holds a graph that is not
             ours.
     """
-    folder = _checked(handle, store)
+    folder = checked_folder(handle, store)
     facts = BundleFacts.model_validate(handle.facts)
     return Bundle(load_engine(folder, facts, read_experiment(handle)), read_codecs(folder), facts)
 
@@ -288,16 +205,7 @@ def load_graphs(folder: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     return encoder, step
 
 
-def load_keras_models(handle: Handle, store: Store) -> tuple[keras.Model, keras.Model]:
-    """Checks a bundle's files and loads its inference encoder and decoder into Keras.
-
-    Raises:
-        ArtifactError: as of `load_bundle`, or Keras does not load them, or not in its safe mode.
-    """
-    return load_models(_checked(handle, store))
-
-
-def _checked(handle: Handle, store: Store) -> Path:
+def checked_folder(handle: Handle, store: Store) -> Path:
     check_format(handle)
     folder = store.open(BUNDLE, handle.digest).path
     if not folder.resolve().is_relative_to(store.root.resolve()):
@@ -318,22 +226,3 @@ def check_format(handle: Handle) -> None:
             f"only where that has changed, or keep its weights with: python -m flows.import_bundle {handle.path}, "
             f"where TensorFlow is installed"
         )
-
-
-def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
-    """Encoder and decoder of a bundle whose files were checked, or are being made.
-
-    Raises:
-        ArtifactError: Keras does not load them, or not in its safe mode.
-    """
-    import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
-
-    from tasks.seq2seq.models import attention, input_feeding  # noqa: F401, PLC0415 - Keras finds layers that were imported
-
-    try:
-        encoder, decoder = (
-            keras.saving.load_model(folder / name, compile=False, safe_mode=True) for name in KERAS_MODELS
-        )
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error
-    return encoder, decoder

@@ -16,17 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.artifacts.bundle import (
-    GRAPHS,
-    KERAS_MODELS,
-    Known,
-    load_engine,
-    load_models,
-    read_known,
-    save_graphs,
-    steps_of,
-    weights_digest,
-)
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, Known, load_engine, read_known, steps_of
+from tasks.storage.artifacts.keras_models import load_models, save_graphs, weights_digest
 from tasks.storage.files.atomic import file_digest, read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version

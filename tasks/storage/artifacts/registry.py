@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.rules import nearest
-from tasks.storage.artifacts import bundle as bundles
-from tasks.storage.artifacts.former_bundle import FORMER, convert_bundle
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, EVALUATION
 from tasks.storage.store.manifest import Handle, Manifest
 from tasks.storage.store.promotions import promoted_names, read_promotions
@@ -60,24 +58,6 @@ def find_bundle(store: Store, model: str | None) -> FoundBundle:
         f"--model {model} is no promoted name, no digest of a bundle and no folder{nearest(model, names)}; promoted in "
         f"{store.root} are: {', '.join(names) or 'none'}{_refused(store, model)}"
     )
-
-
-def import_bundle(store: Store, folder: Path) -> Handle:
-    """Brings a bundle from elsewhere into the store, checked: its files, its format, its settings, codecs and graphs.
-
-    Of one of format 1 a new bundle is made, since it has no graphs, and the new one is given.
-
-    Raises:
-        ArtifactError: it is none, or was altered, or this version of the project does not know it; or it is of format 1
-            and TensorFlow is missing.
-        ExportError: the graphs of a new bundle do not answer as the model does.
-    """
-    manifest = check_artifact(folder)
-    if manifest.kind == BUNDLE and manifest.format_version == FORMER:
-        return convert_bundle(store, folder, manifest)
-    if manifest.kind == BUNDLE:
-        bundles.check_bundle(Handle.of(manifest, folder))
-    return store.adopt(folder, BUNDLE)
 
 
 def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:

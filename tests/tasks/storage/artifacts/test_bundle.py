@@ -17,19 +17,9 @@ from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.models.encoder_decoder import build_models
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
-from tasks.storage.artifacts.bundle import (
-    GRAPHS,
-    KERAS_MODELS,
-    BundleFacts,
-    load_bundle,
-    load_keras_models,
-    load_weights,
-    n_steps,
-    read_experiment,
-    save_weights,
-    weights_digest,
-)
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, load_bundle, n_steps, read_experiment
 from tasks.storage.artifacts.dataset import SideFacts
+from tasks.storage.artifacts.keras_models import load_keras_models, load_weights, save_weights, weights_digest
 from tasks.storage.files.atomic import read_json
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.exported import Exported, agrees, build

@@ -8,7 +8,7 @@ from flows.import_bundle import main
 from tasks.predict import load_predictor
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.bundle import load_bundle
-from tasks.storage.artifacts.registry import import_bundle
+from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.model_bundles import reseal
 from tests.helpers.small_bundles import make

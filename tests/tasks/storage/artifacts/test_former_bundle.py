@@ -15,9 +15,10 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError, ExportError
 from tasks.seq2seq.export.drawn_sources import draw_sources
 from tasks.seq2seq.inference.predictor import Predictor
-from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, load_bundle, read_experiment, save_graphs
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, load_bundle, read_experiment
+from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.artifacts.dataset import read_codecs
-from tasks.storage.artifacts.registry import import_bundle
+from tasks.storage.artifacts.keras_models import save_graphs
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest

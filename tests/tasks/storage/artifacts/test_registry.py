@@ -9,7 +9,8 @@ from flows.import_bundle import main
 from flows.promotions import main as show_promotions
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.promotion.gate import Verdict
-from tasks.storage.artifacts.registry import find_bundle, find_evaluation, import_bundle
+from tasks.storage.artifacts.bundle_import import import_bundle
+from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import decide, read_promotions
 from tests.helpers.small_bundles import make
