@@ -41,6 +41,9 @@ from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle, short
 
 if TYPE_CHECKING:
+    import keras
+
+    from tasks.seq2seq.models.pretrained_embeddings import Coverage
     from tasks.seq2seq.training.callbacks.history import History
     from tasks.seq2seq.training.fit import TrainingPairs
 
@@ -145,20 +148,27 @@ def write_training(
         )
     _say_what_ended(history, experiment.training)
     save_weights(models.train, folder)
+    return _describe(history, models.train, coverages, watch.at, folder)
+
+
+def _describe(
+    history: History, model: keras.Model, coverages: Mapping[str, Coverage], first_steps_at: float | None, folder: Path
+) -> Made:
+    """Writes the history into `folder`, and says what was made; `first_steps_at` is in seconds since the epoch."""
     seen = dataclasses.asdict(history)
     figures = {name: seen.pop(name) for name in FIGURES_OF_HISTORY}
     write_json(folder / "history.json", seen)
     return Made(
         {
-            "parameters": models.train.count_params(),
+            "parameters": model.count_params(),
             "best_epoch": history.best_epoch,
             "ended_by": history.ended_by,
             "padding_share": history.padding_share,
             "vectors": {side: found._asdict() for side, found in coverages.items()},
             **history.epochs[history.best_epoch - 1],
         },
-        alike={WEIGHTS: weights_digest(models.train)},
-        figures={**figures, "first_steps_at": watch.at},  # seconds since the epoch
+        alike={WEIGHTS: weights_digest(model)},
+        figures={**figures, "first_steps_at": first_steps_at},
     )
 
 

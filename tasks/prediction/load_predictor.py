@@ -15,7 +15,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.storage.ingest.python_values import EXPECTED, to_array
 from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
-from tasks.storage.outputs.predictions import to_values
+from tasks.storage.outputs.predictions import symbol_column, to_values
 from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
@@ -28,6 +28,7 @@ class LoadedPredictor:
     def __init__(self, model: BatchModel, serving: Serving) -> None:
         """See `load_predictor`."""
         self._serving, self._reading = ServingModel(serving), model.reading
+        self._symbols = symbol_column(self._serving.codecs.target)
 
     def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
         """Predictions, in the order of their sources.
@@ -44,7 +45,7 @@ class LoadedPredictor:
         """
         chunk = self._chunk(sequences)
         predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
-        result = to_values(predicted, self._serving.codecs.target)
+        result = to_values(predicted, self._serving.codecs.target, self._symbols)
         return result if isinstance(sequences, pa.Array | pa.ChunkedArray) else result.to_pylist()
 
     def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise

@@ -158,15 +158,9 @@ def _joined(arrays: list[Any], empty: tuple[int, ...], back: Rows | None) -> NDA
 
 
 def _predictions(decoded: Decoded, n_best: int, states: NDArray[np.float32] | None) -> Predictions:
-    best = decoded if n_best == 1 else decoded.best()
-    alternatives = Alternatives(
-        decoded.tokens, decoded.counts, decoded.log_probability.astype(np.float32), decoded.rank.astype(np.float32)
-    )
-    return Predictions(
-        best.tokens,
-        best.log_probability.astype(np.float32),
-        best.scores,
-        best.at_limit,
-        None if n_best == 1 else alternatives,
-        states,
-    )
+    best, alternatives = decoded, None
+    if n_best > 1:
+        best, ranks = decoded.best(), decoded.rank.astype(np.float32)
+        alternatives = Alternatives(decoded.tokens, decoded.counts, decoded.log_probability.astype(np.float32), ranks)
+    total = best.log_probability.astype(np.float32)
+    return Predictions(best.tokens, total, best.scores, best.at_limit, alternatives, states)

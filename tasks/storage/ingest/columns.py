@@ -76,9 +76,9 @@ def _text(array: pa.Array, lowercase: bool) -> tuple[pa.Array, Reasons]:
     """Text in normal form NFC, nulls and what is no UTF-8 as empty text with a reason."""
     if not is_text(array.type):
         raise DataError(f"a column of type {array.type} holds no text")
-    reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
+    reasons = _nulls(array, NULL)
     array = array.cast(pa.large_string()) if _is_valid(array) else _mended(array, reasons)
-    array = array.fill_null("")
+    array = _filled(array, "")
     if not pc.all(pc.string_is_ascii(array)).as_py():
         array = pc.utf8_normalize(array, form="NFC")
     return pc.utf8_lower(array) if lowercase else array, reasons
@@ -141,8 +141,8 @@ def _split(text: pa.Array, between: str | None) -> tuple[pa.Array, NDArray[np.in
 def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Column:
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         flat, lengths = array, np.ones(len(array), np.int64)
-        reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
-        flat = flat.fill_null(0)
+        reasons = _nulls(array, NULL)
+        flat = _filled(flat, 0)
     elif is_text(array.type):
         text, reasons = _text(array, lowercase=False)
         flat, lengths = _split(text, BETWEEN_NUMBERS)
@@ -154,8 +154,8 @@ def _numbers(array: pa.Array, number: pa.DataType, features: int | None) -> Colu
     nested = is_list(flat.type)
     if nested:
         return _nested(flat, lengths, reasons, features)
-    faults = np.where(flat.is_null().to_numpy(zero_copy_only=False), NULL_INSIDE, FINE).astype(np.int8)
-    flat = flat.fill_null("0" if is_text(flat.type) else 0)
+    faults = _nulls(flat, NULL_INSIDE)
+    flat = _filled(flat, "0" if is_text(flat.type) else 0)
     if pa.types.is_uint64(flat.type) and pa.types.is_integer(number):
         is_large = pc.greater(flat, pa.scalar(2**63 - 1, pa.uint64()))
         faults[is_large.to_numpy(zero_copy_only=False)] = TYPE
@@ -192,6 +192,8 @@ def _nested(steps: pa.Array, lengths: NDArray[np.int64], reasons: Reasons, featu
 
 
 def _cast(flat: pa.Array, number: pa.DataType) -> pa.Array:
+    if flat.type == number:
+        return flat
     try:
         return flat.cast(number, safe=not pa.types.is_floating(number))  # real values are rounded as such are
     except pa.ArrowInvalid as error:
@@ -206,9 +208,20 @@ def _flatten(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64], Reasons]:
     """Values of a list column, the length of each list (null: 0), and which rows are null."""
     if not is_list(array.type):
         raise DataError(f"a column of type {array.type} holds no lists")
-    lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    reasons = np.where(array.is_null().to_numpy(zero_copy_only=False), NULL, FINE).astype(np.int8)
-    return _decoded(pc.list_flatten(array)), lengths, reasons
+    lengths = _filled(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return _decoded(array.flatten()), lengths, _nulls(array, NULL)
+
+
+def _nulls(array: pa.Array, reason: int) -> Reasons:
+    """The reason where a value is null, and none elsewhere."""
+    if not array.null_count:  # which is known, and spares a call that takes longer than a short column
+        return np.full(len(array), FINE, np.int8)
+    return np.where(array.is_null().to_numpy(zero_copy_only=False), reason, FINE).astype(np.int8)
+
+
+def _filled(array: pa.Array, value: Any) -> pa.Array:  # noqa: ANN401 - a Python value of the array's type
+    """The array with a value in the place of nulls."""
+    return array.fill_null(value) if array.null_count else array
 
 
 def _blame(reasons: Reasons, lengths: NDArray[np.int64], faults: Reasons, names: dict[int, int] | None = None) -> None:

@@ -37,9 +37,10 @@ def to_array(sequences: Any, kind: str) -> tuple[pa.Array | pa.ChunkedArray, NDA
         raise DataError(f"{expected}, got {type(sequences).__name__}")
     rows = sequences.tolist() if isinstance(sequences, np.ndarray) else list(sequences)
     wanted = _type_for(rows, kind)
-    if _is_of(rows, wanted):
-        return pa.array(rows, wanted), np.zeros(len(rows), np.bool_)
-    is_bad = np.array([not _is_of([row], wanted) for row in rows])
+    column = _column(rows, wanted)
+    if column is not None:
+        return column, np.zeros(len(rows), np.bool_)
+    is_bad = np.array([_column([row], wanted) is None for row in rows])
     return pa.array([None if bad else row for row, bad in zip(rows, is_bad, strict=True)], wanted), is_bad
 
 
@@ -54,13 +55,18 @@ def _type_for(rows: list[Any], kind: str) -> pa.DataType:
     return pa.list_({"integers": pa.int64(), "words": pa.string()}[kind])
 
 
-def _is_of(rows: list[Any], wanted: pa.DataType) -> bool:
-    """Whether all rows are of a type; Arrow would cut 1.5 to 1 where it is told that a list holds integers."""
+def _column(rows: list[Any], wanted: pa.DataType) -> pa.Array | None:
+    """Rows as a column of a type; None where they are not all of it.
+
+    Arrow would cut 1.5 to 1 where it is told that a list holds integers, so it finds these by itself.
+    """
     try:
-        found = pa.array(rows).type if wanted == pa.list_(pa.int64()) else pa.array(rows, wanted).type
+        found = pa.array(rows) if wanted == pa.list_(pa.int64()) else pa.array(rows, wanted)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return False
-    return pa.types.is_null(found) or found in (wanted, pa.list_(pa.null()))
+        return None
+    if found.type == wanted:
+        return found
+    return found.cast(wanted) if pa.types.is_null(found.type) or found.type == pa.list_(pa.null()) else None
 
 
 def _holds(kind: pa.DataType, encoding: str) -> bool:

@@ -57,9 +57,10 @@ class SideEncoder:
             return ids
         if codec.unknown is None:
             known = codec.knows(values)
-            rows = np.repeat(np.arange(len(steps)), steps.lengths)[~known]
-            reasons[rows[reasons[rows] == FINE]] = UNKNOWN
-            values = np.where(known, values, codec.symbols[0])
+            if not known.all():
+                rows = np.repeat(np.arange(len(steps)), steps.lengths)[~known]
+                reasons[rows[reasons[rows] == FINE]] = UNKNOWN
+                values = np.where(known, values, codec.symbols[0])
         return codec.encode(values)
 
 

@@ -32,22 +32,34 @@ def value_type(codec: Codec) -> pa.DataType:
     return list_type(pa.float64(), codec.features) if codec.features else _TYPES[codec.kind]
 
 
-def to_values(sequences: Sequences, codec: Codec) -> pa.Array:
+def symbol_column(codec: Codec) -> pa.Array | None:
+    """The symbols of a vocabulary of integers or words, for `to_values` where it is called often."""
+    if not isinstance(codec, Vocabulary) or codec.kind == "characters":
+        return None
+    return pa.array(codec.symbols, value_type(codec).value_type)
+
+
+def to_values(sequences: Sequences, codec: Codec, symbols: pa.Array | None = None) -> pa.Array:
     """A column of sequences as the user writes them.
 
     An unknown symbol, or another reserved one that a model may predict, is null among integers and words,
     and the replacement character among characters. Vectors are taken as they are.
+
+    Args:
+        sequences: ids, or vectors.
+        codec: what encodes them.
+        symbols: the codec's `symbol_column`, if it is at hand.
     """
     if not isinstance(codec, Vocabulary):  # its symbols are what is written
         return to_lists(sequences, value_type(codec))
     if codec.kind == "characters":
         return pa.array(_texts(sequences, codec), pa.string())
-    lengths = np.concatenate([[0], np.cumsum(sequences.lengths)]).astype(np.int32)
+    offsets = (sequences.offsets - sequences.offsets[0]).astype(np.int32)
     ids = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
     indices = pa.array(ids - codec.reserved, mask=ids < codec.reserved)
-    kind = value_type(codec)
-    symbols = pa.array(codec.symbols, kind.value_type)
-    return pa.ListArray.from_arrays(pa.array(lengths), symbols.take(indices), type=kind)
+    if symbols is None:
+        symbols = pa.array(codec.symbols, value_type(codec).value_type)
+    return pa.ListArray.from_arrays(pa.array(offsets), symbols.take(indices), type=value_type(codec))
 
 
 def _texts(sequences: Sequences, vocabulary: Vocabulary) -> list[str]:

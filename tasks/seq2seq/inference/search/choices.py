@@ -13,8 +13,9 @@ from tasks.seq2seq.arrays.aliases import Floats
 LogProbabilities = NDArray[np.float32]  # of all tokens, `(rows, vocabulary)`
 Tokens = NDArray[np.int32]
 Scores = NDArray[np.float32]
-# Log-probabilities, and numbers in [0, 1) to draw by, `(rows,) float64`, to tokens and their scores, `(rows,)` each.
-Choice = Callable[[LogProbabilities, Floats], tuple[Tokens, Scores]]
+# Log-probabilities, and numbers in [0, 1) to draw by, `(rows,) float64` (None where nothing is drawn), to tokens and
+# their scores, `(rows,)` each.
+Choice = Callable[[LogProbabilities, Floats | None], tuple[Tokens, Scores]]
 
 # Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
 COLDEST = 1e-30
@@ -41,7 +42,8 @@ def sampler(temperature: float = 1.0, top_k: int | None = None) -> Choice:
         whatever the temperature and `top_k`.
     """
 
-    def draw(scores: LogProbabilities, drawn: Floats) -> tuple[Tokens, Scores]:
+    def draw(scores: LogProbabilities, drawn: Floats | None) -> tuple[Tokens, Scores]:
+        assert drawn is not None
         k = min(top_k or scores.shape[1], scores.shape[1])
         among, tokens = largest_of(scores, k) if top_k else (scores, np.arange(k)[None])
         # In 64 bits, as many small weights add up.

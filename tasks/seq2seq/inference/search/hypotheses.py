@@ -55,8 +55,10 @@ class Decoded(NamedTuple):
             end: the token that ends a sequence, or None.
             penalty: the power of the length penalty.
         """
+        if end is None:
+            return cls._all_of_one_length(turns, n, penalty)
         at_limit = np.zeros(n, np.bool_)
-        if end is not None and len(turns) == n_steps:
+        if len(turns) == n_steps:
             last = turns[-1]
             has_ended = last.tokens == end
             at_limit[last.hypotheses[~has_ended]] = True
@@ -65,7 +67,7 @@ class Decoded(NamedTuple):
         order = np.argsort(hypotheses, kind="stable")
         lengths = np.bincount(hypotheses, minlength=n)
         total = np.bincount(hypotheses, scores, minlength=n).astype(np.float64)  # so also of no steps
-        is_end = np.zeros(len(tokens), np.bool_) if end is None else tokens == end
+        is_end = tokens == end
         ends = np.bincount(hypotheses[is_end], minlength=n)
         return cls(
             Sequences.of_lengths(tokens[order][~is_end[order]], lengths - ends),
@@ -74,6 +76,20 @@ class Decoded(NamedTuple):
             total,
             total / length_penalty(lengths, penalty),
             at_limit,
+        )
+
+    @classmethod
+    def _all_of_one_length(cls, turns: list[Turn], n: int, penalty: float) -> Decoded:
+        """Hypotheses to which each turn has added a token, in their order."""
+        _, tokens, scores = (np.stack(parts, axis=1) for parts in zip(*turns, strict=True))
+        total = scores.sum(axis=1, dtype=np.float64)
+        return cls(
+            Sequences.of_rows(tokens),
+            Sequences.of_rows(scores),
+            np.ones(n, np.int64),
+            total,
+            total / length_penalty(tokens.shape[1], penalty),
+            np.zeros(n, np.bool_),
         )
 
     @classmethod

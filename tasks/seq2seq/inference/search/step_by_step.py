@@ -37,10 +37,12 @@ def decode_step_by_step(
     rows, last, is_open = np.arange(n), np.full(n, start, np.int32), np.ones(n, np.bool_)
     for i in range(n_steps):
         found, state = step(last, state, memory)
-        drawn = np.zeros(len(rows)) if keys is None else drawn_numbers(keys[rows], i, 1)[:, 0]
-        last, scores = choose(found, drawn)
+        last, scores = choose(found, None if keys is None else drawn_numbers(keys[rows], i, 1)[:, 0])
+        if end is None:
+            turns.append(Turn(rows, last, scores))
+            continue
         turns.append(Turn(rows[is_open], last[is_open], scores[is_open]))
-        is_open &= last != (-1 if end is None else end)
+        is_open &= last != end
         going_on = np.flatnonzero(is_open)
         if not len(going_on):
             break
