@@ -98,7 +98,7 @@ def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSe
         ended, others = beam.ended[..., None], slice(1, None)
         tokens, scores = np.where(ended, settings.end, tokens), np.where(ended, 0, scores)
         total, rank = (np.where(ended, part[..., None], new) for part, new in ((beam.total, total), (beam.rank, rank)))
-        # What has ended stands for itself, in its first place; in the last step each hypothesis goes on in one way only.
+        # What has ended stays as it is, in its first place; in the last step each hypothesis goes on in one way only.
         is_alone = ended if length < settings.n_steps else np.ones_like(ended)
         total[..., others] = np.where(is_alone, -np.inf, total[..., others])
         rank[..., others] = np.where(is_alone, -np.inf, rank[..., others])
