@@ -43,8 +43,8 @@ class _Beam(NamedTuple):
     """The hypotheses of each source, the best first, `(sources, width)` each.
 
     tokens: the last ones, int32. scores: their log-probability, float32. total: log-probabilities, float64, -inf of a
-    hypothesis that does not exist. rank: of those that have ended, the total over the length penalty, float64. ended:
-    which have. parent: the hypothesis, before the last step, that each one goes on from.
+    hypothesis that does not exist. rank: the total over the length penalty, float64, which stays once one has ended.
+    ended: which have ended. parent: the hypothesis, before the last step, that each one goes on from.
     """
 
     tokens: Array
@@ -98,6 +98,7 @@ def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSe
         ended, others = beam.ended[..., None], slice(1, None)
         tokens, scores = np.where(ended, settings.end, tokens), np.where(ended, 0, scores)
         total, rank = (np.where(ended, part[..., None], new) for part, new in ((beam.total, total), (beam.rank, rank)))
+        # What has ended stays as it is, in its first place; in the last step each hypothesis goes on in one way only.
         is_alone = ended if length < settings.n_steps else np.ones_like(ended)
         total[..., others] = np.where(is_alone, -np.inf, total[..., others])
         rank[..., others] = np.where(is_alone, -np.inf, rank[..., others])

@@ -107,3 +107,17 @@ def test_what_is_looked_through_for_its_largest_stays_as_it_is():
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
     largest_of(values, 3)
     assert values.tolist() == np.arange(12).reshape(2, 6).tolist()
+
+
+@pytest.mark.parametrize("size", [FEW * BLOCK + 1, FEW * BLOCK + BLOCK, FEW * BLOCK + 300])
+@pytest.mark.parametrize("k", [1, 5, FEW])
+@pytest.mark.parametrize("digits", [0, 6])
+def test_the_largest_of_a_large_vocabulary_are_those_of_sorting_it(size, k, digits):
+    """Few of which are equal, or many; also where the last ones are the largest, and where most are impossible."""
+    values = np.random.default_rng(size).normal(0, 1, (4, size)).round(digits).astype(np.float32)
+    values[1, -3:] = 9
+    values[2, k:] = -np.inf
+    values[3] = 0
+    found, places = largest_of(values, k)
+    assert places.tolist() == np.argsort(-values, axis=1, kind="stable")[:, :k].tolist()
+    assert np.array_equal(found, np.take_along_axis(values, places, axis=1))
