@@ -92,7 +92,7 @@ def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSe
     sources, before = beam.tokens.shape
     k = min(settings.width, found.shape[1])
     scores, tokens = (part.reshape(sources, before, k) for part in largest_of(found, k))
-    total = beam.total[..., None] + np.minimum(scores, 0)  # sources x before x k
+    total = beam.total[..., None] + scores  # sources x before x k
     rank = total / length_penalty(length, settings.penalty)
     if settings.end is not None:
         ended, others = beam.ended[..., None], slice(1, None)
@@ -109,7 +109,7 @@ def _advance(beam: _Beam, found: LogProbabilities, length: int, settings: BeamSe
     ]
     place = _best_places(flat[-1], settings.width)
     tokens, scores, total, rank = (np.take_along_axis(part, place, axis=1) for part in flat)
-    scores = np.where(total > -np.inf, np.minimum(scores, 0), -np.inf)
+    scores = np.where(total > -np.inf, scores, -np.inf)
     tokens = tokens.astype(np.int32)
     ended = np.zeros(tokens.shape, np.bool_) if settings.end is None else tokens == settings.end
     return _Beam(tokens, scores.astype(np.float32), total, rank, ended, np.minimum(place // k, before - 1))

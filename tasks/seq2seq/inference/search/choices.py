@@ -17,7 +17,7 @@ Scores = NDArray[np.float32]
 # their scores, `(rows,)` each.
 Choice = Callable[[LogProbabilities, Floats | None], tuple[Tokens, Scores]]
 
-# Colder, the likeliest token is drawn in any case, and a still smaller divisor may be taken for 0.
+# Colder, the likeliest token is drawn in any case; a still smaller divisor would overflow.
 COLDEST = 1e-30
 # So many of the largest are found by looking for the largest one again and again, more by sorting.
 FEW = 16
