@@ -31,6 +31,8 @@ MODELS = {
     "words to vectors": lambda: Exported.of(WORDS, VECTORS, n_steps=4),
     "vectors to words": lambda: Exported.of(VECTORS, WORDS, n_steps=6).favour(WORDS.end, 0.3),
 }
+OFTEN = ("plain", "bidirectional", "without an end", "vectors with attention")
+EVERY = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.slow) for name in MODELS]
 ONNX = """
 import sys, numpy as np, onnxruntime
 for folder in sys.argv[1:]:
@@ -101,9 +103,11 @@ def run_alone(code, *arguments):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Each model, and what the consumers were answered: of an export's name and of a model's, by the input."""
-    models, folders = {name: make() for name, make in MODELS.items()}, {}
+def made(tmp_path_factory, request):
+    """Each model that is asked for, and what the consumers were answered, by the input: of an export and a model."""
+    items = [item for item in request.session.items if item.path == request.path]
+    names = {item.callspec.params["name"] for item in items if hasattr(item, "callspec")}
+    models, folders = {name: make() for name, make in MODELS.items() if name in names}, {}
     for name, model in models.items():
         folders[name] = tmp_path_factory.mktemp("exports")
         save_decode(folders[name], model.saved_model, model.codecs)
@@ -123,7 +127,7 @@ def answers_to(answers, given):
     return {key.split("/")[1]: value for key, value in answers.items() if key.split("/")[0] == given}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("export", ["onnx", "saved_model"])
 def test_an_export_answers_what_we_predict_whatever_it_is_given(made, export, name):
     model, answers = made[export, name]
@@ -133,7 +137,7 @@ def test_an_export_answers_what_we_predict_whatever_it_is_given(made, export, na
             agrees(model.codecs, answers_to(answers, given), sources, predictor)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("export", ["onnx", "saved_model"])
 def test_an_empty_batch_gives_an_empty_answer(made, export, name):
     model, answers = made[export, name]
@@ -147,7 +151,10 @@ def test_an_empty_batch_gives_an_empty_answer(made, export, name):
         }
 
 
-@pytest.mark.parametrize("name", ["plain", "gru", "attention", "bidirectional", "vectors to words"])
+@pytest.mark.parametrize(
+    "name",
+    [one for one in EVERY if one.values[0] in ("plain", "gru", "attention", "bidirectional", "vectors to words")],
+)
 def test_among_what_was_compared_are_sequences_that_reach_the_limit_and_such_that_end(made, name):
     """Else the cases above would say little."""
     model, _ = made["onnx", name]
