@@ -79,53 +79,53 @@ def _decode_tokens(
     graph: GraphBuilder, architecture: Architecture, step: onnx.ModelProto, target: Vocabulary, n_steps: int, n: Name
 ) -> dict[Name, Name]:
     """Tokens and log-probability, by name; the likeliest token at each step, until all sequences have ended."""
-    end, states = target.end, state_names(architecture.settings)
-    body = graph.body("loop")
-    given: dict[Name, Type] = {
-        body.local("i"): (INT64, ()),
-        body.local("goes_on"): (BOOL, ()),
-        STEP + FED: (INT32, ("rows",)),
-        body.local("ended"): (BOOL, ("rows",)),
-        body.local("total"): (FLOAT, ("rows",)),
-        **{STEP + name: (FLOAT, ("rows", architecture.settings.decoder_width)) for name in states},
-    }
-    body.include(_renamed(step, STEP, {}))
-    token, score = _likeliest(body, STEP + OUTPUT)
-    ended, goes_on = body.local("ended"), body("Identity", body.local("goes_on"))
-    if end is not None:
-        is_last = body("Equal", body.local("i"), body.constant(n_steps - 1, np.int64))
-        is_end = body("Equal", token, body.constant(end, np.int32))
-        is_over = body("Or", ended, body("And", is_last, body("Not", is_end)))  # one that has not ended is cut there
-        token = body("Where", is_over, body.constant(end, np.int32), token)
-        score = body("Where", is_over, body.constant(0.0), score)
-        ended = body("Equal", token, body.constant(end, np.int32))
-        all_ended = body("ReduceMin", body("Cast", ended, to=INT32), keepdims=0)
-        goes_on = body("Not", body("Cast", all_ended, to=BOOL))
-    total = body("Add", body.local("total"), score)
-    after: dict[Name, Type] = {
-        goes_on: (BOOL, ()),
-        token: (INT32, ("rows",)),
-        body("Identity", ended): (BOOL, ("rows",)),
-        total: (FLOAT, ("rows",)),
-        **{STEP + following(name): (FLOAT, ("rows", architecture.settings.decoder_width)) for name in states},
-        body("Identity", token): (INT32, ("rows",)),
-    }
     first = [
         graph("Expand", graph.constant([target.start], np.int32), n),
         graph("Expand", graph.constant([False], np.bool_), n),
         graph("Expand", graph.constant([0.0]), n),
-        *(ENCODER + name for name in states),
+        *(ENCODER + name for name in state_names(architecture.settings)),
     ]
+    body = _token_step(graph.body("loop"), architecture, step, target.end, n_steps)
     limit = graph.constant(n_steps, np.int64)
-    _, _, total, *_, taken = graph.several(
-        "Loop", len(first) + 1, limit, "", *first, body=body.graph("loop", given, after)
-    )
+    _, _, total, *_, taken = graph.several("Loop", len(first) + 1, limit, "", *first, body=body)
     tokens = graph("Transpose", taken, perm=[1, 0])
     n_taken = graph("Shape", tokens, start=1, end=2)
     missing = graph("Sub", graph.constant([n_steps], np.int64), n_taken)
     pads = graph("Concat", graph.constant([0, 0, 0], np.int64), missing, axis=0)
-    filler = graph.constant(0 if end is None else end, np.int32)
+    filler = graph.constant(0 if target.end is None else target.end, np.int32)
     return {"tokens": graph("Pad", tokens, pads, filler), "log_probability": total}
+
+
+def _token_step(
+    body: GraphBuilder, architecture: Architecture, step: onnx.ModelProto, end: int | None, n_steps: int
+) -> onnx.GraphProto:
+    """What the loop repeats: a step, and the choice of a token, with which rows have ended and what they add up to."""
+    i, goes_on, ended, total = (body.local(name) for name in ("i", "goes_on", "ended", "total"))
+    number, truth, token_type, score_type = (INT64, ()), (BOOL, ()), (INT32, ("rows",)), (FLOAT, ("rows",))
+    state_type, is_ended = (FLOAT, ("rows", architecture.settings.decoder_width)), (BOOL, ("rows",))
+    names = state_names(architecture.settings)
+    given: dict[Name, Type] = {i: number, goes_on: truth, STEP + FED: token_type, ended: is_ended, total: score_type}
+    body.include(_renamed(step, STEP, {}))
+    token, score = _likeliest(body, STEP + OUTPUT)
+    still, over = body("Identity", goes_on), ended
+    if end is not None:
+        last, none = body.constant(end, np.int32), body.constant(0.0)
+        is_last = body("Equal", i, body.constant(n_steps - 1, np.int64))
+        is_cut = body("And", is_last, body("Not", body("Equal", token, last)))  # one that has not ended by itself
+        is_over = body("Or", ended, is_cut)
+        token, score = body("Where", is_over, last, token), body("Where", is_over, none, score)
+        over = body("Equal", token, last)
+        all_over = body("ReduceMin", body("Cast", over, to=INT32), keepdims=0)
+        still = body("Not", body("Cast", all_over, to=BOOL))
+    after: dict[Name, Type] = {
+        still: truth,
+        token: token_type,
+        body("Identity", over): is_ended,
+        body("Add", total, score): score_type,
+        **{STEP + following(name): state_type for name in names},
+        body("Identity", token): token_type,
+    }
+    return body.graph("loop", {**given, **{STEP + name: state_type for name in names}}, after)
 
 
 def _likeliest(graph: GraphBuilder, scores: Name) -> tuple[Name, Name]:
