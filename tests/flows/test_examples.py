@@ -35,7 +35,7 @@ def test_an_example_runs_from_its_file_to_its_report(run, name):
 @pytest.mark.parametrize(
     ("name", "score", "at_least", "at_most"),
     [
-        pytest.param("integers", "sequence_accuracy", 0.99, 1.0, marks=pytest.mark.slow),
+        pytest.param("integers", "sequence_accuracy", 0.99, 1.0, marks=pytest.mark.exhaustive),
         pytest.param("numbers", "sequence_accuracy", 0.97, 1.0, marks=pytest.mark.exhaustive),
         pytest.param("dice", "sequence_accuracy", 0.83, 0.9, marks=pytest.mark.exhaustive),
         pytest.param("weather", "relative_mae_naive", 0.75, 0.95, marks=pytest.mark.exhaustive),

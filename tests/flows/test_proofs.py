@@ -52,7 +52,7 @@ def accuracies(run, folder, *flags):
     return correct[~is_longer].mean(), correct[is_longer].mean()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_attention_reverses_what_a_state_cannot_hold_and_goes_on_beyond_the_lengths_of_training(run, tmp_path):
     """Without it, and all else equal, neither is learned."""
     write_reversal(tmp_path)

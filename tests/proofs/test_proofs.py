@@ -155,7 +155,7 @@ def test_a_proof_that_is_not_there_is_refused(flags, said, capsys):
 
 @pytest.mark.parametrize(
     ("goal", "code"),
-    [pytest.param(0.0, 0, marks=pytest.mark.exhaustive), pytest.param(1.1, 1, marks=pytest.mark.slow)],
+    [pytest.param(0.0, 0, marks=pytest.mark.exhaustive), pytest.param(1.1, 1, marks=pytest.mark.exhaustive)],
 )
 def test_the_command_runs_each_seed_and_says_whether_its_goals_are_reached(goal, code, tmp_path, monkeypatch, capfd):
     experiment, page = tmp_path / "tiny.toml", tmp_path / "page.md"

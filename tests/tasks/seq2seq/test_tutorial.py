@@ -41,7 +41,7 @@ def check(said, n_samples):
     assert all(line.startswith("X=[") for line in said[1:])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_tutorials_program_at_full_size_is_right_nine_times_of_ten():
     accuracy, said = run_the_tutorial(100_000, 100, "adam", batch_size=32)
     check(said, 100_000)
