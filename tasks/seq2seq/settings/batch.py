@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.checks import BatchChecks
-from tasks.seq2seq.settings.data import ColumnNames, FilesData, SyntheticData
+from tasks.seq2seq.settings.data import ColumnNames, FilesData, Markers, SyntheticData
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
@@ -45,6 +45,20 @@ class BatchSettings(Section):
         None, min_length=1, max_length=1, description="between the fields of a line (as in training)"
     )
     quote: str | None = Field(None, max_length=1, description="around fields (as in training); empty: none")
+    escape: str | None = Field(
+        None, min_length=1, max_length=1, description="before a character that is content (as in training)"
+    )
+    encoding: str | None = Field(None, description="of the bytes of .csv, .tsv and .jsonl (as in training)")
+    decimal: Literal[".", ","] | None = Field(
+        None, description="the mark before decimals in text that means numbers (as in training)"
+    )
+    thousands: str | None = Field(
+        None, min_length=1, max_length=1, description="the mark between groups of three digits (as in training)"
+    )
+    missing: Markers | None = Field(
+        None, description="what stands for a missing value, with commas between (as in training)"
+    )
+    padding_value: float | None = Field(None, description="what lists and arrays are padded with (as in training)")
     origins: Literal["last", "all"] = Field(
         "last", description="of a series: one forecast from its last time step, or one from each that has a history"
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
+from tasks.seq2seq.settings.dialect import Dialect
 from tasks.seq2seq.settings.section import Fraction, Section
 
 if TYPE_CHECKING:
@@ -41,6 +44,18 @@ class SyntheticData(Section):
 Encoding = Literal["integers", "characters", "words", "vectors"]
 ColumnNames = str | int | tuple[str | int, ...]
 
+
+def _as_markers(value: Any) -> Any:  # noqa: ANN401 - what a TOML or a flag may hold
+    """Markers as text: one or several with commas between, or a list, whose numbers are written as such."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if isinstance(value, list | tuple):
+        return tuple(str(marker) if type(marker) in (int, float) else marker for marker in value)
+    return str(value) if type(value) in (int, float) else value
+
+
+Markers = Annotated[tuple[str, ...], BeforeValidator(_as_markers)]
+
 ENCODINGS = (
     "integers (each a symbol, 0 and negatives too), characters (Unicode code points, NFC), words (split on white "
     "space, or a list of strings), vectors (real values)"
@@ -64,10 +79,42 @@ class FilesData(Section):
     quote: str | None = Field(
         None, max_length=1, description='around fields that hold a delimiter (`"` in .csv, none in .tsv); empty: none'
     )
+    escape: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="before a character of a .csv or .tsv that is content, such as the backslash that Spark writes "
+        "before quotes (none)",
+    )
+    encoding: str = Field(
+        "utf-8",
+        description="of the bytes of .csv, .tsv and .jsonl: the name of any of Python's codecs for text, such as "
+        "cp1252, latin-1, utf-16 or shift_jis; what values mean is said by data.source_encoding",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="the mark before decimals in text that means numbers (a point)"
+    )
+    thousands: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        pattern=r"^[^0-9+\-eE\[\]]$",
+        description="the mark between groups of three digits in text that means numbers, as in 1,234 (none)",
+    )
+    missing: Markers = Field(
+        (),
+        description="what stands for a missing value, such as ?, NA or -200, as a list or with commas between: a cell "
+        "that is one is null, and so is a number of a list (none)",
+    )
+    padding_value: float | None = Field(
+        None,
+        description="what lists and arrays are padded with to be of one length: taken off at both ends (nothing)",
+    )
     source: ColumnNames | None = Field(
         None,
-        description="column of the source sequences: its name, or its position from 0 with header = false (`source`, "
-        "or 0); of a series, one or several, as a list or with commas between",
+        description="column of the source sequences: its name, its path within a structure (`translation.en`), or its "
+        "position from 0 with header = false (`source`, or 0); of a series, one or several, as a list or with commas "
+        "between",
     )
     target: ColumnNames | None = Field(
         None, description="column of the target sequences, likewise (`target`, or 1; of a series, the source's)"
@@ -77,7 +124,10 @@ class FilesData(Section):
         description="column of the weights of pairs, numbers of 0 or more, likewise: a training pair counts as much as "
         "its weight says beside the mean of all (none: all count the same); of training and validation files",
     )
-    source_encoding: Encoding = Field("integers", description=f"what a source sequence is made of: {ENCODINGS}")
+    source_encoding: Encoding = Field(
+        "integers",
+        description=f"what a source sequence is made of: {ENCODINGS}; the encoding of a file's bytes is data.encoding",
+    )
     target_encoding: Encoding = Field("integers", description="what a target sequence is made of, likewise")
     source_lowercase: bool = Field(False, description="lower-case the characters or words of sources")
     target_lowercase: bool = Field(False, description="lower-case the characters or words of targets")
@@ -139,6 +189,21 @@ class FilesData(Section):
         "trend may lead beyond the range of training",
     )
 
+    @field_validator("source_encoding", "target_encoding", mode="before")
+    @classmethod
+    def _is_of_values(cls, encoding: object) -> object:
+        if isinstance(encoding, str) and _is_codec(encoding):
+            message = (
+                f"{encoding!r} is an encoding of bytes: set data.encoding = {encoding!r}, and here what the values are"
+            )
+            raise ValueError(message)
+        return encoding
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the files write what they hold."""
+        return Dialect(**{field.name: getattr(self, field.name) for field in fields(Dialect)})
+
     @property
     def places(self) -> dict[str, Path]:
         """Where the files lie, by the split that they are given for; training first."""
@@ -174,6 +239,14 @@ class FilesData(Section):
             names = tuple(name.strip() for name in names.split(","))
         columns = names if isinstance(names, tuple) else (names,)
         return columns if self.header else tuple(_position(name) for name in columns)
+
+
+def _is_codec(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
 
 
 def _position(name: str | int) -> str | int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tasks.seq2seq.data.synthetic import check_fresh_sources
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.dialect import dialect_faults
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES, EvaluationSettings
 from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.training import TrainingSettings
@@ -107,6 +108,13 @@ def series_fits(sections: Sections) -> Iterator[str]:
             yield f"data.{side}_encoding is {encoding!r}; the time steps of a series are integers or vectors"
         if encoding == "integers" and len(columns) > 1:
             yield f"data.{side} names {len(columns)} columns; a series of integers has one, vectors may have several"
+
+
+def dialect_fits(sections: Sections) -> Iterator[str]:
+    """The marks of a dialect differ from one another, and its encoding is one."""
+    data = sections.get("data")
+    if isinstance(data, FilesData):
+        yield from dialect_faults(data.dialect, "data.")
 
 
 def encodings_fit(sections: Sections) -> Iterator[str]:

@@ -16,6 +16,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.data_rules import (
     columns_fit,
+    dialect_fits,
     dimensions_agree,
     encodings_fit,
     fresh_sources_suffice,
@@ -84,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     fresh_sources_suffice,
     splits_leave_training_data,
     columns_fit,
+    dialect_fits,
     series_fits,
     encodings_fit,
     shared_vocabulary_fits,

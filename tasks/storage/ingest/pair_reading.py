@@ -15,6 +15,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.splits import SPLITS, assign_splits
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.dialect import Dialect
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.duplicates import RepeatCounter
@@ -35,9 +36,7 @@ def pair_layout(data: FilesData, key: str) -> Layout:
     layout = Layout(
         columns=(*data.source_columns, *data.target_columns),
         kinds=(data.source_encoding, data.target_encoding),
-        header=data.header,
-        delimiter=data.delimiter,
-        quote=data.quote,
+        dialect=data.dialect,
     )
     if data.weight_column is None or key == "test":
         return layout
@@ -63,10 +62,10 @@ class PairSide:
         rules = RowRules.of(data, name)
         return cls(rules, intake, has_one_length=name == "target" and rules.encoding == "vectors")
 
-    def read(self, array: pa.ChunkedArray) -> tuple[Sequences, Reasons]:
+    def read(self, array: pa.ChunkedArray, dialect: Dialect) -> tuple[Sequences, Reasons]:
         """Staged time steps of all rows, and why some cannot be used."""
         self.rules = replace(self.rules, features=self.intake.features)
-        column = self.rules.apply(array)
+        column = self.rules.apply(array, dialect)
         if self.has_one_length and self.rules.length is None:
             length = commonest_length(column)
             self.rules = replace(self.rules, length=length)
@@ -203,11 +202,11 @@ class ReadPass:
 
     def _usable(self, block: RowBlock, file: InputFile) -> tuple[Pairs, NDArray[np.int64]]:
         """The pairs of a block and their row numbers, without the rows that cannot be used."""
-        source, source_reasons = self.sides.source.read(block.table.column(0))
-        target, target_reasons = self.sides.target.read(block.table.column(1))
+        source, source_reasons = self.sides.source.read(block.table.column(0), block.dialect)
+        target, target_reasons = self.sides.target.read(block.table.column(1), block.dialect)
         weights, found = None, [source_reasons, target_reasons]
         if block.table.num_columns > len(found):
-            weights, weight_reasons = read_weights(block.table.column(2))
+            weights, weight_reasons = read_weights(block.table.column(2), block.dialect)
             found.append(weight_reasons)
         reasons, blamed = first_faults(found)
         self.rejects.add_block(file.name, block, reasons, lambda i: _COLUMNS[blamed[i]])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 # A reject's reason is the side and one of these.
 FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
+INTEGER_RANGE, UNCLEAR_COMMA = 12, 13
 REASONS = (
     "",
     "null",
@@ -22,6 +23,8 @@ REASONS = (
     "length",
     "unknown",
     "negative",
+    "integer_range",
+    "unclear_comma",
 )
 
 Reasons = NDArray[np.int8]  # indices into REASONS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
-from tasks.seq2seq.settings.data_rules import columns_fit
+from tasks.seq2seq.settings.data_rules import columns_fit, dialect_fits
+from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, Reasons
 from tasks.storage.ingest.row_rules import RowRules
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.user_files import has_column
+
+DIALECT = tuple(field.name for field in fields(Dialect))
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class SideEncoder:
         """The source or the target; `length` is the one that sequences must have, if any."""
         return cls(RowRules.of(data, side, features=codec.features or None, length=length), codec)
 
-    def encode(self, array: pa.ChunkedArray | pa.Array) -> tuple[Sequences, Reasons]:
+    def encode(self, array: pa.ChunkedArray | pa.Array, dialect: Dialect = PLAIN) -> tuple[Sequences, Reasons]:
         """A column's sequences as the model takes them, and why some rows cannot be used, `(n,) int8`.
 
         Those rows hold something that the model takes, too.
@@ -45,7 +48,7 @@ class SideEncoder:
         Raises:
             DataError: the column's type has no such encoding.
         """
-        steps, reasons, words = self.rules.apply(array)
+        steps, reasons, words = self.rules.apply(array, dialect)
         return Sequences(self._codes(steps, reasons, words), steps.offsets), reasons
 
     def _codes(self, steps: Sequences, reasons: Reasons, words: list[str] | None) -> NDArray[Any]:
@@ -91,11 +94,11 @@ class Reading:
         own = experiment.data
         is_synthetic = isinstance(own, SyntheticData)
         data = FilesData(train=Path("synthetic")) if isinstance(own, SyntheticData) else own
-        names = ("source", "target", "header", "delimiter", "quote")
+        names = ("source", "target", *DIALECT)
         given = {name: value for name in names if (value := getattr(settings, name)) is not None}
         # Weights are of training alone: the column need not be there.
         data = FilesData.model_validate({**data.model_dump(exclude={"weight"}), **given})
-        if faults := list(columns_fit({"data": data})):
+        if faults := [*columns_fit({"data": data}), *dialect_fits({"data": data})]:
             raise SettingsError("\n".join(faults).replace("data.", "--"))
         has_horizon = data.target_encoding == "vectors"
         length = lengths[0] if is_synthetic else data.history
@@ -110,8 +113,10 @@ class Reading:
     def describe(self) -> dict[str, Any]:
         """What an output depends on, as JSON takes it."""
         names = ("header", "delimiter", "quote", "unknown", "source_encoding", "target_encoding")
+        dialect = self.data.dialect.changes()
         return {
             **{name: getattr(self.data, name) for name in names},
+            **({"dialect": dialect} if dialect else {}),  # so that outputs of the plain one stay what they were
             "source": list(self.data.source_columns),
             "target": list(self.data.target_columns),
             "all_origins": self.all_origins if self.data.is_series else None,
@@ -155,9 +160,7 @@ class Reading:
         return Layout(
             columns=tuple(sides),
             kinds=tuple(getattr(self.data, f"{side}_encoding") for side in sides.values()),
-            header=self.data.header,
-            delimiter=self.data.delimiter,
-            quote=self.data.quote,
+            dialect=self.data.dialect,
             sides=tuple(sides.values()),
             prefix="--",
         )

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 from tasks.storage.ingest.columns import Column, to_column
 from tasks.storage.ingest.reasons import EMPTY, FINE, LENGTH, NEGATIVE, NOT_FINITE, NULL, TOO_LONG, TYPE, Reasons, mark
 
@@ -52,13 +53,17 @@ class RowRules:
             length=length,
         )
 
-    def apply(self, array: pa.ChunkedArray | pa.Array) -> Column:
+    def apply(self, array: pa.ChunkedArray | pa.Array, dialect: Dialect = PLAIN) -> Column:
         """A column's sequences, and why some rows cannot be used.
+
+        Args:
+            array: the column as a reader gives it.
+            dialect: of the block that it is from.
 
         Raises:
             DataError: the column's type has no such encoding.
         """
-        column = to_column(array, self.encoding, lowercase=self.lowercase, features=self.features)
+        column = to_column(array, self.encoding, lowercase=self.lowercase, features=self.features, dialect=dialect)
         lengths, reasons = column.steps.lengths, column.reasons
         if not self.keep_empty:
             mark(reasons, lengths == 0, EMPTY)
@@ -74,13 +79,13 @@ def commonest_length(column: Column) -> int | None:
     return int(np.argmax(np.bincount(lengths))) if lengths.size else None
 
 
-def read_weights(array: pa.ChunkedArray) -> tuple[NDArray[np.float64], Reasons]:
+def read_weights(array: pa.ChunkedArray, dialect: Dialect = PLAIN) -> tuple[NDArray[np.float64], Reasons]:
     """The numbers of a column, one a row, `(n,)`, and why some rows have no weight: 0 stands in for theirs.
 
     Raises:
         DataError: the column's type has no numbers.
     """
-    column = to_column(array, "vectors", features=1)
+    column = to_column(array, "vectors", features=1, dialect=dialect)
     lengths, reasons = column.steps.lengths, column.reasons
     mark(reasons, lengths == 0, NULL)  # empty text
     mark(reasons, lengths > 1, TYPE)
@@ -91,13 +96,13 @@ def read_weights(array: pa.ChunkedArray) -> tuple[NDArray[np.float64], Reasons]:
     return np.where(reasons == FINE, weights, 0.0), reasons
 
 
-def read_time_steps(array: pa.ChunkedArray, encoding: str) -> tuple[NDArray[Any], Reasons]:
+def read_time_steps(array: pa.ChunkedArray, encoding: str, dialect: Dialect = PLAIN) -> tuple[NDArray[Any], Reasons]:
     """A column of a series: an integer or a number a row, `(n,)`, and why some rows have none: 0 stands in for theirs.
 
     Raises:
         DataError: the column's type has no such encoding.
     """
-    column = to_column(array, encoding, features=1)
+    column = to_column(array, encoding, features=1, dialect=dialect)
     lengths, reasons = column.steps.lengths, column.reasons
     mark(reasons, lengths == 0, EMPTY)
     mark(reasons, lengths > 1, LENGTH)

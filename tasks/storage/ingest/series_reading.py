@@ -34,9 +34,7 @@ def series_layout(data: FilesData) -> Layout:
     return Layout(
         columns=columns,
         kinds=tuple(getattr(data, f"{sides[column]}_encoding") for column in columns),
-        header=data.header,
-        delimiter=data.delimiter,
-        quote=data.quote,
+        dialect=data.dialect,
         sides=tuple(sides[column] for column in columns),
     )
 
@@ -85,7 +83,7 @@ def _steps(
     block: RowBlock, file: InputFile, layout: Layout, rejects: Rejects
 ) -> tuple[Rows, list[NDArray[Any]], NDArray[np.bool_]]:
     """Row numbers of a block, the values of each column, and which rows can be used."""
-    columns = [read_time_steps(block.table.column(i), kind) for i, kind in enumerate(layout.kinds)]
+    columns = [read_time_steps(block.table.column(i), kind, block.dialect) for i, kind in enumerate(layout.kinds)]
     reasons, blamed = first_faults([faults for _, faults in columns])
     rejects.add_block(file.name, block, reasons, lambda i: layout.sides[blamed[i]])
     return block.rows, [values for values, _ in columns], reasons == FINE

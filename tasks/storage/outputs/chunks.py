@@ -99,14 +99,14 @@ class FileToRead:
 
     def _encode(self, block: RowBlock, rejects: Rejects) -> pa.Table:
         reading = self.reading
-        source, reasons = reading.source.encode(block.table.column(0))
+        source, reasons = reading.source.encode(block.table.column(0), block.dialect)
         if reading.reject_unknown:
             mark(reasons, source.count(reading.source.codec.unknown) > 0, UNKNOWN)
         rejects.add_block(self.file.name, block, reasons, lambda _row: "source")
         beside = {SOURCE: to_lists(source, _type_of(source))}
         if self.has_targets:
             # A row without a usable target is predicted, and not scored.
-            target, faults = reading.target.encode(block.table.column(1))
+            target, faults = reading.target.encode(block.table.column(1), block.dialect)
             beside |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(faults == FINE)}
         table = _beside(block.kept, beside)
         fine = reasons == FINE

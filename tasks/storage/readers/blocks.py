@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 
 Kind = Literal["integers", "characters", "words", "vectors", "number"]  # the last: one real number a row
 BLOCK_ROWS = 32_768
@@ -27,18 +29,14 @@ class Layout:
     Attributes:
         columns: names; or 0-based positions in a CSV or TSV without a header.
         kinds: what each column holds.
-        header: whether the first record of a CSV or TSV names the columns.
-        delimiter: between fields; None means a comma for CSV, a tab for TSV.
-        quote: around fields; None means `"` for CSV and none for TSV; empty means none.
+        dialect: how files write what they hold.
         sides: what each column is called in reasons.
         prefix: what stands before the names of settings in messages: `data.` in training, `--` at prediction.
     """
 
     columns: tuple[str | int, ...]
     kinds: tuple[Kind, ...]
-    header: bool = True
-    delimiter: str | None = None
-    quote: str | None = None
+    dialect: Dialect = PLAIN
     sides: tuple[str, ...] = ("source", "target")
     prefix: str = "data."
 
@@ -66,12 +64,14 @@ class RowBlock(NamedTuple):
         table: n rows, one column for each of the layout's, in that order.
         rejects: rows in between that the format itself makes unusable.
         kept: the same n rows with all columns of the file, where they were asked for.
+        dialect: how its text is written, with the delimiter of the format where the layout says none.
     """
 
     rows: NDArray[np.int64]
     table: pa.Table
     rejects: list[Reject]
     kept: pa.Table | None = None
+    dialect: Dialect = PLAIN
 
 
 def to_table(columns: Sequence[pa.Array], layout: Layout) -> pa.Table:
@@ -132,6 +132,12 @@ def settings_of(layout: Layout) -> str:
     """The settings that name the layout's columns."""
     sides = dict.fromkeys(layout.sides[: len(layout.columns)])
     return " and ".join(f"{layout.prefix}{side}" for side in sides)
+
+
+def setting_of(layout: Layout, name: str, value: str) -> str:
+    """A setting with its value, as it is written in the experiment, or as a flag at prediction."""
+    written = json.dumps(value, ensure_ascii=False)
+    return f"{layout.prefix}{name} = {written}" if layout.prefix == "data." else f"{layout.prefix}{name} {written}"
 
 
 def has_changed(path: str) -> DataError:

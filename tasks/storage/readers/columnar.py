@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import types
 
@@ -42,6 +44,7 @@ class Columnar(ABC):
     suffixes: tuple[str, ...]
     signatures: tuple[bytes, ...]
     is_text = False
+    delimiter = None
     has_schema = True
 
     @abstractmethod
@@ -60,9 +63,9 @@ class Columnar(ABC):
         """Reads the schema and whether there are rows."""
         with file.open_file() as opened:
             schema, has_rows = self.look(file, opened)
-        check_names(file.path, schema.names, layout)
+        check_names(file.path, [*schema.names, *_paths(schema)], layout)
         for name, kind in zip(layout.names, layout.kinds, strict=True):
-            found = schema.field(name).type
+            found = _place(schema, name).kind
             if not _fits(found, kind):
                 use = "" if kind == "number" else f" for the encoding {kind}"
                 raise DataError(f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}")
@@ -70,8 +73,9 @@ class Columnar(ABC):
             raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
     def has(self, file: InputFile, _layout: Layout, column: str | int) -> bool:
-        """Whether the schema has the column."""
-        return str(column) in self._schema(file).names
+        """Whether the schema has the column, or the path within a structure."""
+        schema = self._schema(file)
+        return str(column) in (*schema.names, *_paths(schema))
 
     def columns(self, file: InputFile, _layout: Layout) -> pa.Schema:
         """The schema without metadata, each type as `kept_type` says."""
@@ -88,14 +92,16 @@ class Columnar(ABC):
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; those whose text is no UTF-8 are rejects."""
         first = 1
-        names = list(dict.fromkeys(layout.names)) if kept is None else kept.names
+        schema = self._schema(file)
+        places = {name: _place(schema, name) for name in layout.names}
+        names = list(dict.fromkeys(place.column for place in places.values())) if kept is None else kept.names
         with file.open_file() as opened:
             for batch in self.batches(opened, names):
                 checked = {name: check_column(batch.column(name)) for name in names}
                 for start in range(0, batch.num_rows, BLOCK_ROWS):
                     piece = {name: column.slice(start, BLOCK_ROWS) for name, column in checked.items()}
                     n = min(BLOCK_ROWS, batch.num_rows - start)
-                    yield from split_block(_to_block(file, layout, piece, np.arange(first, first + n), kept))
+                    yield from split_block(_to_block(file, layout, places, piece, np.arange(first, first + n), kept))
                     first += n
 
     def _schema(self, file: InputFile) -> pa.Schema:
@@ -103,9 +109,42 @@ class Columnar(ABC):
             return self.look(file, opened)[0]
 
 
+class _Place(NamedTuple):
+    """Where a wanted column is: a column, and the fields that lead to it where that is a structure."""
+
+    column: str
+    fields: list[str]
+    kind: pa.DataType
+
+    def take(self, column: pa.Array) -> pa.Array:
+        """What the rows of the column hold there; a null where any structure on the way is one."""
+        return pc.struct_field(column, self.fields) if self.fields else column
+
+
+def _paths(schema: pa.Schema) -> dict[str, _Place]:
+    """The fields within structures, by their path, but for those that a column has the name of."""
+    found: dict[str, _Place] = {}
+
+    def walk(path: str, column: str, fields: list[str], kind: pa.DataType) -> None:
+        for field in kind if types.is_struct(kind) else ():
+            inner = f"{path}.{field.name}"
+            if inner not in schema.names:
+                found.setdefault(inner, _Place(column, [*fields, field.name], field.type))
+            walk(inner, column, [*fields, field.name], field.type)
+
+    for field in schema:
+        walk(field.name, field.name, [], field.type)
+    return found
+
+
+def _place(schema: pa.Schema, name: str) -> _Place:
+    return _Place(name, [], schema.field(name).type) if name in schema.names else _paths(schema)[name]
+
+
 def _to_block(
     file: InputFile,
     layout: Layout,
+    places: dict[str, _Place],
     piece: dict[str, CheckedColumn],
     rows: NDArray[np.int64],
     kept: pa.Schema | None,
@@ -114,13 +153,13 @@ def _to_block(
     for column in piece.values():
         if column.is_bad is not None:
             is_bad |= column.is_bad
-    shown = layout.names if kept is None else kept.names
+    shown = list(piece)
     rejects = [
         Reject(file.name, int(rows[i]), "invalid_utf8", row_content(shown, [piece[name].values for name in shown], i))
         for i in np.flatnonzero(is_bad).tolist()
     ]
     good = {name: column.take(~is_bad) for name, column in piece.items()}
-    wanted = [without_dictionary(good[name]) for name in layout.names]
+    wanted = [without_dictionary(places[name].take(good[places[name].column])) for name in layout.names]
     block = RowBlock(rows[~is_bad], to_table(wanted, layout), rejects)
     return block if kept is None else block._replace(kept=to_kept(list(good.values()), kept, len(block.rows)))
 
@@ -131,27 +170,36 @@ def without_dictionary(column: pa.Array) -> pa.Array:
 
 
 def _fits(found: pa.DataType, kind: Kind) -> bool:
-    inner = found.value_type if _is_list(found) else None
-    if kind == "number":
-        return bool(types.is_floating(found) or types.is_integer(found))
-    if kind == "integers":
-        return bool(types.is_integer(inner or found))
+    """Whether a column of this type may hold sequences of a kind; its text is for the rules of rows to judge."""
+    found = _decoded(found)
+    inner = _decoded(found.value_type) if _is_list(found) else None
     if kind == "characters":
         return _is_text(found)
     if kind == "words":
-        return _is_text(found) or (inner is not None and _is_plain_text(inner))
+        return _is_text(found if inner is None else inner)
+    if kind == "number":
+        return _is_number(found)
+    if kind == "integers":
+        return _is_number(inner or found) and not types.is_floating(inner or found)
     if inner is not None and _is_list(inner):
-        inner = inner.value_type
-    return bool(types.is_floating(inner or found) or types.is_integer(inner or found))
+        inner = _decoded(inner.value_type)
+    return _is_number(inner or found)
+
+
+def _decoded(found: pa.DataType) -> pa.DataType:
+    return found.value_type if types.is_dictionary(found) else found
+
+
+def _is_number(found: pa.DataType) -> bool:
+    is_number = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    return any(test(found) for test in is_number) or _is_text(found)
 
 
 def _is_list(found: pa.DataType) -> bool:
     return bool(types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found))
 
 
-def _is_plain_text(found: pa.DataType) -> bool:
-    return bool(types.is_string(found) or types.is_large_string(found) or types.is_string_view(found))
-
-
 def _is_text(found: pa.DataType) -> bool:
-    return _is_plain_text(found.value_type if types.is_dictionary(found) else found)
+    """Text, or nothing but nulls, which may be anything's."""
+    text = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    return any(test(found) for test in text)

@@ -6,7 +6,7 @@ file of one column they are missing values, but for those at its end.
 
 from __future__ import annotations
 
-import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -31,7 +31,8 @@ from tasks.storage.readers.blocks import (
     to_kept,
     to_table,
 )
-from tasks.storage.readers.utf8 import STAND_INS, Utf8Stream, restored, valid_utf8
+from tasks.storage.readers.quotes import MARKS, QuoteMarker, without_marks
+from tasks.storage.readers.utf8 import STAND_INS, CsvStream, Decoder, restored
 
 RECORD_BYTES = 16 * 2**20  # the longest record; pyarrow holds a few blocks of this size
 _FIRST_LOOK_BYTES = 64 * 2**10
@@ -55,8 +56,8 @@ class Delimited:
         """Reads the first record, and whether there is another."""
         layout = self._filled(layout)
         fields, has_more = _first_record(file, layout)
-        _check_fields(file, layout, [restored(field) for field in fields])
-        if layout.header and not has_more:
+        _check_fields(file, layout, [_shown(field) for field in fields])
+        if layout.dialect.header and not has_more:
             raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
 
     def has(self, file: InputFile, layout: Layout, column: str | int) -> bool:
@@ -83,12 +84,16 @@ class Delimited:
         fields, _ = _first_record(file, layout)
         rejects: list[Reject] = []
 
+        dialect = layout.dialect
+
         def reject(row: csv.InvalidRow) -> str:
-            rejects.append(Reject(file.name, row.number - layout.header, "columns", restored(row.text)))
+            reason = "quote" if re.search(MARKS, row.text) else "columns"
+            rejects.append(Reject(file.name, row.number - dialect.header, reason, _shown(row.text)))
             return "skip"
 
         with file.open_stream() as opened:
-            text = Utf8Stream(opened, _delimiter(layout).join([_END] * len(fields)))
+            last = _delimiter(layout).join([_END] * len(fields))
+            text = CsvStream(opened, last, dialect.encoding, _quote_marker(layout))
             try:
                 batches = csv.open_csv(
                     text,
@@ -109,8 +114,9 @@ class Delimited:
 
     def _filled(self, layout: Layout) -> Layout:
         """The layout with the format's own delimiter and quote where it has none."""
-        quote = self.quote if layout.quote is None else layout.quote
-        return replace(layout, delimiter=layout.delimiter or self.delimiter, quote=quote)
+        dialect = layout.dialect
+        quote = self.quote if dialect.quote is None else dialect.quote
+        return replace(layout, dialect=replace(dialect, delimiter=dialect.delimiter or self.delimiter, quote=quote))
 
 
 CSV = Delimited("CSV", (".csv",), delimiter=",", quote='"')
@@ -118,7 +124,16 @@ TSV = Delimited("TSV", (".tsv",), delimiter="\t", quote="")
 
 
 def _names(layout: Layout, fields: list[str]) -> list[str]:
-    return [restored(field) if layout.header else str(i) for i, field in enumerate(fields)]
+    return [_shown(field) if layout.dialect.header else str(i) for i, field in enumerate(fields)]
+
+
+def _shown(text: str) -> str:
+    """Text of a file as messages and rejects show it."""
+    return without_marks(restored(text))
+
+
+def _quote_marker(layout: Layout) -> QuoteMarker:
+    return QuoteMarker(_delimiter(layout), layout.dialect.quote or "", layout.dialect.escape)
 
 
 def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
@@ -147,8 +162,9 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
         rejected.append(row.number)
         return "skip"
 
-    body, _, _ = valid_utf8(data, at_end=True)
-    if not body.removeprefix(codecs.BOM_UTF8).strip(b"\r\n"):
+    decoder = Decoder(layout.dialect.encoding)
+    body = _quote_marker(layout).mark(decoder.decode(data, at_end=False), at_end=True)
+    if not body.strip(b"\r\n"):
         return [], 0
     table = csv.read_csv(
         pa.BufferReader(body + b"\n"),  # a first record without its end would be none
@@ -162,13 +178,13 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
 def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
     delimiter = repr(_delimiter(layout))
     quote = f"; is a quote opened and never closed? {_no_quotes(layout)}"
-    hint = quote if layout.quote and any("\n" in field for field in fields) else ""
+    hint = quote if layout.dialect.quote and any("\n" in field for field in fields) else ""
     if len(fields) < len(set(layout.names)):
         raise DataError(
             f"{file.path} has {len(fields)} columns ({listed(fields)}), expected {len(set(layout.names))} or more; "
             f"are its fields delimited by {delimiter}?{hint}"
         )
-    if layout.header:
+    if layout.dialect.header:
         try:
             check_names(file.path, fields, layout)
         except DataError as error:
@@ -232,25 +248,42 @@ def _good_rows(n: int, rejected: NDArray[np.int64], first: int) -> NDArray[np.in
     return order + first + np.searchsorted(good_before, order, side="right")
 
 
-def _checked(file: InputFile, layout: Layout, block: RowBlock, text: Utf8Stream, kept: pa.Schema | None) -> RowBlock:
-    """The block without the rows that hold bytes that are no UTF-8."""
+def _checked(file: InputFile, layout: Layout, block: RowBlock, text: CsvStream, kept: pa.Schema | None) -> RowBlock:
+    """The block without the rows that could not be decoded, or whose quotes are misplaced."""
     names = _read_names(layout, kept)
     table = block.table.rename_columns(names)
     columns = {name: table[name].combine_chunks() for name in names}
     rows, rejects = block.rows, block.rejects
-    if text.has_stand_ins:
-        is_bad = np.zeros(len(rows), dtype=bool)
-        for column in columns.values():
-            is_bad |= pc.match_substring_regex(column, STAND_INS).to_numpy(zero_copy_only=False)
+    reasons = _reasons(columns, len(rows), layout, text)
+    if reasons:
+        shown = [*columns.values()]
         found = [
-            Reject(file.name, int(rows[i]), "invalid_utf8", restored(row_content(names, [*columns.values()], i)))
-            for i in np.flatnonzero(is_bad).tolist()
+            Reject(file.name, int(rows[i]), reason, _shown(row_content(names, shown, i)))
+            for i, reason in reasons.items()
         ]
+        is_good = np.ones(len(rows), dtype=bool)
+        is_good[list(reasons)] = False
         rejects = sorted([*rejects, *found], key=lambda reject: reject.row)
-        rows = rows[~is_bad]
-        columns = {name: column.filter(pa.array(~is_bad)) for name, column in columns.items()}
+        rows = rows[is_good]
+        columns = {name: column.filter(pa.array(is_good)) for name, column in columns.items()}
     checked = RowBlock(rows, to_table([columns[name] for name in layout.names], layout), rejects)
     return checked if kept is None else checked._replace(kept=to_kept([*columns.values()], kept, len(rows)))
+
+
+def _reasons(columns: dict[str, pa.Array], n: int, layout: Layout, text: CsvStream) -> dict[int, str]:
+    """The rows of which a field could not be decoded, or goes on behind a closing quote, and which of them it is."""
+    wanted = {}
+    if text.has_marks:
+        wanted["quote"] = MARKS
+    if text.has_stand_ins:
+        wanted["invalid_utf8" if layout.dialect.is_utf8 else "invalid_encoding"] = STAND_INS
+    reasons: dict[int, str] = {}
+    for reason, pattern in wanted.items():
+        is_bad = np.zeros(n, dtype=bool)
+        for column in columns.values():
+            is_bad |= pc.match_substring_regex(column, pattern).to_numpy(zero_copy_only=False)
+        reasons |= dict.fromkeys(np.flatnonzero(is_bad).tolist(), reason)
+    return dict(sorted(reasons.items()))
 
 
 def _read_names(layout: Layout, kept: pa.Schema | None) -> list[str]:
@@ -260,7 +293,9 @@ def _read_names(layout: Layout, kept: pa.Schema | None) -> list[str]:
 
 def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
     # Threads would leave rejected rows without numbers.
-    return csv.ReadOptions(use_threads=False, block_size=RECORD_BYTES, column_names=None if layout.header else numbers)
+    return csv.ReadOptions(
+        use_threads=False, block_size=RECORD_BYTES, column_names=None if layout.dialect.header else numbers
+    )
 
 
 def _parse_options(
@@ -270,14 +305,15 @@ def _parse_options(
     *,
     blank_is_record: bool = False,
 ) -> csv.ParseOptions:
-    delimiter, quote = _delimiter(layout), layout.quote
-    for name, value in ((f"{layout.prefix}delimiter", delimiter), (f"{layout.prefix}quote", quote or '"')):
+    delimiter, quote, escape = _delimiter(layout), layout.dialect.quote, layout.dialect.escape
+    for name, value in (("delimiter", delimiter), ("quote", quote or '"'), ("escape", escape or "\\")):
         if len(value) != 1 or not value.isascii():
-            raise DataError(f"{file.path}: {name} is {value!r}, expected one ASCII character")
+            raise DataError(f"{file.path}: {layout.prefix}{name} is {value!r}, expected one ASCII character")
     return csv.ParseOptions(
         delimiter=delimiter,
         quote_char=quote or False,
         double_quote=bool(quote),
+        escape_char=escape or False,
         newlines_in_values=bool(quote),
         ignore_empty_lines=not blank_is_record,
         invalid_row_handler=reject,
@@ -285,7 +321,7 @@ def _parse_options(
 
 
 def _convert_options(layout: Layout, fields: list[str], kept: pa.Schema | None) -> csv.ConvertOptions:
-    stored = fields if layout.header else [str(i) for i in range(len(fields))]
+    stored = fields if layout.dialect.header else [str(i) for i in range(len(fields))]
     by_name = dict(zip(_names(layout, fields), stored, strict=True))
     names = [by_name[name] for name in _read_names(layout, kept)]
     return csv.ConvertOptions(
@@ -298,14 +334,14 @@ def _convert_options(layout: Layout, fields: list[str], kept: pa.Schema | None) 
 
 
 def _delimiter(layout: Layout) -> str:
-    return layout.delimiter or ""
+    return layout.dialect.delimiter or ""
 
 
 def _too_long(file: InputFile, layout: Layout) -> str:
     quote = f", or a quote is opened and never closed ({_no_quotes(layout)})"
     return (
         f"{file.path}: a record is longer than {RECORD_BYTES // 2**20} MiB, the most that a row may have"
-        f"{quote if layout.quote else ''}"
+        f"{quote if layout.dialect.quote else ''}"
     )
 
 

@@ -43,6 +43,10 @@ class Format(Protocol):
         """Whether its files are text, which may be compressed as a whole."""
 
     @property
+    def delimiter(self) -> str | None:
+        """What parts the fields of a record unless the layout says otherwise; None where nothing does."""
+
+    @property
     def has_schema(self) -> bool:
         """Whether a file's beginning or end says its columns; else `columns` reads it all, and `read` compares."""
 

@@ -28,7 +28,8 @@ from tasks.storage.readers.blocks import (
     to_table,
 )
 from tasks.storage.readers.json_types import KeyTypes, to_columns, to_json
-from tasks.storage.readers.json_values import Value, commoner_depth, row_values, type_of
+from tasks.storage.readers.json_values import Value, find, row_values, to_array
+from tasks.storage.readers.utf8 import STAND_INS, DecodedStream, Readable, restored
 
 LINE_BYTES = 256 * 2**20
 BLOCK_LINE_BYTES = 8 * 2**20  # parsed values take several times the room of their text
@@ -48,33 +49,36 @@ class JsonLines:
     suffixes: tuple[str, ...] = (".jsonl", ".ndjson")
     signatures: tuple[bytes, ...] = (b"",)
     is_text: bool = True
+    delimiter: str | None = None
     has_schema: bool = False
 
     def check(self, file: InputFile, layout: Layout) -> None:
         """Looks at the first line."""
-        line = next(_lines(file), None)
+        line = next(_lines(file, layout), None)
         if line is None:
             raise DataError(f"{file.path} has no rows, expected rows of sequences")
         text = line.strip()
         if text in (b"[", b"{") or text.startswith(b"[{"):
             raise DataError(f"{file.path} is one JSON value over many lines, or a list; expected one object a line")
-        row = _parse(line)
-        if isinstance(row, dict) and row and not set(row) & set(layout.names):
+        row = _parse(line, layout)
+        is_there = isinstance(row, dict) and any(find(row, name) is not None for name in layout.names)
+        if isinstance(row, dict) and row and not is_there and not set(row) & set(layout.names):
             raise DataError(
                 f"{file.path}: none of the columns {listed(layout.names)} is in the first row, expected them as keys; "
                 f"its keys are {listed(list(row))}; name yours with {settings_of(layout)}"
             )
 
-    def has(self, file: InputFile, _layout: Layout, column: str | int) -> bool:
+    def has(self, file: InputFile, layout: Layout, column: str | int) -> bool:
         """Whether one of the first rows has the key."""
-        lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
-        return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
+        lines = next(_blocks_of_lines(_lines(file, layout), _ASKED_ROWS), [])
+        rows = [row for row in (_parse(line, layout) for line in lines) if isinstance(row, dict)]
+        return any(str(column) in row or find(row, str(column)) is not None for row in rows)
 
-    def columns(self, file: InputFile, _layout: Layout) -> pa.Schema:
+    def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
         """Reads the whole file: all keys, as they first appear, and what their values have in common."""
         keys = KeyTypes(file.path)
-        for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
-            keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
+        for lines in _blocks_of_lines(_lines(file, layout), BLOCK_ROWS):
+            keys.add([row for row in (_parse_all(line, layout) for line in lines) if isinstance(row, dict)])
         return keys.schema()
 
     def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
@@ -88,15 +92,16 @@ class JsonLines:
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; a key that is missing is a null.
 
-        Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>, or as
-        large_string where the block's rows are strings; vectors as large_list<double>, or
-        large_list<large_list<double>> where they are nested. In a block of both, the rarer ones are rejects.
+        Integers come as large_list<int64>; characters as large_string; words as large_list<large_string>; vectors as
+        large_list<double>, or large_list<large_list<double>> where a row of the block is nested; all of them as
+        large_string where a row of the block is text.
         """
         first = 1
         keys = KeyTypes(file.path)
         n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
-        for lines in _blocks_of_lines(_lines(file), n_rows):
-            rows = list(map(_parse if kept is None else _parse_all, lines))
+        parse = _parse if kept is None else _parse_all
+        for lines in _blocks_of_lines(_lines(file, layout), n_rows):
+            rows = [parse(line, layout) for line in lines]
             if kept is not None:
                 keys.add([row for row in rows if isinstance(row, dict)])
             yield from split_block(_to_block(file, layout, lines, rows, first, kept))
@@ -127,16 +132,18 @@ def _blocks_of_lines(lines: Iterator[bytes], n: int) -> Iterator[list[bytes]]:
         yield block
 
 
-def _lines(file: InputFile) -> Iterator[bytes]:
-    """The lines that are not blank, without their ends and without a byte order mark."""
-    with file.open_stream() as opened:
+def _lines(file: InputFile, layout: Layout) -> Iterator[bytes]:
+    """The lines that are not blank, without their ends and without a byte order mark; of another encoding as UTF-8."""
+    dialect = layout.dialect
+    with file.open_stream() as stream:
+        opened = stream if dialect.is_utf8 else DecodedStream(stream, dialect.encoding)
         for number, line in enumerate(_all_lines(file, opened)):
             text = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
             if text.strip(_BLANK):
                 yield text.removesuffix(b"\r")
 
 
-def _all_lines(file: InputFile, opened: pa.NativeFile) -> Iterator[bytes]:
+def _all_lines(file: InputFile, opened: Readable) -> Iterator[bytes]:
     parts: list[bytes] = []  # of a line that goes on; joined once, however long it is
     size = 0
     while chunk := opened.read(_CHUNK_BYTES):
@@ -172,23 +179,15 @@ def _to_block(
             reasons[i] = given
         else:
             values[i] = given
-    depths = [commoner_depth([row[side].depth for row in values.values()]) for side in range(len(layout.names))]
-    fitting = []
-    for i, found in values.items():
-        odd = next((side for side, depth in enumerate(depths) if found[side].depth not in (0, depth)), None)
-        if odd is None:
-            fitting.append(i)
-        else:
-            reasons[i] = f"{layout.sides[odd]}_type"
-    columns = [
-        pa.array([values[i][side].value for i in fitting], type_of(kind, depths[side]))
-        for side, kind in enumerate(layout.kinds)
-    ]
-    rejects = [
-        Reject(file.name, first + i, reasons[i], lines[i].decode(errors="backslashreplace")) for i in sorted(reasons)
-    ]
+    fitting = list(values)
+    columns = [to_array([values[i][side] for i in fitting], kind) for side, kind in enumerate(layout.kinds)]
+    rejects = [Reject(file.name, first + i, reasons[i], _shown(lines[i])) for i in sorted(reasons)]
     block = RowBlock(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
     return block if kept is None else block._replace(kept=_kept_table(file, [rows[i] for i in fitting], kept))
+
+
+def _shown(line: bytes) -> str:
+    return restored(line.decode(errors="backslashreplace"))
 
 
 def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
@@ -198,12 +197,14 @@ def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
         raise has_changed(file.path) from error
 
 
-def _parse(line: bytes, *, rounds: bool = True) -> dict[str, Any] | str:
+def _parse(line: bytes, layout: Layout, *, rounds: bool = True) -> dict[str, Any] | str:
     """The line's object, or why it is none; `rounds` says whether integers of thousands of digits become floats."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
         return "invalid_utf8"
+    if not layout.dialect.is_utf8 and re.search(STAND_INS, text):
+        return "invalid_encoding"
     try:
         row = json.loads(text)
     except json.JSONDecodeError:
@@ -216,9 +217,9 @@ def _parse(line: bytes, *, rounds: bool = True) -> dict[str, Any] | str:
     return row if isinstance(row, dict) else "json"
 
 
-def _parse_all(line: bytes) -> dict[str, Any] | str:
+def _parse_all(line: bytes, layout: Layout) -> dict[str, Any] | str:
     """The same where all keys are kept: each must be text, and no integer may become another."""
-    row = _parse(line, rounds=False)
+    row = _parse(line, layout, rounds=False)
     if isinstance(row, str):
         return row
     if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(row):

@@ -30,11 +30,13 @@ from tasks.storage.readers.blocks import (
 )
 
 _SUFFIX = ".npy"
-# Of each kind that numbers can be: the codes of its types, the most dimensions, and both in words.
+# Of each kind: the codes of the types that can be it, the most dimensions, and both in words.
 _ACCEPTED: dict[Kind, tuple[str, int, str]] = {
-    "integers": ("iu", 2, "integers in 1 or 2 dimensions"),
-    "vectors": ("iuf", 3, "numbers in 1, 2 or 3 dimensions"),
-    "number": ("iuf", 1, "numbers in 1 dimension"),
+    "integers": ("biuU", 2, "integers in 1 or 2 dimensions, or text in 1"),
+    "vectors": ("biufU", 3, "numbers in 1, 2 or 3 dimensions, or text in 1"),
+    "number": ("biufU", 1, "numbers or text in 1 dimension"),
+    "characters": ("U", 1, "text in 1 dimension"),
+    "words": ("U", 1, "text in 1 dimension"),
 }
 # What the values of kept columns are, by the code of their kind; dates and times are what they are to Arrow.
 _KEPT = {
@@ -77,6 +79,7 @@ class Npz:
     suffixes: tuple[str, ...] = (".npz",)
     signatures: tuple[bytes, ...] = (b"PK\x03\x04",)
     is_text: bool = False
+    delimiter: str | None = None
     has_schema: bool = True
 
     def check(self, file: InputFile, layout: Layout) -> None:
@@ -104,9 +107,7 @@ class Npz:
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows.
 
-        Wanted integers come as large_list<int64>; vectors as large_list<double> (1 or 2 dimensions) or
-        large_list<large_list<double>> (3 dimensions); an array of 1 dimension has one step a row. Unsigned integers
-        beyond int64 make their row a reject, where integers are wanted.
+        Columns come as they are kept: in lists, one for each dimension beyond the first.
         """
         with ExitStack() as stack:
             archive = _open_archive(file, stack)
@@ -208,10 +209,9 @@ def _check_array(where: str, kind: Kind, array: _Array) -> None:
     if array.by_columns:
         raise DataError(f"{where} is stored column by column; save numpy.ascontiguousarray of it")
     found = f"is of type {array.dtype} in {len(array.shape)} dimensions"
-    if kind not in _ACCEPTED:
-        raise DataError(f"{where} {found}, and an npz holds no text for the encoding {kind}; use CSV, JSON lines, ...")
     codes, dimensions, words = _ACCEPTED[kind]
-    if array.dtype.kind not in codes or not 1 <= len(array.shape) <= dimensions:
+    most = 1 if array.dtype.kind == "U" else dimensions
+    if array.dtype.kind not in codes or not 1 <= len(array.shape) <= most:
         use = "" if kind == "number" else f" for the encoding {kind}"
         raise DataError(f"{where} {found}, expected {words}{use}")
 
@@ -234,14 +234,9 @@ def _to_block(
     for part in parts.values():
         if part.dtype.kind == "U":
             reasons |= dict.fromkeys(np.flatnonzero(_is_no_text(part)).tolist(), "invalid_utf8")
-    for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
-        if kind == "integers" and parts[name].dtype == np.uint64:
-            beyond = (parts[name] > np.iinfo(np.int64).max).reshape(len(rows), -1).any(axis=1)
-            for i in np.flatnonzero(beyond).tolist():
-                reasons.setdefault(i, f"{side}_type")
     good = np.ones(len(rows), dtype=bool)
     good[list(reasons)] = False
-    wanted = [_to_lists(parts[name][good], kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
+    wanted = [_to_column(parts[name][good]) for name in layout.names]
     shown = parts if kept is None else {name: parts[name] for name in kept.names}
     rejects = [Reject(file.name, int(rows[i]), reasons[i], _content(shown, i)) for i in sorted(reasons)]
     block = RowBlock(rows[good], to_table(wanted, layout), rejects)
@@ -263,13 +258,6 @@ def _content(shown: dict[str, NDArray[Any]], i: int) -> str:
     return json.dumps(row, default=lambda value: value.decode(errors="backslashreplace"))
 
 
-def _to_lists(part: NDArray[Any], kind: Kind) -> pa.Array:
-    """Lists of the rows' values, `(n,)`, `(n, steps)` or `(n, steps, features)`; of one step if 1 dimension."""
-    shape = part.shape if part.ndim > 1 else (len(part), 1)
-    values = pa.array(part.astype(np.int64 if kind == "integers" else np.float64).ravel())
-    return _nested(values, shape, pa.LargeListArray, np.int64)
-
-
 def _to_column(part: NDArray[Any]) -> pa.Array:
     """The rows as they are kept: values of one dimension, or lists."""
     flat = part.ravel()
@@ -280,13 +268,8 @@ def _to_column(part: NDArray[Any]) -> pa.Array:
     else:
         kind = _KEPT[part.dtype.kind]
         values = pa.array(flat.astype(kind.to_pandas_dtype()))
-    return _nested(values, part.shape, pa.ListArray, np.int32)
-
-
-def _nested(values: pa.Array, shape: tuple[int, ...], lists: type[pa.Array], offset: type[np.integer[Any]]) -> pa.Array:
-    """Flat values as lists, one level for each dimension beyond the first."""
-    for level in range(len(shape) - 1, 0, -1):
-        n_lists = int(np.prod(shape[:level]))
-        offsets = np.arange(n_lists + 1, dtype=offset) * shape[level]
-        values = lists.from_arrays(pa.array(offsets.astype(offset)), values)
+    for level in range(part.ndim - 1, 0, -1):
+        n_lists = int(np.prod(part.shape[:level]))
+        offsets = np.arange(n_lists + 1) * part.shape[level]
+        values = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
     return values

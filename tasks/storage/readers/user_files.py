@@ -10,13 +10,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers import formats
-from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed
+from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed, setting_of
 from tasks.storage.readers.formats import Format, format_of, known_suffixes
 
 __all__ = [
@@ -47,7 +48,7 @@ def check_input(file: InputFile, layout: Layout) -> None:
         DataError: the file is missing, empty, without rows, cut short or of another format than its suffix; a column
             is missing, there twice, or of a type that cannot be what it should.
     """
-    with _legible(file):
+    with _legible(file, layout):
         _format(file).check(file, layout)
 
 
@@ -59,7 +60,7 @@ def has_column(file: InputFile, layout: Layout, column: str | int) -> bool:
     Raises:
         DataError: the file is missing, empty, cut short or of another format than its suffix.
     """
-    with _legible(file):
+    with _legible(file, layout):
         return _format(file).has(file, layout, column)
 
 
@@ -126,13 +127,14 @@ def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) 
     """
     n_records = 0
     form = _format(file)
+    dialect = replace(layout.dialect, delimiter=form.delimiter and (layout.dialect.delimiter or form.delimiter))
     with _whole(file, lambda: f" after row {n_records}"):
         check_input(file, layout)
         if kept is not None and form.has_schema and form.columns(file, layout) != kept:
             raise has_changed(file.path)
         for block in form.read(file, layout, kept):
             n_records += len(block.rows) + len(block.rejects)
-            yield block
+            yield block._replace(dialect=dialect)
     if not n_records:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
@@ -145,11 +147,11 @@ def _format(file: InputFile) -> Format:
 
 
 @contextmanager
-def _legible(file: InputFile) -> Iterator[None]:
+def _legible(file: InputFile, layout: Layout | None = None) -> Iterator[None]:
     """Looks at the first bytes, and says what is wrong where the beginning or the footer cannot be read."""
     _check_beginning(file)
     try:
-        _check_encoding(file)
+        _check_encoding(file, layout)
         yield
     except _DAMAGE as error:
         raise DataError(
@@ -200,12 +202,18 @@ def _signatures() -> Iterator[tuple[str, bytes]]:
     yield from (*_COMPRESSED.items(), *_OTHERS.items())
 
 
-def _check_encoding(file: InputFile) -> None:
-    if not _format(file).is_text:
+def _check_encoding(file: InputFile, layout: Layout | None) -> None:
+    if layout is None or not _format(file).is_text or not layout.dialect.is_utf8:
         return
     with file.open_stream() as stream:
-        if stream.read(2) in _UTF16:
-            raise DataError(f"{file.path} is in UTF-16, expected UTF-8; convert it with: iconv -f utf-16 -t utf-8")
+        head = stream.read(4)
+    if head[:2] in _UTF16 or (len(head) == len(head.replace(b"\0", b"")) + len(head) // 2 and head):
+        raise DataError(f"{file.path} is in UTF-16, expected UTF-8; set {setting_of(layout, 'encoding', _utf16(head))}")
+
+
+def _utf16(head: bytes) -> str:
+    """The codec of text that begins so: without a byte order mark the place of zeros tells."""
+    return "utf-16" if head[:2] in _UTF16 else "utf-16-be" if head[0] == 0 else "utf-16-le"
 
 
 def _spoken(file: InputFile) -> str:

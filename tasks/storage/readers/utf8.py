@@ -1,4 +1,4 @@
-"""Bytes that are meant to be UTF-8, mended so that pyarrow's CSV reader takes them all.
+"""Bytes of text in any encoding as UTF-8, mended so that pyarrow's CSV reader takes them all.
 
 It cannot hand over a rejected row with a byte that is no UTF-8, and ends instead. Such bytes pass through it as
 characters that nobody uses (the end of the last private plane of Unicode); a row that holds one is a reject.
@@ -8,15 +8,94 @@ from __future__ import annotations
 
 import codecs
 import re
+from typing import Protocol
 
 import pyarrow as pa
 
+from tasks.seq2seq.settings.dialect import Dialect
+
 _STAND_IN = 0x10FF00
-STAND_INS = "[\U0010ff80-\U0010ffff]"
+STAND_INS = "[\U0010ff00-\U0010ffff]"
 _LONE_SURROGATES = {0xDC00 + byte: _STAND_IN + byte for byte in range(0x80, 0x100)}
+_ERRORS = "seq2seq.stand_in"
 
 
-class Utf8Stream:
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(_STAND_IN + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_ERRORS, _stand_in)
+
+
+class Decoder:
+    """Bytes of an encoding as UTF-8, piece by piece, without a byte order mark."""
+
+    def __init__(self, encoding: str) -> None:
+        """Takes the name of a codec for text."""
+        self._is_utf8 = Dialect(encoding=encoding).is_utf8
+        self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
+        self._held = b""  # of the last piece, to be decoded with the next
+        self._is_first = True
+        self.has_stand_ins = False
+
+    def decode(self, piece: bytes, *, at_end: bool) -> bytes:
+        """The next piece, without the beginning of a character that is not whole yet."""
+        body = self._checked(piece, at_end) if self._is_utf8 else self._decoded(piece, at_end)
+        if self._is_first and body:
+            self._is_first = False
+            return body.removeprefix(codecs.BOM_UTF8)
+        return body
+
+    def _checked(self, piece: bytes, at_end: bool) -> bytes:
+        data = self._held + piece
+        body, used, stands_in = valid_utf8(data, at_end=at_end)
+        self._held = data[used:]
+        self.has_stand_ins |= stands_in
+        return body
+
+    def _decoded(self, piece: bytes, at_end: bool) -> bytes:
+        text = self._decoder.decode(piece, at_end)
+        self.has_stand_ins |= bool(re.search(STAND_INS, text))
+        return text.encode(errors="backslashreplace")  # some codecs give halves of surrogate pairs
+
+
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, n: int, /) -> bytes:
+        """At most n bytes; none at the end."""
+
+
+class DecodedStream:
+    """The bytes of a stream as UTF-8."""
+
+    def __init__(self, opened: Readable, encoding: str) -> None:
+        """Takes the stream, and the name of its encoding."""
+        self._opened = opened
+        self._decoder = Decoder(encoding)
+
+    def read(self, n: int) -> bytes:
+        """About n bytes; none at the end."""
+        while piece := self._opened.read(n):
+            if body := self._decoder.decode(piece, at_end=False):
+                return body
+        return self._decoder.decode(b"", at_end=True)
+
+
+class Marker(Protocol):
+    """What marks places in a text that a parser would read in silence."""
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether it marked any yet."""
+
+    def mark(self, data: bytes, *, at_end: bool) -> bytes:
+        """The next piece with its marks."""
+
+
+class CsvStream:
     r"""A stream of bytes as pyarrow reads it: always UTF-8, and with a last record of our own.
 
     A piece never ends between `\r` and `\n`: pyarrow would lose the latter in a quoted field.
@@ -24,13 +103,24 @@ class Utf8Stream:
 
     closed = False
 
-    def __init__(self, opened: pa.NativeFile, last: str) -> None:
+    def __init__(self, opened: pa.NativeFile, last: str, encoding: str, marker: Marker) -> None:
+        """Takes the stream, the last record, the stream's encoding, and what marks misplaced quotes."""
         self._opened = opened
         self._last = f"{last}\n".encode()
+        self._decoder = Decoder(encoding)
+        self._marker = marker
         self._is_line_open = False
-        self._held = b""  # of the last piece, to be decoded with the next
         self._ready = b""
-        self.has_stand_ins = False
+
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether anything yet could not be decoded."""
+        return self._decoder.has_stand_ins
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any quote yet is misplaced."""
+        return self._marker.has_marks
 
     def read(self, n: int) -> bytes:
         """Gives n bytes, or one less; fewer at the end. Short pieces amid a long record would be errors to pyarrow."""
@@ -41,14 +131,11 @@ class Utf8Stream:
         return given
 
     def _refill(self, n: int) -> None:
-        piece = self._opened.read(n - len(self._held))
-        data = self._held + piece
-        body, used, stands_in = valid_utf8(data, at_end=not piece)
+        piece = self._opened.read(n)
+        body = self._marker.mark(self._decoder.decode(piece, at_end=not piece), at_end=not piece)
         self._ready += body
         if body:
             self._is_line_open = not body.endswith((b"\n", b"\r"))
-        self._held = data[used:]
-        self.has_stand_ins |= stands_in
         if not piece:
             self._ready += b"\n" * self._is_line_open + self._last
             self._last = b""
@@ -80,5 +167,5 @@ def valid_utf8(data: bytes, at_end: bool) -> tuple[bytes, int, bool]:
 
 
 def restored(text: str) -> str:
-    r"""The text with `\xNN` for each byte that was no UTF-8."""
+    r"""The text with `\xNN` for each byte that could not be decoded."""
     return re.sub(STAND_INS, lambda found: f"\\x{ord(found[0]) - _STAND_IN:02x}", text)

@@ -1,5 +1,7 @@
 """Every encoding, from every type in which a reader gives a column."""
 
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.dialect import Dialect
 from tasks.storage.ingest.columns import to_column
 from tasks.storage.ingest.reasons import REASONS
 
@@ -52,16 +55,90 @@ def test_integers_are_read_from_text_however_they_are_parted(kind):
     assert rows(pa.array(["2", "-3"], kind), "integers") == [[2], [-3]]
 
 
-@pytest.mark.parametrize("text", ["1 x 3", "1.5", "1e3", "--1", "1-2", "٣", "1 2 9999999999999999999", "0x10", "1_000"])
+@pytest.mark.parametrize("text", ["1 x 3", "1.5", "1e3", "--1", "1-2", "٣", "0x10", "1_000", "1,,2", "1]2", "[1"])
 def test_text_that_is_no_integer_is_a_fault_of_its_row_alone(text):
-    """Numbers too long for 64 bits, too."""
     assert rows(pa.array(["1", text, "3"]), "integers") == [[1], "type", [3]]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+def test_integers_of_64_bits_are_read_from_text_and_larger_ones_have_a_reason_of_their_own(kind):
+    texts = [
+        "1266048805884119571",
+        f"{2**63 - 1} {-(2**63)}",
+        "0" * 30 + "9",
+        str(2**63),
+        str(-(2**63) - 1),
+        "9" * 5000,
+    ]
+    expected = [[1266048805884119571], [2**63 - 1, -(2**63)], [9], *["integer_range"] * 3]
+    assert rows(pa.array(texts, pa.string()).cast(kind), "integers") == expected
+
+
+def test_decimals_bools_and_text_in_lists_are_numbers():
+    whole = pa.array([Decimal(7), Decimal("1.5"), None, Decimal(2**63), Decimal(-(2**63))], pa.decimal128(38, 1))
+    assert rows(whole, "integers") == [[7], "type", "null", "integer_range", [-(2**63)]]
+    assert rows(whole.slice(0, 3), "vectors") == [[[7.0]], [[1.5]], "null"]
+    assert rows(pa.array([[Decimal("0.1")]], pa.list_(pa.decimal256(60, 1))), "vectors") == [[[0.1]]]
+    assert rows(pa.array([[True, False], [None]]), "integers") == [[1, 0], "null_inside"]
+    assert rows(pa.array([True, None]), "vectors") == [[[1.0]], "null"]
+    assert rows(pa.array([["1", "-2"], ["1 2"], [None], []]), "integers") == [[1, -2], "type", "null_inside", []]
+    assert rows(pa.array([["1.5", "inf"], ["2e3"]]), "vectors") == ["not_finite", [[2000.0]]]
+    assert rows(pa.array([["x", "y"]]).cast(pa.list_(pa.dictionary(pa.int8(), pa.string()))), "words") == [["x", "y"]]
+    assert rows(pa.ListArray.from_arrays([0, 2], pa.array([5, 6]).dictionary_encode()), "integers") == [[5, 6]]
+
+
+@pytest.mark.parametrize("kind", ["integers", "vectors", "characters", "words"])
+def test_a_column_of_nothing_but_nulls_is_rows_of_nulls(kind):
+    assert rows(pa.nulls(2), kind) == ["null", "null"]
+    assert rows(pa.array([None, None]).dictionary_encode(), kind) == ["null", "null"]
+    if kind != "characters":
+        assert rows(pa.array([[None], [], None], pa.list_(pa.null())), kind) == ["null_inside", [], "null"]
+
+
+def test_markers_of_missing_values_are_nulls_of_cells_and_within_lists():
+    dialect = Dialect(missing=("?", "NA", "-200"))
+    texts = ["1 2", "?", " NA ", "[1, ?, 3]", "-200", "-2000", "x"]
+    expected = [[1, 2], "null", "null", "null_inside", "null", [-2000], "type"]
+    assert rows(pa.array(texts), "integers", dialect=dialect) == expected
+    assert rows(pa.array([5, -200]), "integers", dialect=dialect) == [[5], "null"]
+    assert rows(pa.array([[5.0], [-200.0, 1.0]]), "vectors", dialect=dialect) == [[[5.0]], "null_inside"]
+    assert rows(pa.array([-200.0, 1.0]), "vectors", dialect=dialect) == ["null", [[1.0]]]
+    assert rows(pa.array(["a NA", "NA", "a?"]), "words", dialect=dialect) == [["a", "NA"], "null", ["a?"]]
+    assert rows(pa.array(["?", "a"]), "characters", dialect=dialect) == ["null", "a"]
+
+
+def test_padding_is_taken_off_both_ends_of_lists():
+    padded = Dialect(padding_value=0)
+    lists = pa.array([[1, 2, 0, 0], [0, 0, 3, 0], [0, 0, 0, 0], [4, 0, 5, 0], None, [], [0, None]])
+    expected = [[1, 2], [3], [], [4, 0, 5], "null", [], "null_inside"]
+    assert rows(lists.slice(0, 6), "integers", dialect=padded) == expected[:6]
+    steps = pa.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [2.0, 3.0]]])
+    assert rows(steps, "vectors", dialect=padded) == [[[1.0, 0.0]], [], [[2.0, 3.0]]]
+    nan = float("nan")
+    gaps = pa.array([[1.0, nan, nan], [nan, 1.0, nan], [1.0, nan, 2.0]])
+    assert rows(gaps, "vectors", dialect=Dialect(padding_value=nan)) == [[[1.0]], [[1.0]], "not_finite"]
+
+
+def test_text_that_is_a_json_list_of_strings_is_its_words():
+    texts = ['["new york", "a"]', "a  b", '["", "b"]', "[]", '["a", 1]', '["a', '[a, "b"]', '["a", null]', ""]
+    expected = [
+        ["new york", "a"],
+        ["a", "b"],
+        ["", "b"],
+        [],
+        ['["a",', "1]"],
+        ['["a'],
+        ["[a,", '"b"]'],
+        "null_inside",
+        [],
+    ]
+    assert rows(pa.array(texts), "words") == expected
 
 
 def test_unsigned_integers_beyond_64_bits_with_a_sign_are_faults_of_their_row_alone():
     large = pa.array([[1], [2, 2**63], [None, 2**63 - 1], [2**63 - 1]], pa.list_(pa.uint64()))
-    assert rows(large, "integers") == [[1], "type", "null_inside", [2**63 - 1]]
-    assert rows(pa.array([2**64 - 1, 3], pa.uint64()), "integers") == ["type", [3]]
+    assert rows(large, "integers") == [[1], "integer_range", "null_inside", [2**63 - 1]]
+    assert rows(pa.array([2**64 - 1, 3], pa.uint64()), "integers") == ["integer_range", [3]]
 
 
 def test_nulls_of_integers_are_told_from_nulls_among_them():
@@ -226,7 +303,7 @@ def test_a_row_keeps_the_first_of_its_faults():
     [
         (pa.array([1, 2]), "characters"),
         (pa.array([[1, 2]]), "words"),
-        (pa.array([True]), "integers"),
+        (pa.array([[[1]]]), "integers"),
         (pa.array([{"a": 1}]), "vectors"),
         (pa.array([[1.5]]), "integers"),
     ],

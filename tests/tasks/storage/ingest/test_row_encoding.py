@@ -146,9 +146,9 @@ def test_files_without_a_header_have_columns_by_position(tmp_path):
 
 def test_delimiter_and_quote_are_those_of_training_or_those_that_are_said(tmp_path):
     file = file_of(tmp_path / "a.csv", b"source;target\n1;2\n")
-    assert reading_of(data={"delimiter": ";", "quote": "'"}).layout(file).delimiter == ";"
-    layout = reading_of(data={"delimiter": "|"}, said={"delimiter": ";", "quote": ""}).layout(file)
-    assert (layout.delimiter, layout.quote) == (";", "")
+    assert reading_of(data={"delimiter": ";", "quote": "'"}).layout(file).dialect.delimiter == ";"
+    dialect = reading_of(data={"delimiter": "|"}, said={"delimiter": ";", "quote": ""}).layout(file).dialect
+    assert (dialect.delimiter, dialect.quote) == (";", "")
 
 
 SERIES = {"source": "level", "history": 3, "horizon": 2}

@@ -113,7 +113,7 @@ def test_weights_stay_with_their_pairs_when_these_are_shuffled(tmp_path, ingest,
     ("weights", "reasons"),
     [
         (["", "1 2", "x", "nan", "-inf", "-0.5", "1e300"], ["null", "type", "type", *["not_finite"] * 2, "negative", "not_finite"]),
-        ([None, "1", True, [1], -3, 10**400, {}], ["null", "type", "type", "type", "negative", "type", "type"]),
+        ([None, "x", {}, [1], -3, 10**400, {}], ["null", "type", "type", "type", "negative", "type", "type"]),
     ],
     ids=["text", "JSON"],
 )  # fmt: skip
@@ -142,7 +142,7 @@ def test_a_row_with_several_faults_is_rejected_for_the_first_column(tmp_path, in
     assert [row["reason"] for row in rejects] == ["source_empty", "source_type", "target_empty"]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.list_(pa.float64()), pa.bool_(), pa.decimal128(5, 2)])
+@pytest.mark.parametrize("kind", [pa.binary(), pa.list_(pa.float64()), pa.date32()])
 def test_a_column_that_is_missing_or_holds_no_numbers_is_a_fault_of_the_file(tmp_path, kind):
     path = tmp_path / "a.parquet"
     write_parquet(path, weights=pa.array([None] * len(ROWS), kind))
@@ -156,7 +156,7 @@ def test_a_column_that_is_missing_or_holds_no_numbers_is_a_fault_of_the_file(tmp
 def test_an_array_that_holds_no_numbers_is_a_fault_of_the_file(tmp_path):
     np.savez(tmp_path / "a.npz", source=np.ones((3, 1), int), target=np.ones((3, 1), int), w=np.ones((3, 2)))
     (file,) = list_inputs(tmp_path / "a.npz")
-    with pytest.raises(DataError, match=r"array 'w' .* in 2 dimensions, expected numbers in 1 dimension$"):
+    with pytest.raises(DataError, match=r"array 'w' .* in 2 dimensions, expected numbers or text in 1 dimension$"):
         check_input(file, pair_layout(FilesData(train=tmp_path / "a.npz", weight="w"), "train"))
 
 

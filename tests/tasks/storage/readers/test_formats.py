@@ -23,6 +23,7 @@ class Arrows:
     suffixes = (".arrows", ".arr")
     signatures = (b"=>\n",)
     is_text = True
+    delimiter = None
     has_schema = True
 
     def check(self, file, _layout):

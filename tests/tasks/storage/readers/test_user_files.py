@@ -11,15 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.dialect import Dialect
+from tasks.storage.ingest.columns import to_column
+from tasks.storage.ingest.reasons import REASONS
 from tasks.storage.readers import parquet
 from tasks.storage.readers.inputs import list_inputs
-from tasks.storage.readers.user_files import Layout, check_input, read_blocks
+from tasks.storage.readers.user_files import Layout, check_input, has_column, read_blocks
 
 INTEGERS = Layout(("source", "target"), ("integers", "integers"))
 TEXT = Layout(("source", "target"), ("characters", "characters"))
 WORDS = Layout(("source", "target"), ("words", "words"))
 VECTORS = Layout(("source", "target"), ("vectors", "vectors"))
-POSITIONS = Layout((0, 1), ("characters", "characters"), header=False)
+POSITIONS = Layout((0, 1), ("characters", "characters"), dialect=Dialect(header=False))
 
 
 def blocks(path, layout=TEXT):
@@ -138,11 +141,11 @@ def test_any_number_of_columns_is_read(tmp_path, write):
     arrays: dict[str, Any] = {key: [1.5, 2.5] for key in names}
     np.savez(tmp_path / "a.npz", **arrays)
     csv = write("a.csv", "e,d,c,b,a,x\n1,2,3,4,5,6\n")
-    lines = write("a.jsonl", '{"a": 1, "b": 2, "c": "x"}')
+    lines = write("a.jsonl", '{"a": 1, "b": 2, "c": {}}')
     assert pairs(tmp_path / "a.parquet", layout)[0] == [[1, *[1.5] * 5], [2, *[2.5] * 5]]
-    assert pairs(tmp_path / "a.npz", layout)[0] == [[1, *[[1.5]] * 5], [2, *[[2.5]] * 5]]
+    assert pairs(tmp_path / "a.npz", layout)[0] == [[1, *[1.5] * 5], [2, *[2.5] * 5]]
     assert pairs(csv, layout)[0] == [[1, "5", "4", "3", "2", "1"]]
-    assert pairs(lines, layout)[1] == [(1, "c_type", '{"a": 1, "b": 2, "c": "x"}')]
+    assert pairs(lines, layout)[1] == [(1, "c_type", '{"a": 1, "b": 2, "c": {}}')]
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv", "a.tsv.gz", "a.jsonl", "a.npz"])
@@ -265,16 +268,15 @@ def test_a_file_that_is_cut_while_it_is_read_is_told_to_have_changed(write):
 @pytest.mark.parametrize(
     ("kind", "layout"),
     [
-        (pa.string(), INTEGERS),
-        (pa.list_(pa.string()), INTEGERS),
         (pa.list_(pa.float64()), INTEGERS),
-        (pa.list_(pa.bool_()), INTEGERS),
         (pa.list_(pa.list_(pa.int64())), INTEGERS),
+        (pa.binary(), INTEGERS),
+        (pa.timestamp("s"), VECTORS),
+        (pa.struct([("a", pa.int64())]), VECTORS),
         (pa.int64(), TEXT),
         (pa.binary(), TEXT),
         (pa.list_(pa.string()), TEXT),
         (pa.list_(pa.int64()), WORDS),
-        (pa.string(), VECTORS),
         (pa.list_(pa.list_(pa.list_(pa.float64()))), VECTORS),
     ],
     ids=str,
@@ -400,11 +402,11 @@ def test_a_damaged_arrow_file_is_refused_and_not_read_beyond_its_buffers(tmp_pat
 
 def test_without_a_header_the_first_row_counts_and_columns_go_by_position(write):
     path = write("a.csv", "x,1,y\nz,2,w\n")
-    layout = Layout((2, 0), TEXT.kinds, header=False)
+    layout = Layout((2, 0), TEXT.kinds, dialect=Dialect(header=False))
     (block,) = blocks(path, layout)
     assert block.table.column_names == ["2", "0"]
     assert pairs(path, layout)[0] == [[1, "y", "x"], [2, "w", "z"]]
-    message = refusal(path, Layout((0, 3), TEXT.kinds, header=False))
+    message = refusal(path, Layout((0, 3), TEXT.kinds, dialect=Dialect(header=False)))
     assert "column 3 is not there" in message
     assert "there are 3 (0 to 2)" in message
 
@@ -447,10 +449,16 @@ def test_quotes_in_a_tsv_are_content(write):
 
 def test_delimiter_and_quote_can_be_chosen(write):
     path = write("a.csv", "source;target\n'a;b';\"\n")
-    assert pairs(path, Layout(TEXT.columns, TEXT.kinds, delimiter=";", quote="'"))[0] == [[1, "a;b", '"']]
+    assert pairs(path, Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(delimiter=";", quote="'")))[0] == [
+        [1, "a;b", '"']
+    ]
     path = write("b.csv", 'source\x01target\n"a\x01b"\n')
-    assert pairs(path, Layout(TEXT.columns, TEXT.kinds, delimiter="\x01", quote=""))[0] == [[1, '"a', 'b"']]
-    assert "expected one ASCII character" in refusal(path, Layout(TEXT.columns, TEXT.kinds, delimiter="||"))
+    assert pairs(path, Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(delimiter="\x01", quote="")))[0] == [
+        [1, '"a', 'b"']
+    ]
+    assert "expected one ASCII character" in refusal(
+        path, Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(delimiter="||"))
+    )
 
 
 def test_empty_fields_and_words_for_nothing_are_strings(write):
@@ -515,7 +523,7 @@ def test_a_quote_that_is_never_closed_is_refused_and_swallows_no_rows(write, end
     message = refusal(path, early=False)
     assert "a quote is opened in row 3 and never closed" in message
     assert 'data.quote = ""' in message
-    rows, _ = pairs(path, Layout(TEXT.columns, TEXT.kinds, quote=""))
+    rows, _ = pairs(path, Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(quote="")))
     assert [3, "4", '"open'] in rows
 
 
@@ -596,13 +604,41 @@ def test_a_first_row_that_has_none_of_the_columns_is_refused_with_its_keys(write
     assert "'src', 'tgt'" in message
 
 
-def test_integers_in_json_are_neither_bools_nor_floats_nor_beyond_64_bits(write):
-    good = [[1, -(2**63)], 2**63 - 1, [], [None, 3], None]
-    bad = [[1.0], [True], True, 1.5, "1", [2**63], [-(2**63) - 1], [[1]], {"a": 1}, [1, "2"], 10**400]
+def read_side(path, kind):
+    """The sequences of the usable rows of one side, and the reason of each of the others, by row."""
+    found, reasons = {}, {}
+    for block in blocks(path, Layout(("source", "target"), (kind, "characters"))):
+        column = to_column(block.table.column(0), kind)
+        values = (
+            column.steps.values.tolist() if column.words is None else [column.words[i] for i in column.steps.values]
+        )
+        for i, row in enumerate(block.rows.tolist()):
+            if column.reasons[i]:
+                reasons[row] = REASONS[column.reasons[i]]
+            else:
+                found[row] = values[column.steps.offsets[i] : column.steps.offsets[i + 1]]
+        reasons |= {reject.row: reject.reason for reject in block.rejects}
+    return found, dict(sorted(reasons.items()))
+
+
+def test_integers_in_json_are_no_floats_and_fit_into_64_bits(write):
+    good = [[1, -(2**63)], 2**63 - 1, [], "1 2", "[3, 4]", ["5", 6], [True, False], True]
+    fair = [[-(2**63)], [2**63 - 1], [], [1, 2], [3, 4], [5, 6], [1, 0], [1]]
+    fair[0] = [1, -(2**63)]
+    bad = [[1.0], 1.5, [[1]], {"a": 1}, [1, "x"], [1, True], 10**400, [2**63], [-(2**63) - 1], "1.5", None, [None, 3]]
     path = write("a.jsonl", lines(*good) + lines(*bad) + '{"source": 1' + "0" * 5000 + "}\n")
-    rows, rejects = one_side(path, "integers")
-    assert [row[1] for row in rows] == [[1, -(2**63)], [2**63 - 1], [], [None, 3], None]
-    assert [reject[1] for reject in rejects] == ["source_type"] * (len(bad) + 1)
+    found, reasons = read_side(path, "integers")
+    assert list(found.values()) == fair
+    expected = [
+        *["source_type"] * 4,
+        "type",
+        "source_type",
+        *["source_integer_range"] * 3,
+        "type",
+        "null",
+        "null_inside",
+    ]
+    assert list(reasons.values()) == [*expected, "source_type"]
 
 
 def test_characters_in_json_are_strings_and_the_target_has_its_own_reason(write):
@@ -612,25 +648,26 @@ def test_characters_in_json_are_strings_and_the_target_has_its_own_reason(write)
     assert pairs(write("b.jsonl", '{"source":"a","target":1}'))[1] == [(1, "target_type", '{"source":"a","target":1}')]
 
 
-def test_words_in_json_are_lists_of_strings_or_strings(write):
-    rows, rejects = one_side(write("a.jsonl", lines(["a", "b"], ["c", None], [], None, "d e", [1])), "words")
-    assert [row[1] for row in rows] == [["a", "b"], ["c", None], [], None]
-    assert [reject[:2] for reject in rejects] == [(5, "source_type"), (6, "source_type")]
-    rows, rejects = one_side(write("b.jsonl", lines("a b", "c", None, ["d"])), "words")
-    assert [row[1] for row in rows] == ["a b", "c", None]
-    assert [reject[:2] for reject in rejects] == [(4, "source_type")]
+@pytest.mark.parametrize("n_lists", [1, 3])
+def test_words_in_json_are_lists_of_strings_or_strings_whichever_are_more(write, n_lists):
+    path = write("a.jsonl", lines(*[["a b", "C"]] * n_lists, ["c", None], [], None, "d  e", "f", [1]))
+    found, reasons = read_side(path, "words")
+    assert list(found.values()) == [*[["a b", "C"]] * n_lists, [], ["d", "e"], ["f"]]
+    assert list(reasons.values()) == ["null_inside", "null", "source_type"]
+    assert one_side(write("b.jsonl", lines(["a"], ["b", "c"])), "words")[0] == [[1, ["a"], "x"], [2, ["b", "c"], "x"]]
 
 
-def test_vectors_in_json_are_numbers_flat_or_nested(write):
-    flat = [[1, 2.5], 3, [], [None, 2**60 + 1], None]
-    rows, rejects = one_side(write("a.jsonl", lines(*flat, ["x"], [True], [[1.0]], [10**400])), "vectors")
-    assert [row[1] for row in rows] == [[1.0, 2.5], [3.0], [], [None, float(2**60 + 1)], None]
-    assert [reject[:2] for reject in rejects] == [(i, "source_type") for i in (6, 7, 8, 9)]
-    nested = [[[1, 2], [3, 4]], [[5.5], None], [], [None]]
-    path = write("b.jsonl", lines(*nested, [1.0], [[1], 2], [[[1]]]))
-    rows, rejects = one_side(path, "vectors")
-    assert [row[1] for row in rows] == [[[1.0, 2.0], [3.0, 4.0]], [[5.5], None], [], [None]]
-    assert [reject[:2] for reject in rejects] == [(i, "source_type") for i in (5, 6, 7)]
+@pytest.mark.parametrize("n_flat", [1, 5])
+def test_vectors_in_json_are_numbers_flat_or_nested_whichever_are_more(write, n_flat):
+    flat = [[1, 2.5], 3, [], [2**60 + 1], "4 5", True]
+    found, reasons = read_side(write("a.jsonl", lines(*flat, ["x"], [1, True], [10**400], [None, 1], None)), "vectors")
+    assert list(found.values()) == [[[1.0], [2.5]], [[3.0]], [], [[float(2**60 + 1)]], [[4.0], [5.0]], [[1.0]]]
+    assert list(reasons.values()) == ["type", "source_type", "source_type", "null_inside", "null"]
+    nested = [[[1, 2], [3, 4]], [[5.5, 6]], [], "[[7, 8]]"]
+    path = write("b.jsonl", lines(*nested * 3, *[[1.0]] * n_flat, [[1], 2], [[[1]]], [[5.5, 6], None]))
+    found, reasons = read_side(path, "vectors")
+    assert list(found.values()) == [[[1.0, 2.0], [3.0, 4.0]], [[5.5, 6.0]], [], [[7.0, 8.0]]] * 3
+    assert list(reasons.values()) == ["features"] * n_flat + ["source_type", "source_type", "null_inside"]
 
 
 def test_nan_and_infinity_in_json_are_floats(write):
@@ -653,29 +690,31 @@ def test_arrays_of_1_2_and_3_dimensions_are_vectors(tmp_path):
     np.savez(tmp_path / "a.npz", source=np.arange(12.0).reshape(2, 3, 2), target=np.array([1.5, 2.5], np.float16))
     rows, _ = pairs(tmp_path / "a.npz", VECTORS)
     assert rows == [
-        [1, [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], [1.5]],
-        [2, [[6.0, 7.0], [8.0, 9.0], [10.0, 11.0]], [2.5]],
+        [1, [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], 1.5],
+        [2, [[6.0, 7.0], [8.0, 9.0], [10.0, 11.0]], 2.5],
     ]
     np.savez(tmp_path / "b.npz", source=np.arange(4).reshape(2, 2), target=np.zeros((2, 0)))
     assert pairs(tmp_path / "b.npz", VECTORS)[0] == [[1, [0.0, 1.0], []], [2, [2.0, 3.0], []]]
 
 
-def test_unsigned_integers_beyond_64_bits_with_sign_are_rejects(tmp_path):
+def test_numbers_bools_and_text_of_arrays_are_read(tmp_path):
     source = np.array([[1, 2], [2**63, 3], [4, 5]], np.uint64)
-    np.savez(tmp_path / "a.npz", source=source, target=[7, 8, 9])
-    rows, rejects = pairs(tmp_path / "a.npz", INTEGERS)
-    assert rows == [[1, [1, 2], [7]], [3, [4, 5], [9]]]
-    assert rejects == [(2, "source_type", '{"source": [9223372036854775808, 3], "target": 8}')]
+    np.savez(tmp_path / "a.npz", source=source, target=np.array(["x", "y", "z"]))
+    assert read_side(tmp_path / "a.npz", "integers") == ({1: [1, 2], 3: [4, 5]}, {2: "integer_range"})
+    np.savez(tmp_path / "b.npz", source=np.array(["a b", "1 2"]), target=np.array(["x", "y"]))
+    assert read_side(tmp_path / "b.npz", "words") == ({1: ["a", "b"], 2: ["1", "2"]}, {})
+    assert read_side(tmp_path / "b.npz", "integers") == ({2: [1, 2]}, {1: "type"})
+    np.savez(tmp_path / "c.npz", source=np.array([[True, False]]), target=np.array(["x"]))
+    assert read_side(tmp_path / "c.npz", "integers") == ({1: [1, 0]}, {})
 
 
 @pytest.mark.parametrize(
     ("source", "layout", "message"),
     [
         (np.array([[1], "x"], dtype=object), INTEGERS, "holds Python objects"),
-        (np.array(["a", "b"]), TEXT, "an npz holds no text for the encoding characters"),
-        (np.array(["a", "b"]), INTEGERS, "expected integers in 1 or 2 dimensions for the encoding integers"),
+        (np.array(["a", "b"]), TEXT, "is of type int64 in 2 dimensions, expected text in 1 dimension for the encoding"),
+        (np.array([["a", "b"]] * 2), INTEGERS, "expected integers in 1 or 2 dimensions, or text in 1 for the encoding"),
         (np.zeros((2, 2)), INTEGERS, "is of type float64 in 2 dimensions"),
-        (np.zeros((2, 2), bool), INTEGERS, "is of type bool"),
         (np.zeros((2, 2, 2), int), INTEGERS, "in 3 dimensions"),
         (np.zeros((2, 2, 2, 2)), VECTORS, "in 4 dimensions"),
         (np.zeros((2, 2), complex), VECTORS, "is of type complex128"),
@@ -793,3 +832,91 @@ def test_a_blank_line_of_a_file_of_one_column_is_a_missing_value_but_for_those_a
         values = [value for block in blocks for value in block.table["x"].to_pylist()]
         assert values == ["1", "", "3"]
         assert [row for block in blocks for row in block.rows.tolist()] == [1, 2, 3]
+
+
+# Encodings of bytes
+
+
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", "latin-1", "utf-16", "utf-16-le", "utf-32", "shift_jis", "gb18030", "utf-8-sig"]
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.csv.gz", "a.jsonl.gz"])
+def test_text_of_any_of_pythons_codecs_is_read_as_it_was_written(write, encoding, name, monkeypatch):
+    monkeypatch.setattr("tasks.storage.readers.json_lines._CHUNK_BYTES", 7)  # within characters
+    word = {"shift_jis": "\u65e5\u672c, \u8a9e", "gb18030": "\u4e2d\u6587, \u20ac"}.get(
+        encoding, "na\u00efve, caf\u00e9"
+    )
+    rows = [(f"{word} {i}", "x") for i in range(50)]
+    if ".csv" in name:
+        text = "source,target\n" + "".join(f'"{source}",{target}\n' for source, target in rows)
+    elif ".tsv" in name:
+        text = "source\ttarget\n" + "".join(f"{source}\t{target}\n" for source, target in rows)
+    else:
+        text = "".join(json.dumps({"source": s, "target": t}, ensure_ascii=False) + "\n" for s, t in rows)
+    data = text.encode(encoding)
+    path = write(name, gzip.compress(data) if name.endswith("gz") else data)
+    layout = Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(encoding=encoding))
+    assert pairs(path, layout) == ([[i + 1, *row] for i, row in enumerate(rows)], [])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_bytes_that_an_encoding_has_no_character_for_make_their_row_a_reject(write, name):
+    lines_of = {
+        "a.csv": b"source,target\ncaf\xe9,x\nbad\x81,y\n",
+        "a.jsonl": b'{"source":"caf\xe9","target":"x"}\n{"source":"bad\x81","target":"y"}\n',
+    }
+    layout = Layout(TEXT.columns, TEXT.kinds, dialect=Dialect(encoding="cp1252"))
+    rows, rejects = pairs(write(name, lines_of[name]), layout)
+    assert rows == [[1, "caf\u00e9", "x"]]
+    assert [reject[:2] for reject in rejects] == [(2, "invalid_encoding")]
+    assert "bad\\x81" in rejects[0][2]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec"), [("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be")]
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_utf16_is_refused_with_the_setting_that_reads_it(write, encoding, codec, name):
+    text = "source,target\na,b\n" if name == "a.csv" else '{"source":"a","target":"b"}\n'
+    message = refusal(write(name, text.encode(encoding)))
+    assert f'set data.encoding = "{codec}"' in message
+
+
+# Paths within structures
+
+
+STRUCTURES = [{"translation": {"en": "a", "de": "b"}}, {"translation": None}, {"translation": {"en": None, "de": "c"}}]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl"])
+def test_a_column_is_reached_by_its_path_within_a_structure(tmp_path, write, name):
+    path = write_structures(tmp_path / name, STRUCTURES)
+    layout = Layout(("translation.en", "translation.de"), TEXT.kinds)
+    assert pairs(path, layout)[0] == [[1, "a", "b"], [2, None, None], [3, None, "c"]]
+    assert has_column(list_inputs(path)[0], layout, "translation.en")
+    assert not has_column(list_inputs(path)[0], layout, "translation.fr")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl"])
+def test_a_column_of_exactly_that_name_wins(tmp_path, name):
+    rows = [{"t": {"en": "inner", "x.y": "dotted"}, "t.en": "outer", "target": "z"}]
+    path = write_structures(tmp_path / name, rows)
+    assert pairs(path, Layout(("t.en", "target"), TEXT.kinds))[0] == [[1, "outer", "z"]]
+    assert pairs(path, Layout(("t.x.y", "target"), TEXT.kinds))[0] == [[1, "dotted", "z"]]
+
+
+def test_the_paths_within_structures_are_among_the_columns_that_a_refusal_lists(tmp_path):
+    path = write_structures(tmp_path / "a.parquet", STRUCTURES)
+    assert "'translation', 'translation.en', 'translation.de'" in refusal(path, TEXT)
+
+
+def write_structures(path, rows):
+    table = pa.Table.from_pylist(rows)
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    elif path.suffix == ".arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
