@@ -76,7 +76,12 @@ def nightly(
             f"no model is promoted as {settings.promotion_name!r}, so nothing was predicted: "
             f"{model['promotion_reason']}"
         )
-    predictions = predict_batch(settings.batch, store, refresh=refresh)
+    try:
+        predictions = predict_batch(settings.batch, store, refresh=refresh)
+    except Exception as error:
+        if failure:
+            error.add_note(f"before that, no new model could be made: {failure}")
+        raise
     run_step(publish_night, settings.promotion_name, model, predictions)
     _tell(notify, settings.promotion_name, model, predictions)
     if failure:

@@ -19,22 +19,14 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows._cli.command import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_SUCCESS,
-    Command,
-    Summary,
-    say,
-    write_summary,
-)
+from flows._cli.command import EXIT_SUCCESS, Command, Summary, say, write_summary
+from flows._cli.failures import failures_told, told_at_the_end
 from flows._cli.memory import Peak, watch_memory
 from flows._cli.notify import check_block
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
 from flows._cli.start import native_messages_aside
 from flows._server import local as _server
 from flows._server.prefect_internals import drain
-from tasks.seq2seq.errors import Seq2SeqError
 
 SomeFlowOptions = TypeVar("SomeFlowOptions", bound=FlowOptions)
 
@@ -85,7 +77,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
         stack: contextlib.ExitStack,
     ) -> Summary:
         """The summary of the run with its peak memory."""
-        with _failures_told():
+        with failures_told():
             peak = stack.enter_context(watch_memory(local.process.pid if local else None))
             if local:
                 local.go()
@@ -95,7 +87,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
                 stack.callback(drain)
                 stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         check_block(options.notify)
-        with _failures_told(), _short_errors():
+        with failures_told(), told_at_the_end():
             return {**self.run(settings, options), **_memory(peak)}
 
     def _tell(self, summary: Summary, settings: SomeSettings, options: SomeFlowOptions, *, is_local: bool) -> int:
@@ -151,41 +143,6 @@ def _load_tensorflow_meanwhile() -> None:
             import tasks.seq2seq.training.fit  # noqa: F401, PLC0415
 
     threading.Thread(target=load, daemon=True).start()
-
-
-@contextlib.contextmanager
-def _failures_told() -> Iterator[None]:
-    """Says in a line why a run does not come to its end, and ends the command with the exit code."""
-    code = EXIT_FAILED
-    try:
-        yield
-    except Seq2SeqError as error:
-        say(f"failed: {error}")
-    except KeyboardInterrupt:
-        say("interrupted; finished steps are kept, run the same command again to go on")
-        code = EXIT_INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
-        say(f"failed: {type(error).__name__}: {error}")
-    else:
-        return
-    raise SystemExit(code)
-
-
-@contextlib.contextmanager
-def _short_errors() -> Iterator[None]:
-    """Logs errors that the user can act on without their traceback."""
-    with contextlib.ExitStack() as stack:
-        for name in ("prefect.flow_runs", "prefect.task_runs"):
-            logger = logging.getLogger(name)
-            logger.addFilter(_shorten)
-            stack.callback(logger.removeFilter, _shorten)
-        yield
-
-
-def _shorten(record: logging.LogRecord) -> bool:
-    if record.exc_info and isinstance(record.exc_info[1], Seq2SeqError):
-        record.exc_info = record.exc_text = None
-    return True
 
 
 def _memory(peak: Peak) -> Summary:

@@ -16,8 +16,9 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
         predictions: the summary of the batch prediction.
     """
     yield from (f"# Night of {name}", "", "| part | |", "|---|---|")
-    if failure := model.get("failure"):
-        yield f"| new model | **FAILED**: {_cell(failure)} |"
+    failure = model.get("failure", "").splitlines()
+    if failure:
+        yield f"| new model | **FAILED**: {_cell(failure[0])} |"
         yield "| serves | the model that was promoted before |"
     else:
         dataset = model["dataset"]
@@ -37,6 +38,8 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
     shifted = [shift["name"].replace("_", " ") for shift in predictions["drift"] if shift["verdict"] == "shifted"]
     yield f"| drift | {', '.join(shifted) or 'none'} |"
     yield f"| accounts | {link(predictions['report'])} |"
+    if len(failure) > 1:  # with a table of rows, whose columns stand below one another
+        yield from ("", "```", *failure, "```")
 
 
 def link(path: str) -> str:

@@ -186,10 +186,10 @@ MANY = "".join(f"{i * i},{i % 3}\n" for i in range(100_000))  # more than the fi
 BROKEN_LATER = {
     "a quote is opened in row 301 and never closed": ("a.csv", f'source,target\n{LINES}"1,2\n3,4\n'.encode()),
     "breaks off or is damaged after row": ("a.csv.gz", gzip.compress(b"source,target\n" + MANY.encode())[:-20]),
-    "row 301 of a.csv (source_type": ("a.csv", f"source,target\n{LINES}x,1\n".encode()),
-    "row 301 of a.csv (columns": ("a.csv", f"source,target\n{LINES}1,2,3\n".encode()),
-    "row 2 of a.jsonl (json": ("a.jsonl", b'{"source": [1], "target": [2]}\n{"source":\n'),
-    "row 1 of a.csv (source_empty": ("a.csv", b"source,target\n,1\n"),
+    "  a.csv  301  source_type  ": ("a.csv", f"source,target\n{LINES}x,1\n".encode()),
+    "  a.csv  301  columns  ": ("a.csv", f"source,target\n{LINES}1,2,3\n".encode()),
+    "  a.jsonl    2  json  ": ("a.jsonl", b'{"source": [1], "target": [2]}\n{"source":\n'),
+    "  a.csv    1  source_empty  ": ("a.csv", b"source,target\n,1\n"),
 }
 
 

@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from flows import promotions
 from flows.nightly import main
 from tests.helpers.batch_models import spelled
+from tests.helpers.processes import finish
 
 TINY = (
     "--name", "sounds", "--data.header", "false", "--data.source_encoding", "characters",
@@ -105,6 +106,20 @@ def test_a_night_that_cannot_make_a_model_predicts_with_the_promoted_one_and_fai
     account = json.loads((night.folder / "out" / "two.tsv.account.json").read_text())
     assert account["predicted"] == 30
     assert "FAILED" in last_artifact("nightly-sounds")
+
+
+def test_a_night_that_cannot_make_a_model_says_why_once(first_night, start_process, server, tmp_path):
+    """At its end, below the predictions' lines; its page has the table of rows as a block."""
+    folder = shutil.copytree(first_night, tmp_path / "night")
+    (folder / "data" / "b.tsv").write_text("".join(f"w{i}\t\n" for i in range(30)))
+    words = (*flags(folder), "--store", folder / "store", "--quiet")
+    code, said = finish(start_process("-m", "flows.nightly", *words, PREFECT_API_URL=server))
+    assert code == 1
+    assert said.count("30 of 930 rows cannot be used") == 1, said
+    assert "No new model: DataError, see the end. The promoted one predicts." in said
+    page = last_artifact("nightly-sounds")
+    assert "rows cannot be used, data.max_reject_rate is 0 |" in page
+    assert "\nreasons: target_empty 30\n" in page
 
 
 def test_a_first_night_whose_model_is_refused_predicts_nothing_and_says_so(night):

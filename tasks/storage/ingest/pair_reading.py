@@ -189,7 +189,7 @@ class ReadPass:
                     report("rows read", sum(counts.read.values()), expected)
                     self._add(self._assigned(block, file, key))
             counts.rejected[key] = self.rejects.n_since_start
-            self.rejects.check_rate(where, counts.read[key], self.data.max_reject_rate)
+            self.rejects.check_rate(where, counts.read[key], self.data)
 
     def _assigned(self, block: RowBlock, file: InputFile, key: str) -> AssignedPairs:
         """The pairs of a block without those that cannot be used, and those that are held back."""

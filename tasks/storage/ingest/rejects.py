@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +14,67 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.ingest.reasons import REASONS, Reasons
+from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.ingest.dialect_advice import advise_dialect
+from tasks.storage.ingest.encoding_advice import advise_encodings
+from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
+from tasks.storage.ingest.reject_table import SHOWN_ROWS, count_reasons, reject_table
 from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import Reject, RowBlock
 
 _SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
-_SHOWN = 200  # characters of a rejected row in an error
+_KEPT = 10_000  # characters of a row that is remembered for a refusal
+_LOOKED_AT = 50  # rows that say what a column looks like
+_MOST = 0.5  # share of rows that a wrong encoding rejects; fewer are faults of their own
+_WHAT_TO_DO = (
+    "mend the rows, change what the data settings accept, or let a share of them be left out with data.max_reject_rate"
+)
+_TYPE = f"_{REASONS[TYPE]}"
 
 
 class Rejects:
-    """The rejects of a dataset; `counts` and `first` tell of the rows since `start`."""
+    """The rejects of a dataset; what a refusal tells is of the rows since `start`."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         """Takes the open file; see `write_rejects`."""
         self._writer = writer
         self.reasons: Counter[str] = Counter()
-        self.first: Reject | None = None
-        self.n_since_start = 0
+        self.start()
 
     def start(self) -> None:
         """Begins to count anew for `check_rate`."""
-        self.first, self.n_since_start = None, 0
+        self.first: list[Reject] = []
+        self._by_type: list[Reject] = []
+        self._by_reason: dict[str, list[Reject]] = {}
+        self._reasons_since_start: Counter[str] = Counter()
+
+    @property
+    def n_since_start(self) -> int:
+        """How many there are since `start`."""
+        return self._reasons_since_start.total()
 
     def add(self, rejects: Iterable[Reject]) -> None:
         """Takes in rejects, in order."""
         rejects = list(rejects)
         if not rejects:
             return
-        self.first = self.first or rejects[0]
-        self.n_since_start += len(rejects)
-        self.reasons.update(reject.reason for reject in rejects)
+        self._keep_some(rejects)
+        counts = Counter(reject.reason for reject in rejects)
+        self.reasons.update(counts)
+        self._reasons_since_start.update(counts)
         self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
+
+    def _keep_some(self, rejects: list[Reject]) -> None:
+        """Remembers the first, and the first that their type keeps from being read, for a refusal."""
+        for one in rejects[: SHOWN_ROWS - len(self.first)]:
+            self.first.append(replace(one, content=one.content[:_KEPT]))
+        for one in rejects:
+            kept = self._by_reason.setdefault(one.reason, [])
+            if len(kept) < SHOWN_ROWS:
+                kept.append(replace(one, content=one.content[:_KEPT]))
+        wanted = _LOOKED_AT - len(self._by_type)
+        short = (one for one in rejects if one.reason.endswith(_TYPE) and len(one.content) <= _KEPT)
+        self._by_type += itertools.islice(short, wanted)
 
     def add_block(self, file: str, block: RowBlock, reasons: Reasons, sides: Callable[[int], str]) -> None:
         """Takes in what cannot be used of a block: what its format could not give, and rows with a reason.
@@ -65,20 +97,37 @@ class Rejects:
         ]
         self.add(sorted([*block.rejects, *found], key=lambda reject: reject.row))
 
-    def check_rate(self, where: Path, n_read: int, limit: float) -> None:
+    def check_rate(self, where: Path, n_read: int, data: FilesData) -> None:
         """Refuses files of which too many rows cannot be used.
 
         Raises:
-            DataError: with the first of them, and what to do.
+            DataError: how many, a table of the first, all reasons, and what to do.
         """
-        if self.first is None or (self.n_since_start <= limit * n_read and self.n_since_start < n_read):
+        n, limit = self.n_since_start, data.max_reject_rate
+        if not n or (n <= limit * n_read and n < n_read):
             return
-        raise DataError(
-            f"{where}: {self.n_since_start} of {n_read} rows cannot be used, the first is row {self.first.row} of "
-            f"{self.first.file} ({self.first.reason}: {self.first.content[:_SHOWN]}); mend the rows, change what the "
-            f"data settings accept, or allow a share of them to be left out with data.max_reject_rate (it is "
-            f"{limit:g}; all reasons: {dict(self.reasons)})"
-        )
+        lines = [
+            f"{where}: {n:,} of {n_read:,} rows cannot be used, data.max_reject_rate is {limit:g}",
+            *self.table(),
+            *self._advice(n_read, data),
+            _WHAT_TO_DO,
+        ]
+        raise DataError("\n".join(lines))
+
+    def table(self) -> list[str]:
+        """Lines that tell a person of the rejects since `start`: the first, and all reasons with their counts."""
+        counted = count_reasons(self._reasons_since_start)
+        return [*reject_table(self.first, self.n_since_start), f"reasons: {counted}"]
+
+    def _advice(self, n_read: int, data: FilesData) -> list[str]:
+        """What settings would read such rows: a line each, or several."""
+        by_type = sum(n for reason, n in self._reasons_since_start.items() if reason.endswith(_TYPE))
+        is_most = by_type >= _MOST * n_read
+        return [*self.dialect_advice("data."), *(advise_encodings(self._by_type, data) if is_most else [])]
+
+    def dialect_advice(self, prefix: str) -> list[str]:
+        """Lines that name settings which would read some of the rejects since `start`; see `dialect_advice`."""
+        return advise_dialect(itertools.chain.from_iterable(self._by_reason.values()), prefix)
 
 
 @contextlib.contextmanager

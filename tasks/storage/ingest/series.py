@@ -134,7 +134,7 @@ def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Repor
             n_steps += len(series)
             report("time steps read", n_steps, None)
             yield _split(file.name, series, key, data, held_out)
-        rejects.check_rate(where, n_read, data.max_reject_rate)
+        rejects.check_rate(where, n_read, data)
 
 
 def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:

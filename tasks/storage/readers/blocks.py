@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -134,10 +135,11 @@ def settings_of(layout: Layout) -> str:
     return " and ".join(f"{layout.prefix}{side}" for side in sides)
 
 
-def setting_of(layout: Layout, name: str, value: str) -> str:
-    """A setting with its value, as it is written in the experiment, or as a flag at prediction."""
-    written = json.dumps(value, ensure_ascii=False)
-    return f"{layout.prefix}{name} = {written}" if layout.prefix == "data." else f"{layout.prefix}{name} {written}"
+def setting_of(prefix: str, name: str, value: str) -> str:
+    """A setting with its value as users write it: in an experiment (`data.`), or as a flag at prediction (`--`)."""
+    if prefix == "data.":
+        return f"{prefix}{name} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{prefix}{name} {shlex.quote(value)}"
 
 
 def has_changed(path: str) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from tasks.storage.readers.blocks import (
     to_kept,
     to_table,
 )
+from tasks.storage.readers.column_guess import advise
 
 EXPECTED: dict[Kind, str] = {
     "integers": "a list of integers, or an integer,",
@@ -35,6 +37,9 @@ EXPECTED: dict[Kind, str] = {
     "vectors": "a list of numbers, a list of lists of numbers, or a number,",
     "number": "a number",
 }
+
+
+_LOOKED_AT = 50  # rows that say what a column looks like
 
 
 class Columnar(ABC):
@@ -68,9 +73,25 @@ class Columnar(ABC):
             found = _place(schema, name).kind
             if not _fits(found, kind):
                 use = "" if kind == "number" else f" for the encoding {kind}"
-                raise DataError(f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}")
+                raise DataError(
+                    f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}"
+                    f"{self._hint(file, name, kind, layout)}"
+                )
         if not has_rows:
             raise DataError(f"{file.path} has no rows, expected rows of sequences")
+
+    def _hint(self, file: InputFile, name: str, kind: Kind, layout: Layout) -> str:
+        """What a column of another type looks like, where it is the user who says how it is read."""
+        side = layout.sides[layout.names.index(name)]
+        if kind == "number" or layout.prefix != "data.":
+            return ""
+        values = []
+        # A hint is not worth another error than the one that is being told.
+        with contextlib.suppress(pa.ArrowException, OSError, ValueError, OverflowError), file.open_file() as opened:
+            first = next(self.batches(opened, [name]))
+            values = first.column(0).slice(0, _LOOKED_AT).to_pylist()
+        advice = advise(values, f"data.{side}_encoding", kind)
+        return f"; it {advice}" if advice else ""
 
     def has(self, file: InputFile, _layout: Layout, column: str | int) -> bool:
         """Whether the schema has the column, or the path within a structure."""

@@ -208,7 +208,9 @@ def _check_encoding(file: InputFile, layout: Layout | None) -> None:
     with file.open_stream() as stream:
         head = stream.read(4)
     if head[:2] in _UTF16 or (len(head) == len(head.replace(b"\0", b"")) + len(head) // 2 and head):
-        raise DataError(f"{file.path} is in UTF-16, expected UTF-8; set {setting_of(layout, 'encoding', _utf16(head))}")
+        raise DataError(
+            f"{file.path} is in UTF-16, expected UTF-8; set {setting_of(layout.prefix, 'encoding', _utf16(head))}"
+        )
 
 
 def _utf16(head: bytes) -> str:

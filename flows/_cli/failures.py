@@ -1,0 +1,101 @@
+"""A run that fails says why once, at its end; Prefect, which logs it at each level, keeps all of it with the run.
+
+What reaches the terminal before the end names the kind of error only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import re
+from collections.abc import Iterator
+
+from prefect.logging.handlers import PrefectConsoleHandler
+
+from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, say
+from tasks.seq2seq.errors import Seq2SeqError
+
+# What Prefect logs when a run ends by an exception: the state, and in it the exception.
+_FAILED_STATE = re.compile(r"^(Finished in state \w+)\(.*? run encountered an exception:? (\w+)\b.*\)$", re.DOTALL)
+_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+
+
+@contextlib.contextmanager
+def failures_told() -> Iterator[None]:
+    """Says why a run does not come to its end, and ends the command with the exit code."""
+    code = EXIT_FAILED
+    try:
+        yield
+    except Seq2SeqError as error:
+        say(_closing(str(error), error))
+    except KeyboardInterrupt:
+        say("interrupted; finished steps are kept, run the same command again to go on")
+        code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
+        say(_closing(f"{type(error).__name__}: {error}", error))
+    else:
+        return
+    raise SystemExit(code)
+
+
+def _closing(message: str, error: Exception) -> str:
+    return "\n".join([f"failed: {message}", *getattr(error, "__notes__", ())])
+
+
+@contextlib.contextmanager
+def told_at_the_end() -> Iterator[None]:
+    """Keeps the messages of errors out of what is logged to the terminal: whoever is inside tells them at the end."""
+    with contextlib.ExitStack() as stack:
+        for name in _RUN_LOGGERS:
+            logger = logging.getLogger(name)
+            logger.addFilter(_without_traceback)
+            stack.callback(logger.removeFilter, _without_traceback)
+        for handler in _consoles():
+            stack.callback(handler.setFormatter, handler.formatter)
+            handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
+            handler.addFilter(_is_not_told_at_the_end)
+            stack.callback(handler.removeFilter, _is_not_told_at_the_end)
+        yield
+
+
+def _consoles() -> list[logging.Handler]:
+    """Where Prefect writes the lines of runs that a person sees."""
+    found: list[logging.Handler] = []
+    logger: logging.Logger | None = logging.getLogger(_RUN_LOGGERS[0])
+    while logger:
+        found += [handler for handler in logger.handlers if isinstance(handler, PrefectConsoleHandler)]
+        logger = logger.parent
+    return found
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Takes the traceback from a record of an error that the user can act on."""
+    if record.exc_info and isinstance(record.exc_info[1], Seq2SeqError):
+        record.exc_info = record.exc_text = None
+        record.is_told_at_the_end = True
+    return True
+
+
+def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
+    return not getattr(record, "is_told_at_the_end", False)
+
+
+class _Brief(logging.Formatter):
+    """Formats records as another does, the kinds of errors in the place of their messages."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        brief = copy.copy(record)  # other handlers have the record too
+        if found := _FAILED_STATE.match(str(record.msg)):
+            brief.msg = f"{found[1]}: {found[2]}"
+        elif isinstance(record.args, tuple):
+            brief.args = tuple(_kind(value) for value in record.args)
+        return self._inner.format(brief)
+
+
+def _kind(value: object) -> object:
+    return f"{type(value).__name__}, see the end" if isinstance(value, Seq2SeqError) else value
