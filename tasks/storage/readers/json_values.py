@@ -78,8 +78,8 @@ def to_array(values: list[Value], kind: Kind) -> pa.Array:
 
 
 def _list_type(kind: Kind) -> pa.DataType:
-    if kind == "number":
-        return pa.float64()
+    if kind in ("number", "characters"):
+        return pa.float64() if kind == "number" else pa.large_string()
     return pa.large_list({"integers": pa.int64(), "vectors": pa.float64()}.get(kind, pa.large_string()))
 
 
