@@ -11,9 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyarrow import csv, types
 
 from tasks.seq2seq.settings.batch import OutputFormat
@@ -159,8 +161,29 @@ def _joined(column: pa.ChunkedArray) -> pa.ChunkedArray:
     for chunk in column.chunks:
         words = pc.fill_null(chunk.flatten().cast(pa.string()), UNKNOWN)
         offsets = pc.subtract(chunk.offsets, chunk.offsets[0])
-        chunks.append(pc.binary_join(pa.ListArray.from_arrays(offsets, words), " "))
+        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, words), " ")
+        if types.is_string(chunk.type.value_type):
+            rows = np.repeat(np.arange(len(chunk)), np.diff(offsets.to_numpy()))
+            joined = _with_json(joined, chunk, np.unique(rows[_are_no_words(words)]))
+        chunks.append(joined)
     return pa.chunked_array(chunks, pa.string())
+
+
+def _are_no_words(words: pa.Array) -> NDArray[np.bool_]:
+    """Which strings would be others if they were read from text with spaces between, `(n,)`."""
+    parts = pc.list_value_length(pc.utf8_split_whitespace(words))
+    is_odd = pc.or_(pc.not_equal(parts, 1), pc.equal(words, ""))
+    return np.asarray(pc.or_(is_odd, pc.starts_with(words, "[")).to_numpy(zero_copy_only=False))
+
+
+def _with_json(joined: pa.Array, chunk: pa.Array, rows: NDArray[np.int64]) -> pa.Array:
+    """The text of lists, of some rows as JSON."""
+    if not len(rows):
+        return joined
+    is_json = np.zeros(len(chunk), np.bool_)
+    is_json[rows] = True
+    written = [_as_json([UNKNOWN if word is None else word for word in chunk[int(i)].as_py()]) for i in rows]
+    return pc.replace_with_mask(joined, pa.array(is_json), pa.array(written, joined.type))
 
 
 def _as_json(value: Any) -> str:  # noqa: ANN401 - what a cell may hold
