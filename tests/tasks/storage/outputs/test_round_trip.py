@@ -14,9 +14,7 @@ from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.user_files import read_blocks
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=8).map(
-    lambda text: unicodedata.normalize("NFC", text)
-)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8).map(lambda text: unicodedata.normalize("NFC", text))
 ROWS = {
     "integers": (st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4), pa.list_(pa.int64())),
     "vectors": (st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4), pa.list_(pa.float64())),
