@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
@@ -26,7 +27,7 @@ def ingest(tmp_path):
         ingest_pairs(FilesData(train=path, validation_fraction=0.2, test_fraction=0.2, **settings), 0, folder)
         codec = read_codecs(folder).source
         rows = pq.read_table(folder / "train.parquet").column("source").to_pylist()
-        found = [codec.decode(np.array(row, np.int32)) for row in rows] if codec.is_tokens else rows
+        found = [codec.decode(np.array(row, np.int32)) for row in rows] if isinstance(codec, Vocabulary) else rows
         test = pq.read_table(folder / "test.parquet").column("source").to_pylist()
         rejects = pq.read_table(folder / "rejects.parquet").column("reason").to_pylist()
         return found, test, rejects
