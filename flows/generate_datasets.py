@@ -14,15 +14,15 @@ from pathlib import Path
 from prefect import flow
 
 from flows._cli.checkout import ROOT
-from flows._cli.command import EXIT_SUCCESS, Summary, run_command
+from flows._cli.command import EXIT_SUCCESS, Summary, run_command, write_summary
 from flows._cli.commands.generate_datasets import COMMAND, GenerateDatasetsOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
 from flows._cli.settings import EXPERIMENT, from_checkout
 from flows._cli.summary import describe_dataset, describe_steps, show_dataset, show_steps
-from flows._pipelines.dry_run import show_planned
+from flows._pipelines.dry_run import look_and_plan, show_dry_run
 from flows._pipelines.model import DATASET_STEP
-from flows._pipelines.steps import plan_steps, run_steps
+from flows._pipelines.steps import run_steps
 from tasks.generate import copy_pairs
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
@@ -59,8 +59,10 @@ def generate_datasets(
 
 
 def show_what_would_be_made(experiment: Experiment, options: GenerateDatasetsOptions) -> int:
-    """`--dry-run`: prints whether the dataset is cached, and why not."""
-    show_planned(plan_steps([DATASET_STEP], experiment, options.store, refresh=options.refresh))
+    """`--dry-run`: prints what the user's files hold, whether the dataset is cached, and why not."""
+    summary = look_and_plan([DATASET_STEP], experiment, options.store, refresh=options.refresh)
+    write_summary(options.summary, summary)
+    show_dry_run(summary)
     return EXIT_SUCCESS
 
 

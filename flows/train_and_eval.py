@@ -14,15 +14,15 @@ from pathlib import Path
 from prefect import flow
 
 from flows._cli.checkout import ROOT
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, write_summary
 from flows._cli.commands.train_and_eval import COMMAND, TrainAndEvalOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
 from flows._cli.settings import EXPERIMENT, from_checkout
 from flows._cli.summary import show_checks, show_dataset, show_evaluation, show_promotion, show_steps, show_vectors
-from flows._pipelines.dry_run import show_planned
+from flows._pipelines.dry_run import look_and_plan, show_dry_run
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
-from flows._pipelines.steps import needs_tensorflow, plan_steps
+from flows._pipelines.steps import needs_tensorflow
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Store
 
@@ -53,8 +53,10 @@ def train_and_eval(
 
 
 def show_what_would_be_made(experiment: Experiment, options: TrainAndEvalOptions) -> int:
-    """`--dry-run`: prints each step, whether it is cached, and why not."""
-    show_planned(plan_steps(MODEL_STEPS, experiment, options.store, refresh=options.refresh))
+    """`--dry-run`: prints what the user's files hold, and of each step whether it is cached, and why not."""
+    summary = look_and_plan(MODEL_STEPS, experiment, options.store, refresh=options.refresh)
+    write_summary(options.summary, summary)
+    show_dry_run(summary)
     return EXIT_SUCCESS
 
 

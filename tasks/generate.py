@@ -60,6 +60,14 @@ def dataset_inputs(experiment: Experiment, _made: Mapping[str, str], store: Stor
     return _without(plain, _holdout_of(experiment, plain, store))
 
 
+def held_out_sources(experiment: Experiment, store: Store) -> Hashes:
+    """Hashes of the sources that the dataset leaves out of training, ascending; it makes nothing."""
+    if fixed_holdout(store, experiment.promotion_name) is None:  # and no file need be digested
+        return NOTHING
+    holdout = _holdout_of(experiment, _step_inputs(experiment), store)
+    return read_sources(holdout) if holdout else NOTHING
+
+
 def _without(plain: StepInputs, holdout: Handle | None) -> StepInputs:
     return replace(plain, made_from={**plain.made_from, "holdout": holdout.digest}) if holdout else plain
 

@@ -68,10 +68,9 @@ class Command(Generic[SomeSettings, SomeOptions]):
         """
         settings, options = read_settings(self.tree, self.options, argv, self.program, self.description)
         self.check(settings, options)
-        if not options.makes_nothing:
-            if self.fills_store:
-                Store(options.store).prepare()
-            check_writable(options.summary, "--summary")
+        check_writable(options.summary, "--summary")
+        if self.fills_store and not options.makes_nothing:
+            Store(options.store).prepare()
         return settings, options
 
 

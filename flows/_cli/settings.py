@@ -56,7 +56,11 @@ class FlowOptions(LoggedOptions):
     """What a command takes that runs a flow."""
 
     refresh: bool = Field(False, description="make everything again, whatever is cached")
-    dry_run: bool = Field(False, description="say what would be made, what is cached, and why; make nothing")
+    dry_run: bool = Field(
+        False,
+        description="say what would be made, what is cached, and why, and, but for nightly, what the files of training "
+        "hold, as they are understood; make nothing",
+    )
     notify: str | None = Field(
         None,
         description="Prefect block, such as slack-webhook/team, that is sent a message where the run fails, rows "

@@ -11,6 +11,7 @@ import pytest
 
 from flows._cli.commands.batch_predict import BatchPredictOptions
 from flows._cli.settings import BATCH, read_settings
+from flows.train_and_eval import main as train_and_eval
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "start.md").read_text()
@@ -33,9 +34,21 @@ def test_the_first_page_leads_to_a_promoted_model_and_predictions(tmp_path):
     assert {"source", "prediction"} <= set(predicted.column_names)
 
 
+@pytest.mark.seconds
+def test_what_the_first_page_shows_of_a_dry_run_is_printed(tmp_path, monkeypatch, capsys):
+    (tmp_path / "experiment.toml").write_text(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1])
+    make_pairs = STEPS[0].replace(".venv/bin/python", shlex.quote(sys.executable))
+    subprocess.run(["bash", "-euo", "pipefail", "-c", make_pairs], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    assert train_and_eval([*shlex.split(STEPS[1].split("train_and_eval ")[1]), "--store", "store"]) == 0
+    printed = "".join(f"{line.rstrip()}\n" for line in capsys.readouterr().out.splitlines())
+    (shown,) = re.findall(r"<!-- printed: dry run -->\n```text\n(.*?)```", PAGE, re.DOTALL)
+    assert printed.startswith(f"{shown}\nstep ")
+
+
 def test_each_step_of_the_first_page_is_walked_or_says_why_not():
     assert len(BLOCKS) == PAGE.count("```sh\n")
-    assert len(STEPS) == 3
+    assert len(STEPS) == 4
 
 
 def test_the_line_for_cron_is_accepted(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
 from flows.import_bundle import main as import_bundle_command
 from flows.promotions import main as promotions_command
+from flows.train_and_eval import main as train
 from flows.train_and_eval import train_and_eval
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.batch import check_batch_settings
@@ -116,6 +117,20 @@ def test_the_fields_of_the_summaries_of_training_are_in_the_docs(runs):
     dataset = documented(FIELDS, "The summary of generate_datasets")
     check(dataset, generated)
     check(dataset | documented(FIELDS, "The summary of train_and_eval"), trained, SCORES)
+
+
+def test_the_fields_of_the_summary_of_a_dry_run_are_in_the_docs(run, tmp_path):
+    """Of pairs with a row that is rejected and one that is odd, and of a series."""
+    pairs = [f"{i % 9} {i % 7},{i % 5}" for i in range(99)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["source,target", *pairs, "1 2 3 4 5,6", "x,1"]))
+    (tmp_path / "series.csv").write_text("\n".join(["source", *(str(i % 9) for i in range(99))]))
+    windows = ("--data.history", "5", "--data.horizon", "1")
+    allowed = ("--data.max_reject_rate", "0.1", "--dry-run")
+    found = [
+        run(main, "--data.train", str(tmp_path / name), *more, *allowed)[1]
+        for main, name, more in ((generate_datasets_command, "pairs.csv", ()), (train, "series.csv", windows))
+    ]
+    check(documented(FIELDS, "The summary of a dry run"), found, {"data.rejects", "data.odd_rows", "data.series"})
 
 
 def test_the_fields_of_the_summaries_of_promotions_and_of_an_import_are_in_the_docs(store, run, tmp_path):

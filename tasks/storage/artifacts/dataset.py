@@ -241,7 +241,16 @@ def read_evaluation(folder: Path) -> Iterator[PairBlock]:
             pairs = Pairs.of_rows(arrays["source"], arrays["target"])
         yield PairBlock(pairs, {"row": pa.array(np.arange(1, len(pairs) + 1))})
         return
-    with _opened(folder / "test.parquet") as file:
+    yield from read_with_beside(folder / "test.parquet")
+
+
+def read_with_beside(path: Path) -> Iterator[PairBlock]:
+    """Blocks of the pairs in a file that `write_pairs` wrote, in order, with the columns that stand beside them.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    with _opened(path) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, use_threads=False).combine_chunks()
             beside = {name: table[name].combine_chunks() for name in table.column_names[2:]}

@@ -42,8 +42,11 @@ class EncodePass:
         staged: StagedPairs,
         rejects: Rejects,
         counts: PairCounts,
+        *,
+        is_traced: bool = False,
     ) -> None:
-        """Takes what the first pass left."""
+        """Takes what the first pass left; traced are all rows with their files and numbers, or those of the test."""
+        self._is_traced = is_traced
         self._data, self._sides, self._codecs = data, sides, codecs
         self._staged, self._rejects, self._counts = staged, rejects, counts
         self._names = pa.array([Path(path).name for path in counts.files])
@@ -71,7 +74,7 @@ class EncodePass:
 
         for i, split in enumerate(SPLITS):
             if self._counts.rows[i]:
-                beside = BESIDE if split == "test" else None
+                beside = BESIDE if split == "test" or self._is_traced else None
                 self.written[split] = write_pairs(folder / f"{split}.parquet", reported(split), beside)
         if not self.written["test"]:
             raise DataError(
@@ -84,7 +87,7 @@ class EncodePass:
         weights = None if batch.weights is None else batch.weights / self._mean_weight
         pairs = Pairs(self._sides.source.encode(batch.source), self._sides.target.encode(batch.target), weights)
         beside = {"file": self._names.take(batch.files), "row": batch.rows}
-        if split == "test":
+        if split == "test" or self._is_traced:
             beside["source_hash"] = pa.array(self._sides.source.hashes(batch.source))
         block = PairBlock(pairs, beside)
         if split == "train":

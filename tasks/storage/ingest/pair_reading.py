@@ -161,6 +161,7 @@ class ReadPass:
         rejects: takes those that cannot.
         repeats: is told of all that can.
         counts: is told of both.
+        first_rows: how many rows are read of each place, more or less; None means all.
     """
 
     data: FilesData
@@ -171,6 +172,7 @@ class ReadPass:
     rejects: Rejects
     repeats: RepeatCounter
     counts: PairCounts
+    first_rows: int | None = None
 
     def run(self, report: Report) -> None:
         """Reads, and reports how many rows were read.
@@ -188,8 +190,15 @@ class ReadPass:
                     counts.read[key] += len(block.rows) + len(block.rejects)
                     report("rows read", sum(counts.read.values()), expected)
                     self._add(self._assigned(block, file, key))
+                    if self._has_enough(key):
+                        break
+                if self._has_enough(key):
+                    break
             counts.rejected[key] = self.rejects.n_since_start
             self.rejects.check_rate(where, counts.read[key], self.data)
+
+    def _has_enough(self, key: str) -> bool:
+        return self.first_rows is not None and self.counts.read[key] >= self.first_rows
 
     def _assigned(self, block: RowBlock, file: InputFile, key: str) -> AssignedPairs:
         """The pairs of a block without those that cannot be used, and those that are held back."""

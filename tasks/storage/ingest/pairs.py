@@ -26,7 +26,14 @@ from tasks.storage.readers.inputs import ignored_files
 
 
 def ingest_pairs(
-    data: FilesData, seed: int, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+    data: FilesData,
+    seed: int,
+    folder: Path,
+    held_out: Hashes = NOTHING,
+    report: Report = say_nothing,
+    *,
+    first_rows: int | None = None,
+    is_traced: bool = False,
 ) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.artifacts.dataset` describes.
 
@@ -36,6 +43,8 @@ def ingest_pairs(
         folder: to fill.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
         report: is told how far it is.
+        first_rows: how many rows are read of each place, more or less; None means all.
+        is_traced: whether the rows of all splits stand beside their files and numbers, not those of the test alone.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
@@ -44,10 +53,10 @@ def ingest_pairs(
     sides, counts = PairSides.of(data), PairCounts()
     with write_rejects(folder / "rejects.parquet") as rejects:
         staged, repeats = StagedPairs(folder), RepeatCounter(folder / "repeats")
-        ReadPass(data, seed, held_out, sides, staged, rejects, repeats, counts).run(report)
+        ReadPass(data, seed, held_out, sides, staged, rejects, repeats, counts, first_rows).run(report)
         counts.check_splits(data)
         codecs = sides.finish(data)
-        encoding = EncodePass(data, sides, codecs, staged, rejects, counts)
+        encoding = EncodePass(data, sides, codecs, staged, rejects, counts, is_traced=is_traced)
         encoding.run(folder, report)
     write_json(folder / "profile.json", encoding.profile.to_json())
     write_json(folder / "account.json", _account(data, counts, encoding, rejects, repeats))

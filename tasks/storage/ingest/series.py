@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +45,7 @@ from tasks.storage.readers.inputs import ignored_files, list_inputs
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadSeries:
     """One file: its series, where its splits begin, and the origins of its windows."""
 
     name: str
@@ -53,6 +53,7 @@ class _Read:
     origins: dict[str, Rows]  # by split
     learned: NDArray[np.bool_]  # which time steps may be learned from, `(time,)`
     held_back: int  # windows that training and validation lost to the holdout
+    bounds: dict[str, tuple[int, int]]  # by split: its first time step, and the one after its last
 
     @property
     def account(self) -> dict[str, Any]:
@@ -84,13 +85,7 @@ def ingest_series(
         DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
             nothing to learn.
     """
-    with write_rejects(folder / "rejects.parquet") as rejects:
-        read = list(_read_all(data, rejects, held_out, report))
-    _check_splits(data, read)
-    intakes = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
-    for one in read:
-        _learn(one, intakes, data)
-    codecs = finish_both(intakes, (data.source_columns, data.target_columns), data.min_count, data.max_vocabulary)
+    read, rejects, intakes, codecs = learn_series(data, folder, held_out, report)
     profile, written = Profile(codecs), {"validation": 0}
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
@@ -106,8 +101,31 @@ def ingest_series(
     return _facts(data, read, rejects, written, codecs)
 
 
+class LearnedSeries(NamedTuple):
+    """All files, cut into splits, and what was learned from their time steps; no window is cut yet."""
+
+    read: list[ReadSeries]
+    rejects: Rejects
+    intakes: tuple[Intake, Intake]
+    codecs: Codecs
+
+
+def learn_series(
+    data: FilesData, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+) -> LearnedSeries:
+    """Reads all files, their rejects written to `folder`; arguments and errors are those of `ingest_series`."""
+    with write_rejects(folder / "rejects.parquet") as rejects:
+        read = list(_read_all(data, rejects, held_out, report))
+    _check_splits(data, read)
+    intakes = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
+    for one in read:
+        _learn(one, intakes, data)
+    codecs = finish_both(intakes, (data.source_columns, data.target_columns), data.min_count, data.max_vocabulary)
+    return LearnedSeries(read, rejects, intakes, codecs)
+
+
 def _facts(
-    data: FilesData, read: list[_Read], rejects: Rejects, written: dict[str, int], codecs: Codecs
+    data: FilesData, read: list[ReadSeries], rejects: Rejects, written: dict[str, int], codecs: Codecs
 ) -> DatasetFacts:
     return DatasetFacts(
         kind=data.kind,
@@ -123,7 +141,7 @@ def _facts(
     )
 
 
-def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Report) -> Iterator[_Read]:
+def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Report) -> Iterator[ReadSeries]:
     n_steps = 0
     for key, where in data.places.items():
         rejects.start()
@@ -137,7 +155,7 @@ def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Repor
         rejects.check_rate(where, n_read, data)
 
 
-def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> _Read:
+def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashes) -> ReadSeries:
     assert data.history is not None
     assert data.horizon is not None
     n = len(series)
@@ -154,7 +172,7 @@ def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashe
     allowed = find_origins(free, data.history, data.horizon, data.stride)
     kept = {split: found if split == "test" else np.intersect1d(found, allowed) for split, found in within.items()}
     n_lost = sum(len(within[split]) - len(kept[split]) for split in SPLITS)
-    return _Read(name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost)
+    return ReadSeries(name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost, bounds)
 
 
 def _held_out_steps(series: Series, data: FilesData, held_out: Hashes, before: int) -> NDArray[np.bool_]:
@@ -176,7 +194,7 @@ def _held_out_steps(series: Series, data: FilesData, held_out: Hashes, before: i
     return (np.cumsum(steps[:-1]) > 0) & (np.arange(len(series)) < before)
 
 
-def _check_splits(data: FilesData, read: list[_Read]) -> None:
+def _check_splits(data: FilesData, read: list[ReadSeries]) -> None:
     for split in SPLITS:
         wanted = split != "validation" or data.validation or data.validation_fraction
         if wanted and not any(len(one.origins[split]) for one in read):
@@ -188,7 +206,7 @@ def _check_splits(data: FilesData, read: list[_Read]) -> None:
             )
 
 
-def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None:
+def _learn(read: ReadSeries, intakes: tuple[Intake, Intake], data: FilesData) -> None:
     """Learns from the time steps of training, or from its windows where they are relative."""
     if data.relative_to_last:
         for pairs in _pairs(read, "train", data):
@@ -202,12 +220,12 @@ def _learn(read: _Read, intakes: tuple[Intake, Intake], data: FilesData) -> None
         intake.learn(intake.stage(steps[read.learned], None))
 
 
-def _pairs(read: _Read, split: str, data: FilesData) -> Iterator[Pairs]:
+def _pairs(read: ReadSeries, split: str, data: FilesData) -> Iterator[Pairs]:
     for origins in _chunks(read.origins[split], data):
         yield _cut(read, origins, data)
 
 
-def _cut(read: _Read, origins: Rows, data: FilesData) -> Pairs:
+def _cut(read: ReadSeries, origins: Rows, data: FilesData) -> Pairs:
     assert data.history is not None
     assert data.horizon is not None
     return cut_windows(read.series, origins, data.history, data.horizon, relative=data.relative_to_last)
@@ -220,7 +238,7 @@ def _chunks(origins: Rows, data: FilesData) -> Iterator[Rows]:
 
 
 def _windows(
-    read: list[_Read],
+    read: list[ReadSeries],
     split: str,
     intakes: tuple[Intake, Intake],
     data: FilesData,
@@ -245,7 +263,7 @@ def _windows(
             yield PairBlock(Pairs(source, target), _columns_beside(one, origins, split, hashes, data))
 
 
-def _columns_beside(one: _Read, origins: Rows, split: str, hashes: Hashes, data: FilesData) -> dict[str, pa.Array]:
+def _columns_beside(one: ReadSeries, origins: Rows, split: str, hashes: Hashes, data: FilesData) -> dict[str, pa.Array]:
     """What stands beside the windows of a file at some origins."""
     # The last step of the history is the row that a window's forecast is made from.
     beside = {"file": pa.array([one.name] * len(origins)), "row": pa.array(origins), "source_hash": pa.array(hashes)}
@@ -267,7 +285,7 @@ def _profiled(blocks: Iterator[PairBlock], profile: Profile) -> Iterator[PairBlo
         yield block
 
 
-def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
+def _scale(read: list[ReadSeries], data: FilesData) -> list[float | None] | None:
     """The in-sample error of the naive forecast at lag `season`, by feature; None where it has none."""
     if data.target_encoding != "vectors":
         return None
@@ -280,7 +298,7 @@ def _scale(read: list[_Read], data: FilesData) -> list[float | None] | None:
 
 
 def _account(
-    read: list[_Read], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
+    read: list[ReadSeries], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
 ) -> dict[str, Any]:
     series = [one.account for one in read]
     return {

@@ -1,0 +1,65 @@
+"""A look at the user's files as training would take them: made as a dataset is, told by a dry run, thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tasks.seq2seq.arrays.hashing import Hashes
+from tasks.seq2seq.data.synthetic import NOTHING
+from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.files.progress import Report, say_nothing
+from tasks.storage.ingest.pair_look import look_at_pairs
+from tasks.storage.ingest.pairs import ingest_pairs
+from tasks.storage.ingest.reject_table import SHOWN_ROWS, cut
+from tasks.storage.ingest.series_look import look_at_series
+from tasks.storage.ingest.training_files import training_files
+
+# Files up to this size are read as a whole, of larger ones the first rows: a look is to take seconds.
+WHOLE_BYTES = 128 * 2**20
+FIRST_ROWS = 200_000
+_TIMES_LARGER = 5  # text than its compression, about
+_SHOWN_CONTENT = 200  # characters of a rejected row
+
+
+def look_at_files(
+    data: FilesData, seed: int, held_out: Hashes = NOTHING, report: Report = say_nothing
+) -> dict[str, Any]:
+    """What the files hold; docs/fields.md says what each field means. Of a series, all rows are read.
+
+    Args:
+        data: the settings.
+        seed: of the split.
+        held_out: hashes of sources, ascending, that neither training nor validation may see.
+        report: is told how far it is.
+
+    Raises:
+        DataError: as making the dataset would.
+    """
+    first_rows = None if data.is_series or _size(data) <= WHOLE_BYTES else FIRST_ROWS
+    with tempfile.TemporaryDirectory(prefix=".seq2seq-look-") as name:
+        folder = Path(name)
+        if data.is_series:
+            found = look_at_series(data, folder, held_out, report)
+        else:
+            ingest_pairs(data, seed, folder, held_out, report, first_rows=first_rows, is_traced=True)
+            found = look_at_pairs(folder)
+        rejects = _first_rejects(folder / "rejects.parquet")
+    encodings = {side: getattr(data, f"{side}_encoding") for side in ("source", "target")}
+    return {"first_rows": first_rows, "encodings": encodings, **found, "rejects": rejects}
+
+
+def _size(data: FilesData) -> int:
+    """The bytes of all files, those within a compression as large as they would be, about."""
+    files = [file for of_split in training_files(data).values() for file in of_split]
+    return sum(file.size * (_TIMES_LARGER if file.compression else 1) for file in files)
+
+
+def _first_rejects(path: Path) -> list[dict[str, Any]]:
+    with pq.ParquetFile(path) as file:
+        first = next(file.iter_batches(SHOWN_ROWS), None)
+    rows = [] if first is None else first.to_pylist()
+    return [{**row, "content": cut(row["content"], _SHOWN_CONTENT)} for row in rows]
