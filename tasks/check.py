@@ -30,7 +30,7 @@ from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
-from tasks.storage.outputs.chunks import SOURCE, TARGET
+from tasks.storage.outputs.chunks import HAS_TARGET, SOURCE, TARGET
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.making import Made, StepInputs
@@ -168,7 +168,7 @@ class _Sample:
     def __init__(self, model: BatchModel) -> None:
         self._model = model
         self._sources: list[Sequences] = []
-        self._hashes: list[tuple[Any, Any]] = []
+        self._hashes: list[tuple[Any, Any, Any]] = []  # of sources, of pairs, and which have a target
         self._read = self._rejected = 0
         self._has_targets = True
 
@@ -189,26 +189,28 @@ class _Sample:
     def _count(self, chunk: pa.Table) -> None:
         source = from_lists(chunk[SOURCE])
         hashes = _hashes(source)
-        pair = hashes
+        pair, has_target = hashes, np.zeros(len(source), np.bool_)
         if TARGET in chunk.column_names:
             pair = mix(hashes) ^ _hashes(from_lists(chunk[TARGET]))
+            has_target = chunk[HAS_TARGET].to_numpy()
         else:
             self._has_targets = False
         self._sources.append(source)
-        self._hashes.append((hashes, pair))
+        self._hashes.append((hashes, pair, has_target))
 
     def measured(self) -> Measured:
         rejects: dict[str, Any] = {"read": self._read, "rejected": self._rejected}
         if not self._sources:
             return Measured.of({}, **rejects)
         sources = Sequences.concatenate(self._sources)
-        repeats = count_repeats(*(np.concatenate(part) for part in zip(*self._hashes, strict=True)))
+        source, pair, has_target = (np.concatenate(part) for part in zip(*self._hashes, strict=True))
+        conflicts = count_repeats(source[has_target], pair[has_target]).conflicts
         unknown = self._model.codecs.source.flags(sources).get("n_unknown")
         return Measured.of(
             Counter(sources.lengths.tolist()),
             **rejects,
-            duplicates=(repeats.duplicates, len(sources)),
-            conflicts=(repeats.conflicts, len(sources)) if self._has_targets else None,
+            duplicates=(count_repeats(source, pair).duplicates, len(sources)),
+            conflicts=(conflicts, len(sources)) if self._has_targets else None,
             unknown=None if unknown is None else (int((unknown > 0).sum()), len(sources)),
         )
 

@@ -67,6 +67,10 @@ class PairSide:
         """Staged time steps of all rows, and why some cannot be used."""
         self.rules = replace(self.rules, features=self.intake.features)
         column = self.rules.apply(array)
+        if (
+            column.reasons != FINE
+        ).all():  # of such rows, a file of nulls, nothing is learned: how wide a step is neither
+            return column.steps, column.reasons
         if self.has_one_length and self.rules.length is None:
             length = commonest_length(column)
             self.rules = replace(self.rules, length=length)

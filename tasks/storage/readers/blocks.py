@@ -32,6 +32,8 @@ class Layout:
         quote: around fields; None means `"` for CSV and none for TSV; empty means none.
         sides: what each column is called in reasons.
         prefix: what stands before the names of settings in messages: `data.` in training, `--` at prediction.
+        optional: sides whose values need not be what they should: one that is not, or a whole column of another type,
+            is null, and neither the row nor the file is refused for it.
     """
 
     columns: tuple[str | int, ...]
@@ -41,6 +43,7 @@ class Layout:
     quote: str | None = None
     sides: tuple[str, ...] = ("source", "target")
     prefix: str = "data."
+    optional: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:

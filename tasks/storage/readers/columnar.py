@@ -25,6 +25,7 @@ from tasks.storage.readers.blocks import (
     to_kept,
     to_table,
 )
+from tasks.storage.readers.json_values import type_of
 
 EXPECTED: dict[Kind, str] = {
     "integers": "a list of integers, or an integer,",
@@ -61,9 +62,9 @@ class Columnar(ABC):
         with file.open_file() as opened:
             schema, has_rows = self.look(file, opened)
         check_names(file.path, schema.names, layout)
-        for name, kind in zip(layout.names, layout.kinds, strict=True):
+        for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
             found = schema.field(name).type
-            if not _fits(found, kind):
+            if side not in layout.optional and not _fits(found, kind):
                 use = "" if kind == "number" else f" for the encoding {kind}"
                 raise DataError(f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}")
         if not has_rows:
@@ -120,9 +121,14 @@ def _to_block(
         for i in np.flatnonzero(is_bad).tolist()
     ]
     good = {name: column.take(~is_bad) for name, column in piece.items()}
-    wanted = [without_dictionary(good[name]) for name in layout.names]
+    wanted = [_wanted(good[name], kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
     block = RowBlock(rows[~is_bad], to_table(wanted, layout), rejects)
     return block if kept is None else block._replace(kept=to_kept(list(good.values()), kept, len(block.rows)))
+
+
+def _wanted(column: pa.Array, kind: Kind) -> pa.Array:
+    """The column to read; of a type that cannot be what it should, which `check` lets pass if it is optional, nulls."""
+    return without_dictionary(column) if _fits(column.type, kind) else pa.nulls(len(column), type_of(kind, 1))
 
 
 def without_dictionary(column: pa.Array) -> pa.Array:

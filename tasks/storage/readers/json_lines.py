@@ -175,11 +175,14 @@ def _to_block(
     depths = [commoner_depth([row[side].depth for row in values.values()]) for side in range(len(layout.names))]
     fitting = []
     for i, found in values.items():
-        odd = next((side for side, depth in enumerate(depths) if found[side].depth not in (0, depth)), None)
-        if odd is None:
-            fitting.append(i)
+        odd = [side for side, depth in enumerate(depths) if found[side].depth not in (0, depth)]
+        refused = [layout.sides[side] for side in odd if layout.sides[side] not in layout.optional]
+        for side in odd:
+            found[side] = Value(None, 0)
+        if refused:
+            reasons[i] = f"{refused[0]}_type"
         else:
-            reasons[i] = f"{layout.sides[odd]}_type"
+            fitting.append(i)
     columns = [
         pa.array([values[i][side].value for i in fitting], type_of(kind, depths[side]))
         for side, kind in enumerate(layout.kinds)

@@ -32,7 +32,11 @@ def row_values(row: dict[str, Any], layout: Layout) -> list[Value] | str:
         try:
             values.append(Value(None, 0) if value is None else _CONVERTERS[kind](value))
         except _Unfit as reason:
-            return str(reason) if str(reason) == "invalid_utf8" else f"{side}_type"
+            if str(reason) == "invalid_utf8":
+                return str(reason)
+            if side not in layout.optional:
+                return f"{side}_type"
+            values.append(Value(None, 0))
     return values
 
 

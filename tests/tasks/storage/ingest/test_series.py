@@ -384,3 +384,14 @@ def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
         "validation windows cut": (facts.validation_rows,) * 2,
         "test windows cut": (facts.evaluation_rows,) * 2,
     }
+
+
+@pytest.mark.parametrize("day", [0, 2])
+def test_a_series_of_nulls_in_a_folder_is_rejected_and_the_others_are_learned_from(ingest, tmp_path, day):
+    (tmp_path / "days").mkdir()
+    for i in range(3):
+        steps = pa.array([None] * 60 if i == day else [float(k) for k in range(60)], pa.float64())
+        pq.write_table(pa.table({"y": steps}), tmp_path / "days" / f"{i}.parquet")
+    dataset = ingest(tmp_path / "days", max_reject_rate=0.4)
+    assert [one["rejected"] for one in dataset.account["series"]] == [60 * (i == day) for i in range(3)]
+    assert dataset.account["reasons"] == {"source_null": 60}
