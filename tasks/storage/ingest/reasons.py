@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 # A reject's reason is the side and one of these.
-FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
+(FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE, EXTREME) = (
+    range(13)
+)
 REASONS = (
     "",
     "null",
@@ -22,6 +24,7 @@ REASONS = (
     "length",
     "unknown",
     "negative",
+    "extreme",
 )
 
 Reasons = NDArray[np.int8]  # indices into REASONS

@@ -29,10 +29,11 @@ class Rejects:
         self.reasons: Counter[str] = Counter()
         self.first: Reject | None = None
         self.n_since_start = 0
+        self.remark = ""  # what a refusal adds
 
     def start(self) -> None:
         """Begins to count anew for `check_rate`."""
-        self.first, self.n_since_start = None, 0
+        self.first, self.n_since_start, self.remark = None, 0, ""
 
     def add(self, rejects: Iterable[Reject]) -> None:
         """Takes in rejects, in order."""
@@ -77,7 +78,7 @@ class Rejects:
             f"{where}: {self.n_since_start} of {n_read} rows cannot be used, the first is row {self.first.row} of "
             f"{self.first.file} ({self.first.reason}: {self.first.content[:_SHOWN]}); mend the rows, change what the "
             f"data settings accept, or allow a share of them to be left out with data.max_reject_rate (it is "
-            f"{limit:g}; all reasons: {dict(self.reasons)})"
+            f"{limit:g}; all reasons: {dict(self.reasons)})" + (f"; {self.remark}" if self.remark else "")
         )
 
 

@@ -12,9 +12,9 @@ from tasks.seq2seq.arrays.sequences import Rows
 from tasks.seq2seq.data.windows import Series
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.ingest.reasons import FINE, first_faults
+from tasks.storage.ingest.reasons import EXTREME, FINE, first_faults
 from tasks.storage.ingest.rejects import Rejects
-from tasks.storage.ingest.row_rules import read_time_steps
+from tasks.storage.ingest.row_rules import describe_extreme, read_time_steps
 from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.user_files import read_blocks
 
@@ -101,6 +101,12 @@ def _steps(block: RowBlock, file: InputFile, layout: Layout, rejects: Rejects) -
     columns = [read_time_steps(block.table.column(i), kind) for i, kind in enumerate(layout.kinds)]
     needed = [i for i, side in enumerate(layout.sides) if side not in layout.optional]
     reasons, blamed = first_faults([columns[i][1] for i in needed])
+    extreme = np.flatnonzero(reasons == EXTREME)
+    if extreme.size and not rejects.remark:
+        row, column = int(extreme[0]), needed[blamed[extreme[0]]]
+        value = block.table.column(column)[row]
+        where = f"row {block.rows[row]} of {file.path}"
+        rejects.remark = describe_extreme(where, block.table.column_names[column], value)
     rejects.add_block(file.name, block, reasons, lambda i: layout.sides[needed[blamed[i]]])
     is_whole = first_faults([faults for _, faults in columns])[0] == FINE
     return _Steps(block.rows, [values for values, _ in columns], reasons == FINE, is_whole)

@@ -634,3 +634,46 @@ def test_a_day_of_nulls_is_rejected_whatever_the_encoding(ingest, tmp_path, day)
         rows = [{"source": f"ab{k}", "target": None if i == day else f"x y{k % 5}"} for k in range(40)]
         (tmp_path / "days" / f"{i}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert ingest(tmp_path / "days", max_reject_rate=0.4, **TEXT).account["reasons"] == {"target_null": 40}
+
+
+EXTREMES = [1e101, -1e200, -1.797e308, 1.7976931348623157e308]
+
+
+@pytest.mark.parametrize("value", EXTREMES)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_number_whose_square_fits_no_64_bits_ends_the_run_and_is_named(ingest, tmp_path, side, value):
+    reals = {"source_encoding": "vectors", "target_encoding": "vectors"}
+    sides = {name: np.random.default_rng(0).normal(size=(200, 2)).tolist() for name in ("source", "target")}
+    sides[side][120][1] = value
+    pq.write_table(pa.table(sides), tmp_path / "a.parquet")
+    with pytest.raises(DataError) as raised:
+        ingest(tmp_path / "a.parquet", **reals)
+    for part in (
+        "row 121 of",
+        "a.parquet",
+        f"{side}_extreme",
+        repr(value),
+        f"column '{side}'",
+        "data.missing",
+        "scale",
+    ):
+        assert part in str(raised.value)
+    dataset = ingest(tmp_path / "a.parquet", max_reject_rate=0.01, **reals)
+    assert dataset.account["reasons"] == {f"{side}_extreme": 1}
+    for codec in (dataset.codecs.source, dataset.codecs.target):
+        assert np.isfinite([codec.mean, codec.deviation, codec.low, codec.high]).all()
+
+
+def test_numbers_that_look_like_marks_are_kept_and_counted_by_column(ingest, tmp_path):
+    source = np.random.default_rng(0).normal(size=(400, 3))
+    target = source[:, :1].copy()
+    source[:30, 1] = -3.4e38
+    target[5:7] = 1e20
+    pq.write_table(pa.table({"ask": source.tolist(), "answer": target.tolist()}), tmp_path / "a.parquet")
+    reals = {"source_encoding": "vectors", "target_encoding": "vectors", "source": "ask", "target": "answer"}
+    dataset = ingest(tmp_path / "a.parquet", **reals)
+    assert dataset.account["sentinels"] == [
+        {"column": "ask", "value": -3.4e38, "times": 30}, {"column": "answer", "value": 1e20, "times": 2},
+    ]  # fmt: skip
+    assert dataset.facts.rejected_rows == 0
+    assert np.isfinite([*dataset.codecs.source.deviation, *dataset.codecs.target.deviation]).all()
