@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from prefect import task
 
 from tasks.prediction.failing import failing_alone
@@ -19,9 +20,10 @@ from tasks.runtime.log import logger
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake
+from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.metrics.accumulators import share
-from tasks.seq2seq.monitoring.data_checks import Finding, Measured, check, shifts_between, worst
+from tasks.seq2seq.monitoring.data_checks import Finding, Measured, Sentinel, check, shifts_between, worst
 from tasks.seq2seq.monitoring.drift import DayProfile, compare
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
@@ -30,7 +32,7 @@ from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
-from tasks.storage.outputs.chunks import SOURCE, TARGET
+from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.making import Made, StepInputs
@@ -117,7 +119,14 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
         "conflicts": (repeats["conflicts"], rows),
         "overlap": max(overlaps, key=lambda overlap: share(*overlap)),
         "unknown": (account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
+        "sentinels": _sentinels(account, facts),
     }
+
+
+def _sentinels(account: Mapping[str, Any], facts: DatasetFacts) -> list[Sentinel] | None:
+    if not facts.source.features and not facts.target.features:
+        return None
+    return [Sentinel(**found) for found in account.get("sentinels", ())]
 
 
 class CheckedRows(NamedTuple):
@@ -168,9 +177,10 @@ class _Sample:
     def __init__(self, model: BatchModel) -> None:
         self._model = model
         self._sources: list[Sequences] = []
-        self._hashes: list[tuple[Any, Any]] = []
+        self._hashes: list[tuple[Any, Any, Any]] = []  # of sources, of pairs, and which have a target
         self._read = self._rejected = 0
         self._has_targets = True
+        self._odd = OddValues()
 
     def add(self, job: Job, settings: BatchSettings, n_rows: int) -> None:
         """Counts the first rows of a file.
@@ -189,27 +199,41 @@ class _Sample:
     def _count(self, chunk: pa.Table) -> None:
         source = from_lists(chunk[SOURCE])
         hashes = _hashes(source)
-        pair = hashes
+        pair, has_target = hashes, np.zeros(len(source), np.bool_)
         if TARGET in chunk.column_names:
             pair = mix(hashes) ^ _hashes(from_lists(chunk[TARGET]))
+            has_target = chunk[HAS_TARGET].to_numpy()
         else:
             self._has_targets = False
         self._sources.append(source)
-        self._hashes.append((hashes, pair))
+        if self._has_numbers:
+            self._odd.add(_new_steps(source, chunk).ravel())
+        self._hashes.append((hashes, pair, has_target))
+
+    @property
+    def _has_numbers(self) -> bool:
+        """Whether sources are numbers as the files have them, and not differences of these."""
+        return not self._model.codecs.source.is_tokens and not self._model.reading.data.relative_to_last
+
+    def _sentinels(self) -> list[Sentinel] | None:
+        columns = ", ".join(map(str, self._model.reading.data.source_columns))
+        return [Sentinel(columns, *found) for found in self._odd.finish()] if self._has_numbers else None
 
     def measured(self) -> Measured:
         rejects: dict[str, Any] = {"read": self._read, "rejected": self._rejected}
         if not self._sources:
             return Measured.of({}, **rejects)
         sources = Sequences.concatenate(self._sources)
-        repeats = count_repeats(*(np.concatenate(part) for part in zip(*self._hashes, strict=True)))
+        source, pair, has_target = (np.concatenate(part) for part in zip(*self._hashes, strict=True))
+        conflicts = count_repeats(source[has_target], pair[has_target]).conflicts
         unknown = self._model.codecs.source.flags(sources).get("n_unknown")
         return Measured.of(
             Counter(sources.lengths.tolist()),
             **rejects,
-            duplicates=(repeats.duplicates, len(sources)),
-            conflicts=(repeats.conflicts, len(sources)) if self._has_targets else None,
+            duplicates=(count_repeats(source, pair).duplicates, len(sources)),
+            conflicts=(conflicts, len(sources)) if self._has_targets else None,
             unknown=None if unknown is None else (int((unknown > 0).sum()), len(sources)),
+            sentinels=self._sentinels(),
         )
 
     def day(self) -> DayProfile:
@@ -217,6 +241,16 @@ class _Sample:
         flags = self._model.codecs.source.flags(sources)
         profile = DayProfile.of(sources.lengths, n_unknown=flags.get("n_unknown"), outside=flags.get("outside_range"))
         return profile.with_rows(self._read, self._rejected)
+
+
+def _new_steps(source: Sequences, chunk: pa.Table) -> NDArray[np.float64]:
+    """The steps of sources, `(total, features)`; of windows of a series, which lie over one another, each step once."""
+    if ORIGIN_ROW not in chunk.column_names:
+        return source.values[source.offsets[0] : source.offsets[-1]]
+    since = np.diff(chunk[ORIGIN_ROW].to_numpy(), prepend=-source.longest)
+    is_new = np.arange(source.longest) >= source.longest - since[:, None]
+    steps: NDArray[np.float64] = source.padded()[is_new]
+    return steps
 
 
 def _hashes(sequences: Sequences) -> Hashes:

@@ -10,7 +10,7 @@ from rich.table import Table
 from flows._cli.command import Summary
 from flows._cli.summary import seconds_since_start
 from tasks.prediction.jobs import Job
-from tasks.reporting.batch_page import SAID, score_rows
+from tasks.reporting.batch_page import SAID, UNSCORED, score_rows
 
 
 def describe_speed(first_at: float | None, rows_per_s: float | None) -> Summary:
@@ -59,7 +59,7 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
         f"{summary['waiting_files']} waiting, {summary['failed']} failed"
     )
     if summary["scored"]:
-        yield "scored: " + ", ".join(f"{name} {value}" for name, value in score_rows(summary))
+        yield "scored: " + (", ".join(f"{name} {value}" for name, value in score_rows(summary)) or UNSCORED)
     for name in summary["above_reject_rate"]:
         yield f"more rejected rows than --max-reject-rate allows: {name}"
     for found in summary["checks"]:

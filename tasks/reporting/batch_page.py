@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from tasks.seq2seq.metrics.table import NOTHING_TO_SCORE
 from tasks.storage.outputs.accounts import PICTURE
 from tasks.storage.store.manifest import short
 
@@ -31,6 +32,7 @@ def render_page(batch: Batch) -> str:
         files=batch["files"][:SHOWN_FILES],
         n_more=max(0, len(batch["files"]) - SHOWN_FILES),
         said=SAID,
+        unscored=UNSCORED,
         scores=dict(score_rows(batch)),
         pictures=find_pictures(batch),
     )
@@ -86,8 +88,8 @@ def _markdown(batch: Batch) -> Iterator[str]:
         yield from ("", "## Encoder states", "")
         yield from (f"`{_cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
     if batch["scored"]:
-        yield from ("", "## Scores", "", "| score | |", "|---|---|")
-        yield from (f"| {name} | {value} |" for name, value in score_rows(batch))
+        rows = [f"| {name} | {value} |" for name, value in score_rows(batch)]
+        yield from ("", "## Scores", "", *(["| score | |", "|---|---|", *rows] if rows else [UNSCORED]))
     if batch["drift"]:
         yield from (
             "",
@@ -101,8 +103,10 @@ def _markdown(batch: Batch) -> Iterator[str]:
 
 
 def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
-    """Names and values of the scores as a person reads them."""
-    for name, value in (batch["scored"] or {}).items():
+    """Names and values of the scores as a person reads them; nothing where no row could be scored."""
+    if not (batch["scored"] or {}).get("n_evaluated"):
+        return
+    for name, value in batch["scored"].items():
         numbers = value if isinstance(value, list | tuple) else [value]
         said = [
             "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
@@ -115,4 +119,5 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+UNSCORED = f"{NOTHING_TO_SCORE}: no row has a target that can be used"
 SAID = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}

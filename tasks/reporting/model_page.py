@@ -77,6 +77,8 @@ def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], samplin
     if sampling != "none":
         curve += "; in training some inputs were the model's own predictions, in validation none"
     pictures = {curve: figures.learning_curve(history["curve"], history["epochs"], history["metric"])}
+    if not scores["n_evaluated"]:
+        return {name: figures.data_uri(png) for name, png in pictures.items()}
     if "mae" in scores:
         errors = {"model": scores["mae_by_step"]}
         if relative := scores["relative_mae_naive_by_step"]:

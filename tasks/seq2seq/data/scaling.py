@@ -17,6 +17,12 @@ from tasks.seq2seq.data.teacher_forcing import TeacherForcing
 from tasks.seq2seq.errors import DataError
 
 SHOWN_VECTORS = 12
+# Larger numbers are no values: up to here squares, and sums of any number of them, fit 64 bits.
+LARGEST = 1e100
+# Standardised values end here: their squares, and sums of these, fit 32 bits, and no gate tells larger ones apart.
+FARTHEST = 1e15
+# Ranges below have squares that are 0 in 64 bits.
+_SMALLEST_RANGE = 1e-100
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,13 @@ class Scaling:
         return np.where(deviation > 0, deviation, 1.0)
 
     def standardise(self, values: Floats) -> NDArray[np.float32]:
-        """Original units to mean 0 and deviation 1, `(..., features)`."""
-        result: NDArray[np.float32] = ((values - np.array(self.mean)) / self._scale).astype(np.float32)
+        """Original units to mean 0 and deviation 1, `(..., features)`, in [-`FARTHEST`, `FARTHEST`].
+
+        What lies further out, and would be infinite in 32 bits, is flagged by `outside_range`.
+        """
+        with np.errstate(over="ignore"):
+            standardised = (values - np.array(self.mean)) / self._scale
+        result: NDArray[np.float32] = np.minimum(np.maximum(standardised, -FARTHEST), FARTHEST).astype(np.float32)
         return result
 
     def restore(self, values: NDArray[Any]) -> Floats:
@@ -168,5 +179,8 @@ class Moments:
         deviation = np.sqrt(self._squares / max(self.n, 1))
         # Rounding leaves a constant feature a tiny deviation, which would blow it up.
         deviation[deviation <= 1e-12 * np.abs(self._mean)] = 0.0
+        span = self._high - self._low if self.n else np.zeros_like(deviation)
+        is_small = (span > 0) & (span < _SMALLEST_RANGE)
+        deviation[is_small] = span[is_small] / 2
         stacked = (self._mean, deviation, self._low, self._high)
         return Scaling(*(tuple(float(value) for value in column) for column in stacked))

@@ -225,3 +225,8 @@ def finite(
 def share(part: int, total: int) -> float:
     """One over the other; 0 of nothing."""
     return part / total if total else 0.0
+
+
+def score(part: float, total: int) -> float | None:
+    """One over the other, as a score; None of nothing, which is neither good nor bad."""
+    return part / total if total else None

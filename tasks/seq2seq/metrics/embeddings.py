@@ -27,22 +27,27 @@ class Embeddings:
     def add(self, references: Floats, predictions: Floats, **_beside: object) -> None:
         """Keeps a batch."""
         for kept, values in ((self._references, references), (self._predictions, predictions)):
-            kept.append(values.reshape(len(values), -1))
+            if len(values):
+                kept.append(values.reshape(len(values), -1))
 
     @property
     def references(self) -> Floats:
         """What came, `(n, d)`."""
-        return np.concatenate(self._references)
+        return _stacked(self._references)
 
     @property
     def predictions(self) -> Floats:
         """What was predicted, `(n, d)`."""
-        return np.concatenate(self._predictions)
+        return _stacked(self._predictions)
 
 
-def mean_cosine_similarity(references: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """The mean of `cosine_similarities`; 0 of none."""
-    return float(cosine_similarities(references, predictions).mean()) if len(references) else 0.0
+def _stacked(batches: list[Floats]) -> Floats:
+    return np.concatenate(batches) if batches else np.zeros((0, 0))
+
+
+def mean_cosine_similarity(references: NDArray[Any], predictions: NDArray[Any]) -> float | None:
+    """The mean of `cosine_similarities`; None of none."""
+    return float(cosine_similarities(references, predictions).mean()) if len(references) else None
 
 
 def cosine_similarities(references: NDArray[Any], predictions: NDArray[Any]) -> NDArray[np.float64]:
@@ -51,8 +56,10 @@ def cosine_similarities(references: NDArray[Any], predictions: NDArray[Any]) -> 
     return cosines
 
 
-def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[Any], candidates: NDArray[Any]) -> float:
-    """The share of predictions whose nearest candidate, by cosine, is their reference, in [0, 1].
+def nearest_neighbour_accuracy(
+    references: NDArray[Any], predictions: NDArray[Any], candidates: NDArray[Any]
+) -> float | None:
+    """The share of predictions whose nearest candidate, by cosine, is their reference, in [0, 1]; None of none.
 
     Candidates of one direction count as one. Among different ones at the same distance the first is taken,
     and a zero vector is near nothing: a model that always answers alike cannot score by ties.
@@ -65,6 +72,8 @@ def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[An
     Raises:
         ValueError: if there is no candidate.
     """
+    if not len(predictions):
+        return None
     if not len(candidates):
         raise ValueError("no candidates, expected at least one vector to choose from")
     n_right = 0
@@ -74,7 +83,7 @@ def nearest_neighbour_accuracy(references: NDArray[Any], predictions: NDArray[An
         found, answer = _unit(candidates[_nearest(predicted, candidates)]), _unit(references[part])
         same = (np.abs(found - answer) <= _SAME_DIRECTION).all(axis=1)
         n_right += int((same & predicted.any(axis=1) & answer.any(axis=1)).sum())
-    return n_right / len(predictions) if len(predictions) else 0.0
+    return n_right / len(predictions)
 
 
 def _nearest(predicted: Reals, candidates: NDArray[Any]) -> NDArray[np.int64]:
@@ -97,7 +106,7 @@ def _unit(vectors: NDArray[Any]) -> Reals:
     return np.where(directed, vectors, 0.0) / np.where(directed, length, 1.0)
 
 
-def _nearest_to_the_right_one(kept: Embeddings) -> float:
+def _nearest_to_the_right_one(kept: Embeddings) -> float | None:
     references = kept.references
     return nearest_neighbour_accuracy(references, kept.predictions, np.unique(references, axis=0))
 

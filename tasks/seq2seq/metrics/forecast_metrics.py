@@ -1,4 +1,4 @@
-"""The metrics of forecasts, in the target's units; errors are 0 where nothing was evaluated."""
+"""The metrics of forecasts, in the target's units; errors are None where nothing was evaluated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tasks.seq2seq.metrics.accumulators import VectorCounts
+from tasks.seq2seq.metrics.accumulators import VectorCounts, score
 from tasks.seq2seq.metrics.forecasts import VectorScorer
 from tasks.seq2seq.metrics.metric import Headline, Metric, Scores, write_number
 
@@ -19,6 +19,11 @@ def _scored(name: str, value: Callable[[VectorScorer], Any], meaning: str, **wor
 def _counted(name: str, rate: Callable[[VectorCounts], Any], meaning: str, **words: Any) -> Metric:  # noqa: ANN401 - the metric's
     """A metric that follows from `VectorCounts`."""
     return Metric(name, "vectors", VectorScorer.of, lambda scorer: rate(scorer.counts), meaning, rate=rate, **words)
+
+
+def _root_mean_square(counts: VectorCounts) -> float | None:
+    mean = score(counts.squared, counts.n_values)
+    return None if mean is None else math.sqrt(mean)
 
 
 def _errors_line(scores: Scores) -> str:
@@ -46,16 +51,16 @@ def _relative_headline(scores: Scores) -> Headline:
 FORECAST_METRICS = (
     _counted("n_evaluated", lambda counts: counts.n, "how many sequences were evaluated"),
     _counted(
-        "mae", lambda counts: counts.absolute / max(counts.n_values, 1), "the mean absolute error", line=_errors_line
+        "mae", lambda counts: score(counts.absolute, counts.n_values), "the mean absolute error", line=_errors_line
     ),
     _counted(
         "rmse",
-        lambda counts: math.sqrt(counts.squared / max(counts.n_values, 1)),
+        _root_mean_square,
         "the root of the mean squared error",
     ),
     _counted(
         "smape",
-        lambda counts: counts.percentage / max(counts.n_values, 1),
+        lambda counts: score(counts.percentage, counts.n_values),
         "the symmetric mean absolute percentage error, in [0, 200] percent",
     ),
     _scored(

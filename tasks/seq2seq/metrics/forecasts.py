@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError, TrainingError
-from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite, share
+from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite, score
 from tasks.seq2seq.metrics.metric import VectorTarget
 from tasks.seq2seq.metrics.tokens import HashCounts
 
@@ -99,28 +99,31 @@ class VectorScorer:
         """How many different predictions came, to 6 significant digits."""
         return self._predictions.n_distinct
 
-    def majority_baseline(self) -> float:
+    def majority_baseline(self) -> float | None:
         """The share of the commonest reference, in [0, 1]."""
-        return share(self._references.highest, self._n)
+        return score(self._references.highest, self._n)
 
-    def mae_by_step(self) -> list[float]:
+    def mae_by_step(self) -> list[float] | None:
         """The mean absolute error at each step of the horizon."""
         return self._means(self._sums[0], over=1)
 
-    def rmse_by_step(self) -> list[float]:
+    def rmse_by_step(self) -> list[float] | None:
         """The root of the mean squared error at each step of the horizon."""
-        return [math.sqrt(mean) for mean in self._means(self._sums[1], over=1)]
+        means = self._means(self._sums[1], over=1)
+        return None if means is None else [math.sqrt(mean) for mean in means]
 
-    def smape_by_step(self) -> list[float]:
+    def smape_by_step(self) -> list[float] | None:
         """The symmetric percentage error at each step of the horizon."""
         return self._means(self._sums[2], over=1)
 
-    def mae_by_feature(self) -> list[float]:
+    def mae_by_feature(self) -> list[float] | None:
         """The mean absolute error of each feature."""
         return self._means(self._sums[0], over=0)
 
-    def _means(self, sums: Reals, over: int) -> list[float]:
-        means: list[float] = (sums.mean(axis=over) / self._n).tolist() if self._n else []
+    def _means(self, sums: Reals, over: int) -> list[float] | None:
+        if not self._n:
+            return None
+        means: list[float] = (sums.mean(axis=over) / self._n).tolist()
         return means
 
     def mase(self) -> float | None:

@@ -16,13 +16,16 @@ class Interval(NamedTuple):
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
-    """The score interval of a share, 95 % by default.
+    """The score interval of a share, 95 % by default; of no trials there is none.
+
+    Raises:
+        ValueError: if there are no trials.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
     Journal of the American Statistical Association 22 (1927).
     """
-    if trials == 0:
-        return Interval(0.0, 1.0)
+    if trials < 1:
+        raise ValueError(f"{trials} trials, expected at least one: a share of nothing has no interval")
     share = successes / trials
     centre = share + z * z / (2 * trials)
     margin = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))

@@ -63,7 +63,8 @@ class Metric:
         name: its key in summaries, facts and JSON files; a report writes it with spaces.
         kind: which targets it is for.
         counter: makes what it is computed from, of a `TokenTarget` or a `VectorTarget`.
-        value: what follows from the counter, as JSON takes it; None where it is not defined.
+        value: what follows from the counter, as JSON takes it; None where it is not defined, as of nothing, where only
+            numbers of rows are 0.
         meaning: what it says, as docs/fields.md has it.
         is_wanted: whether it is reported of a target; without it, always.
         rate: the same value from the counts that every batch prediction keeps, which therefore reports it too; None if

@@ -15,6 +15,8 @@ from tasks.seq2seq.metrics.metric import Headline, Kind, Metric, Scores
 from tasks.seq2seq.metrics.text import BLEU, CHRF
 from tasks.seq2seq.metrics.token_metrics import TOKEN_METRICS
 
+NOTHING_TO_SCORE = "nothing to score"
+
 METRICS: tuple[Metric, ...] = (
     *TOKEN_METRICS,
     BLEU,
@@ -31,18 +33,23 @@ def metrics_of(kind: Kind) -> list[Metric]:
 
 
 def rates(counts: TokenCounts | VectorCounts) -> dict[str, Any]:
-    """The metrics that follow from the counts of batch predictions, by name."""
+    """The metrics that follow from the counts of batch predictions, by name; of no row, all but numbers are None."""
     kind: Kind = "tokens" if isinstance(counts, TokenCounts) else "vectors"
     return {metric.name: metric.rate(counts) for metric in metrics_of(kind) if metric.rate is not None}
 
 
 def score_lines(scores: Scores) -> Iterator[str]:
     """An evaluation in lines for the terminal."""
+    if not scores["n_evaluated"]:
+        yield NOTHING_TO_SCORE
+        return
     yield from (metric.line(scores) for metric in METRICS if metric.line is not None and metric.name in scores)
 
 
 def headline(scores: Scores) -> Headline:
     """The number that matters most, and what it is."""
+    if not scores["n_evaluated"]:
+        return Headline("none", NOTHING_TO_SCORE)
     write = leading_metric(scores).headline
     assert write is not None
     return write(scores)

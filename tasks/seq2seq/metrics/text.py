@@ -33,8 +33,8 @@ class Lines:
         return text.strip("[]").replace(",", "")
 
 
-def corpus_bleu(references: list[str], predictions: list[str], tokenize: str) -> float:
-    """BLEU of detokenized lines, one reference each, in [0, 100]; 0 without lines.
+def corpus_bleu(references: list[str], predictions: list[str], tokenize: str) -> float | None:
+    """BLEU of detokenized lines, one reference each, in [0, 100]; None without lines.
 
     `tokenize` is sacrebleu's name of how lines are split: `13a`, `char`, `intl`, `none`, `zh` ...
 
@@ -44,20 +44,20 @@ def corpus_bleu(references: list[str], predictions: list[str], tokenize: str) ->
     import sacrebleu  # noqa: PLC0415 - slow to load, and only lines of text need it
 
     if not references:
-        return 0.0
+        return None
     # `force` silences the advice about lines that look tokenized: words are the user's own.
     bleu = sacrebleu.corpus_bleu(predictions, [references], tokenize=tokenize, force=True)
     return min(float(bleu.score), 100.0)
 
 
-def corpus_chrf(references: list[str], predictions: list[str]) -> float:
-    """chrF2 of detokenized lines, one reference each, in [0, 100]; 0 without lines.
+def corpus_chrf(references: list[str], predictions: list[str]) -> float | None:
+    """chrF2 of detokenized lines, one reference each, in [0, 100]; None without lines.
 
     Source: M. Popović, "chrF: character n-gram F-score for automatic MT evaluation" (2015).
     """
     import sacrebleu  # noqa: PLC0415 - slow to load, and only lines of text need it
 
-    return min(float(sacrebleu.corpus_chrf(predictions, [references]).score), 100.0) if references else 0.0
+    return min(float(sacrebleu.corpus_chrf(predictions, [references]).score), 100.0) if references else None
 
 
 BLEU = Metric(

@@ -1,12 +1,12 @@
-"""The metrics of predicted token sequences; shares are in [0, 1], and 0 where nothing was evaluated."""
+"""The metrics of predicted token sequences; shares are in [0, 1], and None where nothing was evaluated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tasks.seq2seq.metrics.accumulators import TokenCounts, share
-from tasks.seq2seq.metrics.intervals import wilson_interval
+from tasks.seq2seq.metrics.accumulators import TokenCounts, score
+from tasks.seq2seq.metrics.intervals import Interval, wilson_interval
 from tasks.seq2seq.metrics.metric import Headline, Metric, Scores, write_number
 from tasks.seq2seq.metrics.tokens import TokenScorer
 
@@ -21,9 +21,14 @@ def _counted(name: str, rate: Callable[[TokenCounts], Any], meaning: str, **word
     return Metric(name, "tokens", TokenScorer.of, lambda scorer: rate(scorer.counts), meaning, rate=rate, **words)
 
 
-def _token_accuracy(counts: TokenCounts) -> float:
-    # Empty predictions of empty references are all right, without a position to show it.
-    return share(counts.n_right, counts.n_positions) if counts.n_positions else float(counts.n > 0)
+def _token_accuracy(counts: TokenCounts) -> float | None:
+    if counts.n and not counts.n_positions:
+        return 1.0  # empty predictions of empty references are all right, without a position to show it
+    return score(counts.n_right, counts.n_positions)
+
+
+def _interval(counts: TokenCounts) -> Interval | None:
+    return wilson_interval(counts.n_correct, counts.n) if counts.n else None
 
 
 def _sequences_line(scores: Scores) -> str:
@@ -58,14 +63,14 @@ TOKEN_METRICS = (
     _counted("n_correct", lambda counts: counts.n_correct, "how many of them are equal to their reference"),
     _counted(
         "sequence_accuracy",
-        lambda counts: share(counts.n_correct, counts.n),
+        lambda counts: score(counts.n_correct, counts.n),
         "the share of sequences that are equal to their reference",
         line=_sequences_line,
         headline=_sequences_headline,
     ),
     _counted(
         "sequence_accuracy_interval",
-        lambda counts: wilson_interval(counts.n_correct, counts.n),
+        _interval,
         "the 95 % interval of that share (Wilson), its low and its high end",
     ),
     _counted(
@@ -81,12 +86,12 @@ TOKEN_METRICS = (
     ),
     _scored(
         "edit_distance",
-        lambda scorer: share(scorer.counts.n_edits, scorer.counts.n),
+        lambda scorer: score(scorer.counts.n_edits, scorer.counts.n),
         "the mean number of edits (Levenshtein) from a prediction to its reference",
     ),
     _counted(
         "token_error_rate",
-        lambda counts: counts.n_edits / counts.n_reference_tokens if counts.n_reference_tokens else None,
+        lambda counts: score(counts.n_edits, counts.n_reference_tokens),
         "all edits over all tokens of the references, which can pass 1; null without any",
         line=_tokens_line,
     ),
@@ -104,12 +109,12 @@ TOKEN_METRICS = (
     ),
     _scored(
         "mean_reference_length",
-        lambda scorer: share(scorer.counts.n_reference_tokens, scorer.counts.n),
+        lambda scorer: score(scorer.counts.n_reference_tokens, scorer.counts.n),
         "tokens of a reference, in the mean",
     ),
     _scored(
         "mean_predicted_length",
-        lambda scorer: share(scorer.counts.n_predicted_tokens, scorer.counts.n),
+        lambda scorer: score(scorer.counts.n_predicted_tokens, scorer.counts.n),
         "tokens of a prediction, in the mean",
     ),
 )

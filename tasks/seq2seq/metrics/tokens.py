@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
-from tasks.seq2seq.metrics.accumulators import TokenCounts, compare_tokens, in_blocks, share
+from tasks.seq2seq.metrics.accumulators import TokenCounts, compare_tokens, in_blocks, score
 from tasks.seq2seq.metrics.metric import TokenTarget
 
 N_POSITIONS = 200
@@ -121,19 +121,21 @@ class TokenScorer:
         """How many different predictions came."""
         return self._predictions.n_distinct
 
-    def majority_baseline(self) -> float:
+    def majority_baseline(self) -> float | None:
         """The sequence accuracy of always answering the commonest reference, in [0, 1]."""
-        return share(self._references.highest, self._counts.n)
+        return score(self._references.highest, self._counts.n)
 
-    def accuracy_by_position(self) -> list[float]:
+    def accuracy_by_position(self) -> list[float] | None:
         """The share of right tokens at each of the first 200 positions, of the references that have the position."""
+        if not self._counts.n:
+            return None
         reached = self._having_position > 0
         accuracies: list[float] = (self._right_at_position[reached] / self._having_position[reached]).tolist()
         return accuracies
 
     def teacher_forced_accuracy(self) -> float | None:
         """The share of right tokens where the reference so far was given, in [0, 1]; None unless counted."""
-        return None if self._teacher_forced is None else share(*self._teacher_forced)
+        return None if self._teacher_forced is None else score(*self._teacher_forced)
 
     def wrong_predictions(self) -> list[tuple[Tokens, Tokens, int]]:
         """The commonest wrong answers, approximate beyond 100,000 different (or fewer long) ones.

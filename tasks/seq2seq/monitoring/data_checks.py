@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.data.codecs import Codec
+from tasks.seq2seq.data.odd_values import FAR
 from tasks.seq2seq.data.vocabulary_mapping import NONE, id_table
 from tasks.seq2seq.metrics.accumulators import share
 from tasks.seq2seq.monitoring.drift import (
@@ -31,6 +32,14 @@ _SYMBOL_BINS = 30
 Counted = tuple[int, int]
 
 
+class Sentinel(NamedTuple):
+    """A number of a column that looks like a mark of missing values, and how often it is there."""
+
+    column: str
+    value: float
+    times: int
+
+
 class Measured(NamedTuple):
     """What was counted of some data; None where it does not apply, or nobody counted it.
 
@@ -40,6 +49,7 @@ class Measured(NamedTuple):
     overlap: share of held-out rows whose source is in training too, in [0, 1].
     unknown: share of held-out rows, or of rows to predict, with source symbols that training has not seen, in [0, 1].
     longest, median: time steps of sources.
+    sentinels: of columns of real numbers.
     shifts: against the model that serves.
     """
 
@@ -52,6 +62,7 @@ class Measured(NamedTuple):
     unknown: float | None = None
     longest: int = 0
     median: float = 0.0
+    sentinels: tuple[Sentinel, ...] | None = None
     shifts: tuple[Shift, ...] = ()
 
     @classmethod
@@ -65,6 +76,7 @@ class Measured(NamedTuple):
         conflicts: Counted | None = None,
         overlap: Counted | None = None,
         unknown: Counted | None = None,
+        sentinels: Iterable[Sentinel] | None = None,
     ) -> Self:
         """The figures of training data and of rows to predict, from what was counted of either.
 
@@ -76,6 +88,7 @@ class Measured(NamedTuple):
             conflicts: sources with two targets or more, of all rows.
             overlap: held-out rows whose source is in training too.
             unknown: rows with source symbols that training has not seen.
+            sentinels: numbers that look like marks of missing values; None where there are no real numbers.
         """
         return cls(
             rows=sum(lengths.values()),
@@ -87,6 +100,7 @@ class Measured(NamedTuple):
             conflicts=_share(conflicts),
             overlap=_share(overlap),
             unknown=_share(unknown),
+            sentinels=None if sentinels is None else tuple(sentinels),
         )
 
 
@@ -169,6 +183,17 @@ def _lengths(measured: Measured, limits: Limits) -> Iterator[Outcome]:
         yield Outcome(ratio <= most, f"{words}, expected at most {most:g}")
 
 
+def _sentinels(measured: Measured, _limits: Limits) -> Iterator[Outcome]:
+    if measured.sentinels == ():
+        yield Outcome(True, f"no number is there twice and {FAR:,.0f} interquartile ranges away from all others")
+    for column, value, times in measured.sentinels or ():
+        words = f"column {column!r} holds {value!r} {times:,} times, {FAR:,.0f} interquartile ranges or more away from"
+        yield Outcome(
+            False,
+            f"{words} all others: if it marks a missing value, name it in data.missing (or --missing)",
+        )
+
+
 def _drift(measured: Measured, limits: Limits) -> Iterator[Outcome]:
     for shift in measured.shifts:
         limit = limits["max_drift"]
@@ -201,6 +226,7 @@ DATA_CHECKS: tuple[DataCheck, ...] = (
         "of rows hold source symbols that training has not seen",
     ),
     DataCheck("lengths", _lengths),
+    DataCheck("sentinels", _sentinels),
     DataCheck("drift", _drift),
 )
 

@@ -16,6 +16,7 @@ CheckRule = Literal[
     "overlap",
     "unknown",
     "lengths",
+    "sentinels",
     "drift",
 ]
 

@@ -12,6 +12,7 @@ from tasks.seq2seq.arrays.hashing import Hashes, is_among, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codec_training import Intake, finish_both, intakes_of
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.data.splits import SPLITS, assign_splits
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
@@ -19,9 +20,9 @@ from tasks.seq2seq.settings.dialect import Dialect
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.duplicates import RepeatCounter
-from tasks.storage.ingest.reasons import FINE, LENGTH, Reasons, first_faults, mark
+from tasks.storage.ingest.reasons import EXTREME, FINE, LENGTH, Reasons, first_faults, mark
 from tasks.storage.ingest.rejects import Rejects
-from tasks.storage.ingest.row_rules import RowRules, commonest_length, read_weights
+from tasks.storage.ingest.row_rules import RowRules, commonest_length, describe_extreme, read_weights
 from tasks.storage.ingest.staged_pairs import AssignedPairs, StagedPairs
 from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.inputs import list_inputs
@@ -55,17 +56,21 @@ class PairSide:
     rules: RowRules
     intake: Intake
     has_one_length: bool  # a target of vectors: the horizon, which the first rows say
+    odd: OddValues  # of vectors, all numbers of usable rows
 
     @classmethod
     def of(cls, data: FilesData, name: str, intake: Intake) -> PairSide:
         """The source or the target by the settings."""
         rules = RowRules.of(data, name)
-        return cls(rules, intake, has_one_length=name == "target" and rules.encoding == "vectors")
+        has_one_length = name == "target" and rules.encoding == "vectors"
+        return cls(rules, intake, has_one_length=has_one_length, odd=OddValues())
 
     def read(self, array: pa.ChunkedArray, dialect: Dialect) -> tuple[Sequences, Reasons]:
         """Staged time steps of all rows, and why some cannot be used."""
         self.rules = replace(self.rules, features=self.intake.features)
         column = self.rules.apply(array, dialect)
+        if (column.reasons != FINE).all():  # as in a file of nulls, which teaches nothing, nor how wide a step is
+            return column.steps, column.reasons
         if self.has_one_length and self.rules.length is None:
             length = commonest_length(column)
             self.rules = replace(self.rules, length=length)
@@ -94,6 +99,12 @@ class PairSides:
         """The sides by the settings, nothing learned yet."""
         source, target = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
         return cls(PairSide.of(data, "source", source), PairSide.of(data, "target", target))
+
+    def look(self, pairs: Pairs) -> None:
+        """Counts the numbers of staged pairs, of any split."""
+        for side, sequences in ((self.source, pairs.source), (self.target, pairs.target)):
+            if side.rules.encoding == "vectors":
+                side.odd.add(sequences.values.ravel())
 
     def learn(self, pairs: Pairs) -> None:
         """Takes in staged pairs of the training split."""
@@ -218,9 +229,28 @@ class ReadPass:
             weights, weight_reasons = read_weights(block.table.column(2), block.dialect)
             found.append(weight_reasons)
         reasons, blamed = first_faults(found)
+        self._remark(file, block, (source, target), reasons, blamed)
         self.rejects.add_block(file.name, block, reasons, lambda i: _COLUMNS[blamed[i]])
         fine, pairs = reasons == FINE, Pairs(source, target, weights)
         return (pairs, block.rows) if fine.all() else (pairs.take(fine), block.rows[fine])
+
+    def _remark(
+        self,
+        file: InputFile,
+        block: RowBlock,
+        sides: tuple[Sequences, Sequences],
+        reasons: Reasons,
+        blamed: NDArray[np.int64],
+    ) -> None:
+        """Says more of the first number that is too large."""
+        extreme = np.flatnonzero(reasons == EXTREME)
+        if self.rejects.remark or not extreme.size:
+            return
+        i, side = int(extreme[0]), int(blamed[extreme[0]])
+        values = sides[side][i]
+        value = float(values.flat[int(np.argmax(np.abs(values)))])
+        column = block.table.column_names[side]
+        self.rejects.remark = describe_extreme(f"row {block.rows[i]} of {file.path}", column, value)
 
     def _splits(self, source: Hashes, key: str) -> NDArray[np.int8]:
         """The split of each pair by the hash of its source: in a file of a split's own, that one."""
@@ -235,6 +265,7 @@ class ReadPass:
         pair = mix(found.source) ^ self.sides.target.hashes(found.pairs.target, _PAIR_SEED)
         self.repeats.add(found.source, pair, found.split)
         self.counts.add(found)
+        self.sides.look(found.pairs)
         for split, part in found.by_split():
             self.staged.add(split, part, len(self.counts.files) - 1)
             if SPLITS[split] == "train":

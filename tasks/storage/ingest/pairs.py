@@ -59,13 +59,18 @@ def ingest_pairs(
         encoding = EncodePass(data, sides, codecs, staged, rejects, counts, is_traced=is_traced)
         encoding.run(folder, report)
     write_json(folder / "profile.json", encoding.profile.to_json())
-    write_json(folder / "account.json", _account(data, counts, encoding, rejects, repeats))
+    write_json(folder / "account.json", _account(data, counts, sides, encoding, rejects, repeats))
     write_codecs(folder, codecs)
     return _facts(data, counts, encoding, rejects, codecs)
 
 
 def _account(
-    data: FilesData, counts: PairCounts, encoding: EncodePass, rejects: Rejects, repeats: RepeatCounter
+    data: FilesData,
+    counts: PairCounts,
+    sides: PairSides,
+    encoding: EncodePass,
+    rejects: Rejects,
+    repeats: RepeatCounter,
 ) -> dict[str, Any]:
     rejected = dict(counts.rejected)
     for i, split in enumerate(SPLITS):
@@ -79,6 +84,11 @@ def _account(
         "splits": {name: n for name, n in encoding.written.items() if n or name != "validation"},
         "repeats": repeats.finish()._asdict(),
         "unknown": encoding.unknown,
+        "sentinels": [
+            {"column": ", ".join(map(str, columns)), **found._asdict()}
+            for columns, side in ((data.source_columns, sides.source), (data.target_columns, sides.target))
+            for found in side.odd.finish()
+        ],
         "files": counts.files,
         "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
     }

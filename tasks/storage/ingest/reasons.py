@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 # A reject's reason is the side and one of these.
 FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
-INTEGER_RANGE, UNCLEAR_COMMA = 12, 13
+INTEGER_RANGE, UNCLEAR_COMMA, EXTREME = range(12, 15)
 REASONS = (
     "",
     "null",
@@ -25,6 +25,7 @@ REASONS = (
     "negative",
     "integer_range",
     "unclear_comma",
+    "extreme",
 )
 
 Reasons = NDArray[np.int8]  # indices into REASONS

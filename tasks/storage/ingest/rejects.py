@@ -47,6 +47,7 @@ class Rejects:
         self._by_type: list[Reject] = []
         self._by_reason: dict[str, list[Reject]] = {}
         self._reasons_since_start: Counter[str] = Counter()
+        self.remark = ""  # what a refusal adds
 
     @property
     def n_since_start(self) -> int:
@@ -123,7 +124,8 @@ class Rejects:
         """What settings would read such rows: a line each, or several."""
         by_type = sum(n for reason, n in self._reasons_since_start.items() if reason.endswith(_TYPE))
         is_most = by_type >= _MOST * n_read
-        return [*self.dialect_advice("data."), *(advise_encodings(self._by_type, data) if is_most else [])]
+        remarks = [self.remark] if self.remark else []
+        return [*remarks, *self.dialect_advice("data."), *(advise_encodings(self._by_type, data) if is_most else [])]
 
     def dialect_advice(self, prefix: str) -> list[str]:
         """Lines that name settings which would read some of the rejects since `start`; see `dialect_advice`."""

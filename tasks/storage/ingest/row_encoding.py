@@ -145,7 +145,10 @@ class Reading:
         return differences, Sequences.of_rows(last[:, None, columns])
 
     def layout(self, file: InputFile) -> Layout:
-        """The columns that are read of a file: the target's where they are there and of use."""
+        """The columns that are read of a file: the target's where they are there and of use.
+
+        What a target holds keeps no row from being predicted, unless forecasts are added to it.
+        """
         data = self.data
         sides = dict.fromkeys(data.source_columns, "source")
         only_source = self._layout(sides)
@@ -163,4 +166,5 @@ class Reading:
             dialect=self.data.dialect,
             sides=tuple(sides.values()),
             prefix="--",
+            optional=() if self.data.is_series and self.data.relative_to_last else ("target",),
         )

@@ -12,10 +12,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.seq2seq.data.scaling import LARGEST
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 from tasks.storage.ingest.columns import Column, to_column
-from tasks.storage.ingest.reasons import EMPTY, FINE, LENGTH, NEGATIVE, NOT_FINITE, NULL, TOO_LONG, TYPE, Reasons, mark
+from tasks.storage.ingest.reasons import (
+    EMPTY,
+    EXTREME,
+    FINE,
+    LENGTH,
+    NEGATIVE,
+    NOT_FINITE,
+    NULL,
+    TOO_LONG,
+    TYPE,
+    Reasons,
+    mark,
+)
 
 # Where no maximum length is set, rows beyond this one are mistakes more often than sequences.
 LONGEST = 10_000
@@ -65,6 +78,7 @@ class RowRules:
         """
         column = to_column(array, self.encoding, lowercase=self.lowercase, features=self.features, dialect=dialect)
         lengths, reasons = column.steps.lengths, column.reasons
+        _mark_extremes(column)
         if not self.keep_empty:
             mark(reasons, lengths == 0, EMPTY)
         mark(reasons, lengths > self.max_length, TOO_LONG)
@@ -104,9 +118,34 @@ def read_time_steps(array: pa.ChunkedArray, encoding: str, dialect: Dialect = PL
     """
     column = to_column(array, encoding, features=1, dialect=dialect)
     lengths, reasons = column.steps.lengths, column.reasons
+    _mark_extremes(column)
     mark(reasons, lengths == 0, EMPTY)
     mark(reasons, lengths > 1, LENGTH)
     return np.where(reasons == FINE, _single_values(column), 0), reasons
+
+
+def _mark_extremes(column: Column) -> None:
+    """Marks rows with a number whose square does not fit 64 bits; symbols, which are integers, have no size."""
+    values = column.steps.values
+    if values.dtype.kind != "f" or not values.size or (np.max(values) <= LARGEST and np.min(values) >= -LARGEST):
+        return
+    is_extreme = (np.abs(values) > LARGEST).any(axis=1)
+    rows = np.repeat(np.arange(len(column.steps)), column.steps.lengths)[is_extreme]
+    mark(column.reasons, np.bincount(rows, minlength=len(column.steps)) > 0, EXTREME)
+
+
+def describe_extreme(where: str, column: str, value: object) -> str:
+    """What is wrong with a number that is rejected as extreme, and what to do, for a person.
+
+    Args:
+        where: its row and file.
+        column: its column.
+        value: the number.
+    """
+    return (
+        f"{where} holds {value} in column {column!r}, and squares of numbers beyond {LARGEST:g} do not fit 64 "
+        f"bits: scale the column, say with data.missing that this number marks a missing value, or leave the row out"
+    )
 
 
 def _single_values(column: Column) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from tasks.seq2seq.arrays.hashing import Hashes, is_among, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.codec_training import INTAKES, Intake, finish_both, intakes_of
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.synthetic import NOTHING
@@ -297,6 +298,19 @@ def _scale(read: list[ReadSeries], data: FilesData) -> list[float | None] | None
     return [float(value) if np.isfinite(value) else None for value in naive.scale()]
 
 
+def _sentinels(read: list[ReadSeries], data: FilesData) -> list[dict[str, Any]]:
+    """The odd values of each column of numbers, each once though it may be source and target."""
+    columns: dict[str | int, OddValues] = {}
+    for side in ("source", "target"):
+        names = getattr(data, f"{side}_columns") if getattr(data, f"{side}_encoding") == "vectors" else ()
+        for i, name in enumerate(names):
+            if name not in columns:
+                columns[name] = OddValues()
+                for one in read:
+                    columns[name].add(getattr(one.series, side)[one.series.usable, i])
+    return [{"column": str(name), **found._asdict()} for name, odd in columns.items() for found in odd.finish()]
+
+
 def _account(
     read: list[ReadSeries], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
 ) -> dict[str, Any]:
@@ -310,6 +324,7 @@ def _account(
         "history": data.history,
         "horizon": data.horizon,
         "stride": data.stride,
+        "sentinels": _sentinels(read, data),
         "series": series,
         "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
     }

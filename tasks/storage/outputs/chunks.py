@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
 from tasks.seq2seq.data.codecs import Codec
@@ -115,7 +116,7 @@ class FileToRead:
     def _windows(self, rejects: Rejects) -> Iterator[pa.Table]:
         data = self.reading.data
         assert data.history is not None
-        series, rows, kept = read_series(self.file, self.layout, data, rejects, self.kept)
+        series, rows, has_target, kept = read_series(self.file, self.layout, data, rejects, self.kept)
         assert kept is not None
         origins = find_origins(series.usable, data.history, 0, 1)
         if not self.reading.all_origins:
@@ -126,9 +127,9 @@ class FileToRead:
         for first in range(0, len(origins), size):
             chosen = origins[first : first + size]
             # The last step of a history is the row with the number of its origin: rows are counted from 1.
-            yield _beside(kept.take(np.searchsorted(rows, chosen)), self._window_columns(series, chosen))
+            yield _beside(kept.take(np.searchsorted(rows, chosen)), self._window_columns(series, chosen, has_target))
 
-    def _window_columns(self, series: Series, origins: Rows) -> dict[str, pa.Array]:
+    def _window_columns(self, series: Series, origins: Rows, has_target: NDArray[np.bool_]) -> dict[str, pa.Array]:
         reading, data = self.reading, self.reading.data
         assert data.history is not None
         assert data.horizon is not None
@@ -140,7 +141,7 @@ class FileToRead:
             columns[ORIGIN] = to_lists(last, _type_of(last))
         if self.has_targets:
             ahead = np.minimum(origins[:, None] + np.arange(data.horizon), len(series) - 1)
-            is_there = (origins + data.horizon <= len(series)) & series.usable[ahead].all(axis=1)
+            is_there = (origins + data.horizon <= len(series)) & has_target[ahead].all(axis=1)
             target = _encoded(Sequences.of_rows(series.target[ahead]), reading.target.codec)
             columns |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(is_there)}
         return columns

@@ -33,6 +33,8 @@ class Layout:
         dialect: how files write what they hold.
         sides: what each column is called in reasons.
         prefix: what stands before the names of settings in messages: `data.` in training, `--` at prediction.
+        optional: sides whose values need not be what they should: one that is not, or a whole column of another type,
+            is null, and neither the row nor the file is refused for it.
     """
 
     columns: tuple[str | int, ...]
@@ -40,6 +42,7 @@ class Layout:
     dialect: Dialect = PLAIN
     sides: tuple[str, ...] = ("source", "target")
     prefix: str = "data."
+    optional: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:

@@ -69,9 +69,9 @@ class Columnar(ABC):
         with file.open_file() as opened:
             schema, has_rows = self.look(file, opened)
         check_names(file.path, [*schema.names, *_paths(schema)], layout)
-        for name, kind in zip(layout.names, layout.kinds, strict=True):
+        for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
             found = _place(schema, name).kind
-            if not _fits(found, kind):
+            if side not in layout.optional and not _fits(found, kind):
                 use = "" if kind == "number" else f" for the encoding {kind}"
                 raise DataError(
                     f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}"
@@ -180,9 +180,17 @@ def _to_block(
         for i in np.flatnonzero(is_bad).tolist()
     ]
     good = {name: column.take(~is_bad) for name, column in piece.items()}
-    wanted = [without_dictionary(places[name].take(good[places[name].column])) for name in layout.names]
+    wanted = [
+        _wanted(places[name], good[places[name].column], kind)
+        for name, kind in zip(layout.names, layout.kinds, strict=True)
+    ]
     block = RowBlock(rows[~is_bad], to_table(wanted, layout), rejects)
     return block if kept is None else block._replace(kept=to_kept(list(good.values()), kept, len(block.rows)))
+
+
+def _wanted(place: _Place, column: pa.Array, kind: Kind) -> pa.Array:
+    """The column to read; of a type that cannot be what it should, which `check` lets pass if it is optional, nulls."""
+    return without_dictionary(place.take(column)) if _fits(place.kind, kind) else pa.nulls(len(column))
 
 
 def without_dictionary(column: pa.Array) -> pa.Array:

@@ -49,7 +49,11 @@ def row_values(row: dict[str, Any], layout: Layout) -> list[Value] | str:
         try:
             values.append(Value(None, Form.ANY) if value is None else _CONVERTERS[kind](value))
         except _Unfit as reason:
-            return "invalid_utf8" if str(reason) == "invalid_utf8" else f"{side}_{str(reason) or 'type'}"
+            if str(reason) == "invalid_utf8":
+                return str(reason)
+            if side not in layout.optional:
+                return f"{side}_{str(reason) or 'type'}"
+            values.append(Value(None, Form.ANY))
     return values
 
 

@@ -140,10 +140,12 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
 def _open_wanted(file: InputFile, layout: Layout, archive: zipfile.ZipFile, stack: ExitStack) -> dict[str, _Array]:
     check_names(file.path, _names(archive), layout)
     arrays = {}
-    for name, kind in zip(layout.names, layout.kinds, strict=True):
+    for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
         if name not in arrays:
             arrays[name] = _open_array(file, archive, name, stack)
-        _check_array(f"{file.path}: array {name!r}", kind, arrays[name])
+        _check_storage(f"{file.path}: array {name!r}", arrays[name])
+        if side not in layout.optional or not arrays[name].shape:
+            _check_type(f"{file.path}: array {name!r}", kind, arrays[name])
     lengths = {name: array.shape[0] for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
@@ -203,17 +205,24 @@ def _open_array(file: InputFile, archive: zipfile.ZipFile, name: str, stack: Exi
     return _Array(shape, dtype, fortran_order and len(shape) > 1, rows)
 
 
-def _check_array(where: str, kind: Kind, array: _Array) -> None:
+def _check_storage(where: str, array: _Array) -> None:
     if array.dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which are never unpickled; save an array of numbers")
     if array.by_columns:
         raise DataError(f"{where} is stored column by column; save numpy.ascontiguousarray of it")
+
+
+def _check_type(where: str, kind: Kind, array: _Array) -> None:
     found = f"is of type {array.dtype} in {len(array.shape)} dimensions"
-    codes, dimensions, words = _ACCEPTED[kind]
-    most = 1 if array.dtype.kind == "U" else dimensions
-    if array.dtype.kind not in codes or not 1 <= len(array.shape) <= most:
+    if not _fits(array.dtype, len(array.shape), kind):
+        words = _ACCEPTED[kind][2]
         use = "" if kind == "number" else f" for the encoding {kind}"
         raise DataError(f"{where} {found}, expected {words}{use}")
+
+
+def _fits(dtype: np.dtype[Any], n_dimensions: int, kind: Kind) -> bool:
+    codes, most, _ = _ACCEPTED[kind]
+    return dtype.kind in codes and 1 <= n_dimensions <= (1 if dtype.kind == "U" else most)
 
 
 def _read_rows(array: _Array, n: int) -> NDArray[Any]:
@@ -236,7 +245,7 @@ def _to_block(
             reasons |= dict.fromkeys(np.flatnonzero(_is_no_text(part)).tolist(), "invalid_utf8")
     good = np.ones(len(rows), dtype=bool)
     good[list(reasons)] = False
-    wanted = [_to_column(parts[name][good]) for name in layout.names]
+    wanted = [_wanted(parts[name][good], kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
     shown = parts if kept is None else {name: parts[name] for name in kept.names}
     rejects = [Reject(file.name, int(rows[i]), reasons[i], _content(shown, i)) for i in sorted(reasons)]
     block = RowBlock(rows[good], to_table(wanted, layout), rejects)
@@ -256,6 +265,11 @@ def _is_no_text(part: NDArray[Any]) -> NDArray[np.bool_]:
 def _content(shown: dict[str, NDArray[Any]], i: int) -> str:
     row = {name: (part.astype(str) if part.dtype.kind in "mM" else part)[i].tolist() for name, part in shown.items()}
     return json.dumps(row, default=lambda value: value.decode(errors="backslashreplace"))
+
+
+def _wanted(part: NDArray[Any], kind: Kind) -> pa.Array:
+    """The rows to read; of a type that cannot be what it should, which `check` lets pass if it is optional, nulls."""
+    return _to_column(part) if _fits(part.dtype, part.ndim, kind) else pa.nulls(len(part))
 
 
 def _to_column(part: NDArray[Any]) -> pa.Array:

@@ -77,6 +77,25 @@ def test_a_value_equal_to_the_mean_is_not_padding():
     assert source_array(steps, SCALING).tolist() == [[[0, 0, 1], [0, 0, 0]], [[0, 0, 1], [0, 0, 1]]]
 
 
+def test_what_is_too_large_for_32_bits_ends_at_the_same_large_number():
+    """Of any feature; it would be infinite, and what comes of that is not a number."""
+    values = np.array([[1e99, -1.0], [-1e99, 1e60], [1e300, -1.7e308]])
+    for scaling in (SCALING, Scaling((0.0, 0.0), (1e-250, 0.0), (0.0, 0.0), (0.0, 0.0)), SCALING.directional()):
+        standardised = scaling.standardise(values)
+        assert np.isfinite(np.square(standardised).sum())
+        assert np.isfinite(scaling.restore(standardised)).all()
+    assert SCALING.standardise(values)[:2].tolist() == [[np.float32(1e15), 0.0], [np.float32(-1e15), np.float32(1e15)]]
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-12, 1.0, 1e50, 1e99])
+def test_what_is_learned_of_the_smallest_and_the_largest_values_is_finite_and_tells_them_apart(size):
+    values = np.random.default_rng(0).uniform(-1, 1, (1000, 1)) * size
+    scaling = learned(*np.array_split(values, 3))
+    assert np.isfinite([scaling.mean, scaling.deviation, scaling.low, scaling.high]).all()
+    assert 0.5 < np.abs(scaling.standardise(values)).max() < 3
+    assert scaling.restore(scaling.standardise(values)) == pytest.approx(values, abs=1e-6 * size)
+
+
 def test_json_holds_the_whole_scaling():
     assert Scaling.from_json(json.loads(json.dumps(SCALING.to_json()))) == SCALING
 

@@ -99,8 +99,8 @@ def test_of_no_sequences_there_is_nothing_to_count():
     counted, right = count_tokens(sequences([]), sequences([]), UNKNOWN)
     assert counted == TokenCounts()
     assert (right.shape, right.dtype) == ((0,), np.bool_)
-    assert rates(counted)["token_accuracy"] == 0.0
-    assert rates(VectorCounts()) == {"n_evaluated": 0, "mae": 0.0, "rmse": 0.0, "smape": 0.0}
+    assert rates(counted)["token_accuracy"] is None
+    assert rates(VectorCounts()) == {"n_evaluated": 0, "mae": None, "rmse": None, "smape": None}
 
 
 def test_as_many_predictions_as_references_are_asked_for():

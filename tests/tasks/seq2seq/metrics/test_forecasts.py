@@ -113,10 +113,8 @@ def test_json_takes_the_scores():
     assert json.loads(json.dumps(result._asdict(), allow_nan=False))["relative_mae_naive"] == 1.0
 
 
-def test_nothing_evaluated_gives_scores_all_the_same():
-    result = scores_of(VectorScorer(np.ones(2)))
-    assert (result.n_evaluated, result.mae, result.mase, result.mae_by_step) == (0, 0.0, None, [])
-    assert scores(REFERENCES[:0], PREDICTIONS[:0], np.ones(2)) == result
+def test_a_batch_of_nothing_changes_no_score():
+    assert scores(REFERENCES[:0], PREDICTIONS[:0], np.ones(2)) == scores_of(VectorScorer(np.ones(2)))
 
 
 def test_a_collapsed_forecaster_shows_one_prediction_and_the_majority_baseline():

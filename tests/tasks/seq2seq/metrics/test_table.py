@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,6 +56,35 @@ def test_an_evaluation_is_printed_in_the_order_of_the_table():
     ]  # fmt: skip
     of_vectors = [line.split()[0] for line in score_lines(vector_scores(embeddings=True))]
     assert [word for word in of_vectors if word in ("nearest", "error", "mean")] == ["mean", "error", "nearest"]
+
+
+NO_TOKENS, NO_VECTORS = ONE.part(0, 0), VECTORS[:0]
+OF_NOTHING: dict[str, tuple[Any, Callable[[Counters], None]]] = {
+    "tokens": (
+        TokenTarget(VOCABULARY, EvaluationSettings(**dict.fromkeys(TOKEN_SCORES, True))),
+        lambda counters: counters.add(NO_TOKENS, NO_TOKENS, teacher_forced=(0, 0)),
+    ),
+    "vectors": (
+        VectorTarget(np.ones(1), embeddings=True),
+        lambda counters: counters.add(NO_VECTORS, NO_VECTORS, naive=NO_VECTORS, seasonal_naive=NO_VECTORS, mean=None),
+    ),
+}
+
+
+@pytest.mark.parametrize("is_added", [False, True])
+@pytest.mark.parametrize("kind", OF_NOTHING)
+def test_every_score_of_nothing_is_none_and_only_numbers_of_rows_are_0(kind, is_added):
+    """Neither 0 nor 1 nor "from 0 to 1": each would be taken for a result."""
+    target, add_nothing = OF_NOTHING[kind]
+    counters = Counters(metrics_of(kind), target)
+    if is_added:
+        add_nothing(counters)
+    scores = counters.scores()
+    assert scores.keys() == {metric.name for metric in metrics_of(kind)}
+    counted = {name for name in scores if name.startswith(("n_", "distinct_"))}
+    assert scores == {name: 0 if name in counted else None for name in scores}
+    assert list(score_lines(scores)) == ["nothing to score"]
+    assert headline(scores) == ("none", "nothing to score")
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ def test_bleu_by_hand():
 
 def test_the_tokenizer_of_bleu_is_the_callers():
     assert corpus_bleu(["abcdef"], ["abcdeg"], "none") == 0.0
-    assert corpus_bleu(["abcdef"], ["abcdeg"], "char") > 50
+    assert (corpus_bleu(["abcdef"], ["abcdeg"], "char") or 0) > 50
 
 
 def test_chrf_tells_near_from_far():
-    near, far = corpus_chrf(["sitting"], ["sittin"]), corpus_chrf(["sitting"], ["other"])
+    far, near = (corpus_chrf(["sitting"], [line]) or 0.0 for line in ("other", "sittin"))
     assert 0 <= far < near < 100
 
 
-def test_bleu_and_chrf_of_no_lines_are_0():
-    assert (corpus_bleu([], [], "13a"), corpus_chrf([], [])) == (0.0, 0.0)
+def test_bleu_and_chrf_of_no_lines_are_none():
+    assert (corpus_bleu([], [], "13a"), corpus_chrf([], [])) == (None, None)

@@ -9,11 +9,20 @@ from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.vocabulary import Vocabulary
-from tasks.seq2seq.monitoring.data_checks import DATA_CHECKS, Measured, check, shifts_between
+from tasks.seq2seq.monitoring.data_checks import DATA_CHECKS, Measured, Sentinel, check, shifts_between
 from tasks.seq2seq.settings.checks import CheckRule, TrainingChecks
 
 GOOD = Measured(
-    rows=1000, read=1010, rejected=10, duplicates=0.1, conflicts=0.0, overlap=0.0, unknown=0.01, longest=30, median=10
+    rows=1000,
+    read=1010,
+    rejected=10,
+    duplicates=0.1,
+    conflicts=0.0,
+    overlap=0.0,
+    unknown=0.01,
+    longest=30,
+    median=10,
+    sentinels=(),
 )
 
 
@@ -57,6 +66,7 @@ def test_good_data_keeps_every_rule():
         ("overlap", {"overlap": 0.001}),
         ("unknown", {"unknown": 0.06}),
         ("lengths", {"longest": 501}),
+        ("sentinels", {"sentinels": (Sentinel("level", -3.4e38, 12),)}),
     ],
 )
 def test_each_rule_warns_alone_and_ends_the_run_where_it_is_said_to(rule, change):
@@ -77,6 +87,14 @@ def test_what_nobody_counted_is_not_judged():
 def test_a_finding_says_what_came_and_what_was_expected():
     (found,) = (one for one in check(GOOD._replace(rejected=101), TrainingChecks(), 0.25) if one.rule == "rejected")
     assert found.said == "10 % of rows rejected, expected at most 5.0 %"
+
+
+def test_a_number_that_looks_like_a_mark_is_named_with_its_column_its_count_and_what_to_do():
+    bad = GOOD._replace(sentinels=(Sentinel("level", -3.4e38, 12), Sentinel("price", 1e20, 2)))
+    said = [one.said for one in check(bad, TrainingChecks(), 0.25) if one.rule == "sentinels"]
+    for words, parts in zip(said, (("'level'", "-3.4e+38", "12 times"), ("'price'", "1e+20", "2 times")), strict=True):
+        for part in (*parts, "data.missing", "--missing"):
+            assert part in words
 
 
 def profile(texts, symbols):

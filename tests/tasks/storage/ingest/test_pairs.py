@@ -589,3 +589,90 @@ def test_what_is_read_and_encoded_is_reported_with_its_counts(tmp_path, write, n
 
 
 SIDES = {"source": 2000, "target": 5}
+
+
+def write_as(path, source, target):
+    """Pairs of vectors as a file of this suffix."""
+    rows = [{"source": one, "target": other} for one, other in zip(source, target, strict=True)]
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        table = pa.Table.from_pylist(rows, pa.schema(dict.fromkeys(("source", "target"), VECTORS_OF_TWO)))
+        pq.write_table(table, path)
+
+
+VECTORS_OF_TWO = pa.list_(pa.list_(pa.float64()))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+@pytest.mark.parametrize("day", [0, 4])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_day_of_nulls_in_a_folder_is_rejected_and_the_others_are_learned_from(ingest, tmp_path, side, day, suffix):
+    """Whichever day it is: the first one, too, says nothing of how many numbers a step has, or a target steps."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "days").mkdir()
+    for i in range(5):
+        source = rng.normal(size=(40, 3, 2)).tolist()
+        sides = {"source": source, "target": [steps[:2] for steps in source]}
+        if i == day:
+            sides[side] = [None] * 40
+        write_as(tmp_path / "days" / f"{i}.{suffix}", **sides)
+    reals = {"source_encoding": "vectors", "target_encoding": "vectors"}
+    dataset = ingest(tmp_path / "days", max_reject_rate=0.2, **reals)
+    assert dataset.account["reasons"] == {f"{side}_null": 40}
+    assert sum(dataset.account["splits"].values()) == 160
+    assert (dataset.facts.source.features, dataset.facts.target.features, dataset.facts.target.length) == (2, 2, 2)
+    with pytest.raises(DataError, match=rf"40 of 200 rows [\s\S]* {day}\.{suffix} +1 +{side}_null"):
+        ingest(tmp_path / "days", max_reject_rate=0.19, **reals)
+
+
+@pytest.mark.parametrize("day", [0, 2])
+def test_a_day_of_nulls_is_rejected_whatever_the_encoding(ingest, tmp_path, day):
+    (tmp_path / "days").mkdir()
+    for i in range(3):
+        rows = [{"source": f"ab{k}", "target": None if i == day else f"x y{k % 5}"} for k in range(40)]
+        (tmp_path / "days" / f"{i}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert ingest(tmp_path / "days", max_reject_rate=0.4, **TEXT).account["reasons"] == {"target_null": 40}
+
+
+EXTREMES = [1e101, -1e200, -1.797e308, 1.7976931348623157e308]
+
+
+@pytest.mark.parametrize("value", EXTREMES)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_number_whose_square_fits_no_64_bits_ends_the_run_and_is_named(ingest, tmp_path, side, value):
+    reals = {"source_encoding": "vectors", "target_encoding": "vectors"}
+    sides = {name: np.random.default_rng(0).normal(size=(200, 2)).tolist() for name in ("source", "target")}
+    sides[side][120][1] = value
+    pq.write_table(pa.table(sides), tmp_path / "a.parquet")
+    with pytest.raises(DataError) as raised:
+        ingest(tmp_path / "a.parquet", **reals)
+    for part in (
+        "row 121 of",
+        "a.parquet",
+        f"{side}_extreme",
+        repr(value),
+        f"column '{side}'",
+        "data.missing",
+        "scale",
+    ):
+        assert part in str(raised.value)
+    dataset = ingest(tmp_path / "a.parquet", max_reject_rate=0.01, **reals)
+    assert dataset.account["reasons"] == {f"{side}_extreme": 1}
+    for codec in (dataset.codecs.source, dataset.codecs.target):
+        assert np.isfinite([codec.mean, codec.deviation, codec.low, codec.high]).all()
+
+
+def test_numbers_that_look_like_marks_are_kept_and_counted_by_column(ingest, tmp_path):
+    source = np.random.default_rng(0).normal(size=(400, 3))
+    target = source[:, :1].copy()
+    source[:30, 1] = -3.4e38
+    target[5:7] = 1e20
+    pq.write_table(pa.table({"ask": source.tolist(), "answer": target.tolist()}), tmp_path / "a.parquet")
+    reals = {"source_encoding": "vectors", "target_encoding": "vectors", "source": "ask", "target": "answer"}
+    dataset = ingest(tmp_path / "a.parquet", **reals)
+    assert dataset.account["sentinels"] == [
+        {"column": "ask", "value": -3.4e38, "times": 30}, {"column": "answer", "value": 1e20, "times": 2},
+    ]  # fmt: skip
+    assert dataset.facts.rejected_rows == 0
+    assert np.isfinite([*dataset.codecs.source.deviation, *dataset.codecs.target.deviation]).all()

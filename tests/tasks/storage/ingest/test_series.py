@@ -384,3 +384,47 @@ def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
         "validation windows cut": (facts.validation_rows,) * 2,
         "test windows cut": (facts.evaluation_rows,) * 2,
     }
+
+
+@pytest.mark.parametrize("day", [0, 2])
+def test_a_series_of_nulls_in_a_folder_is_rejected_and_the_others_are_learned_from(ingest, tmp_path, day):
+    (tmp_path / "days").mkdir()
+    for i in range(3):
+        steps = pa.array([None] * 60 if i == day else [float(k) for k in range(60)], pa.float64())
+        pq.write_table(pa.table({"y": steps}), tmp_path / "days" / f"{i}.parquet")
+    dataset = ingest(tmp_path / "days", max_reject_rate=0.4)
+    assert [one["rejected"] for one in dataset.account["series"]] == [60 * (i == day) for i in range(3)]
+    assert dataset.account["reasons"] == {"source_null": 60}
+
+
+@pytest.mark.parametrize("value", ["1e200", "-1.797e308"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_number_whose_square_fits_no_64_bits_ends_the_run_and_is_named(ingest, write, value, relative):
+    steps = list(COUNT)
+    steps[40] = value
+    path = write(x=COUNT, y=steps)
+    said = failure(ingest, path, relative_to_last=relative)
+    for part in ("row 41 of", "series.csv", "source_extreme", value, "column 'y'", "data.missing", "scale"):
+        assert part in said
+    dataset = ingest(path, max_reject_rate=0.02, relative_to_last=relative)
+    assert dataset.account["reasons"] == {"source_extreme": 1}
+    assert np.isfinite([dataset.codecs.source.deviation, dataset.codecs.target.deviation]).all()
+    assert np.isfinite(dataset.scale).all()
+    assert "of 100 rows" in failure(ingest, write("all.csv", y=[f"{step}e200" for step in COUNT]))
+
+
+def test_numbers_that_look_like_marks_are_counted_once_a_time_step(ingest, write):
+    """Not once a window, nor once a side; each column by itself."""
+    steps = [100 + (i * 37 % 11) / 10 for i in range(100)]
+    marked, once = list(steps), list(steps)
+    marked[20] = marked[21] = marked[70] = -3.4e38
+    once[30] = 1e30
+    path = write(y=marked, z=once)
+    dataset = ingest(path, source=["y", "z"], target="y")
+    assert dataset.account["sentinels"] == [{"column": "y", "value": -3.4e38, "times": 3}]
+    assert (
+        ingest(
+            write("integers.csv", y=[i % 5 for i in range(100)]), source_encoding="integers", target_encoding="integers"
+        ).account["sentinels"]
+        == []
+    )

@@ -1,6 +1,7 @@
 """Chunks of rows to predict: which rows they hold, what stands beside them, and where the others went."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.artifacts.lists import from_lists
@@ -219,3 +221,95 @@ def test_our_own_columns_are_taken_apart_from_the_files():
     kept, ours = take_columns(table)
     assert kept.column_names == ["source", "\u200b"]
     assert [*ours] == [SOURCE]
+
+
+VECTORS = pa.list_(pa.float64())
+# Values that are no target, of each kind of target that a model may have.
+NO_TARGETS: dict[str, tuple[Vocabulary | Scaling, list[Any]]] = {
+    "integers": (DIGITS, [None, "x", [1.5], {"a": 1}, True, [[1]], [None], [2**70]]),
+    "words": (Vocabulary("words", ("One", "two")), [None, 1, {"a": 1}, [None], [["One"]], True]),
+    "characters": (Vocabulary("characters", ("a", "b")), [None, 1, ["a"], {"a": 1}, False]),
+    "vectors": (REALS, [None, "x", {"a": 1}, [None], [float("nan")], [True], [10**400]]),
+}
+KINDS_AND_VALUES = [(kind, value) for kind, (_, values) in NO_TARGETS.items() for value in values]
+
+
+def check_unscored(path, codec):
+    read = Read(path, reading_of(target=codec, lengths=(4, 1)))
+    assert (read.rows.read, len(read.whole), read.rejects) == (3, 3, [])
+    assert read.to_read.has_targets
+    assert read.ours[HAS_TARGET].to_pylist() == [False] * 3
+
+
+@pytest.mark.parametrize(("kind", "value"), KINDS_AND_VALUES, ids=str)
+def test_json_lines_whose_target_cannot_be_used_are_predicted(tmp_path, kind, value):
+    """Also beside lines whose target is nested otherwise, of which one kind must be given up."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"source": [1, 5], "target": value}) + "\n" for _ in range(3)))
+    check_unscored(path, NO_TARGETS[kind][0])
+
+
+def test_json_lines_with_targets_nested_in_two_ways_are_all_predicted(tmp_path):
+    path = tmp_path / "a.jsonl"
+    targets = [["One"], "two", ["two"], 7]
+    path.write_text("".join(json.dumps({"source": [1], "target": target}) + "\n" for target in targets))
+    read = Read(path, reading_of(target=NO_TARGETS["words"][0]))
+    assert (len(read.whole), read.rejects) == (4, [])
+    assert read.ours[HAS_TARGET].to_pylist() == [True, False, True, False]
+
+
+COLUMNS = {
+    "all null": pa.nulls(3, INTEGERS), "text": pa.array(["x"] * 3), "structures": pa.array([{"a": 1}] * 3),
+    "real numbers": pa.array([1.5] * 3), "lists of lists of lists": pa.array([[[[1]]]] * 3),
+    "dates": pa.array([0] * 3, pa.date32()), "dictionary": pa.array(["x"] * 3).dictionary_encode(),
+    "booleans": pa.array([True] * 3), "runs": pa.RunEndEncodedArray.from_arrays([3], ["x"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_target_column_of_another_type_is_kept_and_its_rows_are_predicted(tmp_path, column, suffix):
+    table = pa.table({"source": pa.array([[1, 5]] * 3, INTEGERS), "target": COLUMNS[column]})
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "parquet":
+        if column == "runs":
+            return  # which Parquet does not have
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    check_unscored(path, DIGITS)
+    assert Read(path, reading_of()).kept["target"].to_pylist() == COLUMNS[column].to_pylist()
+
+
+@pytest.mark.parametrize("target", [[0.5] * 3, ["x"] * 3, [[[1]]] * 3], ids=str)
+def test_an_array_of_another_type_than_the_targets_is_kept_and_its_rows_are_predicted(tmp_path, target):
+    np.savez(tmp_path / "a.npz", source=np.array([[1, 5]] * 3), target=np.array(target))
+    check_unscored(tmp_path / "a.npz", DIGITS)
+
+
+def test_a_source_of_another_type_is_refused_all_the_same(tmp_path):
+    path = write(tmp_path / "a.parquet", source=["x"], target=pa.array([[1]], INTEGERS))
+    with pytest.raises(DataError, match="'source' is of type string"):
+        Read(path, reading_of())
+
+
+def test_steps_of_a_series_without_a_target_are_history_and_only_forecasts_over_them_are_not_scored(tmp_path):
+    """They were no history either: a column of nulls beside a whole series left nothing to predict."""
+    prices = [float(i) for i in range(9)]
+    for missing in (range(9), [4]):
+        price = [None if i in missing else prices[i] for i in range(9)]
+        path = write(tmp_path / "a.parquet", level=prices, price=pa.array(price, pa.float64()))
+        data = {"source": "level", "target": "price", "history": 3, "horizon": 2}
+        read = Read(path, reading_of(REALS, REALS, data, said={"origins": "all"}))
+        assert (read.rejects, len(read.whole)) == ([], 7)
+        scored = [origin + 2 <= 9 and not {origin, origin + 1} & {*missing} for origin in range(3, 10)]
+        assert read.ours[HAS_TARGET].to_pylist() == scored
+
+
+def test_a_step_that_a_forecast_is_added_to_must_be_there(tmp_path):
+    price = [1.0] * 8 + [None]
+    path = write(tmp_path / "a.parquet", level=[1.0] * 9, price=pa.array(price, pa.float64()))
+    data = {"source": "level", "target": "price", "history": 3, "horizon": 2, "relative_to_last": True}
+    read = Read(path, reading_of(REALS, REALS, data, said={"origins": "all"}))
+    assert [(reject["row"], reject["reason"]) for reject in read.rejects] == [(9, "target_null")]

@@ -1,0 +1,50 @@
+"""The page about a batch prediction, and the same on the terminal and in Prefect's UI."""
+
+import pytest
+
+from flows._cli.batch_summary import show_batch
+from tasks.reporting.batch_page import as_markdown, render_page, score_rows
+from tasks.seq2seq.metrics.accumulators import TokenCounts, VectorCounts
+from tasks.seq2seq.metrics.table import rates
+
+NOTHING_SCORED: dict[str, TokenCounts | VectorCounts] = {"tokens": TokenCounts(), "vectors": VectorCounts()}
+
+
+def batch(scored):
+    """A run over one file of two rows."""
+    files = [{"name": "a.csv", "state": "predict", "reason": "new", "read": 2, "predicted": 2, "rejected": 0}]
+    counts = {"read": 2, "predicted": 2, "rejected": 0, "history_only": 0}
+    states = {"predicted_files": 1, "kept_files": 0, "waiting_files": 0, "failed": 0}
+    lists = {
+        "above_reject_rate": [],
+        "outputs_without_input": [],
+        "files_of_other_formats": [],
+        "drift": [],
+        "checks": [],
+    }
+    return {
+        "model": {"name": "words", "digest": "0" * 64}, "decoding": {"method": "greedy"}, "output": "out",
+        "files": files, **counts, **states, **lists, "scored": scored, "shifted": False, "report": "out/_report.html",
+        "rows_per_s": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOTHING_SCORED)
+def test_a_run_in_which_no_target_could_be_used_says_that_there_is_nothing_to_score(kind, capsys):
+    """No accuracy of 0, no interval from 0 to 1."""
+    run = batch(rates(NOTHING_SCORED[kind]))
+    assert list(score_rows(run)) == []
+    show_batch(run)
+    for page in (as_markdown(run), render_page(run), capsys.readouterr().out):
+        assert "nothing to score: no row has a target that can be used" in page
+        for word in ("accuracy", "interval", "mae", "n evaluated"):
+            assert word not in page
+
+
+def test_scores_are_written_where_there_are_any_and_not_mentioned_without_targets(capsys):
+    scored = rates(TokenCounts(n=2, n_correct=1, n_positions=4, n_right=3, n_reference_tokens=4, n_predicted_tokens=4))
+    for run, words in ((batch(scored), "sequence accuracy"), (batch(None), None)):
+        show_batch(run)
+        for page in (as_markdown(run), render_page(run), capsys.readouterr().out):
+            assert "nothing to score" not in page
+            assert ("sequence accuracy" in page) == (words is not None)
