@@ -10,12 +10,14 @@ import pyarrow as pa
 
 from tasks.prediction.jobs import BatchModel, find_model
 from tasks.prediction.loaded_model import Chunk, Serving, ServingModel
+from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
-from tasks.storage.ingest.python_values import EXPECTED, to_array
+from tasks.storage.ingest.python_values import EXPECTED, plain_integers, to_array
 from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
 from tasks.storage.outputs.predictions import symbol_column, to_values
+from tasks.storage.outputs.python_values import to_python
 from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
@@ -45,8 +47,10 @@ class LoadedPredictor:
         """
         chunk = self._chunk(sequences)
         predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
-        result = to_values(predicted, self._serving.codecs.target, self._symbols)
-        return result if isinstance(sequences, pa.Array | pa.ChunkedArray) else result.to_pylist()
+        target = self._serving.codecs.target
+        if isinstance(sequences, pa.Array | pa.ChunkedArray):
+            return to_values(predicted, target, self._symbols)
+        return to_python(predicted, target)
 
     def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
         """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
@@ -55,14 +59,29 @@ class LoadedPredictor:
         return pa.table(columns)
 
     def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
+        source = self._plain(sequences)
+        source, origin = self._reading.from_last(self._checked(sequences) if source is None else source)
+        return Chunk(source, origin=origin)
+
+    def _plain(self, sequences: Any) -> Sequences | None:  # noqa: ANN401 - likewise
+        """Sources that are plain integers and plainly fine, encoded; None where there is anything to say of them."""
+        side = self._reading.source
+        steps = plain_integers(sequences, side.rules)
+        if steps is None:
+            return None
+        try:
+            return Sequences(side.codec.encode(steps.values), steps.offsets)
+        except DataError:  # a symbol that the vocabulary does not have
+            return None
+
+    def _checked(self, sequences: Any) -> Sequences:  # noqa: ANN401 - likewise
         side = self._reading.source
         array, is_other = to_array(sequences, side.rules.encoding)
         source, reasons = side.encode(array)
         reasons[is_other] = TYPE
         if reasons.any():
             raise DataError(_say_which(reasons, side.rules.encoding))
-        source, origin = self._reading.from_last(source)
-        return Chunk(source, origin=origin)
+        return source
 
 
 def _say_which(reasons: Reasons, encoding: str) -> str:

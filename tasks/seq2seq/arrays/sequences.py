@@ -35,7 +35,9 @@ class Sequences:
     @classmethod
     def of_lengths(cls, values: Values, lengths: NDArray[np.integer[Any]]) -> Sequences:
         """Sequences whose lengths `(n,)` add up to those of `values`."""
-        return cls(values, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, dtype=np.int64, out=offsets[1:])
+        return cls(values, offsets)
 
     @classmethod
     def concatenate(cls, parts: Iterable[Sequences]) -> Sequences:
@@ -54,12 +56,12 @@ class Sequences:
     @cached_property
     def lengths(self) -> Rows:
         """Time steps of each sequence, `(n,) int64`."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Time steps of the longest sequence; 0 of none."""
-        return int(np.max(self.lengths, initial=0))
+        return int(self.lengths.max()) if len(self) else 0
 
     @property
     def n_steps(self) -> int:
@@ -69,7 +71,7 @@ class Sequences:
     @cached_property
     def is_uniform(self) -> bool:
         """Whether all sequences are of one length."""
-        return not len(self) or bool((self.lengths == self.lengths[0]).all())
+        return len(self) * self.longest == self.n_steps
 
     def count(self, token: int | None) -> Rows:
         """How often each sequence of tokens holds `token`, `(n,) int64`; nothing holds None."""
@@ -81,7 +83,8 @@ class Sequences:
 
     def part(self, first: int, last: int) -> Sequences:
         """Sequences `first` up to, but not including, `last`; nothing is copied."""
-        return Sequences(self.values, self.offsets[first : last + 1])
+        is_all = first == 0 and last == len(self)
+        return self if is_all else Sequences(self.values, self.offsets[first : last + 1])
 
     def take(self, rows: NDArray[Any]) -> Sequences:
         """The sequences at `rows` (numbers or a mask), in that order."""

@@ -113,9 +113,12 @@ class Vocabulary:
 
     def knows(self, values: Integers) -> NDArray[np.bool_]:
         """Which integers are symbols, the same shape."""
-        place = np.minimum(np.searchsorted(self._sorted, values), len(self.symbols) - 1)
-        known: NDArray[np.bool_] = self._sorted[place] == values
-        return known
+        return self._find(values)[1]
+
+    def _find(self, values: Integers) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where integers stand among the symbols, or would, and which are symbols, the same shape each."""
+        place = self._sorted.searchsorted(values)
+        return place, self._sorted.take(place, mode="clip") == values
 
     def encode(self, values: NDArray[Any]) -> Ids:
         """Ids of integers or of code points, the same shape, int32; a value that is no symbol becomes `unknown`.
@@ -126,12 +129,14 @@ class Vocabulary:
         if self.kind == "characters":
             ids: Ids = self._by_code_point[values]
             return ids
-        place = np.minimum(np.searchsorted(self._sorted, values), len(self.symbols) - 1)
-        known = self._sorted[place] == values
-        if self.unknown is None and not known.all():
+        place, known = self._find(values)
+        found = (place + self.reserved).astype(np.int32)
+        if known.all():
+            return found
+        if self.unknown is None:
             first = int(values[~known][0])
             raise DataError(f"token {first} is outside the vocabulary ({self.symbols[0]}..{self.symbols[-1]})")
-        return np.where(known, place + self.reserved, self.unknown or 0).astype(np.int32)
+        return np.where(known, found, np.int32(self.unknown))
 
     def encode_words(self, words: Iterable[str]) -> Ids:
         """Ids of words, `(n,) int32`; a word that is no symbol becomes `unknown`."""
@@ -162,7 +167,11 @@ class Vocabulary:
 
     def decode(self, ids: Ids) -> list[Symbol | None]:
         """Symbols of ids `(length,)`; a reserved id has none."""
-        return [self.symbols[i - self.reserved] if i >= self.reserved else None for i in ids.tolist()]
+        return [self._written[i] for i in ids.tolist()]
+
+    @cached_property
+    def _written(self) -> list[Symbol | None]:
+        return [None] * self.reserved + list(self.symbols)
 
     def labels(self) -> list[str]:
         """How to write each id, `size` of them, special ones included."""

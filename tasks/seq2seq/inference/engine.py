@@ -6,6 +6,7 @@ the products of a step are too small to share; callers run batches side by side 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,19 +49,19 @@ class Engine:
         name: str = self._step.get_providers()[0]
         return name
 
-    @property
+    @cached_property
     def attends(self) -> bool:
         """Whether the decoder attends to the encoder's outputs."""
         return self.architecture.settings.attends
 
-    @property
+    @cached_property
     def memory_size(self) -> int:
         """Numbers that the decoder keeps of each step of a source, 0 without attention."""
         settings = self.architecture.settings
         widths = {"memory": settings.memory_width, "memory_keys": settings.decoder_width}
         return sum(widths.get(name, 0) for name in memory_names(settings))
 
-    @property
+    @cached_property
     def state_size(self) -> int:
         """Numbers of the decoder's first state that the encoder gives."""
         settings = self.architecture.settings

@@ -123,14 +123,15 @@ class Predictor:
             return _Answer(found, state)
 
         answers = self._side_by_side(decode, batches(self._engine, steps, self._most_sources(), self._width))
-        states = _joined([answer.state for answer in answers], (0, self._engine.state_size), back)
-        target = self._codecs.target
+        states, target = None, self._codecs.target
+        if with_states:
+            states = _joined([answer.state for answer in answers], (0, self._engine.state_size), back)
         if isinstance(target, Scaling):
             vectors = _joined([answer.decoded for answer in answers], (0, 1, target.features), back)
-            return Predictions(Sequences.of_rows(target.restore(vectors)), None, states=states if with_states else None)
+            return Predictions(Sequences.of_rows(target.restore(vectors)), None, states=states)
         decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
         decoded = decoded if back is None else decoded.take(back)
-        return _predictions(decoded, self._decoding.n_best, states if with_states else None)
+        return _predictions(decoded, self._decoding.n_best, states)
 
     def _most_sources(self) -> int:
         numbers = max(1, self._codecs.target.size)
@@ -151,10 +152,9 @@ class Predictor:
 
 
 def _joined(arrays: list[Any], empty: tuple[int, ...], back: Rows | None) -> NDArray[Any]:
-    """The rows of all arrays in the order `back`; zeros of the shape `empty` where there are none."""
-    there = [array for array in arrays if array is not None]
-    joined = np.concatenate(there) if there else np.zeros(empty, np.float32)
-    return joined if back is None or not there else joined[back]
+    """The rows of all arrays in the order `back`; an array of the shape `empty` where there are none."""
+    joined = np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
+    return joined if back is None else joined[back]
 
 
 def _predictions(decoded: Decoded, n_best: int, states: NDArray[np.float32] | None) -> Predictions:

@@ -85,7 +85,7 @@ def test_an_error_names_the_sequences_that_cannot_be_predicted(bad, reason, pred
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("bad", [["abc"], 5, None, "12", [{"a": 1}]])
+@pytest.mark.parametrize("bad", [["abc"], 5, np.array(5), None, "12", [{"a": 1}], [{1: 2}]])
 def test_values_of_another_kind_are_refused_with_what_was_expected(bad, predictor):
     with pytest.raises(DataError) as error:
         predictor.predict(bad)

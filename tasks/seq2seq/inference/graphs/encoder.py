@@ -156,7 +156,7 @@ def _direction(
     if sequence.mask is not None:
         given[body.local("mask")] = (BOOL, (SOURCES, 1))
         after = [body("Where", body.local("mask"), new, old) for new, old in zip(after, before, strict=True)]
-    results = [*after, *[body("Identity", after[0])] * with_outputs]
+    results = [*after, body("Identity", after[0])] if with_outputs else after
     repeated = body.graph("step", {**before, **given}, dict.fromkeys(results, state_type))
     direction = int(read.is_backward)
     loop = graph.several(

@@ -81,11 +81,12 @@ class Decoded(NamedTuple):
     @classmethod
     def _all_of_one_length(cls, turns: list[Turn], n: int, penalty: float) -> Decoded:
         """Hypotheses to which each turn has added a token, in their order."""
-        _, tokens, scores = (np.stack(parts, axis=1) for parts in zip(*turns, strict=True))
+        tokens, scores = _columns([turn.tokens for turn in turns]), _columns([turn.scores for turn in turns])
         total = scores.sum(axis=1, dtype=np.float64)
+        said = Sequences.of_rows(tokens)
         return cls(
-            Sequences.of_rows(tokens),
-            Sequences.of_rows(scores),
+            said,
+            Sequences(scores.reshape(-1), said.offsets),
             np.ones(n, np.int64),
             total,
             total / length_penalty(tokens.shape[1], penalty),
@@ -126,6 +127,11 @@ class Decoded(NamedTuple):
             self.rank[chosen],
             self.at_limit[chosen],
         )
+
+
+def _columns(arrays: list[Array]) -> Array:
+    """Arrays `(n,)` side by side, `(n, arrays)`, row after row in memory, as sums depend on that."""
+    return np.concatenate(arrays).reshape(len(arrays), -1).T.copy()
 
 
 def length_penalty(length: Any, power: float) -> Any:  # noqa: ANN401 - a number or an array
