@@ -18,15 +18,20 @@ from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts, write_codec
 from tasks.storage.files.atomic import write_json
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_encoding import EncodePass
 from tasks.storage.ingest.pair_reading import PairCounts, PairSides, ReadPass
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.ingest.staged_pairs import StagedPairs
-from tasks.storage.readers.inputs import ignored_files
 
 
 def ingest_pairs(
-    data: FilesData, seed: int, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+    data: FilesData,
+    seed: int,
+    folder: Path,
+    held_out: Hashes = NOTHING,
+    report: Report = say_nothing,
+    files: FoundFiles | None = None,
 ) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.artifacts.dataset` describes.
 
@@ -36,27 +41,34 @@ def ingest_pairs(
         folder: to fill.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
         report: is told how far it is.
+        files: those of the settings, where they were found already.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
             nothing to learn.
     """
+    files = files or find_files(data)
     sides, counts = PairSides.of(data), PairCounts()
-    with write_rejects(folder / "rejects.parquet") as rejects:
+    with write_rejects(folder / "rejects.parquet", of_dataset=True) as rejects:
         staged, repeats = StagedPairs(folder), RepeatCounter(folder / "repeats")
-        ReadPass(data, seed, held_out, sides, staged, rejects, repeats, counts).run(report)
+        ReadPass(data, files, seed, held_out, sides, staged, rejects, repeats, counts).run(report)
         counts.check_splits(data)
         codecs = sides.finish(data)
         encoding = EncodePass(data, sides, codecs, staged, rejects, counts)
         encoding.run(folder, report)
     write_json(folder / "profile.json", encoding.profile.to_json())
-    write_json(folder / "account.json", _account(data, counts, encoding, rejects, repeats))
+    write_json(folder / "account.json", _account(data, files, counts, encoding, rejects, repeats))
     write_codecs(folder, codecs)
     return _facts(data, counts, encoding, rejects, codecs)
 
 
 def _account(
-    data: FilesData, counts: PairCounts, encoding: EncodePass, rejects: Rejects, repeats: RepeatCounter
+    data: FilesData,
+    files: FoundFiles,
+    counts: PairCounts,
+    encoding: EncodePass,
+    rejects: Rejects,
+    repeats: RepeatCounter,
 ) -> dict[str, Any]:
     rejected = dict(counts.rejected)
     for i, split in enumerate(SPLITS):
@@ -70,8 +82,8 @@ def _account(
         "splits": {name: n for name, n in encoding.written.items() if n or name != "validation"},
         "repeats": repeats.finish()._asdict(),
         "unknown": encoding.unknown,
-        "files": counts.files,
-        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
+        "files": [file.path for _, file in counts.files],
+        **files.left_out(),
     }
 
 

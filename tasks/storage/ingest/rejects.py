@@ -17,6 +17,7 @@ from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import Reject, RowBlock
 
 _SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
+_SETTING = pa.field("setting", pa.string())  # of a dataset: the key of `[data]` that the file was given by
 _SHOWN = 200  # characters of a rejected row in an error
 
 
@@ -26,23 +27,26 @@ class Rejects:
     def __init__(self, writer: pq.ParquetWriter) -> None:
         """Takes the open file; see `write_rejects`."""
         self._writer = writer
+        self._setting = ""
         self.reasons: Counter[str] = Counter()
         self.first: Reject | None = None
         self.n_since_start = 0
 
-    def start(self) -> None:
-        """Begins to count anew for `check_rate`."""
-        self.first, self.n_since_start = None, 0
+    def start(self, setting: str) -> None:
+        """Begins to count anew for `check_rate`, rows of files that were given by that key of `[data]`."""
+        self.first, self.n_since_start, self._setting = None, 0, setting
 
-    def add(self, rejects: Iterable[Reject]) -> None:
-        """Takes in rejects, in order."""
+    def add(self, rejects: Iterable[Reject], setting: str | None = None) -> None:
+        """Takes in rejects, in order; of files that were given by another key, if one is named."""
         rejects = list(rejects)
         if not rejects:
             return
         self.first = self.first or rejects[0]
         self.n_since_start += len(rejects)
         self.reasons.update(reject.reason for reject in rejects)
-        self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
+        beside = {_SETTING.name: self._setting if setting is None else setting}
+        rows = [{**vars(reject), **beside} for reject in rejects]
+        self._writer.write_table(pa.Table.from_pylist(rows, schema=self._writer.schema))
 
     def add_block(self, file: str, block: RowBlock, reasons: Reasons, sides: Callable[[int], str]) -> None:
         """Takes in what cannot be used of a block: what its format could not give, and rows with a reason.
@@ -82,7 +86,7 @@ class Rejects:
 
 
 @contextlib.contextmanager
-def write_rejects(path: Path) -> Iterator[Rejects]:
-    """Writes rejects as Parquet; the file is there even if there are none."""
-    with pq.ParquetWriter(path, _SCHEMA) as writer:
+def write_rejects(path: Path, *, of_dataset: bool = False) -> Iterator[Rejects]:
+    """Writes rejects as Parquet; the file is there even if there are none. Those of a dataset say their `setting`."""
+    with pq.ParquetWriter(path, _SCHEMA.insert(0, _SETTING) if of_dataset else _SCHEMA) as writer:
         yield Rejects(writer)

@@ -20,6 +20,8 @@ from tasks.storage.readers.blocks import (
     Layout,
     Reject,
     RowBlock,
+    dropped_names,
+    dropped_positions,
     has_changed,
     listed,
     settings_of,
@@ -70,16 +72,13 @@ class JsonLines:
         lines = next(_blocks_of_lines(_lines(file), _ASKED_ROWS), [])
         return any(isinstance(row, dict) and str(column) in row for row in map(_parse, lines))
 
-    def columns(self, file: InputFile, _layout: Layout) -> pa.Schema:
+    def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
         """Reads the whole file: all keys, as they first appear, and what their values have in common."""
-        keys = KeyTypes(file.path)
-        for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
-            keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
-        return keys.schema()
+        return _without_dropped(_schema(file), layout)
 
-    def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
-        """Nothing."""
-        return []
+    def left_out(self, file: InputFile, layout: Layout) -> list[str]:
+        """The keys that are not wanted in outputs, for which the whole file is read too."""
+        return dropped_names(_schema(file).names, layout) if layout.drop else []
 
     def count(self, _file: InputFile) -> int | None:
         """Nothing: only reading tells."""
@@ -101,11 +100,23 @@ class JsonLines:
                 keys.add([row for row in rows if isinstance(row, dict)])
             yield from split_block(_to_block(file, layout, lines, rows, first, kept))
             first += len(lines)
-        if kept is not None and keys.schema() != kept:
+        if kept is not None and _without_dropped(keys.schema(), layout) != kept:
             raise has_changed(file.path)
 
 
 JSON_LINES = JsonLines()
+
+
+def _schema(file: InputFile) -> pa.Schema:
+    keys = KeyTypes(file.path)
+    for lines in _blocks_of_lines(_lines(file), BLOCK_ROWS):
+        keys.add([row for row in map(_parse_all, lines) if isinstance(row, dict)])
+    return keys.schema()
+
+
+def _without_dropped(schema: pa.Schema, layout: Layout) -> pa.Schema:
+    dropped = dropped_positions(schema.names, layout)
+    return pa.schema([field for i, field in enumerate(schema) if i not in dropped]) if dropped else schema
 
 
 def _n_leaves(fields: Iterable[pa.Field]) -> int:
