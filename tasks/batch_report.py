@@ -19,7 +19,7 @@ from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.accounts import Account, list_accounts
-from tasks.storage.outputs.output_paths import list_ignored
+from tasks.storage.outputs.output_paths import find_batch_files
 from tasks.storage.store.artifact_store import Store
 
 
@@ -51,7 +51,7 @@ def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
     new = [job.account for job in jobs if job.account and job.action == "predict"]
     shifts = find_shifts(new, model, settings, store)
     names = {job.name for job in jobs}
-    limit = settings.max_reject_rate
+    limit, found = settings.max_reject_rate, find_batch_files(settings)
     return {
         "model": {"name": model.name, "digest": model.bundle.digest},
         "dataset": model.dataset,
@@ -68,7 +68,8 @@ def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
         "drift": [shift._asdict() for shift in shifts],
         "shifted": any(shift.verdict == "shifted" for shift in shifts),
         "outputs_without_input": sorted(set(list_accounts(settings.output)) - names),
-        "files_of_other_formats": list_ignored(settings),
+        "files_of_other_formats": found.others,
+        "files_already_given": found.again,
     }
 
 

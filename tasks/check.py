@@ -189,7 +189,7 @@ class _Sample:
             DataError: they cannot be read; nothing of the file is counted.
         """
         with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
-            reading = open_file(find_place(job, settings).file, self._model)
+            reading = open_file(find_place(job, settings), self._model)
             chunk = next(reading.chunks(n_rows, rejects), None)
         if chunk is not None:
             self._count(chunk)

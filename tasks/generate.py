@@ -9,6 +9,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
+from tasks.runtime.log import logger
 from tasks.runtime.progress import progress, report, tracked
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.arrays.sequences import Pairs
@@ -18,7 +19,7 @@ from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.synthetic import NOTHING, draw_fresh, draw_training
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.settings.data import SyntheticData
+from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import (
     DatasetFacts,
@@ -30,9 +31,10 @@ from tasks.storage.artifacts.dataset import (
 )
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
 from tasks.storage.files.atomic import copy_atomically, write_json
+from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
-from tasks.storage.ingest.training_files import training_files
+from tasks.storage.readers.formats import format_name
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import DATASET
 from tasks.storage.store.making import Made, StepInputs
@@ -42,21 +44,23 @@ from tasks.storage.store.manifest import Handle
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
 def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
-    plain = _step_inputs(experiment)
+    files = _find_files(experiment)
+    plain = _step_inputs(experiment, files)
     holdout = _holdout_of(experiment, plain, Store(store))
 
     def write(folder: Path) -> Made:
-        made = write_dataset(experiment, folder, read_sources(holdout) if holdout else NOTHING)
-        if _step_inputs(experiment).key != plain.key:
+        made = write_dataset(experiment, folder, read_sources(holdout) if holdout else NOTHING, files)
+        if _step_inputs(experiment, files).key != plain.key:
             raise DataError("the input files changed while they were read; run again when their writer has finished")
         return made
 
-    return finished(make_once(_without(plain, holdout), Store(store), write, refresh=refresh))
+    handle = make_once(_without(plain, holdout), Store(store), write, refresh=refresh)
+    return finished(handle.model_copy(update={"this_run": _say_what_waits(files)}))
 
 
 def dataset_inputs(experiment: Experiment, _made: Mapping[str, str], store: Store) -> StepInputs:
     """What the dataset depends on: the data settings, the seed, the content of the user's files, and the holdout."""
-    plain = _step_inputs(experiment)
+    plain = _step_inputs(experiment, _find_files(experiment))
     return _without(plain, _holdout_of(experiment, plain, store))
 
 
@@ -64,8 +68,20 @@ def held_out_sources(experiment: Experiment, store: Store) -> Hashes:
     """Hashes of the sources that the dataset leaves out of training, ascending; it makes nothing."""
     if fixed_holdout(store, experiment.promotion_name) is None:  # and no file need be digested
         return NOTHING
-    holdout = _holdout_of(experiment, _step_inputs(experiment), store)
+    holdout = _holdout_of(experiment, _step_inputs(experiment, _find_files(experiment)), store)
     return read_sources(holdout) if holdout else NOTHING
+
+
+def _find_files(experiment: Experiment) -> FoundFiles | None:
+    """The user's files, found once for a run: one that settles meanwhile is the next run's."""
+    return find_files(experiment.data) if isinstance(experiment.data, FilesData) else None
+
+
+def _say_what_waits(files: FoundFiles | None) -> dict[str, list[str]]:
+    waiting = files.waiting if files else []
+    for path in waiting:
+        logger().warning("%s changed just now and may be half written; the next run takes it, or --data.settle 0", path)
+    return {"files_waiting": waiting}
 
 
 def _without(plain: StepInputs, holdout: Handle | None) -> StepInputs:
@@ -85,7 +101,7 @@ def _holdout_of(experiment: Experiment, plain: StepInputs, store: Store) -> Hand
     return None if taken_from == plain.key else holdout
 
 
-def _step_inputs(experiment: Experiment) -> StepInputs:
+def _step_inputs(experiment: Experiment, found: FoundFiles | None) -> StepInputs:
     """Of the dataset as it is without a holdout; it digests the user's files."""
     data = experiment.data
     if isinstance(data, SyntheticData):
@@ -96,8 +112,10 @@ def _step_inputs(experiment: Experiment) -> StepInputs:
         }
         made_from = {}
     else:
+        assert found is not None
         settings = {
-            **values_of(data, ("train", "validation", "test", "places")),
+            **values_of(data, ("train", "validation", "test", "places", "format", "settle")),
+            "formats": {name: [format_name(file) for file in files] for name, files in found.by_setting.items()},
             "source": data.source_columns,
             "target": data.target_columns,
             "weight": data.weight_column,
@@ -105,7 +123,7 @@ def _step_inputs(experiment: Experiment) -> StepInputs:
         # By number, not by name: a file that was only moved is read as it was.
         made_from = {
             f"{name} {i}": file.digest()
-            for name, files in training_files(data).items()
+            for name, files in found.by_setting.items()
             for i, file in enumerate(tracked(f"{name} files digested", files))
         }
     return step_inputs(
@@ -125,15 +143,17 @@ def copy_pairs(dataset: Handle, path: Path) -> None:
         copy_atomically(dataset.path / "train.parquet", path)
 
 
-def write_dataset(experiment: Experiment, folder: Path, held_out: Hashes = NOTHING) -> Made:
+def write_dataset(
+    experiment: Experiment, folder: Path, held_out: Hashes = NOTHING, files: FoundFiles | None = None
+) -> Made:
     """Fills `folder` with the dataset of `storage.artifacts.dataset`, without the sources of the holdout."""
     data = experiment.data
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
-        facts = ingest_series(data, folder, held_out, report)
+        facts = ingest_series(data, folder, held_out, report, files)
     else:
-        facts = ingest_pairs(data, experiment.seed, folder, held_out, report)
+        facts = ingest_pairs(data, experiment.seed, folder, held_out, report, files)
     return Made(facts.model_dump())
 
 

@@ -117,9 +117,9 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
 
 def _open(job: Job, model: BatchModel, settings: BatchSettings) -> Assembly:
     assert job.digest is not None
-    lineage = model.lineage(job.digest, settings)
+    lineage = model.lineage(job.digest, job.partitions)
     work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
     place = find_place(job, settings)
-    reading = open_file(place.file, model)
+    reading = open_file(place, model)
     picture = None if settings.states_picture is None else SampledStates(settings.states_picture)
     return Assembly(place, lineage, reading, settings.format, work, picture)

@@ -71,11 +71,17 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
                 f"drift: {shift['name'].replace('_', ' ')} {shift['verdict']} (PSI {shift['psi']:.3f}): "
                 f"{shift['before']} in training, {shift['now']} now"
             )
-    yield from (f"no input any more: {name}" for name in summary["outputs_without_input"])
-    yield from (f"left out, of an unknown format: {name}" for name in summary["files_of_other_formats"])
+    yield from _left_out_lines(summary)
     if rate := summary["rows_per_s"]:
         yield f"{rate:,.0f} rows/s, the first written {summary['seconds_to_first_row']:.1f} s after the start"
     yield f"report: {summary['report']}"
+
+
+def _left_out_lines(summary: Summary) -> Iterator[str]:
+    yield from (f"no input any more: {name}" for name in summary["outputs_without_input"])
+    yield from (f"left out, of an unknown format: {name}" for name in summary["files_of_other_formats"])
+    if again := summary["files_already_given"]:
+        yield f"left out, as the same file is given by another name: {len(again):,} path(s), such as {again[0]}"
 
 
 def _why(file: Summary) -> str:

@@ -41,6 +41,7 @@ def describe_dataset(dataset: Handle) -> Summary:
         "path": str(dataset.path),
         "rows": facts["train_rows"],
         **{name: facts[name] for name in ("validation_rows", "evaluation_rows", "rejected_rows")},
+        "files_waiting": dataset.this_run.get("files_waiting", []),
         "shapes": {
             name: [facts["train_rows"], *_step_shape(facts[side])]
             for name, side in (("source", "source"), ("decoder_input", "target"), ("target", "target"))
@@ -81,6 +82,8 @@ def show_dataset(summary: Summary) -> None:
         f"  {dataset['rows']} training, {dataset['validation_rows']} validation, {dataset['evaluation_rows']} "
         f"held-out pairs, {dataset['rejected_rows']} rows rejected"
     )
+    if waiting := dataset["files_waiting"]:
+        print(f"  left for the next run, as they may be half written: {len(waiting)} file(s), {', '.join(waiting)}")
 
 
 def show_vectors(summary: Summary) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
@@ -26,15 +24,16 @@ from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_exper
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.files.atomic import read_json
-from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.inputs import LOCAL, InputFile
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
-from tasks.storage.outputs.output_paths import check_output_folder, list_places
+from tasks.storage.outputs.output_paths import check_output_folder, find_batch_files, list_places
+from tasks.storage.outputs.partitions import Partitions, PartitionValue, check_partitions
 from tasks.storage.outputs.predictions import read_held_out
-from tasks.storage.readers.blocks import Layout
-from tasks.storage.readers.inputs import list_inputs
-from tasks.storage.readers.user_files import check_input, columns_left_out, read_columns
+from tasks.storage.outputs.writers import check_schema
+from tasks.storage.readers.blocks import Layout, listed
+from tasks.storage.readers.user_files import columns_left_out, read_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest
 
@@ -46,7 +45,8 @@ class Job(BaseModel):
     """What is to be done about one file, and why; once it is done, what came of it.
 
     `predict`: its output is to be made, or was. `keep`: the output is there and valid. `wait`: the file may be half
-    written. `fail`: it cannot be read, predicted or written.
+    written. `fail`: it cannot be read, predicted or written, or has rows and none that can be used; of these the
+    account says why.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,12 +57,18 @@ class Job(BaseModel):
     reason: str
     digest: str | None = None
     stamp: tuple[int, int] | None = None
+    partitions: dict[str, PartitionValue] = Field(default_factory=dict)
     n_resumed: int = 0
     account: Account | None = None
 
     def failed(self, error: DataError) -> Job:
         """The job once an error has kept its file from being predicted."""
         return self.model_copy(update={"action": "fail", "reason": str(error)})
+
+    def written(self, account: Account, n_resumed: int = 0) -> Job:
+        """The job once its output is there; it has failed where no row of the file can be used."""
+        done = self.model_copy(update={"account": account, "n_resumed": n_resumed})
+        return done.failed(DataError(f"{self.path}: {account.failure}")) if account.has_failed else done
 
 
 @dataclass(frozen=True)
@@ -76,25 +82,40 @@ class BatchModel:
     codecs: Codecs
     decoding: DecodingSettings
     reading: Reading
+    settings: BatchSettings
 
-    def lineage(self, digest: str, settings: BatchSettings) -> Lineage:
-        """What the output of an input with this digest is made from."""
+    def layout(self, file: InputFile) -> Layout:
+        """The columns that are read of a file, and those that are not kept."""
+        layout: Layout = self.reading.layout(file)
+        return replace(layout, drop=self.settings.drop, may_be_empty=self.settings.allow_empty_files)
+
+    def lineage(self, digest: str, partitions: Partitions) -> Lineage:
+        """What the output of an input with this digest, below such folders, is made from."""
+        reading = self.reading.describe()
+        if self.settings.input_format is not None:
+            reading["format"] = self.settings.input_format
         return Lineage(
             input=digest,
             model=self.bundle.digest,
             dataset=self.dataset,
             decoding=self.decoding.model_dump(mode="json"),
-            writing=_writing(settings),
-            reading=self.reading.describe(),
+            writing=_writing(self.settings, partitions),
+            reading=reading,
             code=code_digest(PREDICTED_BY),
             engine=installed_engine(),
         )
 
 
-def _writing(settings: BatchSettings) -> dict[str, Any]:
-    """What is asked to be written; a picture alone where there is one, so that outputs without are what they were."""
+def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
+    """What is asked to be written; what few ask for only where it is, so that outputs without are what they were."""
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
-    return asked if settings.states_picture is None else {**asked, "states_picture": settings.states_picture}
+    if settings.states_picture is not None:
+        asked["states_picture"] = settings.states_picture
+    if settings.drop:
+        asked["drop"] = sorted(settings.drop)
+    if partitions:
+        asked["partitions"] = {name: list(found) for name, found in partitions.items()}
+    return asked
 
 
 def find_model(settings: BatchSettings, store: Store) -> BatchModel:
@@ -117,6 +138,7 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
         codecs=codecs,
         decoding=settings.decoding_of(experiment),
         reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+        settings=settings,
     )
 
 
@@ -128,38 +150,47 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     """
     check_output_folder(settings)
     model = find_model(settings, store)
-    _check_picture(list_places(settings), settings, model)
+    places = list_places(settings)
+    if settings.drop or settings.states_picture is not None:
+        _check_columns([file for place in places if (file := _opened(place, model))], settings, model)
 
 
-def _check_picture(places: list[OutputPlace], settings: BatchSettings, model: BatchModel) -> None:
-    """Refuses a column to colour by that no file has; where some have it, the others fail alone.
+def _opened(place: OutputPlace, model: BatchModel) -> FileToRead | None:
+    try:
+        return open_file(place, model)
+    except Exception:  # noqa: BLE001 - the plan looks again, and the file fails alone
+        return None
+
+
+def _check_columns(files: list[FileToRead], settings: BatchSettings, model: BatchModel) -> None:
+    """Refuses a column to colour by, or to leave out, that no file has; where some have it, the others are predicted.
 
     Raises:
         SettingsError: with the columns that there are.
     """
-    if settings.states_picture is None:
-        return
-    faults = []
-    for place in places:
-        try:
-            check_input(place.file, model.reading.layout(place.file))
-            faults.append(_picture_fault(place.file, settings, model))
-        except Exception:  # noqa: BLE001, S112 - the plan looks again, and the file fails alone
-            continue
+    faults = [_picture_fault(file, settings, model) for file in files]
     if faults and all(faults):
         raise SettingsError(f"--states-picture: {faults[0]}")
+    left_out = {name for file in files for name in file.left_out}
+    there = list(dict.fromkeys(name for file in files for name in (*file.names, *file.left_out)))
+    for name in settings.drop:
+        if files and name not in left_out:
+            raise SettingsError(
+                f"--drop: no input has a column {name!r}{nearest(name, there)}; there are {listed(there)}"
+            )
 
 
-def _picture_fault(file: InputFile, settings: BatchSettings, model: BatchModel) -> str | None:
+def _picture_fault(file: FileToRead, settings: BatchSettings, model: BatchModel) -> str | None:
     """What keeps a file's states from being coloured; nothing where no picture is wanted."""
     if settings.states_picture is None:
         return None
-    opened = open_file(file, model)
-    there = [*opened.kept.names, *_own_colours(opened, model)]
+    there = [*file.names, *_own_colours(file, model)]
     if settings.states_picture in there:
         return None
     hint = nearest(settings.states_picture, there)
-    return f"{file.path} has no column {settings.states_picture!r} to colour by{hint}; there are {', '.join(there)}"
+    return (
+        f"{file.file.path} has no column {settings.states_picture!r} to colour by{hint}; there are {', '.join(there)}"
+    )
 
 
 def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
@@ -174,8 +205,10 @@ def _own_colours(file: FileToRead, model: BatchModel) -> list[str]:
 def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
     """What is to be done about each file, in the order of their names; with `refresh`, all are predicted again."""
     model = find_model(settings, store)
-    places = tracked("input files looked at", list_places(settings))
-    return [_job(place, settings, model, refresh) for place in places]
+    found = find_batch_files(settings)
+    jobs = [_job(place, settings, model, refresh) for place in tracked("input files looked at", found.places)]
+    jobs += [Job(name=fault.below, path=fault.path, action="fail", reason=fault.message) for fault in found.faults]
+    return sorted(jobs, key=lambda job: job.name)
 
 
 def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
@@ -189,25 +222,21 @@ def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh
 def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
     name, path = place.name, place.file.path
     place.check_places(settings.format)
-    stamp = place.file.stamp()
-    if _may_be_half_written(place, settings):
+    job = Job(name=name, path=path, action="predict", reason="", stamp=place.file.stamp())
+    if place.file.may_be_half_written(settings.settle):
         reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
-        return Job(name=name, path=path, action="wait", reason=reason)
+        return job.model_copy(update={"action": "wait", "reason": reason})
     digest = place.file.digest()
-    found = find_account(place, model.lineage(digest, settings))
-    if isinstance(found, Account) and not refresh:
-        return Job(name=name, path=path, action="keep", reason="nothing changed", digest=digest, account=found)
-    check_input(place.file, model.reading.layout(place.file))
-    if fault := _picture_fault(place.file, settings, model):
+    job = job.model_copy(update={"digest": digest, "partitions": dict(place.partitions)})
+    found = find_account(place, model.lineage(digest, place.partitions))
+    if isinstance(found, Account) and not refresh and (found.read or settings.allow_empty_files):
+        return job.model_copy(update={"action": "keep", "reason": "nothing changed"}).written(found)
+    opened = open_file(place, model)
+    if fault := _picture_fault(opened, settings, model):
         raise DataError(fault)
-    reason = "a refresh was asked for" if isinstance(found, Account) else found
-    return Job(name=name, path=path, action="predict", reason=reason, digest=digest, stamp=stamp)
-
-
-def _may_be_half_written(place: OutputPlace, settings: BatchSettings) -> bool:
-    """Whether a file that the user did not name changed within the last seconds, or the clocks say the next ones."""
-    age = time.time() - place.file.stamp()[1] / 1e9
-    return not place.is_named and -settings.settle < age < settings.settle
+    with failing_alone(path, "written"):
+        check_schema(opened.empty().select(opened.names).schema, settings.format)
+    return job.model_copy(update={"reason": "a refresh was asked for" if isinstance(found, Account) else found})
 
 
 def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
@@ -216,10 +245,10 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
     Raises:
         DataError: it is not there any more, or was changed since the plan was made.
     """
-    (file,) = list_inputs(Path(job.path))
+    file = InputFile(job.path, LOCAL, job.name, settings.input_format)
     if file.stamp() != job.stamp:
         raise DataError(f"{job.path} changed since this run looked at it; the next run takes it as it is then")
-    return OutputPlace(file, job.name, settings.output, is_named=False)
+    return OutputPlace(file, job.name, settings.output, job.partitions)
 
 
 OWN_COLUMNS = (
@@ -235,26 +264,30 @@ OWN_COLUMNS = (
 )
 
 
-def open_file(file: InputFile, model: BatchModel) -> FileToRead:
+def open_file(place: OutputPlace, model: BatchModel) -> FileToRead:
     """A file with its columns, ready to be read.
 
     Raises:
         DataError: it cannot be read, or has a column of the name of one that is written.
     """
-    layout: Layout = model.reading.layout(file)
-    kept = _columns(file, file.stamp(), layout)
-    if clash := [name for name in kept.names if name in OWN_COLUMNS or name.startswith(MARK)]:
+    file = place.file
+    layout = model.layout(file)
+    kept, never_read = _columns(file, file.stamp(), layout)
+    left_out = [*never_read, *(name for name in kept.names if name in layout.drop)]
+    opened = FileToRead(file, kept, layout, model.reading, left_out, place.partitions)
+    check_partitions(file.path, place.partitions, opened.names[: len(opened.names) - len(place.partitions)])
+    if clash := [name for name in opened.names if name in OWN_COLUMNS or name.startswith(MARK)]:
         raise DataError(
             f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
-            f"input; rename it"
+            f"input; rename it, or leave it out with --drop {clash[0]}"
         )
-    return FileToRead(file, kept, layout, model.reading, columns_left_out(file, layout))
+    return opened
 
 
-@lru_cache(maxsize=1024)
-def _columns(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> pa.Schema:
-    """The columns of a file as it is now: of JSON lines they take a pass over it, which the checks need not repeat."""
-    return read_columns(file, layout)
+@lru_cache(maxsize=16_384)
+def _columns(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> tuple[pa.Schema, list[str]]:
+    """The columns of a file as it is now: of JSON lines they take a pass over it, which is made once."""
+    return read_columns(file, layout), columns_left_out(file, layout)
 
 
 def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:

@@ -193,7 +193,8 @@ class ChunkQueue:
             return
         if assembly.is_empty and not self.has_failed(job):
             load_serving(self._serving)  # which `_finish` then asks: a model that cannot be loaded is no file's fault
-        if not self._is_written(job, lambda: self._finish(job, assembly)):
+        self._is_written(job, lambda: self._finish(job, assembly))
+        if self.outcome(job).account is None:
             self._abandon(job, assembly)
 
     def _is_written(self, job: Job, write: Callable[[], None]) -> bool:
@@ -208,7 +209,7 @@ class ChunkQueue:
 
     def _finish(self, job: Job, assembly: Assembly) -> None:
         account = assembly.finish(lambda table: load_serving(self._serving).predict_chunk(table))
-        self._done[job.name] = job.model_copy(update={"account": account, "n_resumed": assembly.n_resumed})
+        self._done[job.name] = job.written(account, assembly.n_resumed)
 
     def _abandon(self, job: Job, assembly: Assembly) -> None:
         with contextlib.suppress(DataError), failing_alone(job.path, "cleared away"):  # it fails anyway

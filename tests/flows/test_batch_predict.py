@@ -12,9 +12,10 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.batch_predict import main
-from tests.helpers.batch_files import make_old, records, write_files
+from tests.helpers.batch_files import records, write_files
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import check_account, column, contents, rows_of
+from tests.helpers.settled import make_old
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,11 @@ import psutil
 import pytest
 
 from flows._cli.checkout import ROOT
-from tests.helpers.batch_files import make_old, records, write_files
+from tests.helpers.batch_files import records, write_files
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import check_account, contents, predict
 from tests.helpers.processes import finish, wait_for
+from tests.helpers.settled import make_old
 
 
 @pytest.fixture(scope="session")

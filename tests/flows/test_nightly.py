@@ -18,7 +18,7 @@ TINY = (
     "--name", "sounds", "--data.header", "false", "--data.source_encoding", "characters",
     "--data.target_encoding", "words", "--model.units", "24", "--model.embedding", "8", "--training.epochs", "5",
     "--training.batch_size", "32", "--training.learning_rate", "0.02", "--evaluation.min_sequence_accuracy", "0.05",
-    "--predict.settle", "0",
+    "--predict.settle", "0", "--data.settle", "0",
 )  # fmt: skip
 
 

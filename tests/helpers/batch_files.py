@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.helpers.batch_models import LONGEST, integer_pairs
-
-OLD = 3600  # seconds: such files have settled
+from tests.helpers.settled import make_old
 
 
 def records(n, seed, first=0):
@@ -151,9 +149,3 @@ def _broken(folder):
         "short.csv.gz": "breaks off or is damaged after row",
         "clash.parquet": "'prediction'",
     }
-
-
-def make_old(path, seconds=OLD):
-    """As if it had last been changed some time ago."""
-    time = path.stat().st_mtime - seconds
-    os.utime(path, (time, time))

@@ -20,6 +20,7 @@ from tasks.prediction.loaded_model import ServingModel
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.assembly import Assembly
+from tasks.storage.outputs.chunks import FileToRead
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs
@@ -96,7 +97,7 @@ def write_name_that_is_no_text(path):
 
 
 def write_header_cut_short(path):
-    """An array of whose header the last bracket is missing; what is outside the wanted columns is only looked at late."""
+    """An array of whose header the last bracket is missing."""
     np.savez(path, source=np.array([[1, 2], [3, 4]]))
     header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (2, ".ljust(117) + b"\n"
     with zipfile.ZipFile(path, "a") as archive:
@@ -119,25 +120,38 @@ def test_before_the_run_such_a_file_does_not_refuse_the_others(store, folder):
     check_batch(settings_of(folder, **asked), Store(store))
 
 
+def test_what_the_reader_did_not_think_of_fails_the_file_alone_and_the_plan_says_so(store, folder, check):
+    write_header_cut_short(folder / "b.npz")
+    jobs = predict(store, folder, output=folder.parent / "out", model="integers")
+    check(jobs, "b.npz", "inspected: TokenError: ")
+    planned = plan_batch.fn(settings_of(folder, output=folder.parent / "out", model="integers"), store)
+    assert [job.reason for job in planned if job.action == "fail"] == [jobs["b.npz"].reason]
+
+
 # Checked
 
 
-def test_rows_that_cannot_be_checked_fail_their_file_alone_and_those_of_others_are_counted(store, folder, check):
-    write_header_cut_short(folder / "b.npz")
+def test_rows_that_cannot_be_checked_fail_their_file_alone_and_those_of_others_are_counted(
+    store, folder, check, monkeypatch
+):
+    """No file is known that can be inspected, and raises what nobody catches as its rows are read."""
+    write_json(folder / "b.jsonl", [[1, 2]])
+    as_it_is = FileToRead.chunks
+
+    def chunks(self, rows, rejects):
+        if self.file.name == "b.jsonl":
+            raise RecursionError
+        return as_it_is(self, rows, rejects)
+
+    monkeypatch.setattr(FileToRead, "chunks", chunks)
     settings = settings_of(folder, output=folder.parent / "out", model="integers")
     checked = check_rows.fn(plan_batch.fn(settings, store), settings, store)
     assert {finding["rule"]: finding["said"] for finding in checked.findings}["rows"].startswith("60 usable rows")
     jobs = carry_out(checked.jobs, settings, store, HereAndNow())
-    check(jobs, "b.npz", "checked: TokenError: ")
+    check(jobs, "b.jsonl", "checked: RecursionError; the place is in the log")
 
 
 # Read
-
-
-def test_what_the_reader_did_not_think_of_fails_the_file_alone(store, folder, check):
-    write_header_cut_short(folder / "b.npz")
-    jobs = predict(store, folder, output=folder.parent / "out", model="integers")
-    check(jobs, "b.npz", "read: TokenError: ")
 
 
 def test_a_file_in_whose_place_there_is_a_folder_when_its_turn_comes_fails_alone(store, folder, check):
@@ -148,7 +162,7 @@ def test_a_file_in_whose_place_there_is_a_folder_when_its_turn_comes_fails_alone
     for name in GOOD:
         write_json(folder / "b.jsonl" / name, [[1, 2]])
     jobs = carry_out(jobs, settings, store, HereAndNow())
-    check(jobs, "b.jsonl", "read: ValueError: too many values to unpack")
+    check(jobs, "b.jsonl", "read: it is a folder, expected a file of sequences")
 
 
 def test_an_exception_in_the_middle_of_a_file_leaves_nothing_of_its_beginning(store, folder, check, monkeypatch):
@@ -232,7 +246,7 @@ def test_a_dictionary_that_holds_a_null_fails_its_file_alone_and_the_column_is_n
     jobs = predict(store, folder, output=folder.parent / "out", model="integers")
     check(jobs, "b.arrow", "written: ArrowNotImplementedError: ")
     column = "column 'c' of type dictionary<values=string, indices=int32, ordered=0> cannot be written as parquet"
-    assert f"({column}); the place is in the log" in jobs["b.arrow"].reason
+    assert f"({column}; leave it out with --drop c); the place is in the log" in jobs["b.arrow"].reason
 
 
 FAR = pa.array([2**55, 2, 3], pa.timestamp("s"))

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.checks import BatchChecks
-from tasks.seq2seq.settings.data import ColumnNames, FilesData, Markers, SyntheticData
+from tasks.seq2seq.settings.data import ColumnNames, FilesData, FormatName, Markers, SyntheticData
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
@@ -32,6 +32,24 @@ class BatchSettings(Section):
         "store (the only promoted name)",
     )
     format: OutputFormat = Field("parquet", description="of the predictions")
+    input_format: FormatName | None = Field(
+        None,
+        description="what all inputs are read as, whatever their suffixes, such as .txt or .json; compression goes by "
+        "the suffix all the same (by suffix)",
+    )
+    partitions: bool = Field(
+        False,
+        description="keep folders below an input that are named key=value as columns of the predictions: of integers "
+        "where all values are, else of text",
+    )
+    drop: tuple[str, ...] = Field(
+        (),
+        description="columns of the inputs that are left out of the predictions: names, with commas between; of a "
+        "column without a name, or of several with one name, the position from 0",
+    )
+    allow_empty_files: bool = Field(
+        False, description="predict a file without rows to an empty output; else it fails as one that cannot be read"
+    )
     source: ColumnNames | None = Field(
         None, description="column of the source sequences, or position from 0 (as in training)"
     )

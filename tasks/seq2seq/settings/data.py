@@ -13,10 +13,22 @@ from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
 from tasks.seq2seq.settings.dialect import Dialect
 from tasks.seq2seq.settings.section import Fraction, Section
 
+# Of users' files; the rows of `tasks.storage.readers.formats`.
+FORMATS = (
+    "parquet",
+    "arrow",
+    "csv",
+    "tsv",
+    "jsonl",
+    "npz",
+)
+
 if TYPE_CHECKING:
     ProblemName = str
+    FormatName = str
 else:
     ProblemName = Literal[*PROBLEMS]
+    FormatName = Literal[*FORMATS]
 
 
 class SyntheticData(Section):
@@ -72,6 +84,18 @@ class FilesData(Section):
     )
     validation: Path | None = Field(None, description="pairs to validate on, likewise; else a split of the training")
     test: Path | None = Field(None, description="pairs to evaluate on, likewise; else a split of the training")
+    format: FormatName | None = Field(
+        None,
+        description="what all of these files are read as, whatever their suffixes, such as .txt or .json; compression "
+        "goes by the suffix all the same (by suffix)",
+    )
+    settle: float = Field(
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds since its last change before a file of a folder or a pattern is taken; a younger one may "
+        "be half written and is left for the next run; a file that is named itself is always taken",
+    )
     header: bool = Field(True, description="whether the first line of a .csv or .tsv names the columns")
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="between the fields of a line (a comma in .csv, a tab in .tsv)"

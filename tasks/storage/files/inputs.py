@@ -5,14 +5,17 @@ Object stores later replace nothing but this module. What the files hold is the 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
@@ -29,15 +32,26 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of the user's: where it lies (an absolute path) and the file system that opens it."""
+    """One file of the user's.
+
+    Attributes:
+        path: where it lies, absolute.
+        filesystem: what opens it.
+        below: its path below the input that it was found through; its own name where it was not found through any.
+        form: the format that it is read as, by the name of a setting; None where its suffix says it.
+        is_named: whether the user named the file itself, not a folder or a pattern.
+    """
 
     path: str
     filesystem: fs.FileSystem = field(repr=False, compare=False)  # has no hash
+    below: str = ""
+    form: str | None = None
+    is_named: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
-        """The file's name with all its suffixes."""
-        return self.path.rsplit("/", 1)[-1]
+        """What its rows are traced by: the path below the input, the file's own name with all its suffixes last."""
+        return self.below or self.path.rsplit("/", 1)[-1]
 
     @property
     def compression(self) -> str | None:
@@ -54,7 +68,18 @@ class InputFile:
         info = self._reach(lambda: self.filesystem.get_file_info(self.path))
         if info.type == fs.FileType.NotFound:
             raise DataError(missing(self.path))
+        if info.type != fs.FileType.File:
+            there = "a folder" if info.type == fs.FileType.Directory else _NO_FILE
+            raise DataError(f"{self.path} cannot be read: it is {there}, expected a file of sequences")
         return int(info.size or 0), int(info.mtime_ns or 0)
+
+    def may_be_half_written(self, settle: float) -> bool:
+        """Whether a file that the user did not name changed within the last seconds, or the clocks say the next ones.
+
+        It is the one rule for all that is read from folders and patterns, in training and at prediction.
+        """
+        age = time.time() - self.stamp()[1] / 1e9
+        return not self.is_named and -settle < age < settle
 
     def open_file(self) -> pa.NativeFile:
         """The bytes as they are, with random access."""
@@ -81,6 +106,14 @@ class InputFile:
             raise DataError(f"{self.path} cannot be read: {error}; expected a file of sequences") from error
 
 
+class Fault(NamedTuple):
+    """Something below an input that cannot be one of its files: where, its path below the input, and why."""
+
+    path: str
+    below: str
+    message: str
+
+
 @dataclass(frozen=True)
 class Place:
     """What there is where an input points to.
@@ -89,14 +122,19 @@ class Place:
         where: the absolute path, or pattern.
         is_there: whether something has this very name; what exists is never taken as a pattern.
         is_file, is_folder: what that is; neither of a device, a pipe or a socket.
-        paths: the files, sorted: itself, all below the folder, or those that match the pattern.
+        files: itself, all below the folder, or those that match the pattern, whatever their suffix; each once by its
+            real path, sorted.
+        faults: what lies there and cannot be read as a file or listed as a folder, sorted.
+        again: other paths to the same files, sorted.
     """
 
     where: Path
     is_there: bool
     is_file: bool
     is_folder: bool
-    paths: list[str]
+    files: list[InputFile]
+    faults: list[Fault] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
 
     @property
     def is_pattern(self) -> bool:
@@ -109,20 +147,27 @@ def look_up(where: Path) -> Place:
 
     Args:
         where: a file; a folder, of which all files are taken, however deep they lie, but for names that begin with
-            `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders.
+            `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders. Links are what they
+            lead to.
 
     Raises:
-        DataError: a folder cannot be listed.
+        DataError: the folder cannot be listed. What lies below it and cannot be is a fault of the place.
     """
     absolute = Path(where).absolute()
     info = LOCAL.get_file_info(str(absolute))
     is_file, is_folder = info.type == fs.FileType.File, info.type == fs.FileType.Directory
     is_there = info.type != fs.FileType.NotFound
     if is_there and not is_folder:
-        paths = [str(absolute)] if is_file else []
-    else:
-        paths = _named_paths(LOCAL, absolute, is_folder=is_folder)
-    return Place(absolute, is_there, is_file, is_folder, paths)
+        files = [InputFile(str(absolute), LOCAL, absolute.name, is_named=True)] if is_file else []
+        return Place(absolute, is_there, is_file, is_folder, files)
+    base = base_folder(absolute)
+    patterns = ["**", "*"] if is_folder else list(absolute.parts[len(base.parts) :])
+    entries = sorted(set(_expand(str(base), patterns)))
+    if unlisted := [entry.fault for entry in entries if entry.path == str(base)]:
+        raise DataError(unlisted[0])
+    files, again = _each_once(base, [entry.path for entry in entries if not entry.fault])
+    faults = [Fault(entry.path, _below(base, entry.path), entry.fault) for entry in entries if entry.fault]
+    return Place(absolute, is_there, is_file, is_folder, files, faults, again)
 
 
 def base_folder(where: Path) -> Path:
@@ -136,50 +181,85 @@ def base_folder(where: Path) -> Path:
     return Path(*parts[: next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))])
 
 
-def _named_paths(local: fs.LocalFileSystem, absolute: Path, *, is_folder: bool) -> list[str]:
-    """The files below a folder or of a pattern."""
-    folder, patterns = absolute, ["**", "*"]
-    if not is_folder:
-        folder = base_folder(absolute)
-        patterns = list(absolute.parts[len(folder.parts) :])
-    try:
-        return sorted(set(_expand(local, str(folder), patterns)))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error}") from error
+def _below(base: Path, path: str) -> str:
+    return path.removeprefix(f"{base}/".replace("//", "/"))
 
 
-def _expand(local: fs.LocalFileSystem, folder: str, patterns: list[str]) -> Iterator[str]:
-    """The files below a folder whose path from there matches, part by part."""
-    if local.get_file_info(folder).type != fs.FileType.Directory:
+def _each_once(base: Path, paths: list[str]) -> tuple[list[InputFile], list[str]]:
+    """The files and the other paths to them; a path without a link on its way has the file before one with."""
+    real_base = os.path.realpath(base)
+    by_real: dict[str, list[tuple[bool, str]]] = {}
+    for path in paths:
+        real = os.path.realpath(path)
+        by_real.setdefault(real, []).append((real != str(Path(real_base, _below(base, path))), path))
+    chosen = sorted(min(found)[1] for found in by_real.values())
+    files = [InputFile(path, LOCAL, _below(base, path)) for path in chosen]
+    return files, sorted(set(paths) - set(chosen))
+
+
+class _Entry(NamedTuple):
+    """Something in a folder: a folder, or a file, or else the fault that it is neither."""
+
+    path: str
+    is_folder: bool
+    fault: str = ""
+
+
+def _expand(folder: str, patterns: list[str]) -> Iterator[_Entry]:
+    """The files below a folder whose path from there matches, part by part, and what keeps others from being found."""
+    if not Path(folder).is_dir():
         return
     first, rest = patterns[0], patterns[1:] or ["*"]
     if first == "**":
-        yield from _expand(local, folder, rest)
-    for entry in _entries(local, folder):
-        is_folder = entry.type == fs.FileType.Directory
-        if not fnmatchcase(entry.base_name, "*" if first == "**" else first) or _is_hidden(entry.base_name, first):
+        yield from _expand(folder, rest)
+    for entry in _entries(folder):
+        name = entry.path.rsplit("/", 1)[-1]
+        if entry.path == folder:  # it cannot be listed
+            yield entry
+        elif not fnmatchcase(name, "*" if first == "**" else first) or _is_hidden(name, first):
             continue
-        if first == "**":
-            if is_folder and not _leads_back(folder, entry.path):
-                yield from _expand(local, entry.path, patterns)
-        elif is_folder and len(patterns) > 1:
-            yield from _expand(local, entry.path, rest)
-        elif entry.type == fs.FileType.File and len(patterns) == 1:
-            yield entry.path
+        elif first == "**":
+            if entry.is_folder and not _leads_back(folder, entry.path):
+                yield from _expand(entry.path, patterns)
+        elif entry.is_folder and len(patterns) > 1:
+            yield from _expand(entry.path, rest)
+        elif not entry.is_folder and len(patterns) == 1:
+            yield entry
 
 
-def _entries(local: fs.LocalFileSystem, folder: str) -> list[fs.FileInfo]:
-    r"""What lies in a folder; a name that is no UTF-8 is given with `\xNN`, and cannot be opened."""
-    entries: list[fs.FileInfo] = local.get_file_info(fs.FileSelector(folder))
+def _entries(folder: str) -> list[_Entry]:
+    """What lies in a folder; the folder itself where it cannot be listed."""
     try:
-        _ = [entry.path for entry in entries]
-    except UnicodeDecodeError:
-        paths = [os.fsencode(path).decode(errors="backslashreplace") for path in Path(folder).iterdir()]
-        found = zip(paths, local.get_file_info(paths), strict=True)
-        return [
-            fs.FileInfo(path, fs.FileType.File) if info.type == fs.FileType.NotFound else info for path, info in found
-        ]
-    return entries
+        with os.scandir(folder) as entries:
+            return [_entry(entry) for entry in entries]
+    except OSError as error:
+        said = f"{folder} cannot be listed: {error.strerror}; give the right to read it, or move it out of the input"
+        return [_Entry(folder, is_folder=False, fault=said)]
+
+
+def _entry(entry: os.DirEntry[str]) -> _Entry:
+    r"""An entry as what it leads to; a name that is no UTF-8 is given with `\xNN`, and cannot be opened."""
+    path = os.fsencode(entry.path).decode(errors="backslashreplace")
+    try:
+        mode = entry.stat().st_mode
+    except OSError as error:
+        return _Entry(path, is_folder=False, fault=_unreachable(path, error, is_link=entry.is_symlink()))
+    if stat.S_ISDIR(mode):
+        is_folder = path == entry.path
+        return _Entry(path, is_folder, "" if is_folder else missing(path))
+    if not stat.S_ISREG(mode):
+        return _Entry(path, is_folder=False, fault=f"{path} cannot be read: it is {_NO_FILE}, expected a file")
+    return _Entry(path, is_folder=False)
+
+
+_NO_FILE = "a named pipe, a socket or a device"
+
+
+def _unreachable(path: str, error: OSError, *, is_link: bool) -> str:
+    if is_link and error.errno in (errno.ENOENT, errno.ELOOP):
+        leads = "nowhere" if error.errno == errno.ENOENT else "to itself"
+        return f"{path} cannot be read: it is a link that leads {leads}; mend or remove it"
+    return f"{path} cannot be read: {error.strerror}; mend, rename or remove it"
 
 
 def _is_hidden(name: str, pattern: str) -> bool:
@@ -204,4 +284,6 @@ def missing(path: str) -> str:
     """What is said of a file that is not there."""
     if "\\x" in path:
         return f"{path} cannot be opened: its name is no UTF-8, it is shown with \\xNN for the other bytes; rename it"
+    if os.path.islink(path):  # noqa: PTH114 - a path with patterns is no `Path` of something
+        return f"{path} is a link that leads nowhere; mend it, or name the file"
     return f"{path} does not exist; expected a file, a folder, or a pattern such as data/*.parquet"

@@ -12,11 +12,11 @@ from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.data.synthetic import NOTHING
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.files.progress import Report, say_nothing
+from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_look import look_at_pairs
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.reject_table import SHOWN_ROWS, cut
 from tasks.storage.ingest.series_look import look_at_series
-from tasks.storage.ingest.training_files import training_files
 
 # Files up to this size are read as a whole, of larger ones the first rows: a look is to take seconds.
 WHOLE_BYTES = 128 * 2**20
@@ -39,22 +39,23 @@ def look_at_files(
     Raises:
         DataError: as making the dataset would.
     """
-    first_rows = None if data.is_series or _size(data) <= WHOLE_BYTES else FIRST_ROWS
+    files = find_files(data)
+    first_rows = None if data.is_series or _size(files) <= WHOLE_BYTES else FIRST_ROWS
     with tempfile.TemporaryDirectory(prefix=".seq2seq-look-") as name:
         folder = Path(name)
         if data.is_series:
-            found = look_at_series(data, folder, held_out, report)
+            found = look_at_series(data, folder, held_out, report, files)
         else:
-            ingest_pairs(data, seed, folder, held_out, report, first_rows=first_rows, is_traced=True)
+            ingest_pairs(data, seed, folder, held_out, report, files, first_rows=first_rows, is_traced=True)
             found = look_at_pairs(folder)
         rejects = _first_rejects(folder / "rejects.parquet")
     encodings = {side: getattr(data, f"{side}_encoding") for side in ("source", "target")}
     return {"first_rows": first_rows, "encodings": encodings, **found, "rejects": rejects}
 
 
-def _size(data: FilesData) -> int:
+def _size(found: FoundFiles) -> int:
     """The bytes of all files, those within a compression as large as they would be, about."""
-    files = [file for of_split in training_files(data).values() for file in of_split]
+    files = [file for of_split in found.by_setting.values() for file in of_split]
     return sum(file.size * (_TIMES_LARGER if file.compression else 1) for file in files)
 
 

@@ -49,7 +49,7 @@ class EncodePass:
         self._is_traced = is_traced
         self._data, self._sides, self._codecs = data, sides, codecs
         self._staged, self._rejects, self._counts = staged, rejects, counts
-        self._names = pa.array([Path(path).name for path in counts.files])
+        self._names = pa.array([file.name for _, file in counts.files])
         self._mean_weight = counts.weight[0] / counts.rows[0]
         self.written = {"validation": 0}
         self.unknown: dict[str, int] = {}
@@ -109,8 +109,11 @@ class EncodePass:
             return block
         file, row = block.beside["file"], block.beside["row"]
         self._rejects.add(
-            Reject(file[i].as_py(), row[i].as_py(), "source_unknown", codec.write(sources[i]))
-            for i in np.flatnonzero(has_unknown).tolist()
+            (
+                Reject(file[i].as_py(), row[i].as_py(), "source_unknown", codec.write(sources[i]))
+                for i in np.flatnonzero(has_unknown).tolist()
+            ),
+            split if split in self._data.places else "train",
         )
         kept = ~has_unknown
         beside = {name: column.filter(pa.array(kept)) for name, column in block.beside.items()}

@@ -20,12 +20,12 @@ from tasks.seq2seq.settings.dialect import Dialect
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.found_files import FoundFiles
 from tasks.storage.ingest.reasons import EXTREME, FINE, LENGTH, Reasons, first_faults, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import RowRules, commonest_length, describe_extreme, read_weights
 from tasks.storage.ingest.staged_pairs import AssignedPairs, StagedPairs
 from tasks.storage.readers.blocks import Layout, RowBlock
-from tasks.storage.readers.inputs import list_inputs
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
 _PAIR_SEED = 1
@@ -127,7 +127,7 @@ class PairCounts:
 
     read: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
+    files: list[tuple[str, InputFile]] = field(default_factory=list)  # each with its settings key
     rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(SPLITS), np.int64))
     weight: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SPLITS)))  # of all rows together
     held_back: int = 0
@@ -165,6 +165,7 @@ class ReadPass:
 
     Args:
         data: the settings.
+        files: those of the settings.
         seed: of the split.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
         sides: learn from the training split.
@@ -176,6 +177,7 @@ class ReadPass:
     """
 
     data: FilesData
+    files: FoundFiles
     seed: int
     held_out: Hashes
     sides: PairSides
@@ -191,12 +193,12 @@ class ReadPass:
         Raises:
             DataError: a file cannot be read, or too many rows cannot be used.
         """
-        counts, expected = self.counts, _rows_expected(self.data)
+        counts, expected = self.counts, _rows_expected(self.files)
         for key, where in self.data.places.items():
-            self.rejects.start()
+            self.rejects.start(key)
             counts.read[key] = 0
-            for file in list_inputs(where):
-                counts.files.append(file.path)
+            for file in self.files.by_setting[key]:
+                counts.files.append((key, file))
                 for block in read_blocks(file, pair_layout(self.data, key)):
                     counts.read[key] += len(block.rows) + len(block.rejects)
                     report("rows read", sum(counts.read.values()), expected)
@@ -272,8 +274,8 @@ class ReadPass:
                 self.sides.learn(part.pairs)
 
 
-def _rows_expected(data: FilesData) -> int | None:
+def _rows_expected(found: FoundFiles) -> int | None:
     """Rows in all files, or None where only reading tells."""
-    rows = [count_rows(file) for where in data.places.values() for file in list_inputs(where)]
+    rows = [count_rows(file) for files in found.by_setting.values() for file in files]
     known = [n for n in rows if n is not None]
     return sum(known) if len(known) == len(rows) else None

@@ -18,11 +18,11 @@ from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts, write_codec
 from tasks.storage.files.atomic import write_json
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_encoding import EncodePass
 from tasks.storage.ingest.pair_reading import PairCounts, PairSides, ReadPass
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.ingest.staged_pairs import StagedPairs
-from tasks.storage.readers.inputs import ignored_files
 
 
 def ingest_pairs(
@@ -31,6 +31,7 @@ def ingest_pairs(
     folder: Path,
     held_out: Hashes = NOTHING,
     report: Report = say_nothing,
+    files: FoundFiles | None = None,
     *,
     first_rows: int | None = None,
     is_traced: bool = False,
@@ -45,27 +46,30 @@ def ingest_pairs(
         report: is told how far it is.
         first_rows: how many rows are read of each place, more or less; None means all.
         is_traced: whether the rows of all splits stand beside their files and numbers, not those of the test alone.
+        files: those of the settings, where they were found already.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split is empty, or there is
             nothing to learn.
     """
+    files = files or find_files(data)
     sides, counts = PairSides.of(data), PairCounts()
-    with write_rejects(folder / "rejects.parquet") as rejects:
+    with write_rejects(folder / "rejects.parquet", of_dataset=True) as rejects:
         staged, repeats = StagedPairs(folder), RepeatCounter(folder / "repeats")
-        ReadPass(data, seed, held_out, sides, staged, rejects, repeats, counts, first_rows).run(report)
+        ReadPass(data, files, seed, held_out, sides, staged, rejects, repeats, counts, first_rows).run(report)
         counts.check_splits(data)
         codecs = sides.finish(data)
         encoding = EncodePass(data, sides, codecs, staged, rejects, counts, is_traced=is_traced)
         encoding.run(folder, report)
     write_json(folder / "profile.json", encoding.profile.to_json())
-    write_json(folder / "account.json", _account(data, counts, sides, encoding, rejects, repeats))
+    write_json(folder / "account.json", _account(data, files, counts, sides, encoding, rejects, repeats))
     write_codecs(folder, codecs)
     return _facts(data, counts, encoding, rejects, codecs)
 
 
 def _account(
     data: FilesData,
+    files: FoundFiles,
     counts: PairCounts,
     sides: PairSides,
     encoding: EncodePass,
@@ -89,8 +93,8 @@ def _account(
             for columns, side in ((data.source_columns, sides.source), (data.target_columns, sides.target))
             for found in side.odd.finish()
         ],
-        "files": counts.files,
-        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
+        "files": [file.path for _, file in counts.files],
+        **files.left_out(),
     }
 
 

@@ -30,6 +30,7 @@ _WHAT_TO_DO = (
     "mend the rows, change what the data settings accept, or let a share of them be left out with data.max_reject_rate"
 )
 _TYPE = f"_{REASONS[TYPE]}"
+_SETTING = pa.field("setting", pa.string())  # of a dataset: the key of `[data]` that the file was given by
 
 
 class Rejects:
@@ -38,11 +39,13 @@ class Rejects:
     def __init__(self, writer: pq.ParquetWriter) -> None:
         """Takes the open file; see `write_rejects`."""
         self._writer = writer
+        self._setting = ""
         self.reasons: Counter[str] = Counter()
-        self.start()
+        self.start("")
 
-    def start(self) -> None:
-        """Begins to count anew for `check_rate`."""
+    def start(self, setting: str) -> None:
+        """Begins to count anew for `check_rate`, rows of files that were given by that key of `[data]`."""
+        self._setting = setting
         self.first: list[Reject] = []
         self._by_type: list[Reject] = []
         self._by_reason: dict[str, list[Reject]] = {}
@@ -54,8 +57,8 @@ class Rejects:
         """How many there are since `start`."""
         return self._reasons_since_start.total()
 
-    def add(self, rejects: Iterable[Reject]) -> None:
-        """Takes in rejects, in order."""
+    def add(self, rejects: Iterable[Reject], setting: str | None = None) -> None:
+        """Takes in rejects, in order; of files that were given by another key, if one is named."""
         rejects = list(rejects)
         if not rejects:
             return
@@ -63,7 +66,9 @@ class Rejects:
         counts = Counter(reject.reason for reject in rejects)
         self.reasons.update(counts)
         self._reasons_since_start.update(counts)
-        self._writer.write_table(pa.Table.from_pylist([vars(reject) for reject in rejects], schema=_SCHEMA))
+        beside = {_SETTING.name: self._setting if setting is None else setting}
+        rows = [{**vars(reject), **beside} for reject in rejects]
+        self._writer.write_table(pa.Table.from_pylist(rows, schema=self._writer.schema))
 
     def _keep_some(self, rejects: list[Reject]) -> None:
         """Remembers the first, and the first that their type keeps from being read, for a refusal."""
@@ -133,7 +138,7 @@ class Rejects:
 
 
 @contextlib.contextmanager
-def write_rejects(path: Path) -> Iterator[Rejects]:
-    """Writes rejects as Parquet; the file is there even if there are none."""
-    with pq.ParquetWriter(path, _SCHEMA) as writer:
+def write_rejects(path: Path, *, of_dataset: bool = False) -> Iterator[Rejects]:
+    """Writes rejects as Parquet; the file is there even if there are none. Those of a dataset say their `setting`."""
+    with pq.ParquetWriter(path, _SCHEMA.insert(0, _SETTING) if of_dataset else _SCHEMA) as writer:
         yield Rejects(writer)

@@ -39,10 +39,10 @@ from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.files.atomic import write_json
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
+from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_encoding import BESIDE
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.ingest.series_reading import read_series, series_layout
-from tasks.storage.readers.inputs import ignored_files, list_inputs
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ class ReadSeries:
 
 
 def ingest_series(
-    data: FilesData, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+    data: FilesData,
+    folder: Path,
+    held_out: Hashes = NOTHING,
+    report: Report = say_nothing,
+    files: FoundFiles | None = None,
 ) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.artifacts.dataset` describes.
 
@@ -81,12 +85,14 @@ def ingest_series(
         folder: to fill.
         held_out: hashes of sources, ascending; training and validation see no time step of their windows.
         report: is told how far it is.
+        files: those of the settings, where they were found already.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
             nothing to learn.
     """
-    read, rejects, intakes, codecs = learn_series(data, folder, held_out, report)
+    files = files or find_files(data)
+    read, rejects, intakes, codecs = learn_series(data, folder, held_out, report, files)
     profile, written = Profile(codecs), {"validation": 0}
     repeats = RepeatCounter(folder / "repeats")
     for split in SPLITS:
@@ -96,7 +102,7 @@ def ingest_series(
                 blocks = _profiled(blocks, profile)
             written[split] = write_pairs(folder / f"{split}.parquet", blocks, _beside(data) if split == "test" else {})
     write_json(folder / "profile.json", profile.to_json())
-    write_json(folder / "account.json", _account(read, rejects, written, data, repeats))
+    write_json(folder / "account.json", _account(read, rejects, written, data, repeats, files))
     write_json(folder / SERIES, {"scale": _scale(read, data)})
     write_codecs(folder, codecs)
     return _facts(data, read, rejects, written, codecs)
@@ -112,11 +118,15 @@ class LearnedSeries(NamedTuple):
 
 
 def learn_series(
-    data: FilesData, folder: Path, held_out: Hashes = NOTHING, report: Report = say_nothing
+    data: FilesData,
+    folder: Path,
+    held_out: Hashes,
+    report: Report,
+    files: FoundFiles,
 ) -> LearnedSeries:
     """Reads all files, their rejects written to `folder`; arguments and errors are those of `ingest_series`."""
-    with write_rejects(folder / "rejects.parquet") as rejects:
-        read = list(_read_all(data, rejects, held_out, report))
+    with write_rejects(folder / "rejects.parquet", of_dataset=True) as rejects:
+        read = list(_read_all(data, files, rejects, held_out, report))
     _check_splits(data, read)
     intakes = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
     for one in read:
@@ -142,12 +152,14 @@ def _facts(
     )
 
 
-def _read_all(data: FilesData, rejects: Rejects, held_out: Hashes, report: Report) -> Iterator[ReadSeries]:
+def _read_all(
+    data: FilesData, files: FoundFiles, rejects: Rejects, held_out: Hashes, report: Report
+) -> Iterator[ReadSeries]:
     n_steps = 0
     for key, where in data.places.items():
-        rejects.start()
+        rejects.start(key)
         n_read = 0
-        for file in list_inputs(where):
+        for file in files.by_setting[key]:
             series = read_series(file, series_layout(data), data, rejects).series
             n_read += len(series)
             n_steps += len(series)
@@ -312,7 +324,12 @@ def _sentinels(read: list[ReadSeries], data: FilesData) -> list[dict[str, Any]]:
 
 
 def _account(
-    read: list[ReadSeries], rejects: Rejects, written: dict[str, int], data: FilesData, repeats: RepeatCounter
+    read: list[ReadSeries],
+    rejects: Rejects,
+    written: dict[str, int],
+    data: FilesData,
+    repeats: RepeatCounter,
+    files: FoundFiles,
 ) -> dict[str, Any]:
     series = [one.account for one in read]
     return {
@@ -326,5 +343,5 @@ def _account(
         "stride": data.stride,
         "sentinels": _sentinels(read, data),
         "series": series,
-        "files_of_other_formats": [path for where in data.places.values() for path in ignored_files(where)],
+        **files.left_out(),
     }

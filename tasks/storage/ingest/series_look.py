@@ -14,19 +14,22 @@ from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.windows import cut_windows
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.files.progress import Report
+from tasks.storage.ingest.found_files import FoundFiles
 from tasks.storage.ingest.look_values import describe_side, understood
 from tasks.storage.ingest.series import LearnedSeries, ReadSeries, learn_series
 
 _SHOWN_WINDOWS = 5
 
 
-def look_at_series(data: FilesData, folder: Path, held_out: Hashes, report: Report) -> dict[str, Any]:
+def look_at_series(
+    data: FilesData, folder: Path, held_out: Hashes, report: Report, files: FoundFiles
+) -> dict[str, Any]:
     """What a look tells of the files of a series; the folder takes the rejects.
 
     Raises:
         DataError: as making the dataset would.
     """
-    learned = learn_series(data, folder, held_out, report)
+    learned = learn_series(data, folder, held_out, report, files)
     accounts = [one.account for one in learned.read]
     windows = {split: sum(one["windows_by_split"][split] for one in accounts) for split in SPLITS}
     assert data.history is not None

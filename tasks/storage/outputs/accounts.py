@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import file_digest, write_atomically
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.outputs.partitions import Partitions
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
 OUTPUT_FORMAT_VERSION = 1  # of outputs: another version predicts all files again
@@ -45,13 +46,13 @@ class OutputPlace:
         file: the input.
         name: its path below the INPUT that names it, the file's own name last.
         folder: the output folder.
-        is_named: whether the user named the file itself, not a folder or a pattern.
+        partitions: columns that the folders above the file give all its rows.
     """
 
     file: InputFile
     name: str
     folder: Path
-    is_named: bool
+    partitions: Partitions = field(default_factory=dict)
 
     @property
     def account(self) -> Path:
@@ -155,6 +156,17 @@ class Account(BaseModel):
             if suffix == file or not suffix.isprintable() or "/" in suffix or "\\" in suffix:
                 raise ValueError("expected files that begin with the name of the input")
         return self
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the input has rows, and none that can be used."""
+        return 0 < self.read == self.rejected
+
+    @property
+    def failure(self) -> str:
+        """Why it has failed, in words."""
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.items())
+        return f"none of its {self.read:,} rows can be used ({reasons}); they are in {self.name}{REJECTS}"
 
     def check(self) -> None:
         """Proves that no row was lost or counted twice.

@@ -29,6 +29,7 @@ from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading, SideEncoder
 from tasks.storage.ingest.series_reading import read_series
+from tasks.storage.outputs.partitions import Partitions
 from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
@@ -50,13 +51,24 @@ class RowsRead:
 
 @dataclass(frozen=True)
 class FileToRead:
-    """A file to predict: its columns as they are kept, and those that are read for the model."""
+    """A file to predict.
+
+    Attributes:
+        file: which.
+        kept: the columns that are read, those for the model among them.
+        layout: the columns that are read for the model.
+        reading: how these are read.
+        left_out: names of the columns that outputs do not have.
+        partitions: columns that outputs have beside those of the file, each of one value.
+        rows: what was read so far.
+    """
 
     file: InputFile
     kept: pa.Schema
     layout: Layout
     reading: Reading
     left_out: list[str]
+    partitions: Partitions = field(default_factory=dict, compare=False)
     rows: RowsRead = field(default_factory=RowsRead, compare=False)
 
     def chunks(self, rows: int, rejects: Rejects) -> Iterator[pa.Table]:
@@ -67,6 +79,11 @@ class FileToRead:
         """
         tables = self._windows(rejects) if self.reading.data.is_series else self._pairs(rejects)
         return _in_chunks(tables, rows)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that outputs have of the file and of the folders above it."""
+        return [*(name for name in self.kept.names if name not in self.layout.drop), *self.partitions]
 
     def estimate_rows(self) -> int:
         """How many rows the file has, about."""
@@ -82,7 +99,7 @@ class FileToRead:
                 beside[ORIGIN] = _no_rows(reading.target)
         if self.has_targets:
             beside |= {TARGET: _no_rows(reading.target), HAS_TARGET: no_flags}
-        return _beside(self.kept.empty_table(), beside)
+        return _beside(self._written(self.kept.empty_table()), beside)
 
     @property
     def has_targets(self) -> bool:
@@ -90,6 +107,14 @@ class FileToRead:
         data = self.reading.data
         is_wanted = self.reading.all_origins or not data.is_series
         return is_wanted and set(data.target_columns) <= set(self.layout.columns)
+
+    def _written(self, kept: pa.Table) -> pa.Table:
+        """The columns that outputs have: without those that are read for the model only, with those of the folders."""
+        n = len(kept)
+        kept = kept.select([name for name in kept.column_names if name not in self.layout.drop])
+        for name, found in self.partitions.items():
+            kept = kept.append_column(pa.field(name, found.scalar.type), pa.repeat(found.scalar, n))
+        return kept
 
     def _pairs(self, rejects: Rejects) -> Iterator[pa.Table]:
         for block in read_blocks(self.file, self.layout, self.kept):
@@ -109,7 +134,8 @@ class FileToRead:
             # A row without a usable target is predicted, and not scored.
             target, faults = reading.target.encode(block.table.column(1), block.dialect)
             beside |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(faults == FINE)}
-        table = _beside(block.kept, beside)
+        assert block.kept is not None
+        table = _beside(self._written(block.kept), beside)
         fine = reasons == FINE
         return table if fine.all() else table.filter(pa.array(fine))
 
@@ -118,6 +144,7 @@ class FileToRead:
         assert data.history is not None
         series, rows, has_target, kept = read_series(self.file, self.layout, data, rejects, self.kept)
         assert kept is not None
+        kept = self._written(kept)
         origins = find_origins(series.usable, data.history, 0, 1)
         if not self.reading.all_origins:
             origins = origins[-1:]

@@ -6,14 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import locked, remove_tree
-from tasks.storage.files.inputs import base_folder
+from tasks.storage.files.inputs import Fault, InputFile, base_folder
 from tasks.storage.outputs.accounts import LOCK, WORK, OutputPlace
-from tasks.storage.readers.inputs import ignored_files, list_inputs
+from tasks.storage.outputs.partitions import read_partitions
+from tasks.storage.readers.inputs import PREDICTION, find_inputs
 
 
 def check_output_folder(settings: BatchSettings) -> None:
@@ -37,30 +39,67 @@ def check_output_folder(settings: BatchSettings) -> None:
             )
 
 
-def list_places(settings: BatchSettings) -> list[OutputPlace]:
-    """All files of all inputs, each once, sorted by the name of their output.
+@dataclass(frozen=True)
+class BatchFiles:
+    """What the inputs of a batch prediction are.
+
+    Attributes:
+        places: the files, each once by its real path, sorted by the name of their output.
+        faults: what lies among them and cannot be read, or listed, sorted by its name below the input.
+        others: paths of files that are left out because their suffix is unknown, sorted.
+        again: paths that are left out because another one to the same file was given before, sorted.
+    """
+
+    places: list[OutputPlace]
+    faults: list[Fault]
+    others: list[str]
+    again: list[str]
+
+
+def find_batch_files(settings: BatchSettings) -> BatchFiles:
+    """All files of all inputs; one that several inputs name is the first one's.
 
     Raises:
         SettingsError: two of them would write the same output, or one would be overwritten by another's.
         DataError: an input does not exist, or holds no file of a known format.
     """
-    places: dict[str, OutputPlace] = {}
-    for where in settings.inputs:
-        for file in list_inputs(where, may_be_none=True):
-            name = Path(file.path).relative_to(base_folder(where)).as_posix()
-            other = places.setdefault(name, OutputPlace(file, name, settings.output, where.is_file())).file
-            if other.path != file.path:
-                raise SettingsError(
-                    f"{other.path} and {file.path} would both be written to {settings.output / name}.{settings.format};"
-                    f" name a folder above both, or predict them into two folders"
-                )
-    _check_overwriting(list(places.values()), settings)
-    return [places[name] for name in sorted(places)]
+    found = [find_inputs(where, settings.input_format, PREDICTION, may_be_none=True) for where in settings.inputs]
+    again = {path for inputs in found for path in inputs.again}
+    files: dict[str, InputFile] = {}
+    for file in (file for inputs in found for file in inputs.files):
+        real = os.path.realpath(file.path)
+        first = files.setdefault(real, file)
+        if first.path != file.path:
+            again.add(file.path)
+        if file.is_named and not first.is_named:  # taken at once, however it is found first
+            files[real] = replace(first, is_named=True)
+    faults = {fault.path: fault for inputs in found for fault in inputs.faults}
+    _check_names([(file.name, file.path) for file in files.values()], list(faults.values()), settings)
+    partitions = read_partitions([file.name for file in files.values()]) if settings.partitions else {}
+    places = [OutputPlace(file, file.name, settings.output, partitions.get(file.name, {})) for file in files.values()]
+    _check_overwriting(places, settings)
+    return BatchFiles(
+        places=sorted(places, key=lambda place: place.name),
+        faults=sorted(faults.values(), key=lambda fault: fault.below),
+        others=sorted({path for inputs in found for path in inputs.others}),
+        again=sorted(again),
+    )
 
 
-def list_ignored(settings: BatchSettings) -> list[str]:
-    """Files of the inputs that are left out because their suffix is unknown, sorted."""
-    return sorted({path for where in settings.inputs for path in ignored_files(where)})
+def list_places(settings: BatchSettings) -> list[OutputPlace]:
+    """The places of `find_batch_files`, which may raise."""
+    return find_batch_files(settings).places
+
+
+def _check_names(names: list[tuple[str, str]], faults: list[Fault], settings: BatchSettings) -> None:
+    paths: dict[str, str] = {}
+    for name, path in [*names, *((fault.below, fault.path) for fault in faults)]:
+        other = paths.setdefault(name, path)
+        if other != path:
+            raise SettingsError(
+                f"{other} and {path} would both be written to {settings.output / name}.{settings.format};"
+                f" name a folder above both, or predict them into two folders"
+            )
 
 
 @contextlib.contextmanager

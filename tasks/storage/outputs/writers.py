@@ -6,7 +6,9 @@ import base64
 import contextlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,6 +57,17 @@ class OutputWriter:
         self.close()
 
 
+@lru_cache(maxsize=1024)
+def check_schema(schema: pa.Schema, kind: OutputFormat) -> None:
+    """Refuses columns that a format cannot hold, as far as their types say.
+
+    Raises:
+        Exception: of Arrow's, with a note that names the column.
+    """
+    with tempfile.TemporaryDirectory() as folder, OutputWriter(Path(folder) / "empty", schema, kind, "{}") as writer:
+        writer.write(schema.empty_table())
+
+
 _Opened = tuple[Callable[[pa.Table], None], Callable[[], None]]
 
 
@@ -96,7 +109,10 @@ def _naming_column(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa.
         for field in [] if is_of_machine else schema:
             column = None if table is None else table.select([field.name])
             if not _can_be_written(path.with_name(f".{path.name}.column"), pa.schema([field]), kind, column):
-                error.add_note(f"column {field.name!r} of type {field.type} cannot be written as {kind}")
+                error.add_note(
+                    f"column {field.name!r} of type {field.type} cannot be written as {kind}; leave it out with "
+                    f"--drop {field.name}"
+                )
                 break
         raise
 

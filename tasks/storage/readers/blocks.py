@@ -35,6 +35,8 @@ class Layout:
         prefix: what stands before the names of settings in messages: `data.` in training, `--` at prediction.
         optional: sides whose values need not be what they should: one that is not, or a whole column of another type,
             is null, and neither the row nor the file is refused for it.
+        drop: columns that are not kept, see `dropped_positions`.
+        may_be_empty: whether a file without rows is one like others.
     """
 
     columns: tuple[str | int, ...]
@@ -43,6 +45,8 @@ class Layout:
     sides: tuple[str, ...] = ("source", "target")
     prefix: str = "data."
     optional: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -122,14 +126,39 @@ def check_names(path: str, there: Sequence[str], layout: Layout) -> None:
             )
 
 
-def check_unique(path: str, names: Sequence[str]) -> None:
-    """Refuses columns of one name, of which an output could keep one only."""
-    for name, n in Counter(names).most_common(1):
+def dropped_positions(names: Sequence[str], layout: Layout) -> set[int]:
+    """Where the columns stand that are not kept.
+
+    A name drops every column that has it. A position, from 0, drops a column without a name, or one of several that
+    share it. What the layout wants is read in any case, and whoever asked leaves it out later.
+    """
+    counts, dropped = Counter(names), set(layout.drop)
+    return {
+        i
+        for i, name in enumerate(names)
+        if name not in layout.names
+        and (name in dropped or (str(i) in dropped - set(names) and (not name or counts[name] > 1)))
+    }
+
+
+def kept_names(path: str, names: Sequence[str], layout: Layout) -> list[tuple[int, str]]:
+    """Positions and names of the columns that are kept; those of one name are refused, as an output has one of each."""
+    dropped = dropped_positions(names, layout)
+    kept = [(i, name) for i, name in enumerate(names) if i not in dropped]
+    for name, n in Counter(name for _, name in kept).most_common(1):
         if n > 1:
+            where = [str(i) for i, other in kept if other == name]
             raise DataError(
-                f"{path}: column {name!r} is there {n} times, expected once, as all columns are kept; rename it; "
-                f"the columns are {listed(names)}"
+                f"{path}: column {name!r} is there {n} times, expected once, as all columns are kept; rename it, or "
+                f"leave out what you do not need with --drop {','.join(where)} (positions, from 0); the columns are "
+                f"{listed(names)}"
             )
+    return kept
+
+
+def dropped_names(names: Sequence[str], layout: Layout) -> list[str]:
+    """The columns that are not kept as the layout names them: by name, or by position."""
+    return [names[i] if names[i] in layout.drop else str(i) for i in sorted(dropped_positions(names, layout))]
 
 
 def settings_of(layout: Layout) -> str:

@@ -23,7 +23,8 @@ from tasks.storage.readers.blocks import (
     Reject,
     RowBlock,
     check_names,
-    check_unique,
+    dropped_names,
+    kept_names,
     split_block,
     to_kept,
     to_table,
@@ -77,7 +78,7 @@ class Columnar(ABC):
                     f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}"
                     f"{self._hint(file, name, kind, layout)}"
                 )
-        if not has_rows:
+        if not has_rows and not layout.may_be_empty:
             raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
     def _hint(self, file: InputFile, name: str, kind: Kind, layout: Layout) -> str:
@@ -98,17 +99,20 @@ class Columnar(ABC):
         schema = self._schema(file)
         return str(column) in (*schema.names, *_paths(schema))
 
-    def columns(self, file: InputFile, _layout: Layout) -> pa.Schema:
+    def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
         """The schema without metadata, each type as `kept_type` says."""
         schema = self._schema(file)
-        check_unique(file.path, schema.names)
+        fields = [schema.field(i) for i, _ in kept_names(file.path, schema.names, layout)]
         return pa.schema(
-            [pa.field(field.name, kept_type(field.type), field.nullable) for field in schema if can_be_kept(field.type)]
+            [pa.field(field.name, kept_type(field.type), field.nullable) for field in fields if can_be_kept(field.type)]
         )
 
-    def left_out(self, file: InputFile, _layout: Layout) -> list[str]:
-        """The columns of types that no output can hold."""
-        return [field.name for field in self._schema(file) if not can_be_kept(field.type)]
+    def left_out(self, file: InputFile, layout: Layout) -> list[str]:
+        """The columns of types that no output can hold, and those that are not wanted in it."""
+        schema = self._schema(file)
+        unwanted = dropped_names(schema.names, layout)
+        kept = [schema.field(i) for i, _ in kept_names(file.path, schema.names, layout)]
+        return [*unwanted, *(field.name for field in kept if not can_be_kept(field.type))]
 
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; those whose text is no UTF-8 are rejects."""

@@ -24,7 +24,8 @@ from tasks.storage.readers.blocks import (
     Reject,
     RowBlock,
     check_names,
-    check_unique,
+    dropped_names,
+    kept_names,
     listed,
     settings_of,
     split_block,
@@ -57,7 +58,7 @@ class Delimited:
         layout = self._filled(layout)
         fields, has_more = _first_record(file, layout)
         _check_fields(file, layout, [_shown(field) for field in fields])
-        if layout.dialect.header and not has_more:
+        if layout.dialect.header and not has_more and not layout.may_be_empty:
             raise DataError(f"{file.path} has no rows, only a header; expected rows of sequences")
 
     def has(self, file: InputFile, layout: Layout, column: str | int) -> bool:
@@ -66,13 +67,12 @@ class Delimited:
 
     def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
         """Text under the names of the header, or positions as names."""
-        names = self._column_names(file, layout)
-        check_unique(file.path, names)
-        return pa.schema([(name, pa.large_string()) for name in names])
+        names = kept_names(file.path, self._column_names(file, layout), layout)
+        return pa.schema([(name, pa.large_string()) for _, name in names])
 
-    def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
-        """Nothing."""
-        return []
+    def left_out(self, file: InputFile, layout: Layout) -> list[str]:
+        """The columns that are not wanted in outputs."""
+        return dropped_names(self._column_names(file, layout), layout)
 
     def count(self, _file: InputFile) -> int | None:
         """Nothing: only reading tells."""

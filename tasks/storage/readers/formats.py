@@ -86,6 +86,24 @@ def format_of(path: str) -> Format | None:
     return None if found is None or (compression and not found.is_text) else found
 
 
+def key_of(form: Format) -> str:
+    """What a setting calls a format: its first suffix without the dot."""
+    return form.suffixes[0].removeprefix(".")
+
+
+def chosen_format(file: InputFile) -> Format | None:
+    """The format that a file is read as: the one that is set for it, else that of its suffix."""
+    if file.form is None:
+        return format_of(file.path)
+    return next((one for one in FORMATS if key_of(one) == file.form and (one.is_text or not file.compression)), None)
+
+
+def format_name(file: InputFile) -> str:
+    """What a setting calls the format that a file is read as; empty where it has none."""
+    form = chosen_format(file)
+    return key_of(form) if form else ""
+
+
 def of_suffix(suffix: str) -> Format | None:
     """The format of a suffix in lower case."""
     return next((one for one in FORMATS if suffix in one.suffixes), None)

@@ -20,6 +20,8 @@ from tasks.storage.readers.blocks import (
     Layout,
     Reject,
     RowBlock,
+    dropped_names,
+    dropped_positions,
     has_changed,
     listed,
     settings_of,
@@ -76,14 +78,11 @@ class JsonLines:
 
     def columns(self, file: InputFile, layout: Layout) -> pa.Schema:
         """Reads the whole file: all keys, as they first appear, and what their values have in common."""
-        keys = KeyTypes(file.path)
-        for lines in _blocks_of_lines(_lines(file, layout), BLOCK_ROWS):
-            keys.add([row for row in (_parse_all(line, layout) for line in lines) if isinstance(row, dict)])
-        return keys.schema()
+        return _without_dropped(_schema(file, layout), layout)
 
-    def left_out(self, _file: InputFile, _layout: Layout) -> list[str]:
-        """Nothing."""
-        return []
+    def left_out(self, file: InputFile, layout: Layout) -> list[str]:
+        """The keys that are not wanted in outputs, for which the whole file is read too."""
+        return dropped_names(_schema(file, layout).names, layout) if layout.drop else []
 
     def count(self, _file: InputFile) -> int | None:
         """Nothing: only reading tells."""
@@ -106,11 +105,23 @@ class JsonLines:
                 keys.add([row for row in rows if isinstance(row, dict)])
             yield from split_block(_to_block(file, layout, lines, rows, first, kept))
             first += len(lines)
-        if kept is not None and keys.schema() != kept:
+        if kept is not None and _without_dropped(keys.schema(), layout) != kept:
             raise has_changed(file.path)
 
 
 JSON_LINES = JsonLines()
+
+
+def _schema(file: InputFile, layout: Layout) -> pa.Schema:
+    keys = KeyTypes(file.path)
+    for lines in _blocks_of_lines(_lines(file, layout), BLOCK_ROWS):
+        keys.add([row for row in (_parse_all(line, layout) for line in lines) if isinstance(row, dict)])
+    return keys.schema()
+
+
+def _without_dropped(schema: pa.Schema, layout: Layout) -> pa.Schema:
+    dropped = dropped_positions(schema.names, layout)
+    return pa.schema([field for i, field in enumerate(schema) if i not in dropped]) if dropped else schema
 
 
 def _n_leaves(fields: Iterable[pa.Field]) -> int:

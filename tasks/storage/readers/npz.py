@@ -24,7 +24,8 @@ from tasks.storage.readers.blocks import (
     Reject,
     RowBlock,
     check_names,
-    check_unique,
+    dropped_names,
+    kept_names,
     to_kept,
     to_table,
 )
@@ -150,26 +151,26 @@ def _open_wanted(file: InputFile, layout: Layout, archive: zipfile.ZipFile, stac
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
         raise DataError(f"{file.path}: arrays differ in their number of rows: {said}; expected as many in each")
-    if not min(lengths.values()):
+    if not min(lengths.values()) and not layout.may_be_empty:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
     return arrays
 
 
 def _sort(file: InputFile, layout: Layout) -> tuple[pa.Schema, list[str]]:
     """The schema of the arrays that are columns, and the names of all other members."""
-    fields, others = [], []
     with ExitStack() as stack:
         archive = _open_archive(file, stack)
+        names, fields = _names(archive), []
+        others = dropped_names(names, layout)
         n = next(iter(_open_wanted(file, layout, archive, stack).values())).shape[0]
-        for member in archive.namelist():
-            name = member.removesuffix(_SUFFIX)
+        for i, name in kept_names(file.path, names, layout):
+            member = archive.namelist()[i]
             array = _open_array(file, archive, name, stack) if member.endswith(_SUFFIX) else None
             kind = _kept_type(array, n) if array else None
             if kind is None:
                 others.append(name)
             else:
                 fields.append(pa.field(name, kind))
-    check_unique(file.path, [field.name for field in fields])
     return pa.schema(fields), others
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,9 @@ from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS
 from tasks.storage.readers.columnar import Columnar, without_dictionary
 
 _SAMPLED_ROWS = 256
+# INT96 is what Spark, Hive and Impala wrote times as. As nanoseconds, Arrow's own choice, dates before 1677 and after
+# 2262 silently become others.
+_TIMES: dict[str, Any] = {"coerce_int96_timestamp_unit": "us"}
 
 
 class Parquet(Columnar):
@@ -23,7 +27,7 @@ class Parquet(Columnar):
 
     def look(self, _file: InputFile, opened: pa.NativeFile) -> tuple[pa.Schema, bool]:
         """The footer's schema, and whether it counts any rows."""
-        parquet = pq.ParquetFile(opened)
+        parquet = pq.ParquetFile(opened, **_TIMES)
         return parquet.schema_arrow, parquet.metadata.num_rows > 0
 
     def count(self, file: InputFile) -> int | None:
@@ -34,7 +38,7 @@ class Parquet(Columnar):
     def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
         """Streams batches of some `BLOCK_BYTES`."""
         # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
-        parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True)
+        parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True, **_TIMES)
         n_rows = 0
         for batch in parquet.iter_batches(_batch_rows(parquet, names), columns=names, use_threads=False):
             n_rows += batch.num_rows

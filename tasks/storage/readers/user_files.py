@@ -18,7 +18,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers import formats
 from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed, setting_of
-from tasks.storage.readers.formats import Format, format_of, known_suffixes
+from tasks.storage.readers.formats import Format, chosen_format, known_suffixes
 
 __all__ = [
     "Kind",
@@ -93,7 +93,7 @@ def read_columns(file: InputFile, layout: Layout) -> pa.Schema:
 
 
 def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
-    """The names of what cannot be kept, in the file's order.
+    """The names of what is not kept: first what `layout.drop` names, then what cannot be; each in the file's order.
 
     Of an npz, arrays that are no columns (without a dimension, with another number of rows, Python objects,
     structures, complex numbers, column by column in memory); of an Arrow file, unions, month intervals and
@@ -135,12 +135,14 @@ def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) 
         for block in form.read(file, layout, kept):
             n_records += len(block.rows) + len(block.rejects)
             yield block._replace(dialect=dialect)
-    if not n_records:
+    if not n_records and not layout.may_be_empty:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
 
 
 def _format(file: InputFile) -> Format:
-    form = format_of(file.path)
+    form = chosen_format(file)
+    if form is None and file.form:
+        raise DataError(f"{file.path} is to be read as {file.form}, which compresses inside; decompress it")
     if form is None:
         raise DataError(f"{file.path} is of no known suffix; known are {known_suffixes()}")
     return form
@@ -191,8 +193,8 @@ def _check_beginning(file: InputFile) -> None:
     expected = (_COMPRESSED[file.compression],) if file.compression else _format(file).signatures
     if found[1] not in expected:
         raise DataError(
-            f"{file.path} is not {_spoken(file)}, as its suffix says: it begins like {found[0]}; is it cut short or "
-            f"misnamed?"
+            f"{file.path} is not {_spoken(file)}, as {'the setting' if file.form else 'its suffix'} says: it begins "
+            f"like {found[0]}; is it cut short or misnamed?"
         )
 
 

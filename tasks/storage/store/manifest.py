@@ -130,7 +130,7 @@ class Handle(BaseModel):
 
     `cached` and `seconds` tell of this run: whether it found the artifact made, and how long that took.
     `made_in_seconds` is how long it took to make, and `figures` what else is true of that making only; of an artifact
-    that was not found by a step's key there are none.
+    that was not found by a step's key there are none. `this_run` is what else a step has to say of this run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -144,6 +144,7 @@ class Handle(BaseModel):
     figures: dict[str, Any] = Field(default_factory=dict)
     cached: bool = False
     seconds: float = 0.0
+    this_run: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest, path: Path) -> Self:

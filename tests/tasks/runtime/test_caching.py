@@ -19,6 +19,7 @@ from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import Handle
 from tasks.train import training_inputs
 from tests.helpers.logs import listening
+from tests.helpers.settled import SETTLED
 
 TINY = {
     "data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50},
@@ -237,7 +238,7 @@ def test_a_setting_of_files_is_in_the_key_of_their_dataset_if_it_says_something_
 
 def test_each_file_of_a_folder_and_its_part_in_the_splits_is_in_the_key(tmp_path):
     def key(**data):
-        return dataset_inputs(Experiment.model_validate({"data": data}), {}, NO_STORE).key
+        return dataset_inputs(Experiment.model_validate({"data": {**data, **SETTLED}}), {}, NO_STORE).key
 
     for name, content in (("x/a.csv", "a"), ("x/b.csv", "b"), ("y/c.csv", "a"), ("y/d.csv", "b"), ("z/a.csv", "a")):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from tasks.storage.ingest import look
 from tasks.storage.ingest.look import look_at_files
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
+from tests.helpers.settled import SETTLED
 
 TEXT = {"source_encoding": "words", "target_encoding": "characters"}
 
@@ -118,7 +119,9 @@ def test_the_oddest_rows_are_named_wherever_they_lie(tmp_path):
     rows[200] = ([1, 2, 999], [1])
     write(tmp_path / "a.jsonl", rows[:150])
     write(tmp_path / "b.jsonl", rows[150:])
-    found = odd(look_at_files(FilesData(train=tmp_path / "*.jsonl", test=write(tmp_path / "test.ndjson", rows)), 0))
+    found = odd(
+        look_at_files(FilesData(train=tmp_path / "*.jsonl", test=write(tmp_path / "test.ndjson", rows), **SETTLED), 0)
+    )
     assert {why: (one["file"], one["row"]) for why, one in found.items()} == {
         "the longest source": ("a.jsonl", 41),
         "the longest target": ("a.jsonl", 41),
@@ -161,7 +164,7 @@ def test_of_large_files_the_first_rows_of_each_are_read_and_it_says_so(tmp_path,
     write(tmp_path / "a.jsonl", rows)
     (tmp_path / "b.jsonl").write_text("not even JSON")
     test = write(tmp_path / "scratch" / ".test.jsonl", rows[:100])
-    found = look_at_files(FilesData(train=tmp_path, test=test), 0)
+    found = look_at_files(FilesData(train=tmp_path, test=test, **SETTLED), 0)
     test.unlink()
     assert found["first_rows"] == 40_000
     assert 40_000 <= found["read"]["train"] < 70_000
@@ -207,7 +210,7 @@ def test_of_a_series_the_first_windows_and_the_borders_of_the_splits_are_told(tm
     (tmp_path / "in").mkdir()
     months(tmp_path / "in" / "a.csv", 100)
     months(tmp_path / "in" / "b.csv", 60, gap=20)
-    data = FilesData(train=tmp_path / "in", **SERIES)
+    data = FilesData(train=tmp_path / "in", **SERIES, **SETTLED)
     (tmp_path / "dataset").mkdir()
     ingest_series(data, tmp_path / "dataset")
     account, found = read_json(tmp_path / "dataset" / "account.json"), look_at_files(data, 0)

@@ -18,6 +18,7 @@ from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.files.atomic import read_json
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.row_rules import LONGEST
+from tests.helpers.settled import SETTLED
 
 SPLITS = ("train", "validation", "test")
 TEXT = {"source_encoding": "characters", "target_encoding": "words"}
@@ -56,7 +57,7 @@ def ingest(tmp_path):
     def ingest_files(train, seed=0, **settings):
         folder = tmp_path / f"dataset-{time.perf_counter_ns()}"
         folder.mkdir()
-        facts = ingest_pairs(FilesData(train=train, **settings), seed, folder)
+        facts = ingest_pairs(FilesData(train=train, **SETTLED, **settings), seed, folder)
         dataset = Dataset(folder, facts)
         account = dataset.account
         assert sum(account["read"].values()) == sum(account["reasons"].values()) + sum(account["splits"].values())
@@ -137,8 +138,8 @@ def test_test_rows_name_their_file_and_row(ingest, write, rows, tmp_path):
     write(rows[:100], "many/a.csv")
     write(rows[100:], "many/deeper/b.tsv")
     dataset = ingest(tmp_path / "many", **TEXT)
-    written = {"a.csv": rows[:100], "b.tsv": rows[100:]}
-    assert {row["file"] for row in dataset.raw("test")} == {"a.csv", "b.tsv"}
+    written = {"a.csv": rows[:100], "deeper/b.tsv": rows[100:]}
+    assert {row["file"] for row in dataset.raw("test")} == set(written)
     for row, text in zip(dataset.raw("test"), dataset.text("test"), strict=True):
         assert written[row["file"]][row["row"] - 1][0] == text
     assert set(dataset.raw("train")[0]) == {"source", "target"}

@@ -14,6 +14,7 @@ from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.files.atomic import read_json
 from tasks.storage.ingest.series import ingest_series
+from tests.helpers.settled import SETTLED
 
 SPLITS = ("train", "validation", "test")
 REALS = {"source_encoding": "vectors", "target_encoding": "vectors", "source": "y", "target": "y"}
@@ -54,7 +55,7 @@ def ingest(tmp_path):
         folder = tmp_path / f"dataset-{len(made)}"
         made.append(folder)
         folder.mkdir()
-        facts = ingest_series(FilesData(train=train, **{**REALS, **WINDOW, **settings}), folder)
+        facts = ingest_series(FilesData(train=train, **{**REALS, **WINDOW, **SETTLED, **settings}), folder)
         dataset = Dataset(folder, facts)
         account = dataset.account
         for one in (account, *account["series"]):
@@ -375,7 +376,7 @@ def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
         (tmp_path / "in" / f"{name}.csv").write_text("y\n" + "".join(f"{i}\n" for i in range(100)))
     (tmp_path / "dataset").mkdir()
     told = []
-    data = FilesData(train=tmp_path / "in", **REALS, **WINDOW)
+    data = FilesData(train=tmp_path / "in", **REALS, **WINDOW, **SETTLED)
     facts = ingest_series(data, tmp_path / "dataset", report=lambda *what: told.append(what))
     assert told[:2] == [("time steps read", 100, None), ("time steps read", 200, None)]
     cut = {what: (done, total) for what, done, total in told[2:]}

@@ -13,6 +13,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.ingest.pairs import ingest_pairs
+from tests.helpers.settled import SETTLED
 
 N = 40
 
@@ -160,7 +161,7 @@ def test_a_day_of_nulls_in_a_folder_does_not_end_the_run(tmp_path, ingest, nulls
     target = pa.array([[float(i), 1.0] for i in range(95)])
     pq.write_table(pa.table({"source": target, "target": target}), tmp_path / "in" / "a.parquet")
     pq.write_table(pa.table({"source": target.slice(0, 5), "target": nulls}), tmp_path / "in" / "b.parquet")
-    settings = {"source_encoding": "vectors", "target_encoding": "vectors", "max_reject_rate": 0.1}
+    settings = {"source_encoding": "vectors", "target_encoding": "vectors", "max_reject_rate": 0.1, **SETTLED}
     _, _, rejects = ingest(tmp_path / "in", **settings)
     assert len(rejects) == 5
     assert all(reason.startswith("target_null") for reason in rejects)

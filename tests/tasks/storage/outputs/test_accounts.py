@@ -28,7 +28,7 @@ def target(tmp_path):
     (tmp_path / "north").mkdir()
     (tmp_path / "north" / "a.csv.parquet").write_bytes(b"predictions")
     (tmp_path / "north" / "a.csv.rejects.parquet").write_bytes(b"rejects")
-    return OutputPlace(InputFile("/in/north/a.csv", None), "north/a.csv", tmp_path, is_named=False)
+    return OutputPlace(InputFile("/in/north/a.csv", None), "north/a.csv", tmp_path)
 
 
 def account(target, **others):
@@ -158,7 +158,7 @@ def write_sealed(target, change):
 
 @pytest.mark.parametrize("name", ["a\\b.csv", "a\nb.csv", "..a.csv", "north/...csv", "~/a.csv", "a.csv.parquet.csv"])
 def test_an_input_may_have_any_name_that_a_file_system_takes(tmp_path, name):
-    target = OutputPlace(InputFile(f"/in/{name}", None), name, tmp_path, is_named=False)
+    target = OutputPlace(InputFile(f"/in/{name}", None), name, tmp_path)
     target.account.parent.mkdir(exist_ok=True)
     for path in (target.output("parquet"), target.rejects):
         path.write_text("")

@@ -9,7 +9,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.outputs.output_paths import (
     check_output_folder,
     clear_work,
-    list_ignored,
+    find_batch_files,
     list_places,
     only_run,
     work_folder,
@@ -48,7 +48,7 @@ def test_a_pattern_names_files_by_their_path_below_its_fixed_part(inbox, tmp_pat
 def test_a_file_is_named_by_its_own_name(inbox, tmp_path):
     (target,) = list_places(settings(inbox / "north" / "b.jsonl", output=tmp_path / "out"))
     assert target.name == "b.jsonl"
-    assert target.is_named
+    assert target.file.is_named
 
 
 def test_a_file_that_two_inputs_name_alike_is_there_once(inbox, tmp_path):
@@ -79,7 +79,7 @@ def test_an_input_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_files_of_unknown_formats_are_named(inbox, tmp_path):
-    assert list_ignored(settings(inbox, output=tmp_path / "out")) == [str(inbox / "notes.txt")]
+    assert find_batch_files(settings(inbox, output=tmp_path / "out")).others == [str(inbox / "notes.txt")]
 
 
 @pytest.mark.parametrize("inside", [".", "out", "north/out/deep"])
