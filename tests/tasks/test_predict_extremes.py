@@ -103,4 +103,5 @@ def test_no_kind_of_model_makes_of_far_numbers_what_is_none(kind):
     sources = Sequences.of_lengths(values, np.full(100, 6))
     forecasts = Predictor(engine, codecs, 3).predict(sources, with_states=True)
     assert np.isfinite(forecasts.sequences.values).all()
+    assert forecasts.states is not None
     assert np.isfinite(forecasts.states).all()
