@@ -88,7 +88,10 @@ def _counts(found: Summary) -> Iterator[str]:
     yield from _repeats(found["repeats"])
     if n_rejected := sum(found["rejected"].values()):
         yield f"{n_rejected:,} rows are rejected: {count_reasons(found['reasons'])}"
-        yield from reject_table([Reject(**one) for one in found["rejects"]], n_rejected)
+        yield from reject_table(
+            [Reject(**{name: one[name] for name in ("file", "row", "reason", "content")}) for one in found["rejects"]],
+            n_rejected,
+        )
 
 
 def _repeats(repeats: dict[str, int]) -> Iterator[str]:

@@ -9,9 +9,17 @@ import pytest
 from tasks.check import check_rows
 from tasks.predict import load_predictor
 from tasks.predict_batch import plan_batch
+from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.inference.predictor import Predictor
 from tests.helpers.batch_models import HISTORY, batch_models, wave
 from tests.helpers.batch_runs import account_of, predict, report, rows_of, settings_of
+from tests.helpers.engines import architecture_of
+from tests.helpers.kinds import KINDS
+from tests.helpers.kinds import settings_of as settings_of_kind
+from tests.helpers.random_models import random_engine
 
 KEPT, REFUSED = [1e9, -1e30, 3.4e38, -3.4e38, 1e99], [1e101, -1e200, 1e300, -1.797e308]
 
@@ -82,3 +90,18 @@ def test_the_first_rows_are_looked_at_for_numbers_that_look_like_marks(store, tm
     (said,) = [one["said"] for one in found if one["rule"] == "sentinels"]
     assert "column 'level' holds -3.4e+38 2 times" in said
     assert {one["level"] for one in found if one["rule"] == "sentinels"} == {"warning"}
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.get("share_embeddings")])
+def test_no_kind_of_model_makes_of_far_numbers_what_is_none(kind):
+    """Two infinities of different signs are not a number, nor is an infinity times a weight of 0."""
+    scaling = Scaling((5.0, -2.0), (2.0, 0.5), (0.0, -4.0), (9.0, 0.0))
+    codecs = Codecs(scaling, scaling)
+    engine = random_engine(architecture_of(codecs, settings_of_kind(KINDS[kind])))
+    rng = np.random.default_rng(0)
+    values = rng.choice([1e99, -1e99, 3e38, -3e38, 5.0], (600, 2))
+    sources = Sequences.of_lengths(values, np.full(100, 6))
+    forecasts = Predictor(engine, codecs, 3).predict(sources, with_states=True)
+    assert np.isfinite(forecasts.sequences.values).all()
+    assert forecasts.states is not None
+    assert np.isfinite(forecasts.states).all()

@@ -7,6 +7,8 @@ a cut belongs to none.
 
 from __future__ import annotations
 
+import itertools
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +40,37 @@ def cuts_in_time(n_steps: int, validation_fraction: float, test_fraction: float)
     """The first time steps of validation and of test; training is before them."""
     test = n_steps - round(n_steps * test_fraction)
     return max(0, test - round(n_steps * validation_fraction)), test
+
+
+def fractions_with_windows(
+    n_steps: int, fractions: tuple[float, float], history: int, horizon: int
+) -> tuple[float, float] | None:
+    """Fractions for validation and test by which a series of so many steps has a window in each split, and in training.
+
+    Args:
+        n_steps: of the series, all of them usable.
+        fractions: for validation and for test; one that is 0 stays so.
+        history: time steps of a source.
+        horizon: time steps of a target.
+
+    Returns:
+        The same where they do, else with the least that do in place of one or both, hundredths if possible; None where
+        none do.
+    """
+    for unit in (100, 10_000):
+        least = next((i / unit for i in range(1, unit) if round(n_steps * i / unit) >= horizon), 1.0)
+        wanted = [(fraction, least) if fraction else (0.0,) for fraction in fractions]
+        for pair in sorted(itertools.product(*wanted), key=lambda pair: sum(map(operator.ne, pair, fractions))):
+            if _has_windows(cuts_in_time(n_steps, *pair), n_steps, pair, history, horizon):
+                return pair[0], pair[1]
+    return None
+
+
+def _has_windows(cuts: tuple[int, int], n_steps: int, fractions: tuple[float, ...], history: int, horizon: int) -> bool:
+    """Whether there is a window in each split that is wanted."""
+    lengths = (cuts[1] - cuts[0], n_steps - cuts[1])
+    is_held_out = all(not wanted or n >= horizon for wanted, n in zip(fractions, lengths, strict=True))
+    return is_held_out and cuts[0] >= history + horizon
 
 
 def find_origins(usable: NDArray[np.bool_], history: int, horizon: int, stride: int) -> Rows:

@@ -22,7 +22,15 @@ from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.data.profile import Profile
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.synthetic import NOTHING
-from tasks.seq2seq.data.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
+from tasks.seq2seq.data.windows import (
+    Series,
+    cut_windows,
+    cuts_in_time,
+    find_origins,
+    fractions_with_windows,
+    origins_within,
+    recent_steps,
+)
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.metrics.forecasts import NaiveScale
 from tasks.seq2seq.settings.data import FilesData
@@ -49,6 +57,7 @@ from tasks.storage.ingest.series_reading import read_series, series_layout
 class ReadSeries:
     """One file: its series, where its splits begin, and the origins of its windows."""
 
+    key: str  # of the setting that names it
     name: str
     series: Series
     origins: dict[str, Rows]  # by split
@@ -173,9 +182,7 @@ def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashe
     assert data.horizon is not None
     n = len(series)
     if key == "train":
-        validation, test = cuts_in_time(
-            n, 0.0 if data.validation else data.validation_fraction, 0.0 if data.test else data.test_fraction
-        )
+        validation, test = cuts_in_time(n, *_fractions(data))
         bounds = {"train": (0, validation), "validation": (validation, test), "test": (test, n)}
     else:
         bounds = {split: (0, n) if split == key else (0, 0) for split in SPLITS}
@@ -185,7 +192,12 @@ def _split(name: str, series: Series, key: str, data: FilesData, held_out: Hashe
     allowed = find_origins(free, data.history, data.horizon, data.stride)
     kept = {split: found if split == "test" else np.intersect1d(found, allowed) for split, found in within.items()}
     n_lost = sum(len(within[split]) - len(kept[split]) for split in SPLITS)
-    return ReadSeries(name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost, bounds)
+    return ReadSeries(key, name, series, kept, free & (np.arange(n) < bounds["train"][1]), n_lost, bounds)
+
+
+def _fractions(data: FilesData) -> tuple[float, float]:
+    """The shares of a training series that are for validation and for test: none where they have files of their own."""
+    return 0.0 if data.validation else data.validation_fraction, 0.0 if data.test else data.test_fraction
 
 
 def _held_out_steps(series: Series, data: FilesData, held_out: Hashes, before: int) -> NDArray[np.bool_]:
@@ -211,12 +223,63 @@ def _check_splits(data: FilesData, read: list[ReadSeries]) -> None:
     for split in SPLITS:
         wanted = split != "validation" or data.validation or data.validation_fraction
         if wanted and not any(len(one.origins[split]) for one in read):
-            steps = sum(len(one.series) for one in read)
-            raise DataError(
-                f"{data.train}: no window falls into the {split} split; {steps} time step(s) are too few for a history "
-                f"of {data.history} and a horizon of {data.horizon}; shorten them, give a longer series, another "
-                f"fraction, or files of their own with data.validation and data.test"
-            )
+            key = split if split in data.places else "train"
+            why = _why_no_window(split, data, [one for one in read if one.key == key])
+            raise DataError(f"{data.places[key]}: no window falls into the {split} split: {why}")
+
+
+def _why_no_window(split: str, data: FilesData, read: list[ReadSeries]) -> str:
+    """What keeps all windows of some series out of a split, and what would help."""
+    assert data.history is not None
+    assert data.horizon is not None
+    lengths = [len(one.series) for one in read]
+    of_series = f"a series of {lengths[0]}" if len(read) == 1 else f"{len(read)} series of {_span(lengths)}"
+    sizes = f"a history of {data.history} and a horizon of {data.horizon}"
+    others = "give longer series, or files of their own with data.validation and data.test"
+    if split in data.places and split != "train":
+        if max(lengths) < data.history + data.horizon:
+            return f"{of_series} time step(s) is too short for {sizes}; shorten them, or give longer series"
+        return _why_none_is_left(data, read)
+    fractions = _fractions(data)
+    bounds = [cuts_in_time(n, *fractions) for n in lengths]
+    named = dict(zip(SPLITS[1:], fractions, strict=True))
+    if split == "train":
+        kept, need, than = [first for first, _ in bounds], data.history + data.horizon, sizes
+        part = f"what {' and '.join(f'data.{name}_fraction = {f:g}' for name, f in named.items() if f)} leave"
+        part = part if any(fractions) else "all"
+    else:
+        kept = [n - last if split == "test" else last - first for n, (first, last) in zip(lengths, bounds, strict=True)]
+        need, than = data.horizon, f"a horizon of {data.horizon}"
+        part = f"data.{split}_fraction = {named[split]:g}"
+    if max(kept) >= need:
+        return _why_none_is_left(data, read)
+    found = f"{part} of {of_series} time step(s) is {_span(kept)} of them, too few for {than}"
+    enough = fractions_with_windows(max(lengths), fractions, data.history, data.horizon)
+    if enough is None:
+        least = data.history + (1 + sum(map(bool, fractions))) * data.horizon
+        return (
+            f"{found}; for {sizes} a series needs {least} time steps or more to have a window in each split: shorten "
+            f"them, {others}"
+        )
+    would_do = " and ".join(f"data.{name}_fraction = {f:g}" for name, f in zip(named, enough, strict=True) if f)
+    longest = "it" if len(read) == 1 else "the longest of them"
+    return f"{found}; for {longest} {would_do} would do; or shorten history and horizon, {others}"
+
+
+def _why_none_is_left(data: FilesData, read: list[ReadSeries]) -> str:
+    rejected = sum(int((~one.series.usable).sum()) for one in read)
+    held_back = sum(one.held_back for one in read)
+    return (
+        f"there are time steps enough for a history of {data.history} and a horizon of {data.horizon}, but each window "
+        f"holds one of the {rejected} row(s) that cannot be used, is one of the {held_back} that the holdout of this "
+        f"name keeps, or is passed over by data.stride = {data.stride}; mend the rows, give longer series, or another "
+        f"stride"
+    )
+
+
+def _span(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _learn(read: ReadSeries, intakes: tuple[Intake, Intake], data: FilesData) -> None:

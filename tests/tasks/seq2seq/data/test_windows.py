@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.seq2seq.data.windows import Series, cut_windows, cuts_in_time, find_origins, origins_within, recent_steps
+from tasks.seq2seq.data.windows import (
+    Series,
+    cut_windows,
+    cuts_in_time,
+    find_origins,
+    fractions_with_windows,
+    origins_within,
+    recent_steps,
+)
 
 ALL = np.ones(8, np.bool_)
 USABLE = st.lists(st.booleans(), max_size=20).map(lambda usable: np.array(usable, np.bool_))
@@ -122,3 +130,23 @@ def test_recent_steps_are_not_a_number_before_the_series_and_in_gaps():
     recent = recent_steps(series(usable=usable), origins(3), 4)[0, :, 0]
     assert np.isnan(recent).tolist() == [True, False, True, False]
     assert recent[[1, 3]].tolist() == [100, 102]
+
+
+@given(
+    st.integers(1, 300), st.integers(1, 20), st.integers(1, 20),
+    st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.45]), st.sampled_from([0.05, 0.1, 0.3, 0.45]),
+)  # fmt: skip
+def test_fractions_that_are_said_to_do_give_each_split_a_window(n, history, horizon, validation, test):
+    found = fractions_with_windows(n, (validation, test), history, horizon)
+    splits = 2 + (validation > 0)
+    assert (found is None) == (n < history + splits * horizon)
+    if found is None:
+        return
+    assert (found[0] > 0) == (validation > 0)
+    first, last = cuts_in_time(n, *found)
+    origins = find_origins(np.ones(n, np.bool_), history, horizon, 1)
+    wanted = [(0, first), (last, n), *([(first, last)] if validation else [])]
+    assert all(len(origins_within(origins, horizon, *bounds)) for bounds in wanted)
+    first, last = cuts_in_time(n, validation, test)
+    if all(len(origins_within(origins, horizon, *bounds)) for bounds in [(0, first), (last, n)]) and not validation:
+        assert found == (validation, test)

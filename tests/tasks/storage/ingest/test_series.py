@@ -322,11 +322,12 @@ def test_a_series_too_short_for_a_window_in_each_split_ends_the_run_and_says_so(
     for part in (
         "series.csv",
         "no window falls into the validation split",
-        "12 time step(s)",
-        "history of 4",
-        "horizon of 2",
+        "data.validation_fraction = 0.1 of a series of 12 time step(s) is 1 of them, too few for a horizon of 2",
+        "for it data.validation_fraction = 0.13 and data.test_fraction = 0.13 would do",
     ):
         assert part in said
+    said = failure(ingest, write(y=COUNT[:9]))
+    assert "a series needs 10 time steps or more to have a window in each split: shorten them" in said
     assert "no window falls into the train split" in failure(ingest, write(y=COUNT[:3]))
 
 
@@ -429,3 +430,45 @@ def test_numbers_that_look_like_marks_are_counted_once_a_time_step(ingest, write
         ).account["sentinels"]
         == []
     )
+
+
+def test_fractions_of_short_series_that_give_no_window_are_told_with_those_that_would(ingest, write, tmp_path):
+    """20 files of 9 to 40 rows: a tenth of the longest is less than a horizon, however many rows there are in all."""
+    for i, n in enumerate(np.linspace(9, 40, 20).astype(int)):
+        write(f"many/{i}.csv", y=[100.0 * i + k for k in range(n)])
+    window = {"history": 14, "horizon": 7}
+    said = failure(ingest, tmp_path / "many", **window)
+    for part in (
+        "data.validation_fraction = 0.1 of 20 series of 9 to 40 time step(s) is 1 to 4 of them",
+        "too few for a horizon of 7",
+        "for the longest of them data.validation_fraction = 0.17 and data.test_fraction = 0.17 would do",
+    ):
+        assert part in said
+    dataset = ingest(tmp_path / "many", validation_fraction=0.17, test_fraction=0.17, **window)
+    assert min(dataset.account["splits"].values()) >= 1
+
+
+def test_without_validation_only_the_test_fraction_is_advised(ingest, write):
+    said = failure(ingest, write(y=COUNT[:12]), validation_fraction=0)
+    assert "no window falls into the test split: data.test_fraction = 0.1 of a series of 12" in said
+    assert "for it data.test_fraction = 0.13 would do" in said
+    assert ingest(write(y=COUNT[:12]), validation_fraction=0, test_fraction=0.13).facts.evaluation_rows
+
+
+def test_a_fraction_that_leaves_training_too_little_is_told(ingest, write):
+    said = failure(ingest, write(y=COUNT[:20]), validation_fraction=0.4, test_fraction=0.4)
+    assert "what data.validation_fraction = 0.4 and data.test_fraction = 0.4 leave of a series of 20" in said
+    assert "is 4 of them, too few for a history of 4 and a horizon of 2" in said
+    assert "would do" in said
+
+
+def test_a_series_of_its_own_that_is_too_short_is_told_with_its_length(ingest, write):
+    said = failure(ingest, write(y=COUNT), test=write("test.csv", y=COUNT[:5]))
+    for part in ("test.csv: no window falls into the test split", "a series of 5", "too short for a history of 4"):
+        assert part in said
+
+
+def test_where_steps_are_enough_and_rows_cannot_be_used_these_are_told(ingest, write):
+    steps = [value if i % 2 else "x" for i, value in enumerate(COUNT)]
+    said = failure(ingest, write(y=steps), max_reject_rate=0.6)
+    assert "holds one of the 50 row(s) that cannot be used" in said
