@@ -122,6 +122,20 @@ def test_a_night_that_cannot_make_a_model_says_why_once(first_night, start_proce
     assert "\nreasons: target_empty 30\n" in page
 
 
+def test_a_night_that_can_neither_make_a_model_nor_predict_says_why_of_both(night):
+    write(night.folder / "inbox" / "two.tsv", 30, seed=6)
+    data = shutil.copytree(night.folder / "data", night.folder / "bad")
+    (data / "b.tsv").write_text("".join(f"w{i}\t\n" for i in range(30)))
+    (graph,) = night.folder.glob("store/bundle/*/encoder.onnx")
+    graph.write_bytes(graph.read_bytes()[:-1])
+    code, _, said = night("--data.train", str(data))
+    assert code == 1
+    closing = said.split("failed: ")[1]
+    assert "encoder.onnx" in closing.splitlines()[0]
+    assert closing.count("before that, no new model could be made") == 1
+    assert closing.count("30 of 930 rows cannot be used") == 1
+
+
 def test_a_first_night_whose_model_is_refused_predicts_nothing_and_says_so(night):
     """Under another name, for which the model that is there already is not good enough."""
     other = night.folder / "other"
