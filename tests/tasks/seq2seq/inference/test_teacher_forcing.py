@@ -6,6 +6,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference import teacher_forcing
 from tasks.seq2seq.inference.batches import padded_width
+from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_vocabulary
@@ -74,22 +75,20 @@ def test_teacher_forcing_counts_right_tokens_and_ends_and_no_padding(masked, rag
     assert forced.count(pairs) == (right, total)
 
 
-class Watched:
+class Watched(Engine):
     """An engine that keeps what it says of each source, step by step, and to how many steps it was padded."""
 
     def __init__(self, engine):
-        self._engine, self._sources, self.said, self.widths = engine, [], {}, {}
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
+        self.__dict__.update(vars(engine))
+        self._sources, self.said, self.widths = [], {}, {}
 
     def encode(self, source):
         self._sources = [tuple(row[row != 0].tolist()) for row in source]
         self.widths |= dict.fromkeys(self._sources, source.shape[1])
-        return self._engine.encode(source)
+        return super().encode(source)
 
     def step(self, fed, state, memory):
-        scores, state = self._engine.step(fed, state, memory)
+        scores, state = super().step(fed, state, memory)
         for source, row in zip(self._sources, scores, strict=True):
             self.said.setdefault(source, []).append(row)
         return scores, state
@@ -99,7 +98,8 @@ def watch(engine, pairs):
     """The engine after counting, and what it said of each pair at the steps of its target, by its source."""
     watched = Watched(engine)
     TeacherForced(watched, ALIKE).count(pairs)
-    steps = {(*pairs.source[i].tolist(), ALIKE.source.end): len(pairs.target[i]) + 1 for i in range(len(pairs))}
+    end = as_vocabulary(ALIKE.source).end
+    steps = {(*pairs.source[i].tolist(), end): len(pairs.target[i]) + 1 for i in range(len(pairs))}
     return watched, {source: np.array(rows[: steps[source]]) for source, rows in watched.said.items()}
 
 
