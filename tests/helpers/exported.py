@@ -9,7 +9,6 @@ import onnxruntime
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.collate import until_end
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.keras_weights import keras_weights
@@ -23,6 +22,7 @@ from tasks.seq2seq.models.encoder_decoder import Models, build_models
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tests.helpers.codecs import as_scaling
+from tests.helpers.decoded import until_end
 
 
 def build(architecture: Architecture, *, seed: int = 0) -> Models:

@@ -127,10 +127,11 @@ def export_to_a_saved_model(made):
 
 
 def _exported(made, export, load):
-    from tasks.seq2seq.data.collate import source_array, until_end
+    from tasks.seq2seq.data.collate import source_array
     from tasks.storage.artifacts.dataset import read_codecs, read_evaluation
     from tasks.storage.outputs.predictions import to_values
     from tests.helpers.codecs import as_vocabulary
+    from tests.helpers.decoded import until_end
 
     experiment, dataset, bundle = _promoted(made.settings, made.store)
     path = export.fn(experiment, dataset, bundle, made.store).path

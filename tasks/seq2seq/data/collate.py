@@ -1,4 +1,4 @@
-"""How sequences become the arrays that a model takes, and how its outputs become sequences again.
+"""How sequences become the arrays that a model takes.
 
 Tokens of files end with the end-of-sequence id, sources too, so that an empty source is a step like any
 other. Real-valued sources carry a last feature that is 1 on every step and 0 on padding, so that no
@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.arrays.aliases import Ids
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.data.vocabulary import Vocabulary
 
 
 class Batch(NamedTuple):
@@ -56,11 +54,3 @@ def _weighted(is_step: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]
         return is_step
     weights: NDArray[np.float32] = is_step * (pairs.weights[:, None] / is_step.sum()).astype(np.float32)
     return weights
-
-
-def until_end(tokens: Ids, vocabulary: Vocabulary) -> Sequences:
-    """Decoded tokens `(n, length)` as sequences, each cut before its first end id."""
-    if vocabulary.end is None:
-        return Sequences.of_rows(tokens)
-    inside = np.cumsum(tokens == vocabulary.end, axis=1) == 0
-    return Sequences.of_lengths(tokens[inside], inside.sum(axis=1))

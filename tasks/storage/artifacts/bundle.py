@@ -26,7 +26,6 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.inference.engine import Engine
-from tasks.seq2seq.inference.graphs.tensor_types import encoded_types, source_type, step_inputs, step_outputs
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
@@ -180,20 +179,21 @@ def _read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> li
     Raises:
         ArtifactError: one of them is not one that this project writes.
     """
-    from tasks.seq2seq.inference.graphs.graph_check import check_graph  # noqa: PLC0415 - reading facts loads no ONNX
+    # Reading facts loads no ONNX.
+    from tasks.seq2seq.inference.graphs.encoder import encoder_graph  # noqa: PLC0415
+    from tasks.seq2seq.inference.graphs.graph_check import check_graph  # noqa: PLC0415
+    from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415
+    from tasks.seq2seq.inference.graphs.weight_shapes import Zeros, make_weights  # noqa: PLC0415
 
     architecture = facts.architecture(experiment.model)
-    expected = (
-        (source_type(architecture), encoded_types(architecture)),
-        (step_inputs(architecture), step_outputs(architecture)),
-    )
-    graphs = []
-    for name, (inputs, outputs) in zip(GRAPHS, expected, strict=True):
+    zeros = make_weights(architecture, Zeros())
+    graphs, likes = [], (encoder_graph(architecture, zeros), step_graph(architecture, zeros))
+    for name, like in zip(GRAPHS, likes, strict=True):
         try:
             graphs.append((folder / name).read_bytes())
         except OSError as error:
             raise ArtifactError(f"{folder / name} cannot be read: {error.strerror}") from error
-        check_graph(graphs[-1], inputs, outputs, folder / name)
+        check_graph(graphs[-1], like, folder / name)
     return graphs
 
 

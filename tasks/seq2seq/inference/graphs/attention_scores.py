@@ -61,6 +61,12 @@ def _bahdanau(graph: GraphBuilder, compared: Compared, weights: dict[str, Weight
     return graph("Squeeze", scores, graph.constant([3], np.int64))  # of sources x hypotheses x length x 1
 
 
+# The shapes of what a score learns, by name, of the widths of a query and of the memory; of those that learn something.
+SCORE_SHAPES: dict[str, Callable[[int, int], dict[str, tuple[int, int]]]] = {
+    "luong_general": lambda units, memory: {"query_kernel": (units, memory)},
+    "bahdanau": lambda units, _memory: {"query_kernel": (units, units), "score_kernel": (units, 1)},
+}
+
 GRAPH_SCORES: dict[str, GraphScore] = {
     "luong_dot": _luong_dot,
     "luong_general": _luong_general,

@@ -7,6 +7,7 @@ from tasks.seq2seq.settings.architecture import Architecture, memory_names, stat
 Name = str  # of a tensor in a graph
 Type = tuple[int, tuple[int | str, ...]]  # element type and sizes, those by a name only known when it runs
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9  # element types, by their numbers in ONNX
+BYTES = {FLOAT: 4, INT64: 8}  # a number, of those that constants are made of
 
 SOURCE, FED, OUTPUT, ATTENTION = "source", "fed", "output", "attention"
 # Sizes that are known when it runs: sources of a batch; hypotheses of all sources, which go through a step together,

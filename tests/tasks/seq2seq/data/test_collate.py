@@ -2,12 +2,10 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.data.collate import source_array, training_batch, until_end
+from tasks.seq2seq.data.collate import source_array, training_batch
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 
@@ -123,26 +121,6 @@ def test_the_two_sides_may_be_of_different_kinds():
     assert (batch.source.tolist(), batch.target.tolist()) == ([[[0, 1]]], [[4, END]])
     batch = training_batch(Pairs(sequences([[4]]), vectors([[12]])), Codecs(LEARNED, SCALING))
     assert (batch.source.tolist(), batch.target.tolist()) == ([[4, END]], [[[1]]])
-
-
-def test_decoded_tokens_are_cut_before_their_first_end():
-    """Also at the first step, at the last one, and never; what comes after an end is dropped."""
-    tokens = np.array([[5, END, 6], [END, END, 4], [4, 5, END], [4, 5, 6]], np.int32)
-    assert rows_of(until_end(tokens, LEARNED)) == [[5], [], [4, 5], [4, 5, 6]]
-
-
-def test_without_an_end_all_decoded_tokens_stay():
-    assert rows_of(until_end(np.array([[2, 2], [1, 2]], np.int32), IDENTITY)) == [[2, 2], [1, 2]]
-
-
-def test_nothing_decoded_gives_no_sequences():
-    assert len(until_end(np.zeros((0, 5), np.int32), LEARNED)) == 0
-
-
-@given(st.lists(st.lists(st.integers(4, 13), max_size=5)))
-def test_what_the_decoder_learns_to_say_is_cut_to_the_target_again(rows):
-    pairs = Pairs(sequences(rows), sequences(rows))
-    assert rows_of(until_end(training_batch(pairs, Codecs(LEARNED, LEARNED)).target, LEARNED)) == rows
 
 
 @pytest.mark.parametrize("source", [IDENTITY, LEARNED, SCALING])

@@ -133,7 +133,7 @@ FOREIGN = {
     "a type": (changed("step.onnx", retype), "has the inputs"),
     "an input": (changed("encoder.onnx", add_input), "has the inputs .*more"),
     "a tensor that is nowhere": (changed("step.onnx", remove_the_last), "holds graphs that ONNX Runtime refuses"),
-    "sizes that do not fit": (changed("encoder.onnx", shorten_a_constant), "holds graphs that ONNX Runtime refuses"),
+    "sizes that do not fit": (changed("encoder.onnx", shorten_a_constant), r"holds 'constant_\d+' of the shape"),
     "a newer opset": (changed("step.onnx", of_opset(25)), r"with operators \[\('', 25\)\], expected"),
     "operators of a runtime": (changed("step.onnx", of_domain), "com.microsoft"),
 }

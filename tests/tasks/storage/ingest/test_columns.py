@@ -342,6 +342,25 @@ def test_a_column_in_chunks_gives_the_same_as_in_one(kind):
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
+@pytest.mark.parametrize("last", [2, 6], ids=["without nulls", "with nulls"])
+def test_reasons_are_the_columns_own_and_can_be_added_to(kind, last):
+    column = to_column(EXAMPLES[kind][:last], kind)
+    column.reasons[0] = REASONS.index("length")
+    assert column.reasons.dtype == np.int8
+    assert to_column(EXAMPLES[kind][:last], kind).reasons[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(pa.int32(), "integers"), (pa.uint64(), "integers"), (pa.int32(), "vectors"), (pa.float32(), "vectors")],
+)
+def test_a_null_among_single_numbers_is_a_fault_of_its_row_alone(number, kind):
+    for values in ([3, 4], [3, None, 4], [None, None]):
+        expected = ["null" if value is None else [value] if kind == "integers" else [[value]] for value in values]
+        assert rows(pa.array(values, number), kind) == expected
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_a_column_without_rows_has_none(kind):
     assert rows(EXAMPLES[kind][:0], kind) == []
     assert rows(pa.chunked_array([], EXAMPLES[kind].type), kind) == []

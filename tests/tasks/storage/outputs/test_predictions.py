@@ -11,7 +11,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.evaluation import Evaluated
 from tasks.storage.artifacts.dataset import PairBlock
-from tasks.storage.outputs.predictions import UNKNOWN, PredictionWriter, to_values, value_type
+from tasks.storage.outputs.predictions import UNKNOWN, PredictionWriter, symbol_column, to_values, value_type
 
 INTEGERS = Vocabulary.learn("integers", {-(2**62): 1, 0: 1, 7: 1}, "")
 CHARACTERS = Vocabulary.learn("characters", {"a": 1, "ß": 1, "漢": 1, "😀": 1}, "")
@@ -59,6 +59,20 @@ def test_the_ids_of_a_synthetic_problem_come_back_as_its_symbols_and_the_reserve
 )
 def test_a_symbol_that_training_has_not_seen_has_no_value(codec, rows, expected):
     assert to_values(ids(codec, *rows), codec).to_pylist() == expected
+
+
+@pytest.mark.parametrize("codec", [INTEGERS, WORDS, Vocabulary.identity(5)], ids=["integers", "words", "synthetic"])
+def test_symbols_at_hand_are_those_of_the_codec_and_change_no_value(codec):
+    symbols = symbol_column(codec)
+    assert symbols is not None
+    assert symbols.to_pylist() == list(codec.symbols)
+    sequences = Sequences.of_rows(np.arange(codec.size, dtype=np.int32)[None])
+    assert to_values(sequences, codec, symbols).equals(to_values(sequences, codec))
+
+
+@pytest.mark.parametrize("codec", [CHARACTERS, VECTORS], ids=["characters", "vectors"])
+def test_characters_and_vectors_need_no_symbols_at_hand(codec):
+    assert symbol_column(codec) is None
 
 
 @pytest.mark.parametrize("special", [0, 1])

@@ -12,7 +12,8 @@ from tasks.seq2seq.inference.graphs import graph_check
 from tasks.seq2seq.inference.graphs.encoder import encoder_graph
 from tasks.seq2seq.inference.graphs.graph_check import check_graph, serialised
 from tasks.seq2seq.inference.graphs.step import step_graph
-from tasks.seq2seq.inference.graphs.tensor_types import encoded_types, source_type, step_inputs, step_outputs
+from tasks.seq2seq.inference.graphs.tensor_types import source_type
+from tasks.seq2seq.inference.graphs.weight_shapes import Zeros, make_weights
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tests.helpers.kinds import KINDS, settings_of
 from tests.helpers.random_weights import random_weights
@@ -27,14 +28,14 @@ def encoder(architecture=ATTENDING):
     return encoder_graph(architecture, random_weights(architecture))
 
 
-def check(model, architecture=ATTENDING):
-    check_graph(model.SerializeToString(), source_type(architecture), encoded_types(architecture), PATH)
+def check(model, architecture=ATTENDING, write=encoder_graph):
+    check_graph(model.SerializeToString(), write(architecture, make_weights(architecture, Zeros())), PATH)
 
 
-def refused(model, expected, architecture=ATTENDING):
+def refused(model, expected, architecture=ATTENDING, write=encoder_graph):
     """It is refused with these words, of which file, and what to do."""
     with pytest.raises(ArtifactError) as error:
-        check(model, architecture)
+        check(model, architecture, write)
     message = str(error.value)
     assert message.startswith(f"{PATH} ")
     assert expected in message
@@ -52,8 +53,7 @@ def loop(model):
 def test_graphs_of_every_kind_are_ours(name, masked):
     architecture = Architecture(SIDE, SIDE, masked, settings_of(KINDS[name]))
     check(encoder(architecture), architecture)
-    step = step_graph(architecture, random_weights(architecture))
-    check_graph(step.SerializeToString(), step_inputs(architecture), step_outputs(architecture), PATH)
+    check(step_graph(architecture, random_weights(architecture)), architecture, step_graph)
 
 
 @pytest.mark.parametrize("sides", [(Side(features=2), Side(features=3)), (SIDE, Side(features=3))])
@@ -186,6 +186,53 @@ def test_an_attribute_that_does_not_say_its_kind_is_refused():
     refused(model, "with an attribute 'other' of another kind")
 
 
+WRITERS = {"encoder": encoder_graph, "step": step_graph}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("more", [-1, 1])
+def test_learned_numbers_of_another_shape_are_refused(name, write, more):
+    """Each of them, a number shorter or longer along each of its sides: a table of fewer symbols, a narrower product.
+
+    The vocabulary is of a size from which no width of a layer is a number away.
+    """
+    side = Side(60)
+    architecture = Architecture(side, side, True, settings_of(KINDS[name]))
+    written = write(architecture, random_weights(architecture))
+    sizes = [(i, axis) for i, tensor in enumerate(written.graph.initializer) for axis in range(len(tensor.dims))]
+    for i, axis in [(i, axis) for i, axis in sizes if written.graph.initializer[i].data_type == onnx.TensorProto.FLOAT]:
+        model = onnx.ModelProto.FromString(written.SerializeToString())
+        array = numpy_helper.to_array(model.graph.initializer[i])
+        shape = tuple(size + more * (axis == side) for side, size in enumerate(array.shape))
+        if 0 not in shape:
+            held = model.graph.initializer[i].name
+            model.graph.initializer[i].CopyFrom(numpy_helper.from_array(np.resize(array, shape), held))
+            refused(model, f"holds {held!r} of the shape {shape}, expected one of [", architecture, write)
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("content", [lambda held: held[:-4], lambda held: held + bytes(4), lambda _held: b""])
+def test_fewer_or_more_bytes_than_the_shape_says_are_refused(number, content):
+    model = encoder()
+    tensor = model.graph.initializer[number]
+    tensor.raw_data = content(tensor.raw_data)
+    refused(model, f"holds 'constant_{number}' of {len(tensor.raw_data)} bytes, expected ")
+
+
+def test_numbers_of_another_kind_are_refused():
+    model = encoder()
+    tensor = model.graph.initializer[0]
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    refused(model, "holds 'constant_0' of ")
+
+
+def test_numbers_inside_a_loop_are_refused():
+    model = encoder()
+    loop(model).initializer.append(numpy_helper.from_array(np.zeros(2, np.float32), "hidden"))
+    refused(model, "keeps the numbers of 'hidden' inside a loop")
+
+
 def renamed(values):
     values[0].name = "other"
 
@@ -248,7 +295,7 @@ def test_the_message_of_other_inputs_says_both(tmp_path):
 @pytest.mark.parametrize("content", [b"\xff not a graph", encoder().SerializeToString()[:-7]])
 def test_bytes_that_are_no_graph_are_refused(content):
     with pytest.raises(ArtifactError, match=r"bundle/encoder.onnx is not a graph of ONNX: .*; make the bundle again"):
-        check_graph(content, source_type(ATTENDING), encoded_types(ATTENDING), PATH)
+        check_graph(content, encoder(), PATH)
 
 
 def test_an_empty_file_is_refused():
@@ -260,12 +307,13 @@ def test_what_is_checked_is_not_run(run_python):
     run_python("""
         import sys
         from pathlib import Path
+        import onnx
         import pytest
         from tasks.seq2seq.errors import ArtifactError
         from tasks.seq2seq.inference.graphs.graph_check import check_graph
 
         with pytest.raises(ArtifactError):
-            check_graph(b"", {}, {}, Path("encoder.onnx"))
+            check_graph(b"", onnx.ModelProto(), Path("encoder.onnx"))
         assert "onnxruntime" not in sys.modules
     """)
 
