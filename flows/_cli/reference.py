@@ -28,7 +28,8 @@ HEAD = """# Settings
 
 Made by `make docs` from the models that the program reads. A key is a TOML key (`[data]` `n_in = 8`), a flag
 (`--data.n-in 8`, `_` does as well as `-`) and an environment variable (`SEQ2SEQ_DATA__N_IN=8`). Flags win over the
-environment, which wins over the file. Paths in a file are relative to it, others to the current folder.
+environment, which wins over the file. Options of a command, such as `store`, may stand in the file too. Paths in a file
+are relative to it, others to the current folder.
 """
 
 SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
@@ -59,9 +60,9 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Of `python -m flows.serve`, whose `store` is that of runs whose deployment names none.",
         ServeSettings,
     ),
-    "Every command": ("", "Flags and environment variables only.", Options),
-    "Every command that runs flows, or serves them": ("", "Flags and environment variables only.", LoggedOptions),
-    "Every command that runs a flow": ("", "Flags and environment variables only.", FlowOptions),
+    "Every command": ("", "`config` itself is no key of a file.", Options),
+    "Every command that runs flows, or serves them": ("", "", LoggedOptions),
+    "Every command that runs a flow": ("", "", FlowOptions),
 }
 
 

@@ -123,13 +123,20 @@ def read_settings(
     flags = _read_flags(tree.model, options, tree.word, argv)
     environment = EnvSettingsSource(_arguments(tree.model, options))()
     given = _merge(absolute_paths(environment, Path.cwd()), absolute_paths(flags, Path.cwd()))
-    own = {name: given.pop(name) for name in options.model_fields if name in given}
+    own = _options_of(given, options)
+    if config := own.get("config"):
+        content = read_toml(Path(config))
+        own = {**_options_of(content, options, but="config"), **own}
+        given = _merge(content, given)
     chosen = check_section(options, own)
     if isinstance(chosen, LoggedOptions) and chosen.quiet and chosen.verbose:
         raise SettingsError("--quiet and --verbose are both given, and ask for less and for more; leave one out")
-    if chosen.config:
-        given = _merge(read_toml(chosen.config), given)
     return tree.check(given), chosen
+
+
+def _options_of(given: dict[str, Any], options: type[Options], but: str = "") -> dict[str, Any]:
+    """Takes a command's own options out of what is given."""
+    return {name: given.pop(name) for name in options.model_fields if name in given and name != but}
 
 
 def _arguments(model: type[Section], options: type[Options], word: str | None = None) -> type[BaseSettings]:

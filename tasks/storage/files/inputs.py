@@ -154,7 +154,12 @@ def look_up(where: Path) -> Place:
         DataError: the folder cannot be listed. What lies below it and cannot be is a fault of the place.
     """
     absolute = Path(where).absolute()
-    info = LOCAL.get_file_info(str(absolute))
+    try:
+        info = LOCAL.get_file_info(str(absolute))
+    except OSError as error:
+        raise DataError(
+            f"{absolute} cannot be looked at: {os.strerror(error.errno or 0)}; name another place"
+        ) from error
     is_file, is_folder = info.type == fs.FileType.File, info.type == fs.FileType.Directory
     is_there = info.type != fs.FileType.NotFound
     if is_there and not is_folder:
@@ -173,9 +178,10 @@ def look_up(where: Path) -> Place:
 def base_folder(where: Path) -> Path:
     """The folder that an input's files are named below: itself, a file's parent, or what stands before a pattern."""
     absolute = Path(where).absolute()
-    if absolute.is_dir():
+    # These say no where one may not even look, or a name is too long; a `Path` would raise.
+    if os.path.isdir(absolute):  # noqa: PTH112
         return absolute
-    if absolute.exists():
+    if os.path.exists(absolute):  # noqa: PTH110
         return absolute.parent
     parts = absolute.parts
     return Path(*parts[: next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))])
@@ -207,7 +213,7 @@ class _Entry(NamedTuple):
 
 def _expand(folder: str, patterns: list[str]) -> Iterator[_Entry]:
     """The files below a folder whose path from there matches, part by part, and what keeps others from being found."""
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - as above
         return
     first, rest = patterns[0], patterns[1:] or ["*"]
     if first == "**":

@@ -32,7 +32,8 @@ def check_output_folder(settings: BatchSettings) -> None:
         raise SettingsError(f"--output {output} cannot be written: no permission in {existing}; name another folder")
     for where in settings.inputs:
         base = base_folder(where)
-        if not where.is_file() and output.resolve().is_relative_to(base.resolve()):
+        is_file = os.path.isfile(where)  # noqa: PTH113 - a `Path` raises where a name is too long
+        if not is_file and output.resolve().is_relative_to(base.resolve()):
             raise SettingsError(
                 f"--output {output} lies inside the input {where}: predictions would be taken for inputs; name a "
                 f"folder outside {base}"

@@ -32,7 +32,7 @@ class Format(Protocol):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """The suffixes of its files, in lower case, each of this format only."""
+        """The suffixes of its files, in lower case, each of this format only; settings call it by the first."""
 
     @property
     def signatures(self) -> tuple[bytes, ...]:

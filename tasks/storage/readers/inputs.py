@@ -52,7 +52,8 @@ def find_inputs(where: Path, form: str | None = None, setting: str = TRAINING, *
     _check_place(place, form, setting)
     usable = [file for file in place.files if form or format_of(file.path)]
     others = [file.path for file in place.files if not form and not format_of(file.path)]
-    if not usable and not place.faults and (others or not may_be_none or not base_folder(where).is_dir()):
+    may_be_none = may_be_none and not others and base_folder(where).is_dir()
+    if not usable and not place.faults and not may_be_none:
         raise DataError(_nothing_usable(place, setting))
     return Inputs([replace(file, form=form) for file in usable], others, place.faults, place.again)
 

@@ -115,6 +115,32 @@ def test_the_store_of_the_environment_is_the_one_that_is_used(name, ask, tmp_pat
     assert str(tmp_path / "store") in said
 
 
+@EACH
+def test_the_store_of_a_file_of_settings_is_used_likewise_relative_to_it(name, ask, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "store").write_text("")
+    (tmp_path / "sub" / "settings.toml").write_text('store = "store"\nquiet = true\n')
+    (tmp_path / "a.csv").write_text("source\n1\n")
+    told, said = ask(name, *NEEDED.get(name, []), "--config", "sub/settings.toml", "--no-quiet")
+    assert told["code"] == (0 if name == "promotions" else 2)
+    assert str(tmp_path / "sub" / "store") in said
+    told, said = ask(
+        name, *NEEDED.get(name, []), "--config", "sub/settings.toml", SEQ2SEQ_STORE=str(tmp_path / "a.csv")
+    )
+    assert str(tmp_path / "sub" / "store") not in said
+
+
+def test_a_file_of_settings_names_no_other_and_its_options_are_checked(ask, tmp_path):
+    for line, fault in (
+        ('config = "other.toml"', "config is no setting"),
+        ("quiet = 5", "quiet: Input should be a valid boolean"),
+    ):
+        (tmp_path / "settings.toml").write_text(line)
+        told, said = ask("promotions", "--config", "settings.toml")
+        assert told["code"] == 2
+        assert fault in said
+
+
 @pytest.mark.parametrize(
     ("name", "flag"),
     [

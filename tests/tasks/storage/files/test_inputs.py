@@ -7,6 +7,7 @@ import pytest
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import LOCAL, InputFile
+from tasks.storage.readers.inputs import list_inputs
 
 
 def opened_as(path):
@@ -41,6 +42,17 @@ def test_the_stamp_changes_with_the_size_and_with_the_time(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"")
     os.utime(tmp_path / "a.csv", ns=(1, 1))
     assert len({first, second, file.stamp()}) == 3
+
+
+@pytest.mark.parametrize("where", ["a" * 300, "b/" * 3000, "*/" + "a" * 300, "x" * 300 + "/*.csv"])
+def test_a_place_whose_name_is_too_long_to_be_looked_at_is_an_error_of_the_users(tmp_path, where):
+    with pytest.raises(DataError):
+        list_inputs(tmp_path / where)
+
+
+def test_what_became_a_folder_is_told(tmp_path):
+    with pytest.raises(DataError, match="it is a folder, expected a file"):
+        opened_as(tmp_path).stamp()
 
 
 def test_a_file_that_is_gone_is_told(tmp_path):

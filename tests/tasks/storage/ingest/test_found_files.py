@@ -165,3 +165,13 @@ def test_a_row_that_only_the_second_pass_rejects_names_file_and_setting_too(tmp_
     assert {(row["setting"], row["file"], row["reason"]) for row in rejects} == {
         ("test", "deep/a.csv", "source_unknown")
     }
+
+
+def test_files_of_another_name_are_trained_on_as_what_the_setting_says(tmp_path):
+    write(tmp_path / "in" / "a.txt")
+    make_old(write(tmp_path / "in" / "b.parquet", first=500))
+    with pytest.raises(DataError, match=r"b\.parquet"):
+        generate_dataset.fn(experiment(tmp_path / "in"), tmp_path / "store")
+    dataset = generate_dataset.fn(experiment(tmp_path / "in", format="csv"), tmp_path / "store")
+    account = read_json(dataset.path / "account.json")
+    assert (account["read"], account["files_of_other_formats"]) == ({"train": 120}, [])

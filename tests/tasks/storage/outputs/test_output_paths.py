@@ -88,6 +88,13 @@ def test_an_output_inside_an_input_folder_is_refused(inbox, inside):
         check_output_folder(settings(inbox, output=inbox / inside))
 
 
+def test_an_input_whose_name_is_too_long_is_refused_where_the_output_is_checked_too(tmp_path):
+    asked = settings(tmp_path / ("a" * 300), output=tmp_path / "out")
+    check_output_folder(asked)
+    with pytest.raises(DataError, match="File name too long"):
+        list_places(asked)
+
+
 def test_an_output_beside_a_single_input_file_is_allowed(inbox):
     check_output_folder(settings(inbox / "a.csv", output=inbox))
 
