@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,11 @@ def _counts(found: Summary) -> Iterator[str]:
     yield from _repeats(found["repeats"])
     if n_rejected := sum(found["rejected"].values()):
         yield f"{n_rejected:,} rows are rejected: {count_reasons(found['reasons'])}"
-        yield from reject_table(
-            [Reject(**{name: one[name] for name in ("file", "row", "reason", "content")}) for one in found["rejects"]],
-            n_rejected,
-        )
+        yield from reject_table(list(map(_as_reject, found["rejects"])), n_rejected)
+
+
+def _as_reject(row: Mapping[str, Any]) -> Reject:
+    return Reject(**{field.name: row[field.name] for field in fields(Reject)})
 
 
 def _repeats(repeats: dict[str, int]) -> Iterator[str]:
