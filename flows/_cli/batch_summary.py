@@ -60,6 +60,7 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
     )
     if summary["scored"]:
         yield "scored: " + (", ".join(f"{name} {value}" for name, value in score_rows(summary)) or UNSCORED)
+    yield from _advice_lines(summary)
     for name in summary["above_reject_rate"]:
         yield f"more rejected rows than --max-reject-rate allows: {name}"
     for found in summary["checks"]:
@@ -75,6 +76,12 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
     if rate := summary["rows_per_s"]:
         yield f"{rate:,.0f} rows/s, the first written {summary['seconds_to_first_row']:.1f} s after the start"
     yield f"report: {summary['report']}"
+
+
+def _advice_lines(summary: Summary) -> Iterator[str]:
+    for file in summary["files"]:
+        if file["state"] != "fail":  # of those it is part of the reason
+            yield from (f"{file['name']}: {line}" for line in file.get("advice", []))
 
 
 def _left_out_lines(summary: Summary) -> Iterator[str]:

@@ -297,7 +297,7 @@ def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
 
 def _describe(job: Job) -> dict[str, Any]:
     account = job.account
-    counted = ("read", "predicted", "history_only", "rejected", "reasons")
+    counted = ("read", "predicted", "history_only", "rejected", "reasons", "advice")
     return {
         "input": job.path,
         "name": job.name,

@@ -424,6 +424,30 @@ def test_dates_in_96_bits_stay_what_they_are(run, tmp_path):
     assert read(tmp_path / "out" / "a.parquet.parquet")["day"].to_pylist() == days
 
 
+# The dialect
+
+
+def test_rejects_of_a_file_come_with_the_flag_that_would_read_them_and_which_does(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text('source\n"1 2"\n"1,234 5"\n?\n')
+    account = run("in")["a.csv"].account
+    assert account.reasons == {"source_type": 1, "source_unclear_comma": 1}
+    assert [line.split(", as in")[0] for line in account.advice] == [
+        "commas inside numbers would be read with --decimal ',' or --thousands ','",
+        "'?' would be a missing value with --missing '?'",
+    ]
+    account = run("in", thousands=",", missing="?")["a.csv"].account
+    assert (account.reasons, account.advice) == ({"source_null": 1}, [])
+
+
+@pytest.mark.parametrize("flag", [{"encoding": "cp1252"}, {"escape": "\\"}, {"decimal": ","}, {"padding_value": 0}])
+def test_what_is_said_of_a_dialect_makes_another_output(run, tmp_path, flag):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("source\n1 2\n")
+    assert run("in")["a.csv"].action == run("in", **flag)["a.csv"].action == "predict"
+    assert run("in", **flag)["a.csv"].action == "keep"
+
+
 # None usable, none at all
 
 
@@ -434,7 +458,8 @@ def test_a_file_of_rows_that_are_all_rejected_has_failed_and_its_rejects_are_the
         jobs = run("in")
         assert actions(jobs) == {"bad.csv": "fail", "good.jsonl": jobs["good.jsonl"].action}
         reason = "none of its 3 rows can be used (invalid_utf8 2, source_type 1); they are in bad.csv.rejects.parquet"
-        assert jobs["bad.csv"].reason == f"{tmp_path / 'in' / 'bad.csv'}: {reason}"
+        assert jobs["bad.csv"].reason.startswith(f"{tmp_path / 'in' / 'bad.csv'}: {reason}; ")
+        assert "would be read with --encoding cp1252" in jobs["bad.csv"].reason
         account = account_of(tmp_path / "out", "bad.csv")
         assert (account["read"], account["predicted"], account["rejected"]) == (3, 0, 3)
         assert len(read(tmp_path / "out" / "bad.csv.rejects.parquet")) == 3

@@ -30,8 +30,11 @@ def advise_dialect(rejects: Iterable[Reject], prefix: str) -> list[str]:
         prefix: before the names of settings: `data.` in training, `--` at prediction.
     """
     said = partial(setting_of, prefix)
-    lines = dict.fromkeys(line for reject in rejects for line in _lines(reject, said))
-    return list(lines)
+    lines: dict[str, str] = {}
+    for reject in rejects:
+        for line in _lines(reject, said):
+            lines.setdefault(line.split(", as in")[0], line)  # one example is enough
+    return list(lines.values())
 
 
 def _lines(reject: Reject, said: Said) -> Iterator[str]:
@@ -75,7 +78,7 @@ def _commas(reject: Reject, said: Said) -> Iterator[str]:
         ways += [said("thousands", ",")] * _reads(cell, thousands=",")
         ways += [f"{said('decimal', '.')} where commas part numbers"] * _reads(cell)
         if ways:
-            yield f"commas inside numbers, as in {cell[:40]!r}, would be read with {' or '.join(ways)}"
+            yield f"commas inside numbers would be read with {' or '.join(ways)}, as in {cell[:40]!r}"
             return
 
 

@@ -138,6 +138,7 @@ class Account(BaseModel):
     rejected: int
     history_only: int = 0
     reasons: dict[str, int]
+    advice: list[str] = []  # settings that would read some of the rejects, a line each
     columns_left_out: list[str]
     tally: Tally
     files: dict[str, FileEntry]
@@ -166,7 +167,8 @@ class Account(BaseModel):
     def failure(self) -> str:
         """Why it has failed, in words."""
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.items())
-        return f"none of its {self.read:,} rows can be used ({reasons}); they are in {self.name}{REJECTS}"
+        found = f"none of its {self.read:,} rows can be used ({reasons}); they are in {self.name}{REJECTS}"
+        return "; ".join([found, *self.advice])
 
     def check(self) -> None:
         """Proves that no row was lost or counted twice.

@@ -182,6 +182,7 @@ class Assembly:
             rejected=sum(reasons.values()),
             history_only=self.reading.rows.history_only,
             reasons=dict(sorted(reasons.items())),
+            advice=self._rejects.dialect_advice("--"),
             tally=self._tally,
             columns_left_out=self.reading.left_out,
             files={

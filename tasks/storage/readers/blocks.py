@@ -171,7 +171,8 @@ def setting_of(prefix: str, name: str, value: str) -> str:
     """A setting with its value as users write it: in an experiment (`data.`), or as a flag at prediction (`--`)."""
     if prefix == "data.":
         return f"{prefix}{name} = {json.dumps(value, ensure_ascii=False)}"
-    return f"{prefix}{name} {shlex.quote(value)}"
+    is_plain = value[:1].isalnum() and shlex.quote(value) == value
+    return f"{prefix}{name} {value}" if is_plain else f"{prefix}{name} '{value}'"
 
 
 def has_changed(path: str) -> DataError:
