@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,10 @@ from flows._cli.command import Summary
 from flows._cli.summary import seconds_since_start
 from tasks.prediction.jobs import Job
 from tasks.reporting.batch_page import SAID, UNSCORED, score_rows
+from tasks.storage.ingest.reject_table import reject_table
+from tasks.storage.ingest.rejects import read_first_rejects
+from tasks.storage.outputs.accounts import REJECTS
+from tasks.storage.readers.blocks import Reject
 
 
 def describe_speed(first_at: float | None, rows_per_s: float | None) -> Summary:
@@ -52,6 +57,7 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
     for file in summary["files"]:
         if file["state"] in ("wait", "fail"):
             yield f"{SAID[file['state']]}: {file['reason']}"
+            yield from _first_rejects(file, Path(summary["output"]))
     history = f" + {summary['history_only']:,} history only" if summary["history_only"] else ""
     yield (
         f"{summary['read']:,} rows read = {summary['predicted']:,} predicted + {summary['rejected']:,} rejected"
@@ -82,6 +88,14 @@ def _advice_lines(summary: Summary) -> Iterator[str]:
     for file in summary["files"]:
         if file["state"] != "fail":  # of those it is part of the reason
             yield from (f"{file['name']}: {line}" for line in file.get("advice", []))
+
+
+def _first_rejects(file: Summary, output: Path) -> list[str]:
+    """A table of the first rows of a file of which none can be used."""
+    path = output / f"{file['name']}{REJECTS}"
+    if not file.get("read") or file["read"] != file["rejected"] or not path.exists():
+        return []
+    return reject_table([Reject(**row) for row in read_first_rejects(path)], file["rejected"])
 
 
 def _left_out_lines(summary: Summary) -> Iterator[str]:

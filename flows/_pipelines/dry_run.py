@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +88,13 @@ def _counts(found: Summary) -> Iterator[str]:
     yield from _repeats(found["repeats"])
     if n_rejected := sum(found["rejected"].values()):
         yield f"{n_rejected:,} rows are rejected: {count_reasons(found['reasons'])}"
-        yield from reject_table(list(map(_as_reject, found["rejects"])), n_rejected)
+        yield from reject_table([_reject(one, found["read"]) for one in found["rejects"]], n_rejected)
 
 
-def _as_reject(row: Mapping[str, Any]) -> Reject:
-    return Reject(**{field.name: row[field.name] for field in fields(Reject)})
+def _reject(one: dict[str, Any], read: dict[str, int]) -> Reject:
+    """A rejected row; where files are given in several places, its file says by which setting."""
+    file = f"{one['setting']}: {one['file']}" if len(read) > 1 else one["file"]
+    return Reject(file, one["row"], one["reason"], one["content"])
 
 
 def _repeats(repeats: dict[str, int]) -> Iterator[str]:

@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.data.synthetic import NOTHING
 from tasks.seq2seq.settings.data import FilesData
@@ -15,14 +13,13 @@ from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_look import look_at_pairs
 from tasks.storage.ingest.pairs import ingest_pairs
-from tasks.storage.ingest.reject_table import SHOWN_ROWS, cut
+from tasks.storage.ingest.rejects import read_first_rejects
 from tasks.storage.ingest.series_look import look_at_series
 
 # Files up to this size are read as a whole, of larger ones the first rows: a look is to take seconds.
 WHOLE_BYTES = 128 * 2**20
 FIRST_ROWS = 200_000
 _TIMES_LARGER = 5  # text than its compression, about
-_SHOWN_CONTENT = 200  # characters of a rejected row
 
 
 def look_at_files(
@@ -48,7 +45,7 @@ def look_at_files(
         else:
             ingest_pairs(data, seed, folder, held_out, report, files, first_rows=first_rows, is_traced=True)
             found = look_at_pairs(folder)
-        rejects = _first_rejects(folder / "rejects.parquet")
+        rejects = read_first_rejects(folder / "rejects.parquet")
     encodings = {side: getattr(data, f"{side}_encoding") for side in ("source", "target")}
     return {"first_rows": first_rows, "encodings": encodings, **found, "rejects": rejects}
 
@@ -57,10 +54,3 @@ def _size(found: FoundFiles) -> int:
     """The bytes of all files, those within a compression as large as they would be, about."""
     files = [file for of_split in found.by_setting.values() for file in of_split]
     return sum(file.size * (_TIMES_LARGER if file.compression else 1) for file in files)
-
-
-def _first_rejects(path: Path) -> list[dict[str, Any]]:
-    with pq.ParquetFile(path) as file:
-        first = next(file.iter_batches(SHOWN_ROWS), None)
-    rows = [] if first is None else first.to_pylist()
-    return [{**row, "content": cut(row["content"], _SHOWN_CONTENT)} for row in rows]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,13 @@ from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.ingest.dialect_advice import advise_dialect
 from tasks.storage.ingest.encoding_advice import advise_encodings
 from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
-from tasks.storage.ingest.reject_table import SHOWN_ROWS, count_reasons, reject_table
+from tasks.storage.ingest.reject_table import SHOWN_ROWS, count_reasons, cut, reject_table
 from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import Reject, RowBlock
 
 _SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("content", pa.string())])
 _KEPT = 10_000  # characters of a row that is remembered for a refusal
+_SHOWN_CONTENT = 200  # characters of a row that is read again
 _LOOKED_AT = 50  # rows that say what a column looks like
 _MOST = 0.5  # share of rows that a wrong encoding rejects; fewer are faults of their own
 _WHAT_TO_DO = (
@@ -142,3 +144,11 @@ def write_rejects(path: Path, *, of_dataset: bool = False) -> Iterator[Rejects]:
     """Writes rejects as Parquet; the file is there even if there are none. Those of a dataset say their `setting`."""
     with pq.ParquetWriter(path, _SCHEMA.insert(0, _SETTING) if of_dataset else _SCHEMA) as writer:
         yield Rejects(writer)
+
+
+def read_first_rejects(path: Path) -> list[dict[str, Any]]:
+    """The first rows of what `write_rejects` wrote, as many as a table shows; their content cut."""
+    with pq.ParquetFile(path) as file:
+        first = next(file.iter_batches(SHOWN_ROWS), None)
+    rows = [] if first is None else first.to_pylist()
+    return [{**row, "content": cut(row["content"], _SHOWN_CONTENT)} for row in rows]

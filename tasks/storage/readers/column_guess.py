@@ -142,6 +142,6 @@ LOOKS = (
         "objects of several fields",
         _is_structure,
         None,
-        "of which one field is to be named as the column: give it a column of its own",
+        'of which one is to be read: name it by its path, such as data.source = "translation.en"',
     ),
 )

@@ -117,7 +117,11 @@ def test_a_file_that_cannot_be_predicted_is_told_of_once(tmp_path, tmp_path_fact
     store = batch_models(tmp_path_factory).need("integers")
     (tmp_path / "a.jsonl").write_text('{"source": [1, 2]}\n' * 9)
     (tmp_path / "b.jsonl").write_text("")
+    (tmp_path / "c.jsonl").write_text('{"source": "the cat"}\n' * 9)
     flags = ("--output", tmp_path / "out", "--store", store, "--model", "integers", "--settle", "0")
-    code, said = run_command("batch_predict", tmp_path / "a.jsonl", tmp_path / "b.jsonl", *flags, server=server)
+    code, said = run_command("batch_predict", *sorted(tmp_path.glob("*.jsonl")), *flags, server=server)
     assert code == 1
     assert said.count("b.jsonl is empty") == 1, said
+    assert said.count("none of its 9 rows can be used") == 1, said
+    assert said.count('  c.jsonl    1  source_type  {"source": "the cat"}') == 1, said
+    assert said.count("... and 4 more") == 1, said

@@ -47,6 +47,18 @@ def test_what_the_files_hold_is_shown_before_the_steps(run, pairs, tmp_path, com
     assert not (tmp_path / "store").exists()
 
 
+def test_a_rejected_row_of_one_of_several_places_says_of_which(run, pairs, tmp_path):
+    (tmp_path / "test").mkdir()
+    test = tmp_path / "test" / "pairs.csv"
+    test.write_text("source,target\nthe cat,x\nthe dog,\n")
+    many = (*TEXT, "--data.max_reject_rate", "0.5", "--data.test", str(test))
+    _, summary, said = run(main, "--data.train", str(pairs), *many, "--dry-run")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "train: pairs.csv 302 columns a,b,c" in lines
+    assert 'test: pairs.csv 2 target_empty {"source": "the dog", "target": ""}' in lines
+    assert [one["setting"] for one in summary["data"]["rejects"]] == ["train", "train", "test"]
+
+
 def test_of_a_series_windows_and_borders_are_shown(run, tmp_path):
     path = tmp_path / "sales.csv"
     path.write_text("y\n" + "\n".join(str(i % 12 + i / 100) for i in range(200)) + "\n")
