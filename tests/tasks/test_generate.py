@@ -13,6 +13,7 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest
+from tests.helpers.settled import SETTLED
 
 SMALL = {"data": {"n_samples": 500}, "evaluation": {"n_samples": 20}}
 
@@ -74,5 +75,5 @@ def test_pairs_are_counted_as_they_are_generated(tmp_path, talkative, capsys):
 def test_files_are_counted_as_they_are_digested(tmp_path, talkative, capsys):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("source,target\n1,2\n")
-    dataset_inputs(check_experiment({"data": {"train": str(tmp_path)}}), {}, Store(tmp_path / "store"))
+    dataset_inputs(check_experiment({"data": {"train": str(tmp_path), **SETTLED}}), {}, Store(tmp_path / "store"))
     assert "train files digested: 2/2  0 s left\n" in capsys.readouterr().err
