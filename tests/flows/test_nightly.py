@@ -97,15 +97,28 @@ def test_a_night_predicts_the_files_beside_one_that_cannot_be_written_and_exits_
 def test_a_night_that_cannot_make_a_model_predicts_with_the_promoted_one_and_fails(night):
     write(night.folder / "inbox" / "two.tsv", 30, seed=6)
     (night.folder / "data" / "b.tsv").write_text("one column alone\n" * 9)
-    code, summary, said = night("--data.train", str(night.folder / "data"))
-    assert (code, summary) == (2, None)  # seen before any work
+    code, _, said = night("--data.train", str(night.folder / "data"))
+    assert code == 1
+    assert "b.tsv has 1 columns" in said
     (night.folder / "data" / "b.tsv").unlink()
+    (night.folder / "out" / "two.tsv.account.json").unlink()
     code, _, said = night("--checks.min_rows", "5000", "--checks.fail", "rows")
     assert code == 1
     assert "check 'rows' of the training data failed" in said
     account = json.loads((night.folder / "out" / "two.tsv.account.json").read_text())
     assert account["predicted"] == 30
     assert "FAILED" in last_artifact("nightly-sounds")
+
+
+def test_a_night_whose_training_files_are_all_being_written_predicts_with_the_promoted_model_and_fails(night):
+    write(night.folder / "data" / "b.tsv", 900)
+    (night.folder / "data" / "a.tsv").touch()
+    write(night.folder / "inbox" / "two.tsv", 30, seed=6)
+    young = ("--data.train", str(night.folder / "data"), "--data.settle", "3600")
+    code, _, said = night(*young)
+    assert code == 1
+    assert "may be half written" in said
+    assert (night.folder / "out" / "two.tsv.parquet").exists()
 
 
 def test_a_night_that_cannot_make_a_model_says_why_once(first_night, start_process, server, tmp_path):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from flows._cli.command import Command
 from flows._cli.settings import NIGHTLY, FlowOptions
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.storage.store.artifact_store import Store
 
@@ -19,8 +20,16 @@ class NightlyOptions(FlowOptions):
 def _check(settings: NightlySettings, options: NightlyOptions) -> None:
     from flows._cli.checks import check_model  # noqa: PLC0415 - settings are refused without reading files
     from tasks.storage.outputs.output_paths import check_output_folder, list_places  # noqa: PLC0415 - likewise
+    from tasks.storage.store.promotions import read_promotions  # noqa: PLC0415 - likewise
 
-    check_model(settings.experiment, Store(options.store))
+    store = Store(options.store)
+    try:
+        check_model(settings.experiment, store)
+    except DataError:
+        # Files that cannot be learned from, or are still being written: the promoted model predicts all the same, and
+        # the night fails at its end.
+        if read_promotions(store, settings.promotion_name).promoted is None:
+            raise
     check_output_folder(settings.batch)
     list_places(settings.batch)
 
