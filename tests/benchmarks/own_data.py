@@ -1,6 +1,7 @@
-"""A user's file of text pairs, `python own_data.py --pairs N [--characters N] [--train] [--folder DIR]`.
+"""A user's file of pairs, `python own_data.py --pairs N [--characters N | --lists] [--train] [--folder DIR]`.
 
-Pairs of random lower-case text are written as Parquet, then read, checked, split, encoded and written by the dataset
+Pairs of random lower-case text are written as Parquet, or with `--lists` lists of six and of three integers in brackets as
+CSV, then read, checked, split, encoded and written by the dataset
 step, on one core; with `--train`, a small model is then trained on them for one epoch, on all cores. Prints one JSON object;
 `peak_rss_mib` is the peak memory of the process that reads and trains, the file is written by another.
 """
@@ -50,11 +51,22 @@ def write_file(path: Path, pairs: int, characters: int) -> None:
             writer.write_table(pa.table(texts, schema=schema))
 
 
+def write_lists(path: Path, pairs: int) -> None:
+    """Writes `pairs` rows such as `"[1, 2, 3, 4, 5, 6]","[3, 2, 1]"`."""
+    rng = np.random.default_rng(0)
+    with path.open("w") as file:
+        file.write("source,target\n")
+        for first in range(0, pairs, ROWS):
+            rows = rng.integers(1, 51, (min(ROWS, pairs - first), 6)).tolist()
+            file.writelines(f'"{row}","{row[2::-1]}"\n' for row in rows)
+
+
 def experiment_for(path: Path) -> Experiment:
     """The experiment that learns the file."""
+    encoding = "integers" if path.suffix == ".csv" else "characters"
     return check_experiment(
         {
-            "data": {"train": path, "source_encoding": "characters", "target_encoding": "characters"},
+            "data": {"train": path, "source_encoding": encoding, "target_encoding": encoding},
             "model": MODEL,
             "training": {"batch_size": BATCH},
         }
@@ -89,15 +101,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--characters", type=int, default=20)
+    parser.add_argument("--lists", action="store_true")
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     chosen = parser.parse_args()
     if chosen.write:
-        write_file(chosen.write, chosen.pairs, chosen.characters)
+        if chosen.lists:
+            write_lists(chosen.write, chosen.pairs)
+        else:
+            write_file(chosen.write, chosen.pairs, chosen.characters)
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        path = Path(folder, "pairs.parquet")
+        path = Path(folder, "pairs.csv" if chosen.lists else "pairs.parquet")
         subprocess.run([sys.executable, __file__, *sys.argv[1:], "--write", str(path)], check=True)
         seconds, dataset = read(path, Store(Path(folder, "store")))
         result = {"pairs": chosen.pairs, "seconds": seconds, "pairs_per_s": chosen.pairs / seconds}

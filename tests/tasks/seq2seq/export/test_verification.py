@@ -65,6 +65,12 @@ def test_another_log_probability_is_refused(wrong):
         verify(says(log_probability=wrong))
 
 
+@pytest.mark.parametrize("off", [1.8 * TOLERANCE, -1.8 * TOLERANCE])
+def test_the_log_probability_of_two_steps_may_be_off_by_the_rounding_of_both(off):
+    """By 3 times as much it is refused, see above: the third step, after the end, does not count."""
+    verify(says(log_probability=LOG_PROBABILITY + off))
+
+
 @pytest.mark.parametrize(("less", "is_tie"), [(TOLERANCE / 2, True), (TOLERANCE * 4, False)])
 def test_of_two_tokens_that_are_equally_likely_to_rounding_either_is_right(less, is_tie):
     logits = LOGITS.copy()
