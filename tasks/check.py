@@ -13,10 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 
-from tasks.prediction.failing import failing_alone
-from tasks.prediction.jobs import BatchModel, Job, find_model, find_place, open_file, training_baseline
+from tasks.prediction.guarded import FilesOfWorkers, Outcome, ended_by, request_of
+from tasks.prediction.jobs import BatchModel, Job, find_model, training_baseline
+from tasks.prediction.shards import Sample, read_sample
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.log import logger
+from tasks.runtime.runners import workers_of_run
 from tasks.seq2seq.arrays.hashing import Hashes, mix, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import VectorIntake
@@ -31,7 +33,7 @@ from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.atomic import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
-from tasks.storage.ingest.rejects import write_rejects
+from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
@@ -152,15 +154,47 @@ def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> Checked
         return CheckedRows(jobs, [])
     model = find_model(settings, Store(store))
     sample, failed = _Sample(model), {}
-    for job in todo:
-        try:
-            with failing_alone(job.path, "checked"):
-                sample.add(job, settings, max(1, settings.checks.sample_rows // len(todo)))
-        except DataError as error:
-            failed[job.name] = job.failed(error)
+    for job, found in _samples(todo, model, settings, store, max(1, settings.checks.sample_rows // len(todo))):
+        if isinstance(found, DataError):
+            failed[job.name] = job.failed(found)
+        else:
+            sample.add(found)
     findings = _check_sample(sample, model, settings, Store(store))
     act_on(findings, "of the rows to predict", "checks")
     return CheckedRows([failed.get(job.name, job) for job in jobs], describe(findings))
+
+
+def _samples(
+    todo: list[Job], model: BatchModel, settings: BatchSettings, store: Path, n_rows: int
+) -> Iterator[tuple[Job, Sample | DataError]]:
+    """The first rows of each file, or what keeps them from being read."""
+    if settings.runner == "processes":
+        yield from _samples_of_workers(todo, settings, store, n_rows)
+        return
+    for job in todo:
+        try:
+            yield job, read_sample(job, model, settings, n_rows)
+        except DataError as error:
+            yield job, error
+
+
+def _samples_of_workers(
+    todo: list[Job], settings: BatchSettings, store: Path, n_rows: int
+) -> Iterator[tuple[Job, Sample | DataError]]:
+    jobs = {job.name: job for job in todo}
+    given = {name: job.model_dump(mode="json") for name, job in jobs.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=folder)
+
+        def failed(name: str, how: str) -> Outcome:
+            return {"error": ended_by(jobs[name].path, "checked", how)}
+
+        for name, found in FilesOfWorkers(workers_of_run(), request, failed).run(list(jobs)):
+            if "error" in found:
+                yield jobs[name], DataError(found["error"])
+                continue
+            chunk = read_chunk(Path(found["chunk"])) if "chunk" in found else None
+            yield jobs[name], Sample(found["read"], found["rejected"], chunk)
 
 
 def _check_sample(sample: _Sample, model: BatchModel, settings: BatchSettings, store: Store) -> list[Finding]:
@@ -182,19 +216,12 @@ class _Sample:
         self._has_targets = True
         self._odd = OddValues()
 
-    def add(self, job: Job, settings: BatchSettings, n_rows: int) -> None:
-        """Counts the first rows of a file.
-
-        Raises:
-            DataError: they cannot be read; nothing of the file is counted.
-        """
-        with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
-            reading = open_file(find_place(job, settings), self._model)
-            chunk = next(reading.chunks(n_rows, rejects), None)
-        if chunk is not None:
-            self._count(chunk)
-        self._read += reading.rows.read
-        self._rejected += rejects.n_since_start
+    def add(self, found: Sample) -> None:
+        """Counts the first rows of a file."""
+        if found.chunk is not None:
+            self._count(found.chunk)
+        self._read += found.read
+        self._rejected += found.rejected
 
     def _count(self, chunk: pa.Table) -> None:
         source = from_lists(chunk[SOURCE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -207,8 +208,22 @@ def plan(settings: BatchSettings, store: Store, *, refresh: bool = False) -> lis
     model = find_model(settings, store)
     found = find_batch_files(settings)
     jobs = [_job(place, settings, model, refresh) for place in tracked("input files looked at", found.places)]
-    jobs += [Job(name=fault.below, path=fault.path, action="fail", reason=fault.message) for fault in found.faults]
+    jobs += file_names(settings)[1]
     return sorted(jobs, key=lambda job: job.name)
+
+
+def file_names(settings: BatchSettings) -> tuple[list[tuple[str, str]], list[Job]]:
+    """Names and paths of all files, none of which is opened, and the jobs of what lies there and is no file."""
+    found = find_batch_files(settings)
+    faults = [Job(name=fault.below, path=fault.path, action="fail", reason=fault.message) for fault in found.faults]
+    return [(place.name, place.file.path) for place in found.places], faults
+
+
+def plan_named(names: Sequence[str], settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
+    """What is to be done about some files, by their names."""
+    model = find_model(settings, store)
+    places = {place.name: place for place in find_batch_files(settings).places}
+    return [_job(places[name], settings, model, refresh) for name in names]
 
 
 def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 
 from tasks.batch_report import describe, write_batch
-from tasks.predict_batch import plan_batch, predict_chunk, predict_files
+from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_files, predict_shard
 from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.storage.outputs.output_paths import only_run
 from tasks.storage.store.artifact_store import Store
@@ -39,12 +39,12 @@ class HereAndNow:
         pass
 
     def submit(self, task, parameters):
-        assert task is predict_chunk
+        assert task in (predict_chunk, predict_shard)
         if self.n == self.dies_before:
             raise Killed
         self.n += 1
         self.seen.append(parameters)
-        return Ended(predict_chunk.fn(**parameters))
+        return Ended(task.fn(**parameters))
 
 
 class Killed(BaseException):
@@ -57,16 +57,18 @@ def settings_of(*inputs, output, **settings):
     return check_batch_settings({**given, **settings})
 
 
-def predict(store, *inputs, output, runner=None, refresh=False, **given):
+def predict(store, *inputs, output, runner=None, runner_kind="threads", refresh=False, **given):
     """A whole run, without a server; gives the jobs."""
-    settings = settings_of(*inputs, output=output, **given)
+    settings = settings_of(*inputs, output=output, runner=runner_kind, **given)
     runner = runner or HereAndNow()
-    return carry_out(plan_batch.fn(settings, Path(store), refresh=refresh), settings, store, runner)
+    with open_workers(settings):
+        jobs = plan_batch.fn(settings, Path(store), refresh=refresh)
+    return carry_out(jobs, settings, store, runner)
 
 
 def carry_out(jobs, settings, store, runner):
     """What was planned, without a server; gives the jobs by name."""
-    with only_run(settings), patch("tasks.predict_batch.open_runner", lambda _settings: runner):
+    with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _settings: runner):
         return {job.name: job for job in predict_files(jobs, settings, Path(store)).jobs}
 
 

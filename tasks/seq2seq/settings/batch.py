@@ -107,7 +107,11 @@ class BatchSettings(Section):
     fail_on_drift: bool = Field(False, description="exit 1 where they are shifted")
     chunk_rows: int = Field(65_536, ge=1, le=10_000_000, description="rows that are decoded in one task")
     workers: int | None = Field(None, ge=1, le=1_000, description="tasks at once (one a core)")
-    runner: Literal["threads"] = Field("threads", description="what runs the tasks")
+    runner: Literal["threads", "processes"] = Field(
+        "threads",
+        description="what does the work: threads of this process, or worker processes, one of which may die by a file, "
+        "which then fails, and the others go on",
+    )
     checks: BatchChecks = Field(default_factory=BatchChecks, description="what the rows must keep to")
     decoding: DecodingSettings = Field(
         default_factory=DecodingSettings, description="how sequences are chosen; what is not set is the model's own"

@@ -1,0 +1,124 @@
+"""What a worker process of batch prediction does: files are looked at, sampled, or read, predicted and written here.
+
+`python -m tasks.predict_worker` answers the requests of `tasks.predict_batch`; it knows no Prefect. Nothing that native
+code does to this process is done to the run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
+from tasks.prediction.queue import ChunkFiles, predict_chunks
+from tasks.prediction.shards import predict_jobs, read_sample, serving_of
+from tasks.reporting.states_picture import SampledStates
+from tasks.runtime.runners import Told, serve_requests
+from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.storage.outputs.chunk_files import write_chunk
+from tasks.storage.store.artifact_store import Store
+
+Request = dict[str, Any]
+
+
+def answer(request: Request, told: Told) -> dict[str, Any]:
+    """Does what a request asks for with each of its files; says what becomes of each as soon as it is known."""
+    settings = BatchSettings.model_validate_json(request["settings"])
+    handler = _Log(told)
+    log = logging.getLogger("tasks")
+    log.addHandler(handler)
+    try:
+        return _KINDS[request["kind"]](request, settings, Path(request["store"]), told)
+    finally:
+        log.removeHandler(handler)
+
+
+def _look(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+    for name in request["names"]:
+        told({"begun": name})
+        (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
+        told(_done(name, job))
+    return {}
+
+
+def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+    model = _model(request["settings"], store)
+    for name, job in _jobs(request):
+        told({"begun": name})
+        outcome: dict[str, Any] = {}
+        try:
+            sample = read_sample(job, model, settings, request["n_rows"])
+            outcome |= {"read": sample.read, "rejected": sample.rejected}
+            if sample.chunk is not None:
+                path = Path(request["folder"]) / f"{request['names'].index(name)}.arrow"
+                write_chunk(path, sample.chunk, is_kept=False)
+                outcome["chunk"] = str(path)
+        except DataError as error:
+            outcome["error"] = str(error)
+        told({"done": name, "outcome": outcome})
+    return {}
+
+
+def _predict(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+    model = _model(request["settings"], store)
+    serving = serving_of(model, settings, store)
+    todo = list(_jobs(request))
+    with ThreadPoolExecutor(settings.workers) as threads:
+
+        def submit(_label: str, chunks: list[ChunkFiles]) -> Any:  # noqa: ANN401 - a future, which the queue names
+            return threads.submit(predict_chunks, serving, chunks)
+
+        done = predict_jobs(
+            [job for _, job in todo],
+            model,
+            settings,
+            store,
+            submit,
+            SampledStates,
+            lambda rows, _expected, _metrics: told({"rows": rows}),
+            lambda job: told({"begun": job.name}),
+        )
+    for job in done.jobs:
+        told(_done(job.name, job))
+    return {"first_at": done.first_at}
+
+
+_KINDS: dict[str, Callable[[Request, BatchSettings, Path, Told], dict[str, Any]]] = {
+    "look": _look,
+    "sample": _sample,
+    "predict": _predict,
+}
+
+
+def _jobs(request: Request) -> list[tuple[str, Job]]:
+    return [(name, Job.model_validate(request["jobs"][name])) for name in request["names"]]
+
+
+@lru_cache(maxsize=1)
+def _model(settings: str, store: Path) -> BatchModel:
+    """The run's model without its weights, which are loaded once a process too."""
+    return find_model(BatchSettings.model_validate_json(settings), Store(store))
+
+
+def _done(name: str, job: Job) -> dict[str, Any]:
+    return {"done": name, "outcome": job.model_dump(mode="json")}
+
+
+class _Log(logging.Handler):
+    """Lines of the log, handed to the run."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(logging.INFO)
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._told({"level": record.levelno, "message": record.getMessage()})
+
+
+if __name__ == "__main__":
+    serve_requests(answer)
