@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.files.atomic import read_json, temporary_folder, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
@@ -188,7 +187,7 @@ class _Sample:
         Raises:
             DataError: they cannot be read; nothing of the file is counted.
         """
-        with tempfile.TemporaryDirectory() as folder, write_rejects(Path(folder) / "rejects.parquet") as rejects:
+        with temporary_folder("check") as folder, write_rejects(folder / "rejects.parquet") as rejects:
             reading = open_file(find_place(job, settings), self._model)
             chunk = next(reading.chunks(n_rows, rejects), None)
         if chunk is not None:
