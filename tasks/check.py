@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,7 +30,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.files.atomic import read_json, temporary_folder, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
@@ -183,8 +182,8 @@ def _samples_of_workers(
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     jobs = {job.name: job for job in todo}
     given = {name: job.model_dump(mode="json") for name, job in jobs.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=folder)
+    with temporary_folder("check") as folder:
+        request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=str(folder))
 
         def failed(name: str, how: str) -> Outcome:
             return {"error": ended_by(jobs[name].path, "checked", how)}

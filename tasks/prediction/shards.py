@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from tasks.prediction.queue import ChunkQueue, Entry, Submit
 from tasks.runtime.progress import Update
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.storage.files.atomic import temporary_folder
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.assembly import Assembly, StatesPicture, work_name
 from tasks.storage.outputs.output_paths import work_folder
@@ -136,8 +136,8 @@ def read_sample(job: Job, model: BatchModel, settings: BatchSettings, n_rows: in
     """
     with (
         failing_alone(job.path, "checked"),
-        tempfile.TemporaryDirectory() as folder,
-        write_rejects(Path(folder) / "rejects.parquet") as rejects,
+        temporary_folder("check") as folder,
+        write_rejects(folder / "rejects.parquet") as rejects,
     ):
         reading = open_file(find_place(job, settings), model)
         chunk = next(reading.chunks(n_rows, rejects), None)

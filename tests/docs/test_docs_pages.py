@@ -18,6 +18,8 @@ from tasks.seq2seq import errors
 from tasks.seq2seq.monitoring.drift import MODERATE, SHIFTED
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.checks import CheckRule
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.promotions import promote, read_promotions
 from tests.conftest import ROOT
 from tests.helpers.batch_models import batch_models
 
@@ -150,7 +152,9 @@ def store(tmp_path_factory):
     """A store in which a model of integers serves under the tutorial's name, whose symbols it does not know."""
     store = tmp_path_factory.mktemp("documented") / "store"
     shutil.copytree(batch_models(tmp_path_factory).need("integers"), store)
-    (store / "promotions" / "integers.json").rename(store / "promotions" / "reverse_first.json")
+    integers = read_promotions(Store(store), "integers")
+    (store / "promotions" / "integers.json").unlink()
+    promote(Store(store), "reverse_first", integers.promoted, "for the examples", holdout=integers.holdout)
     return store
 
 

@@ -8,13 +8,20 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
+
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]{16}\.tmp", re.DOTALL)
+_ASIDE_BYTES, _NAME_BYTES = 40, 255  # that such a name adds at most, and that a file's name may have
 
 
 def file_digest(path: Path) -> str:
@@ -34,28 +41,138 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
 
 
 def aside(path: Path) -> Path:
-    """A name beside `path` that no other host, process or thread has: 64 bits of it are drawn anew by the kernel."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    """A name beside `path` that no other host, process or thread has: 64 bits of it are drawn anew by the kernel.
+
+    All that is written, made or removed aside has its name from here, and `left_over` knows it by that.
+    """
+    begin = os.fsdecode(os.fsencode(path.name)[: _NAME_BYTES - _ASIDE_BYTES])
+    return path.with_name(f".{begin}.{_HOST}-{os.getpid():x}-{secrets.token_hex(8)}.tmp")
 
 
 @contextlib.contextmanager
 def written_aside(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Gives the name of a file to write, which then takes the place of `path` in one step.
 
+    The file is there already, and locked until this ends, which tells it from what a killed process left.
+
     Args:
         path: the file to be made or replaced; if writing fails, it stays as it was and nothing is left beside it.
         is_flushed: whether the content is on the disk before it has its name, and the name before this ends.
     """
-    made = aside(path)
-    try:
+    with _begun(path, _make_file) as made:
         yield made
         if is_flushed:
             flush(made)
         made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
     if is_flushed:
         flush(path.parent)
+
+
+@contextlib.contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """Gives a new folder beside `path` to fill and to rename, locked until this ends; not renamed, it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _begun(path, _make_folder) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def temporary_folder(name: str) -> Iterator[Path]:
+    """Gives a folder in the system's place for what is temporary; what killed processes left of this name goes."""
+    where = Path(tempfile.gettempdir()) / f"seq2seq-{name}"
+    for path in left_over(where.parent, f".{where.name}."):
+        remove_left_over(path)
+    with _begun(where, lambda path: _make_folder(path, 0o700)) as made:  # others may look into that place
+        yield made
+
+
+@contextlib.contextmanager
+def _begun(path: Path, make: Callable[[Path], int]) -> Iterator[Path]:
+    """A file or folder aside, which `make` makes and opens."""
+    while True:
+        made = aside(path)
+        try:
+            descriptor = make(made)
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                continue  # it was removed as left over before it was opened
+            raise
+        with contextlib.suppress(OSError):  # where folders cannot be locked, what is left of them stays
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, made):
+            break
+        os.close(descriptor)  # it was removed before it was locked
+    try:
+        yield made
+    finally:
+        remove_tree(made)
+        os.close(descriptor)
+
+
+def _make_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _make_folder(path: Path, mode: int = 0o777) -> int:
+    path.mkdir(mode)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether what is open still has this name."""
+    try:
+        there = path.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def left_over(folder: Path, beginning: str = ".") -> list[Path]:
+    """What processes that have ended were writing in a folder, sorted; of this user, under names with a beginning."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(beginning)]
+    except OSError:
+        return []
+    return sorted(path for name in names if _ASIDE.fullmatch(name) and _is_left_over(path := folder / name))
+
+
+def remove_left_over(path: Path) -> bool:
+    """Removes a file or folder that `left_over` gave, unless somebody has it by now; says whether it did."""
+    return _if_free(path, remove_tree)
+
+
+def remove_lock(path: Path) -> bool:
+    """Removes the file of a lock that nobody holds; says whether it did. Whoever waits for it makes it anew."""
+    return _if_free(path, lambda free: free.unlink())
+
+
+def _is_left_over(path: Path) -> bool:
+    return _if_free(path, lambda _free: None)
+
+
+def _if_free(path: Path, action: Callable[[Path], None]) -> bool:
+    """Does something to a file or folder of this user's that no process has locked, while this one has."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_uid != os.geteuid() or not _is_at(descriptor, path):
+            return False
+        action(path)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def remove_at_once(path: Path) -> None:
+    """Removes a file or folder in one step, as others see it: it is renamed, then deleted."""
+    gone = aside(path)
+    path.rename(gone)
+    remove_tree(gone)
 
 
 def write_atomically(path: Path, content: str) -> None:
@@ -117,14 +234,18 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
     """
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    while True:
+        with explain_os_errors(path):
+            file = path.open("a")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file.fileno(), path):  # or it was removed while this waited, and guards nothing
+                yield
+                return
 
 
 @contextlib.contextmanager
@@ -151,7 +272,7 @@ def explain_os_errors(where: Path) -> Iterator[None]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder with all that is in it, if it is there; of a link the link, not what it leads to."""
-    if folder.is_symlink():
-        folder.unlink()
+    """Removes a folder with all that is in it, or a file, if it is there; of a link the link, not what it leads to."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.data.synthetic import NOTHING
 from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.files.atomic import temporary_folder
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pair_look import look_at_pairs
@@ -38,8 +37,7 @@ def look_at_files(
     """
     files = find_files(data)
     first_rows = None if data.is_series or _size(files) <= WHOLE_BYTES else FIRST_ROWS
-    with tempfile.TemporaryDirectory(prefix=".seq2seq-look-") as name:
-        folder = Path(name)
+    with temporary_folder("look") as folder:
         if data.is_series:
             found = look_at_series(data, folder, held_out, report, files)
         else:

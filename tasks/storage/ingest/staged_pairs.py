@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.splits import SPLITS
+from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
+from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digested import DigestedFile
 
 
 class AssignedPairs(NamedTuple):
@@ -57,6 +61,7 @@ class StagedPairs:
     def __init__(self, folder: Path) -> None:
         """Takes the folder for the files."""
         self._paths = [folder / f"staged-{name}.arrow" for name in SPLITS]
+        self._files: dict[int, DigestedFile] = {}
         self._writers: dict[int, pa.RecordBatchFileWriter] = {}
 
     def add(self, split: int, part: AssignedPairs, file: int) -> None:
@@ -70,14 +75,25 @@ class StagedPairs:
             names.append("weight")
         batch = pa.record_batch(columns, names=names)
         if split not in self._writers:
-            self._writers[split] = pa.ipc.new_file(self._paths[split], batch.schema)
+            self._files[split] = DigestedFile(self._paths[split], hashlib.sha256())
+            self._writers[split] = pa.ipc.new_file(self._files[split], batch.schema)
         self._writers[split].write_batch(batch)
 
     def read(self, split: int) -> Iterator[StagedBatch]:
-        """Streams the pairs of a split in the order in which they came; once."""
+        """Streams the pairs of a split in the order in which they came; once.
+
+        Raises:
+            ArtifactError: the disk gives back something else than was written.
+        """
         if split not in self._writers:
             return
         self._writers[split].close()
+        self._files[split].close()
+        if file_digest(self._paths[split]) != self._files[split].digest.hexdigest():
+            raise ArtifactError(
+                f"{self._paths[split]} was cut or altered after it was written: its digest does not fit; run the same "
+                f"command again, and have a look at the disk if this comes back"
+            )
         with pa.OSFile(str(self._paths[split])) as source:
             reader = pa.ipc.open_file(source)
             for i in range(reader.num_record_batches):

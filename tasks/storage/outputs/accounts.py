@@ -221,6 +221,8 @@ def find_account(place: OutputPlace, lineage: Lineage) -> Account | str:
     account = Account.read_from(place.account)
     if isinstance(account, str):
         return account
+    if account.name != place.name:
+        return "its account is another file's"
     if account.lineage.key != lineage.key:
         return _difference(account.lineage, lineage)
     return account.fault_of_files(place.folder) or account

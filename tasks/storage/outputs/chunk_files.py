@@ -7,7 +7,6 @@ is its name and that of its folder, so that a chunk which was put in another's p
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,10 @@ import pyarrow as pa
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import written_aside
+from tasks.storage.files.digested import DigestedFile
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-    from _typeshed import ReadableBuffer
 
 _DIGEST_BYTES = 64
 
@@ -33,10 +31,10 @@ def write_chunk(path: Path, chunk: pa.Table, *, is_kept: bool = True) -> None:
         is_kept: whether a later run may believe it; it is then flushed before it has its name.
     """
     chunk = chunk.unify_dictionaries()
-    with written_aside(path, is_flushed=is_kept) as aside, _DigestedFile(aside, _start_digest(path)) as file:
+    with written_aside(path, is_flushed=is_kept) as aside, DigestedFile(aside, _start_digest(path)) as file:
         with pa.ipc.new_file(file, chunk.schema) as writer:
             writer.write_table(chunk)
-        file.seal()
+        file.write_end(file.digest.hexdigest().encode())
 
 
 def read_chunk(path: Path) -> pa.Table:
@@ -64,20 +62,3 @@ def read_chunk(path: Path) -> pa.Table:
 
 def _start_digest(path: Path) -> _Hash:
     return hashlib.sha256(f"{path.parent.name}/{path.name}\0".encode())
-
-
-class _DigestedFile(io.BufferedWriter):
-    """A file that is digested while it is written, so that a chunk need not be in memory twice."""
-
-    def __init__(self, path: Path, digest: _Hash) -> None:
-        super().__init__(io.FileIO(path, "w"))
-        self._digest = digest
-
-    def write(self, content: ReadableBuffer) -> int:
-        """Writes and digests."""
-        self._digest.update(content)
-        return super().write(content)
-
-    def seal(self) -> None:
-        """Puts the digest at the end."""
-        super().write(self._digest.hexdigest().encode())

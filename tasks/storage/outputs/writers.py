@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, types
 
 from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.files.atomic import aside, temporary_folder
 from tasks.storage.outputs.predictions import UNKNOWN
 
 LINEAGE = b"seq2seq"  # key of the file's metadata
@@ -64,7 +64,7 @@ def check_schema(schema: pa.Schema, kind: OutputFormat) -> None:
     Raises:
         Exception: of Arrow's, with a note that names the column.
     """
-    with tempfile.TemporaryDirectory() as folder, OutputWriter(Path(folder) / "empty", schema, kind, "{}") as writer:
+    with temporary_folder("schema") as folder, OutputWriter(folder / "empty", schema, kind, "{}") as writer:
         writer.write(schema.empty_table())
 
 
@@ -108,7 +108,7 @@ def _naming_column(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa.
         is_of_machine = isinstance(error, MemoryError) or getattr(error, "errno", None) is not None
         for field in [] if is_of_machine else schema:
             column = None if table is None else table.select([field.name])
-            if not _can_be_written(path.with_name(f".{path.name}.column"), pa.schema([field]), kind, column):
+            if not _can_be_written(aside(path), pa.schema([field]), kind, column):
                 error.add_note(
                     f"column {field.name!r} of type {field.type} cannot be written as {kind}; leave it out with "
                     f"--drop {field.name}"

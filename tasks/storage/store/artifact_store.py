@@ -12,13 +12,14 @@ leaves the old folder, which a promoted name may still need.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +27,14 @@ from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import (
-    aside,
     explain_os_errors,
     file_digest,
     flush,
     flush_tree,
+    folder_aside,
+    left_over,
     locked,
+    remove_left_over,
     remove_tree,
     write_atomically,
 )
@@ -47,6 +50,7 @@ from tasks.storage.store.manifest import (
     canonical_digest,
     short,
 )
+from tasks.storage.store.use import hold
 
 FORMER_CHARACTERS = 16  # of a digest in the names that folders had before they carried it whole
 
@@ -66,9 +70,15 @@ class Store:
         """
         with explain_os_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = aside(self.root / "probe")
-            probe.write_bytes(b"x")
-            probe.unlink()
+            with folder_aside(self.root / "probe") as probe:
+                (probe / "probe").write_bytes(b"x")
+        for path in self.left_over():
+            remove_left_over(path)
+
+    def left_over(self) -> list[Path]:
+        """What processes that have ended were writing here."""
+        folders = [self.root, *(path for path in self.root.glob("[!.]*") if path.is_dir() and not path.is_symlink())]
+        return [path for folder in folders for path in left_over(folder)]
 
     def peek(self, inputs: StepInputs) -> str | None:
         """The digest that a step made, from the index alone; the artifact is not checked."""
@@ -87,12 +97,13 @@ class Store:
 
     def _last_making(self, inputs: StepInputs) -> Making | None:
         try:
-            return Making.model_validate_json(self._index(inputs).read_text(encoding="utf-8"))
+            making = Making.model_validate_json(self._index(inputs).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+        return making if making.is_of(inputs.key) else None
 
     def open(self, kind: str, digest: str) -> Handle:
-        """The artifact with this digest, every file checked.
+        """The artifact with this digest, every file checked; it is not pruned while this process lives.
 
         Raises:
             ArtifactError: it is missing, cut short or altered.
@@ -100,6 +111,7 @@ class Store:
         folder = self.folder(kind, digest)
         if not folder.exists():
             self.refuse_former(kind, digest)
+        hold(folder)
         manifest = check_artifact(folder)
         if (manifest.kind, manifest.digest) != (kind, digest):
             raise ArtifactError(
@@ -115,28 +127,23 @@ class Store:
         Raises:
             ArtifactError: the store cannot be written; nothing of the attempt is left.
         """
-        making, index = self.place(inputs.kind, f".making-{inputs.key}"), self._index(inputs)
-        began = time.perf_counter()
-        with explain_os_errors(making):
-            remove_tree(making)  # what a killed run left
-            making.mkdir(parents=True)
-            try:
-                made = write(making)
-                manifest = self._describe(inputs, made, making, time.perf_counter() - began)
-                flush_tree(making)
-                (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-                flush(making / MANIFEST)
-                flush(making)
-                folder = self._publish(making, manifest)
-            finally:
-                remove_tree(making)
+        index, began = self._index(inputs), time.perf_counter()
+        with self._making(inputs.kind, inputs.key) as making:
+            made = write(making)
+            manifest = self._describe(inputs, made, making, time.perf_counter() - began)
+            flush_tree(making)
+            (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+            flush(making / MANIFEST)
+            flush(making)
+            folder = self._publish(making, manifest)
         last = Making(
+            key=inputs.key,
             digest=manifest.digest,
             made_at=manifest.made_at,
             made_in_seconds=manifest.made_in_seconds,
             figures=_as_read(made.figures),
         )
-        write_atomically(index, last.model_dump_json())
+        write_atomically(index, last.sealed().model_dump_json())
         handle = self.open(inputs.kind, manifest.digest) if folder is None else Handle.of(manifest, folder)
         return _as_made(handle, last)
 
@@ -149,25 +156,35 @@ class Store:
         manifest = check_artifact(folder)
         if manifest.kind != kind:
             raise ArtifactError(f"{folder} is an artifact of kind {manifest.kind!r}, expected a {kind}")
-        making = self.place(kind, f".making-{manifest.digest}")
-        with explain_os_errors(making), locked(self.place("locks", f"{kind}-adopt")):
-            remove_tree(making)
-            making.mkdir(parents=True)
-            try:
-                for name in (*manifest.files, MANIFEST):
-                    (making / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(folder / name, making / name)
-                flush_tree(making)
-                if check_artifact(making) != manifest:  # the copy is what counts
-                    raise ArtifactError(f"{folder} changed while it was copied; try again")
-                self._publish(making, manifest)
-            finally:
-                remove_tree(making)
+        with self._making(kind, manifest.digest) as making:
+            for name in (*manifest.files, MANIFEST):
+                (making / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, making / name)
+            flush_tree(making)
+            if check_artifact(making) != manifest:  # the copy is what counts
+                raise ArtifactError(f"{folder} changed while it was copied; try again")
+            self._publish(making, manifest)
         return self.open(kind, manifest.digest)
+
+    @contextlib.contextmanager
+    def _making(self, kind: str, name: str) -> Iterator[Path]:
+        """A folder for an artifact to be made in; what killed processes left of the same is removed."""
+        place = self.place(kind, f"making-{name}")
+        former = self.place(kind, f".{place.name}")  # as older versions named it
+        with explain_os_errors(former):
+            remove_tree(former)
+            for path in left_over(place.parent, f"{former.name}."):
+                remove_left_over(path)
+            with folder_aside(place) as making:
+                yield making
 
     def lock(self, inputs: StepInputs) -> AbstractContextManager[None]:
         """One process at a time makes what these inputs say."""
         return locked(self.place("locks", f"{inputs.kind}-{inputs.key}"))
+
+    def changing(self, kind: str) -> AbstractContextManager[None]:
+        """One process at a time puts artifacts of a kind into their place, or takes them out."""
+        return locked(self.place("locks", f"{kind}-publish"))
 
     def digests(self, kind: str) -> list[str]:
         """The digests of a kind's artifacts by the names of their folders, sorted; nothing is checked."""
@@ -239,10 +256,12 @@ class Store:
     def _publish(self, making: Path, manifest: Manifest) -> Path | None:
         """Renames the folder into place; gives None where the same artifact stands there already."""
         folder = self.folder(manifest.kind, manifest.digest)
-        with locked(self.place("locks", f"{manifest.kind}-publish")):
+        with self.changing(manifest.kind):
             if not folder.is_symlink() and _holds(folder, manifest):  # an artifact is never a link
+                hold(folder)
                 return None
             remove_tree(folder)
+            hold(making)
             making.rename(folder)
             flush(folder.parent)
         return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,14 +38,30 @@ class Made:
 
 
 class Making(BaseModel):
-    """The last time that a step with some key made its artifact."""
+    """The last time that a step with some key made its artifact.
+
+    `checksum` covers all other fields, so that an index which was altered, or is another step's, leads nowhere.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    key: Digest
     digest: Digest
     made_at: datetime
     made_in_seconds: float
     figures: dict[str, Any]
+    checksum: str = ""
+
+    def sealed(self) -> Self:
+        """The same with its checksum."""
+        return self.model_copy(update={"checksum": self._content_digest()})
+
+    def is_of(self, key: str) -> bool:
+        """Whether it is as it was written, and this key's."""
+        return (self.key, self.checksum) == (key, self._content_digest())
+
+    def _content_digest(self) -> str:
+        return canonical_digest(self.model_dump(mode="json", exclude={"checksum"}))
 
 
 @dataclass(frozen=True)

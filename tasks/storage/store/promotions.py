@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,7 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.storage.files.atomic import locked, write_atomically
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.manifest import Digest, first_fault
+from tasks.storage.store.manifest import Digest, canonical_digest, first_fault
 
 
 class Decision(BaseModel):
@@ -40,7 +40,8 @@ class Decision(BaseModel):
 class Promotions(BaseModel):
     """What stands under a name; the decisions are in the order they were made.
 
-    `holdout`: the pairs that models are compared by, fixed with the first promotion.
+    `holdout`: the pairs that models are compared by, fixed with the first promotion. `checksum`: of all else and of the
+    name, so that a record which was altered, or is another name's, is noticed; records of older versions have none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,18 @@ class Promotions(BaseModel):
     promoted: Digest | None = None
     holdout: Digest | None = None
     decisions: tuple[Decision, ...] = ()
+    checksum: str | None = None
+
+    def sealed(self, name: str) -> Self:
+        """The same with its checksum."""
+        return self.model_copy(update={"checksum": self._content_digest(name)})
+
+    def is_of(self, name: str) -> bool:
+        """Whether it is as it was written, and this name's."""
+        return self.checksum in (None, self._content_digest(name))
+
+    def _content_digest(self, name: str) -> str:
+        return canonical_digest([name, self.model_dump(mode="json", exclude={"checksum"})])
 
     def decision_of(self, model: str) -> Decision | None:
         """The last decision about a model."""
@@ -84,11 +97,18 @@ def read_promotions(store: Store, name: str) -> Promotions:
     """
     path = _path(store, name)
     try:
-        return Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        promotions = Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        is_as_written = promotions.is_of(name)
     except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
         return Promotions()
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read as a record of promotions: {first_fault(error)}") from error
+    if not is_as_written:
+        raise ArtifactError(
+            f"{path} was altered, or is another name's: its checksum does not fit; bring it back from a backup of the "
+            f"store"
+        )
+    return promotions
 
 
 def decided_names(store: Store) -> list[str]:
@@ -215,7 +235,7 @@ def _after(before: Promotions, decision: Decision, holdout: str | None) -> Promo
 
 
 def _write(store: Store, name: str, promotions: Promotions) -> None:
-    write_atomically(_path(store, name), promotions.model_dump_json(indent=1))
+    write_atomically(_path(store, name), promotions.sealed(name).model_dump_json(indent=1))
 
 
 def _lock(store: Store, name: str) -> Path:

@@ -224,7 +224,7 @@ def test_the_command_brings_a_sound_bundle_in_beside_hostile_records(store, fore
     assert (code, err) == (0, "")
     assert out == f"{store.root}/bundle/{foreign.name}\nuse it with: --model {foreign.name[:16]}\n"
     added = listing(tmp_path).items() - before.items()
-    assert {path.relative_to(store.root).parts[0] for path, _ in added} == {"bundle", "locks"}
+    assert {path.relative_to(store.root).parts[0] for path, _ in added} == {"bundle"}
     for model in (None, "g2p"):
         with pytest.raises(ArtifactError, match=r"g2p\.json cannot be read as a record of promotions: 'promoted' is"):
             find_bundle(store, model)

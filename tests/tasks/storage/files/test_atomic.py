@@ -1,6 +1,9 @@
 import errno
 import fcntl
 import os
+import re
+import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,9 +17,15 @@ from tasks.storage.files.atomic import (
     explain_os_errors,
     file_digest,
     flush_tree,
+    folder_aside,
+    left_over,
     locked,
     read_json,
+    remove_at_once,
+    remove_left_over,
+    remove_lock,
     remove_tree,
+    temporary_folder,
     write_atomically,
     write_json,
     written_aside,
@@ -223,3 +232,113 @@ def test_of_a_link_the_link_is_removed_and_what_it_leads_to_stays(tmp_path):
     remove_tree(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a" / "b").read_text() == "mine"
+
+
+def test_a_name_aside_says_which_host_and_process_wrote_it_and_fits_where_the_name_itself_does(tmp_path):
+    made = aside(tmp_path / "a")
+    assert re.fullmatch(rf"\.a\.[0-9a-f]{{8}}-{os.getpid():x}-[0-9a-f]{{16}}\.tmp", made.name)
+    for name in ("x" * 255, "é" * 127):
+        write_atomically(tmp_path / name, "long")
+        assert (tmp_path / name).read_text() == "long"
+
+
+BEGINS = """
+import pathlib, sys, time
+from tasks.storage.files.atomic import folder_aside, written_aside
+folder = pathlib.Path(sys.argv[1])
+with written_aside(folder / "a") as file, folder_aside(folder / "b") as below:
+    file.write_text("half")
+    (below / "half").write_text("half")
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_process_was_writing_is_left_over_and_what_a_living_one_writes_is_not(tmp_path, start_python):
+    killed, living = (start_python(BEGINS, tmp_path) for _ in range(2))
+    for process in (killed, living):
+        assert process.stdout.readline() == "begun\n"
+    (tmp_path / ".b.mine.tmp").write_text("a user's")
+    assert left_over(tmp_path) == []
+    killed.kill()
+    killed.wait()
+    found = left_over(tmp_path)
+    assert [path.name.split(".")[1] for path in found] == ["a", "b"]
+    assert {path.name.split("-")[1] for path in found} == {f"{killed.pid:x}"}
+    assert left_over(tmp_path, ".b.") == found[1:]
+    assert all(map(remove_left_over, found))
+    assert not any(map(remove_left_over, found))
+    (tmp_path / ".b.mine.tmp").unlink()
+    assert {name.split("-")[1] for name in names(tmp_path)} == {f"{living.pid:x}"}
+
+
+def test_whoever_writes_aside_is_not_disturbed_by_those_who_remove_what_is_left_over(tmp_path):
+    """Between the making of a file and its lock it looks like one that was left."""
+    ended = threading.Event()
+
+    def sweep():
+        while not ended.is_set():
+            list(map(remove_left_over, left_over(tmp_path)))
+
+    with ThreadPoolExecutor(2) as pool:
+        sweeping = pool.submit(sweep)
+        try:
+            for i in range(100):
+                write_atomically(tmp_path / "a", str(i))
+                with folder_aside(tmp_path / "b") as made:
+                    (made / "c").write_text(str(i))
+                assert (tmp_path / "a").read_text() == str(i)
+        finally:
+            ended.set()
+        sweeping.result()
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_link_with_such_a_name_is_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("mine")
+    aside(tmp_path / "a").symlink_to(tmp_path / "mine")
+    assert left_over(tmp_path) == []
+    assert left_over(tmp_path / "none") == []
+
+
+def test_a_temporary_folder_is_its_users_alone_and_what_a_killed_process_left_of_it_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = aside(tmp_path / "seq2seq-look")
+    left.mkdir()
+    with temporary_folder("look") as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert names(tmp_path) == [folder.name]
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_removed_at_once_is_not_there_half(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    seen = []
+
+    def look_and_remove(path):
+        seen.append((tmp_path / "a").exists())
+        remove_tree(path)
+
+    monkeypatch.setattr(atomic, "remove_tree", look_and_remove)
+    remove_at_once(tmp_path / "a")
+    assert seen == [False]
+    assert names(tmp_path) == []
+
+
+def test_a_lock_whose_file_was_removed_while_others_waited_is_still_held_by_one_at_a_time(tmp_path):
+    inside, most = [], []
+
+    def work(i):
+        for _ in range(50):
+            with locked(tmp_path / "lock"):
+                inside.append(i)
+                most.append(len(inside))
+                assert not remove_lock(tmp_path / "lock")
+                inside.remove(i)
+            remove_lock(tmp_path / "lock")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert max(most) == 1

@@ -133,3 +133,33 @@ def test_a_chunk_that_is_read_needs_its_file_no_longer(path):
     chunk = read_chunk(path)
     os.truncate(path, 0)
     assert chunk.equals(TABLE)
+
+
+@pytest.mark.seconds
+def test_two_processes_that_write_one_chunk_at_once_never_tear_it(path, start_python):
+    """The one who reads meanwhile finds it whole every time."""
+    code = """
+        import pathlib, sys
+        import pyarrow as pa
+        from tasks.storage.outputs.chunk_files import write_chunk
+        table = pa.table({"a": [int(sys.argv[2])] * 20_000})
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for _ in range(100):
+            write_chunk(pathlib.Path(sys.argv[1]), table, is_kept=False)
+        print("done", flush=True)
+        """
+    write_chunk(path, pa.table({"a": [3] * 20_000}))
+    writers = [start_python(code, path, n) for n in (1, 2)]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    read = set()
+    while any(writer.poll() is None for writer in writers):
+        (value,) = set(read_chunk(path)["a"].to_pylist())
+        read.add(value)
+    assert {1, 2} <= read <= {1, 2, 3}
+    assert [writer.stdout.read() for writer in writers] == ["done\n"] * 2
+    assert [*path.parent.iterdir()] == [path]

@@ -289,6 +289,42 @@ def test_a_link_in_the_place_of_a_making_is_removed_and_not_followed(store, tmp_
     assert listing(tmp_path / "outside") == {tmp_path / "outside" / "a.txt": b"mine"}
 
 
+def test_an_index_that_is_another_steps_or_was_altered_means_not_made(store):
+    """Both artifacts are sound: nothing but the index itself says which is whose."""
+    first, second = make(store), make(store, OTHER, writes("other"))
+    index, another = (store.root / "keys" / f"dataset-{inputs.key}.json" for inputs in (INPUTS, OTHER))
+    written = index.read_text()
+    for content in (another.read_text(), written.replace(first.digest, second.digest), written.replace(":", " :", 1)):
+        index.write_text(content)
+        found = store.find(INPUTS)
+        assert found == "not made yet" or found.digest == first.digest
+        assert store.peek(INPUTS) in (None, first.digest)
+
+
+def test_what_killed_makings_left_is_removed_by_the_next_command_on_the_store(store, start_python):
+    process = start_python(
+        IN_A_PROCESS
+        + """
+def write(folder):
+    (folder / "half.txt").write_text("half")
+    print("half", flush=True)
+    time.sleep(600)
+
+store.make(inputs, write)
+""",
+        store.root,
+    )
+    assert process.stdout.readline() == "half\n"
+    store.prepare()
+    assert len(list(store.root.glob("dataset/.making-*"))) == 1  # it is being made
+    process.kill()
+    process.wait()
+    assert store.left_over() == list(store.root.glob("dataset/.making-*"))
+    store.prepare()
+    assert not list(store.root.rglob("half.txt"))
+    assert store.left_over() == []
+
+
 def test_the_same_content_under_another_key_reuses_the_folder(store):
     first, second = make(store), make(store, OTHER)
     assert (second.path, second.digest, second.facts) == (first.path, first.digest, first.facts)

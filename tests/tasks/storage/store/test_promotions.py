@@ -204,3 +204,27 @@ def test_promotions_that_are_a_link_are_refused_and_not_followed(store, tmp_path
     with pytest.raises(ArtifactError, match="promotions is a link; expected a folder"):
         promote(store, "g2p", M1, "by hand")
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_record_that_was_altered_or_is_another_names_is_refused(store):
+    promote(store, "g2p", M1, "good")
+    promote(store, "p2g", M2, "good")
+    path, other = (store.root / "promotions" / f"{name}.json" for name in ("g2p", "p2g"))
+    written = path.read_text()
+    for content in (other.read_text(), written.replace(M1, M2), written.replace('"good"', '"bad"')):
+        path.write_text(content)
+        with pytest.raises(ArtifactError, match=f"{path} was altered, or is another name's"):
+            read_promotions(store, "g2p")
+    path.write_text(written)
+    assert promoted(store) == M1
+
+
+def test_a_record_of_an_older_version_has_no_checksum_and_gets_one(store):
+    promote(store, "g2p", M1, "good")
+    path = store.root / "promotions" / "g2p.json"
+    content = json.loads(path.read_text())
+    assert content.pop("checksum")
+    path.write_text(json.dumps(content))
+    assert promoted(store) == M1
+    promote(store, "g2p", M2, "better")
+    assert json.loads(path.read_text())["checksum"]
