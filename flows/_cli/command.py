@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from flows._cli.interruption import working
 from flows._cli.settings import Options, SomeOptions, SomeSettings, Tree, read_settings
 from flows._server import local as _server
 from tasks.seq2seq.errors import Seq2SeqError
@@ -79,7 +80,8 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
     try:
         settings, options = command.accept(sys.argv[1:] if argv is None else argv)
         work: Callable[[SomeSettings, SomeOptions], int] = importlib.import_module(f"flows.{command.name}").work
-        return work(settings, options)
+        with working():
+            return work(settings, options)
     except SystemExit as ended:
         return int(ended.code or EXIT_SUCCESS)
     except Seq2SeqError as error:

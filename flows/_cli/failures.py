@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from prefect.logging.handlers import PrefectConsoleHandler
 
 from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, say
+from flows._cli.interruption import LINE, interrupted_by
 from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
@@ -30,7 +31,8 @@ def failures_told() -> Iterator[None]:
     except Seq2SeqError as error:
         say(_closing(str(error), error))
     except KeyboardInterrupt:
-        say("interrupted; finished steps are kept, run the same command again to go on")
+        if not interrupted_by():
+            say(LINE)
         code = EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
         say(_closing(f"{type(error).__name__}: {error}", error))

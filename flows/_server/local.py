@@ -24,6 +24,7 @@ from tasks.seq2seq.errors import ServerError
 START_SECONDS = 120.0  # a new PREFECT_HOME has its database migrated first
 CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
+SOON_SECONDS = 0.5
 _NEEDS_NONE = {"-h", "--help", "--plan", "--dry-run", "--dry_run"}
 
 
@@ -54,18 +55,28 @@ class LocalServer:
                 f"or start one with `prefect server start` and set PREFECT_API_URL"
             )
 
-    def end(self) -> None:
-        """Ends it and waits until it is gone."""
+    def end(self, seconds: float = END_SECONDS) -> None:
+        """Ends it and waits until it is gone; after some seconds it is killed."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
-            self.process.wait(END_SECONDS)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        with contextlib.suppress(ValueError):
+            _running.remove(self)
 
 
 _begun: LocalServer | None = None
+_running: list[LocalServer] = []
+
+
+def end_soon() -> None:
+    """Ends all servers of this process within `SOON_SECONDS`, for a process that was told to end."""
+    for server in [*_running]:
+        server.end(SOON_SECONDS)
 
 
 def begin() -> None:
@@ -136,7 +147,9 @@ def launch(port: int = 0, *, full: bool = False) -> LocalServer:
             },
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
         )
-    return LocalServer(process, url)
+    server = LocalServer(process, url)
+    _running.append(server)
+    return server
 
 
 def configured_url() -> str | None:

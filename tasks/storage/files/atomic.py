@@ -38,6 +38,26 @@ def aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
+_begun: set[Path] = set()
+
+
+@contextlib.contextmanager
+def removed_at_the_end(path: Path) -> Iterator[Path]:
+    """Removes a file or folder when the block ends, or by `remove_begun` where the process ends before."""
+    _begun.add(path)
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+        _begun.discard(path)
+
+
+def remove_begun() -> None:
+    """Removes what is being written, for a process that ends without unwinding."""
+    for path in [*_begun]:
+        remove_tree(path)
+
+
 @contextlib.contextmanager
 def written_aside(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Gives the name of a file to write, which then takes the place of `path` in one step.
@@ -46,14 +66,11 @@ def written_aside(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
         path: the file to be made or replaced; if writing fails, it stays as it was and nothing is left beside it.
         is_flushed: whether the content is on the disk before it has its name, and the name before this ends.
     """
-    made = aside(path)
-    try:
+    with removed_at_the_end(aside(path)) as made:
         yield made
         if is_flushed:
             flush(made)
         made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
     if is_flushed:
         flush(path.parent)
 
@@ -150,8 +167,9 @@ def explain_os_errors(where: Path) -> Iterator[None]:
         raise
 
 
-def remove_tree(folder: Path) -> None:
-    """Removes a folder with all that is in it, if it is there; of a link the link, not what it leads to."""
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_tree(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there; of a link the link, not what it leads to."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)

@@ -33,6 +33,7 @@ from tasks.storage.files.atomic import (
     flush_tree,
     locked,
     remove_tree,
+    removed_at_the_end,
     write_atomically,
 )
 from tasks.storage.store.kinds import format_version
@@ -66,9 +67,8 @@ class Store:
         """
         with explain_os_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = aside(self.root / "probe")
-            probe.write_bytes(b"x")
-            probe.unlink()
+            with removed_at_the_end(aside(self.root / "probe")) as probe:
+                probe.write_bytes(b"x")
 
     def peek(self, inputs: StepInputs) -> str | None:
         """The digest that a step made, from the index alone; the artifact is not checked."""
@@ -117,19 +117,16 @@ class Store:
         """
         making, index = self.place(inputs.kind, f".making-{inputs.key}"), self._index(inputs)
         began = time.perf_counter()
-        with explain_os_errors(making):
+        with explain_os_errors(making), removed_at_the_end(making):
             remove_tree(making)  # what a killed run left
             making.mkdir(parents=True)
-            try:
-                made = write(making)
-                manifest = self._describe(inputs, made, making, time.perf_counter() - began)
-                flush_tree(making)
-                (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-                flush(making / MANIFEST)
-                flush(making)
-                folder = self._publish(making, manifest)
-            finally:
-                remove_tree(making)
+            made = write(making)
+            manifest = self._describe(inputs, made, making, time.perf_counter() - began)
+            flush_tree(making)
+            (making / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+            flush(making / MANIFEST)
+            flush(making)
+            folder = self._publish(making, manifest)
         last = Making(
             digest=manifest.digest,
             made_at=manifest.made_at,
@@ -150,19 +147,17 @@ class Store:
         if manifest.kind != kind:
             raise ArtifactError(f"{folder} is an artifact of kind {manifest.kind!r}, expected a {kind}")
         making = self.place(kind, f".making-{manifest.digest}")
-        with explain_os_errors(making), locked(self.place("locks", f"{kind}-adopt")):
+        lock = locked(self.place("locks", f"{kind}-adopt"))
+        with explain_os_errors(making), lock, removed_at_the_end(making):
             remove_tree(making)
             making.mkdir(parents=True)
-            try:
-                for name in (*manifest.files, MANIFEST):
-                    (making / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(folder / name, making / name)
-                flush_tree(making)
-                if check_artifact(making) != manifest:  # the copy is what counts
-                    raise ArtifactError(f"{folder} changed while it was copied; try again")
-                self._publish(making, manifest)
-            finally:
-                remove_tree(making)
+            for name in (*manifest.files, MANIFEST):
+                (making / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, making / name)
+            flush_tree(making)
+            if check_artifact(making) != manifest:  # the copy is what counts
+                raise ArtifactError(f"{folder} changed while it was copied; try again")
+            self._publish(making, manifest)
         return self.open(kind, manifest.digest)
 
     def lock(self, inputs: StepInputs) -> AbstractContextManager[None]:
