@@ -16,6 +16,7 @@ from typing import Any, Generic
 from flows._cli.interruption import working
 from flows._cli.settings import Options, SomeOptions, SomeSettings, Tree, read_settings
 from flows._server import local as _server
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.section import Section
 from tasks.storage.files.atomic import check_writable, write_atomically
@@ -117,9 +118,9 @@ class Work(Generic[SomeSettings, SomeOptions]):
 def write_summary(path: Path | None, summary: Summary) -> None:
     """Writes the result as JSON, where that is asked for."""
     if path:
-        write_atomically(path, json.dumps(summary, indent=1, default=str))
+        write_atomically(path, without_credentials(json.dumps(summary, indent=1, default=str)))
 
 
 def say(message: str) -> None:
     """Tells the user what is no result."""
-    print(message, file=sys.stderr, flush=True)
+    print(without_credentials(message), file=sys.stderr, flush=True)

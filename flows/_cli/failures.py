@@ -15,6 +15,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 
 from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, say
 from flows._cli.interruption import LINE, interrupted_by
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
@@ -51,8 +52,9 @@ def told_at_the_end() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in _RUN_LOGGERS:
             logger = logging.getLogger(name)
-            logger.addFilter(_without_traceback)
-            stack.callback(logger.removeFilter, _without_traceback)
+            for change in (_without_traceback, _without_credentials):
+                logger.addFilter(change)
+                stack.callback(logger.removeFilter, change)
         for handler in _consoles():
             stack.callback(handler.setFormatter, handler.formatter)
             handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
@@ -79,6 +81,14 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
+def _without_credentials(record: logging.LogRecord) -> bool:
+    """Takes passwords from the URLs of a record, before any handler has it."""
+    message = record.getMessage()
+    if (shown := without_credentials(message)) != message:
+        record.msg, record.args = shown, ()
+    return True
+
+
 def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_told_at_the_end", False)
 
@@ -96,7 +106,7 @@ class _Brief(logging.Formatter):
             brief.msg = f"{found[1]}: {found[2]}"
         elif isinstance(record.args, tuple):
             brief.args = tuple(_kind(value) for value in record.args)
-        return self._inner.format(brief)
+        return without_credentials(self._inner.format(brief))  # of tracebacks too
 
 
 def _kind(value: object) -> object:
