@@ -18,6 +18,7 @@ from rich.table import Table
 from flows._cli.command import Summary, Work, run_command
 from flows._cli.commands.promotions import COMMAND, PromotionsSettings
 from flows._cli.settings import Options
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.experiment import NAME, Experiment
 from tasks.seq2seq.settings.rules import nearest
@@ -32,7 +33,7 @@ THERE, FORMER, GONE = "there", "former name", "gone"  # a decision's bundle
 
 def decide_and_describe(settings: PromotionsSettings, options: Options) -> Summary:
     """Decides, where that is asked for, and gives the history as it then is."""
-    store, name, reason = Store(options.store), settings.name, settings.reason
+    store, name, reason = Store(options.store), settings.name, without_credentials(settings.reason or "")
     if name and reason and settings.promote:
         _promote(store, name, settings.promote, reason)
     elif name and reason and settings.rollback:

@@ -24,7 +24,7 @@ from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
 from flows._cli.commands.serve import COMMAND, ServeOptions, ServeSettings
 from flows._cli.deployments import Served, read_deployments
-from flows._cli.flow_work import log_level
+from flows._cli.flow_work import log_level, use_configured
 from flows._cli.notify import check_block
 from flows._server import local as _server
 from flows._server.prefect_internals import drain
@@ -58,7 +58,7 @@ def _describe(served: list[Served]) -> Summary:
 def _find_server(port: int, stack: contextlib.ExitStack) -> None:
     """The server that is configured, or one of our own until the stack ends."""
     if url := _server.configured_url():
-        _server.check_configured(url)
+        use_configured(url, stack)
         return
     server = _server.launch(port, full=True)
     stack.callback(server.end)

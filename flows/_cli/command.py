@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from flows._cli.interruption import working
 from flows._cli.settings import Options, SomeOptions, SomeSettings, Tree, read_settings
 from flows._server import local as _server
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.section import Section
 from tasks.storage.files.atomic import check_writable, write_atomically
@@ -79,7 +81,8 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
     try:
         settings, options = command.accept(sys.argv[1:] if argv is None else argv)
         work: Callable[[SomeSettings, SomeOptions], int] = importlib.import_module(f"flows.{command.name}").work
-        return work(settings, options)
+        with working():
+            return work(settings, options)
     except SystemExit as ended:
         return int(ended.code or EXIT_SUCCESS)
     except Seq2SeqError as error:
@@ -115,9 +118,9 @@ class Work(Generic[SomeSettings, SomeOptions]):
 def write_summary(path: Path | None, summary: Summary) -> None:
     """Writes the result as JSON, where that is asked for."""
     if path:
-        write_atomically(path, json.dumps(summary, indent=1, default=str))
+        write_atomically(path, without_credentials(json.dumps(summary, indent=1, default=str)))
 
 
 def say(message: str) -> None:
     """Tells the user what is no result."""
-    print(message, file=sys.stderr, flush=True)
+    print(without_credentials(message), file=sys.stderr, flush=True)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from prefect.logging.handlers import PrefectConsoleHandler
 
 from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, say
+from flows._cli.interruption import LINE, interrupted_by
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
@@ -30,7 +32,8 @@ def failures_told() -> Iterator[None]:
     except Seq2SeqError as error:
         say(_closing(str(error), error))
     except KeyboardInterrupt:
-        say("interrupted; finished steps are kept, run the same command again to go on")
+        if not interrupted_by():
+            say(LINE)
         code = EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
         say(_closing(f"{type(error).__name__}: {error}", error))
@@ -49,8 +52,9 @@ def told_at_the_end() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in _RUN_LOGGERS:
             logger = logging.getLogger(name)
-            logger.addFilter(_without_traceback)
-            stack.callback(logger.removeFilter, _without_traceback)
+            for change in (_without_traceback, _without_credentials):
+                logger.addFilter(change)
+                stack.callback(logger.removeFilter, change)
         for handler in _consoles():
             stack.callback(handler.setFormatter, handler.formatter)
             handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
@@ -77,6 +81,14 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
+def _without_credentials(record: logging.LogRecord) -> bool:
+    """Takes passwords from the URLs of a record, before any handler has it."""
+    message = record.getMessage()
+    if (shown := without_credentials(message)) != message:
+        record.msg, record.args = shown, ()
+    return True
+
+
 def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_told_at_the_end", False)
 
@@ -94,7 +106,7 @@ class _Brief(logging.Formatter):
             brief.msg = f"{found[1]}: {found[2]}"
         elif isinstance(record.args, tuple):
             brief.args = tuple(_kind(value) for value in record.args)
-        return self._inner.format(brief)
+        return without_credentials(self._inner.format(brief))  # of tracebacks too
 
 
 def _kind(value: object) -> object:

@@ -26,6 +26,7 @@ from flows._cli.notify import check_block
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
 from flows._cli.start import native_messages_aside
 from flows._server import local as _server
+from flows._server.credentials import split_credentials
 from flows._server.prefect_internals import drain
 
 SomeFlowOptions = TypeVar("SomeFlowOptions", bound=FlowOptions)
@@ -128,12 +129,24 @@ def _find_server(stack: contextlib.ExitStack) -> _server.LocalServer | None:
         stack.callback(begun.end)
         return begun
     if url := PREFECT_API_URL.value():
-        _server.check_configured(url, PREFECT_API_AUTH_STRING.value())
+        use_configured(url, stack)
         return None
     server = _server.launch()
     stack.callback(server.end)
-    stack.enter_context(temporary_settings({PREFECT_API_URL: server.url}))
+    stack.enter_context(temporary_settings({PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.auth_string}))
     return server
+
+
+def use_configured(url: str, stack: contextlib.ExitStack) -> None:
+    """Has Prefect use a server that is configured, a password in its URL taken from there: Prefect shows URLs.
+
+    Raises:
+        ServerError: it does not answer, or does not let us in.
+    """
+    given = PREFECT_API_AUTH_STRING.value()
+    _server.check_configured(url, given)
+    bare, in_url = split_credentials(url)
+    stack.enter_context(temporary_settings({PREFECT_API_URL: bare, PREFECT_API_AUTH_STRING: in_url or given}))
 
 
 def _load_tensorflow_meanwhile() -> None:

@@ -15,6 +15,7 @@ from prefect.logging.loggers import get_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
 
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import SettingsError
 
 
@@ -71,9 +72,10 @@ def _send(slug: str | None, what: str, run: Mapping[str, Any], report: str | Non
         subject = f"{run['flow_name']}: {what.splitlines()[0][:100]}"
         block = _load(slug)
         with block.raise_on_failure():
-            block.notify("\n".join(_body(what, run, report)), subject)
+            block.notify(without_credentials("\n".join(_body(what, run, report))), without_credentials(subject))
     except Exception as error:  # noqa: BLE001 - the run's result does not depend on who hears of it
-        _logger().warning("Could not notify %s of %r: %s: %s", slug, what, type(error).__name__, error)
+        why = without_credentials(str(error))
+        _logger().warning("Could not notify %s of %r: %s: %s", slug, what, type(error).__name__, why)
 
 
 def _body(what: str, run: Mapping[str, Any], report: str | None) -> Iterator[str]:

@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from flows._cli.checkout import ROOT
 from flows._cli.help import asks_for_help, help_text, takes_many
+from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
@@ -179,13 +180,13 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
     def resolve(section: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
         return {
-            name: str(base / Path(value).expanduser()) if name in names and isinstance(value, str) else value
+            name: _absolute(value, base, name) if name in names and isinstance(value, str) else value
             for name, value in section.items()
         }
 
     result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments"})
     if isinstance(result.get("inputs"), list):
-        result["inputs"] = [str(base / Path(where).expanduser()) for where in result["inputs"]]
+        result["inputs"] = [_absolute(where, base, "inputs") for where in result["inputs"]]
     bundles = {name for name in ("model", "promote") if "/" in str(result.get(name))}  # named by their folders
     result = resolve(result, bundles)
     if isinstance(result.get("data"), Mapping):
@@ -196,6 +197,14 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         if isinstance(result.get(name), Mapping):
             result[name] = resolve(result[name], _path_fields(model))
     return result
+
+
+def _absolute(path: str, base: Path, name: str) -> str:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        raise SettingsError(
+            f"{name} is {without_credentials(path)!r}, a URL; expected a path: copy it here first, or mount it"
+        )
+    return str(base / Path(path).expanduser())
 
 
 def from_checkout(settings: Section) -> dict[str, Any]:

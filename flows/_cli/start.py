@@ -7,12 +7,11 @@ import importlib
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 
-from flows._server import local as _server
+from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
 
 
 def start(name: str, *, needs_server: bool = False) -> int:
@@ -22,22 +21,48 @@ def start(name: str, *, needs_server: bool = False) -> int:
         name: of the module, which is imported once the settings are accepted.
         needs_server: whether a Prefect server is started meanwhile, where none is configured.
     """
-    if needs_server:
-        _begin()
-    from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
+    watch_for_signals()
+    before_the_end(_end_children)
+    before_the_end(_remove_what_was_begun)
+    try:
+        if needs_server:
+            _begin()
+        from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
 
-    return run_command(importlib.import_module(f"flows._cli.commands.{name}").COMMAND)
+        return end(run_command(importlib.import_module(f"flows._cli.commands.{name}").COMMAND))
+    finally:
+        end(0)
+
+
+def _end_children() -> None:
+    from flows._server.local import end_soon  # noqa: PLC0415 - signals are watched for first
+
+    end_soon()
+    if "psutil" in sys.modules:  # it is loaded before any other process is started
+        import psutil  # noqa: PLC0415 - as above
+
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+
+
+def _remove_what_was_begun() -> None:
+    from tasks.storage.files.atomic import remove_begun  # noqa: PLC0415 - signals are watched for first
+
+    remove_begun()
 
 
 def _begin() -> None:
     """Starts the Prefect server that the run will need, while the rest is imported."""
+    from flows._server.local import begin  # noqa: PLC0415 - signals are watched for first
+
     # Python's messages get a descriptor of their own, so that native ones can be kept apart.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
-    _server.begin()
+    begin()
 
 
 STARTER = "SEQ2SEQ_SERVED_BY"
@@ -65,6 +90,8 @@ def native_messages_aside() -> Iterator[None]:
     if sys.stderr is sys.__stderr__:  # Python writes there too: leave it alone
         yield
         return
+    import tempfile  # noqa: PLC0415 - signals are watched for first
+
     kept = os.dup(2)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
@@ -72,8 +99,10 @@ def native_messages_aside() -> Iterator[None]:
             yield
         except BaseException:
             aside.seek(0)
-            os.write(kept, aside.read())
+            if not interrupted_by():
+                os.write(kept, aside.read())
             raise
         finally:
-            os.dup2(kept, 2)
+            if not interrupted_by():
+                os.dup2(kept, 2)
             os.close(kept)

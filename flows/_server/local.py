@@ -15,24 +15,31 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
+from flows._server.credentials import split_credentials
 from tasks.seq2seq.errors import ServerError
 
 START_SECONDS = 120.0  # a new PREFECT_HOME has its database migrated first
 CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
+SOON_SECONDS = 0.5
+PASSWORD_BYTES = 32
 _NEEDS_NONE = {"-h", "--help", "--plan", "--dry-run", "--dry_run"}
 
 
 @dataclass
 class LocalServer:
-    """A server process on a free loopback port; `process.stdin` is its lifeline."""
+    """A server process on a free loopback port; `process.stdin` is its lifeline.
+
+    `auth_string`: the `user:password` that it asks for; None where it lets everyone in who can reach the port.
+    """
 
     process: subprocess.Popen[bytes]
     url: str
+    auth_string: str | None = field(default=None, repr=False)
 
     def go(self) -> None:
         """Lets it open its database; until then it has only imported."""
@@ -54,18 +61,28 @@ class LocalServer:
                 f"or start one with `prefect server start` and set PREFECT_API_URL"
             )
 
-    def end(self) -> None:
-        """Ends it and waits until it is gone."""
+    def end(self, seconds: float = END_SECONDS) -> None:
+        """Ends it and waits until it is gone; after some seconds it is killed."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
-            self.process.wait(END_SECONDS)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        with contextlib.suppress(ValueError):
+            _running.remove(self)
 
 
 _begun: LocalServer | None = None
+_running: list[LocalServer] = []
+
+
+def end_soon() -> None:
+    """Ends all servers of this process within `SOON_SECONDS`, for a process that was told to end."""
+    for server in [*_running]:
+        server.end(SOON_SECONDS)
 
 
 def begin() -> None:
@@ -74,11 +91,22 @@ def begin() -> None:
     Call it before Prefect is imported: its settings are read from the environment then.
     """
     global _begun  # noqa: PLW0603 - one command, one server
-    if configured_url() or _NEEDS_NONE & set(sys.argv):
+    if url := configured_url():
+        _keep_password_apart(url)
+        return
+    if _NEEDS_NONE & set(sys.argv):
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url
+    os.environ["PREFECT_API_AUTH_STRING"] = str(_begun.auth_string)
     os.environ.setdefault("PREFECT_UI_URL", "")  # it has no pages, so Prefect shall not name any
+
+
+def _keep_password_apart(url: str) -> None:
+    """Has Prefect's URL, which it shows, without a password, and the password where it belongs."""
+    bare, auth_string = split_credentials(url)
+    if auth_string:
+        os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"] = bare, auth_string
 
 
 def take_begun() -> LocalServer | None:
@@ -97,9 +125,12 @@ def end_begun() -> None:
 def launch(port: int = 0, *, full: bool = False) -> LocalServer:
     """A server process that imports, and waits for `go`.
 
+    Without pages, which a person would look at, it asks for a password drawn at random: loopback is open to all users
+    of the machine. It travels in the environment, which only its own user can read.
+
     Args:
         port: on loopback; 0 is any that is free.
-        full: with the pages of Prefect's UI, and with the scheduler.
+        full: with the pages of Prefect's UI, and with the scheduler; asks for a password where the user has set one.
 
     Raises:
         ServerError: the port is taken.
@@ -115,6 +146,7 @@ def launch(port: int = 0, *, full: bool = False) -> LocalServer:
             ) from error
         listener.listen(128)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        auth_string = None if full else f"run:{os.urandom(PASSWORD_BYTES).hex()}"
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "flows._server.process", str(listener.fileno()), *(["full"] if full else [])],
             stdin=subprocess.PIPE,
@@ -124,6 +156,7 @@ def launch(port: int = 0, *, full: bool = False) -> LocalServer:
             env={
                 **os.environ,
                 "PREFECT_API_URL": url,
+                **({"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {}),
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "DO_NOT_TRACK": "1",
                 "PREFECT_SERVER_UI_ENABLED": str(full).lower(),
@@ -136,7 +169,9 @@ def launch(port: int = 0, *, full: bool = False) -> LocalServer:
             },
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
         )
-    return LocalServer(process, url)
+    server = LocalServer(process, url, auth_string)
+    _running.append(server)
+    return server
 
 
 def configured_url() -> str | None:
@@ -158,21 +193,23 @@ def check_configured(url: str, auth_string: str | None = None) -> None:
     """Refuses to begin work for a server that does not answer, or does not let us in.
 
     Args:
-        url: PREFECT_API_URL.
+        url: PREFECT_API_URL; a password in it counts for more than `auth_string`.
         auth_string: PREFECT_API_AUTH_STRING, `user:password`.
 
     Raises:
         ServerError: within `CHECK_SECONDS`.
     """
+    url, in_url = split_credentials(url)
     if not _answers(url, CHECK_SECONDS):
         raise ServerError(
             f"no Prefect server answers at {url} (PREFECT_API_URL); start it, or unset PREFECT_API_URL to run "
             f"with a local one"
         )
-    if _wants_password(f"{url}/admin/version", auth_string):  # which the check of its health does not ask for
-        given = "is another one than the server's" if auth_string else "is not set"
+    if _wants_password(f"{url}/admin/version", in_url or auth_string):  # which the check of its health does not ask for
+        given = "is another one than the server's" if in_url or auth_string else "is not set"
+        where = "the one in PREFECT_API_URL" if in_url else "PREFECT_API_AUTH_STRING"
         raise ServerError(
-            f"the Prefect server at {url} wants a password, and PREFECT_API_AUTH_STRING {given}; set it to the "
+            f"the Prefect server at {url} wants a password, and {where} {given}; set PREFECT_API_AUTH_STRING to the "
             f"user:password of the server's PREFECT_SERVER_API_AUTH_STRING"
         )
 

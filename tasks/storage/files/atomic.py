@@ -49,6 +49,15 @@ def aside(path: Path) -> Path:
     return path.with_name(f".{begin}.{_HOST}-{os.getpid():x}-{secrets.token_hex(8)}.tmp")
 
 
+_under_way: set[Path] = set()
+
+
+def remove_begun() -> None:
+    """Removes what this process is writing aside, for one that ends without unwinding."""
+    for path in [*_under_way]:
+        remove_tree(path)
+
+
 @contextlib.contextmanager
 def written_aside(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Gives the name of a file to write, which then takes the place of `path` in one step.
@@ -102,10 +111,12 @@ def _begun(path: Path, make: Callable[[Path], int]) -> Iterator[Path]:
         if _is_at(descriptor, made):
             break
         os.close(descriptor)  # it was removed before it was locked
+    _under_way.add(made)
     try:
         yield made
     finally:
         remove_tree(made)
+        _under_way.discard(made)
         os.close(descriptor)
 
 
@@ -271,8 +282,9 @@ def explain_os_errors(where: Path) -> Iterator[None]:
         raise
 
 
-def remove_tree(folder: Path) -> None:
-    """Removes a folder with all that is in it, or a file, if it is there; of a link the link, not what it leads to."""
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_tree(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there; of a link the link, not what it leads to."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
