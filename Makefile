@@ -1,6 +1,6 @@
 # Conveniences beside the two commands of the README; .venv is the environment of both.
 
-.PHONY: run examples test test-fast test-slow test-exhaustive test-browser test-postgres pictures check bench proofs docs lock
+.PHONY: run examples test test-fast test-slow test-exhaustive test-browser test-postgres pictures check bench proofs torture docs lock
 
 run: .venv/run
 	.venv/bin/python -m flows.train_and_eval
@@ -48,6 +48,10 @@ bench: .venv/bench
 # All of docs/results.md, five seeds each: hours. One alone: python -m tests.proofs.run NAME.
 proofs: .venv/test
 	.venv/bin/python -m tests.proofs.run --page docs/results.md
+
+# What is done to the program on purpose, twenty minutes; LONG=1 until it is stopped, and then from there.
+torture: .venv/test
+	.venv/bin/python -m tests.torture.run $(if $(LONG),--long) --page docs/reliability.md
 
 docs: .venv/test
 	.venv/bin/python -m flows._cli.reference > docs/settings.md
