@@ -153,6 +153,7 @@ def store(tmp_path_factory):
     store = tmp_path_factory.mktemp("documented") / "store"
     shutil.copytree(batch_models(tmp_path_factory).need("integers"), store)
     integers = read_promotions(Store(store), "integers")
+    assert integers.promoted
     (store / "promotions" / "integers.json").unlink()
     promote(Store(store), "reverse_first", integers.promoted, "for the examples", holdout=integers.holdout)
     return store
