@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from flows._cli.commands.import_bundle import ImportSettings
 from flows._cli.commands.promotions import PromotionsSettings
 from flows._cli.commands.serve import ServeSettings
+from flows._cli.commands.store import StoreSettings
 from flows._cli.help import shown_default
 from flows._cli.settings import FlowOptions, LoggedOptions, Options
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -22,6 +23,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
+from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
 HEAD = """# Settings
@@ -54,6 +56,12 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     ),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
+    "Store": (
+        "",
+        "Of `python -m flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune`.",
+        StoreSettings,
+    ),
+    "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),
     "Import of a bundle": ("", "Of `python -m flows.import_bundle FOLDER`.", ImportSettings),
     "Serving": (
         "",
@@ -78,7 +86,7 @@ def _section(title: str) -> Iterator[str]:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
     for name, field in _own_fields(model).items():
-        if name not in ("kind", "decoding", "checks") and field.description:
+        if name not in ("decoding", "checks") and field.description:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
 

@@ -185,8 +185,9 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
         }
 
     result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments"})
-    if isinstance(result.get("inputs"), list):
-        result["inputs"] = [_absolute(where, base, "inputs") for where in result["inputs"]]
+    for name in ("inputs", "outputs"):
+        if isinstance(result.get(name), list):
+            result[name] = [_absolute(where, base, name) for where in result[name]]
     bundles = {name for name in ("model", "promote") if "/" in str(result.get(name))}  # named by their folders
     result = resolve(result, bundles)
     if isinstance(result.get("data"), Mapping):

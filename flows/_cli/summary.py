@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from flows._cli.command import Summary
+from flows._cli.table import print_table
 from tasks.seq2seq.metrics.table import score_lines
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.storage.store.manifest import Handle
 from tasks.storage.store.promotions import Promotion
-
-Justify = Literal["left", "right"]
 
 
 def describe_steps(handles: Iterable[Handle]) -> list[Summary]:
@@ -118,16 +114,6 @@ def show_steps(summary: Summary) -> None:
         ],
     )
     show_cost(summary)
-
-
-def print_table(columns: Mapping[str, Justify], rows: Iterable[tuple[str, ...]]) -> None:
-    """Prints rows below the names of their columns; a line is as long as it must be, so that paths stay whole."""
-    table = Table(box=None, pad_edge=False)
-    for name, justify in columns.items():
-        table.add_column(name, justify=justify, no_wrap=True, overflow="ignore")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=10_000, markup=False, highlight=False).print(table)
 
 
 def show_cost(summary: Summary) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows._cli.command import Summary
-from flows._cli.summary import Justify, print_table
+from flows._cli.table import Justify, print_table
 from flows._pipelines.steps import Planned, Step, plan_steps
 from tasks.generate import held_out_sources
 from tasks.runtime.progress import progress, report

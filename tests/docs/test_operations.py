@@ -24,13 +24,15 @@ from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.artifacts.holdout import fixed_holdout
 from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.inventory import take_inventory
 from tasks.storage.store.promotions import promote, read_promotions
 from tests.conftest import ROOT
 from tests.helpers.batch_models import batch_models
 from tests.helpers.batch_runs import contents, predict, write_report
+from tests.helpers.chains import chain
 from tests.helpers.operations import FILES, GUIDE, LABELLED, Machine, commands, end, until
 
-IN_TESTS = {"postgres", "sqlite", "backup", "restore", "rename", "import", "prune", "failed", "age", "rollback"}
+IN_TESTS = {"postgres", "sqlite", "backup", "restore", "rename", "import", "prune", "look", "failed", "age", "rollback"}
 ANOTHER = check_experiment({"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}})
 
 
@@ -133,18 +135,32 @@ def test_every_bundle_of_a_store_can_be_imported_into_another(machine, store):
 
 
 def test_a_model_predicts_the_same_when_what_the_guide_removes_is_gone(machine, store, inbox, tmp_path):
-    predict(store.root, inbox, output=tmp_path / "before", model="integers")
-    (store.root / "report").mkdir(exist_ok=True)
-    new = generate_dataset.fn(ANOTHER, store.root).path
-    old = [path for kind in ("dataset", "training") for path in (store.root / kind).iterdir() if path != new]
-    for path in store.root.glob("*/*"):  # bundles too, which are no older than what goes
-        os.utime(path, (time.time() - (89 if path == new else 91) * 86400,) * 2)
-    machine.run(*commands("prune"))
-    assert old
-    assert not any(path.exists() for path in old)
-    assert new.is_dir()
-    predict(store.root, inbox, output=tmp_path / "after", model="integers")
-    assert contents(tmp_path / "after") == contents(tmp_path / "before")
+    output = machine.state / "predictions"
+    predict(store.root, inbox, output=output, model="integers")
+    before = contents(output)
+    for n, days in enumerate((89, 91)):
+        chain(store, n, days=days)
+    moved = machine.state / "moved"  # so that this process does not hold what it has made
+    shutil.copytree(store.root, moved)
+    shutil.rmtree(store.root)
+    moved.rename(store.root)
+    (output / ".work" / "old").mkdir(exist_ok=True)
+    os.utime(output / ".work" / "old", (time.time() - 8 * 86_400,) * 2)
+    said = machine.run(*commands("prune"))
+    assert "would go: 7 of" in said
+    assert "removed: 7 of" in said
+    assert not (output / ".work" / "old").exists()
+    assert {path.parent.name for path in store.root.glob("*/*/content.txt")} == {
+        one.digest for one in take_inventory(store).artifacts if one.name == "g2p"
+    }
+    predict(store.root, inbox, output=output, model="integers", refresh=True)
+    assert contents(output) == before
+
+
+def test_the_guides_look_at_a_store_lists_it_and_finds_it_whole(machine, store):
+    said = machine.run(*commands("look"))
+    assert "serves as 'integers'" in said
+    assert "all are as they were written" in said
 
 
 def test_the_guides_way_back_leads_to_the_model_before(machine, store, tmp_path_factory):

@@ -11,6 +11,7 @@ from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
 from flows.import_bundle import main as import_bundle_command
 from flows.promotions import main as promotions_command
+from flows.store import main as store_command
 from flows.train_and_eval import main as train
 from flows.train_and_eval import train_and_eval
 from tasks.seq2seq.metrics.table import METRICS
@@ -141,6 +142,14 @@ def test_the_fields_of_the_summaries_of_promotions_and_of_an_import_are_in_the_d
     _, summary, _ = run(import_bundle_command, str(bundle), store=tmp_path / "other")
     check(documented(FIELDS, "The summary of import_bundle"), [summary])
     assert bundle.name in summary["path"]
+
+
+def test_the_fields_of_the_summaries_of_store_are_in_the_docs(store, batches, run, tmp_path):
+    shutil.copytree(store, tmp_path / "copy")  # which this process does not hold
+    output = next(path for folder, _ in batches for path in folder.rglob("*.jsonl.parquet"))
+    asked = (["list"], ["why", str(output)], ["verify"], ["prune", "--older-than", "0", "--dry-run"])
+    found = [run(store_command, *words, store=tmp_path / "copy")[1] for words in asked]
+    check(documented(FIELDS, "The summary of store"), found)
 
 
 def test_the_fields_of_run_json_and_its_summary_are_in_the_docs(batches):

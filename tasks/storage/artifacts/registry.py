@@ -10,7 +10,7 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.rules import nearest
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, EVALUATION
-from tasks.storage.store.manifest import Handle, Manifest
+from tasks.storage.store.manifest import DIGEST_PATTERN, MANIFEST, Handle, Manifest, short
 from tasks.storage.store.promotions import promoted_names, read_promotions
 
 _DIGITS = re.compile(r"[0-9a-f]{6,64}")
@@ -99,6 +99,12 @@ def _by_folder(store: Store, folder: Path) -> Handle:
         raise SettingsError(
             f"--model {folder} lies outside the store {store.root}; name the store that it belongs to with --store, "
             f"or bring it in with: python -m flows.import_bundle {folder} --store {store.root}"
+        )
+    name = folder.resolve().name
+    if re.fullmatch(DIGEST_PATTERN, name) and name != manifest.digest:
+        raise ArtifactError(
+            f"{folder} holds {BUNDLE} {short(manifest.digest)}, expected {BUNDLE} {short(name)}: its {MANIFEST} is "
+            f"another's"
         )
     return store.open(BUNDLE, manifest.digest)
 

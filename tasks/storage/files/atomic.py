@@ -260,6 +260,19 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
 
 
 @contextlib.contextmanager
+def lock_if_free(path: Path) -> Iterator[bool]:
+    """Holds the lock on `path` where no other process does, and says whether it is held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield _is_at(file.fileno(), path)
+
+
+@contextlib.contextmanager
 def explain_os_errors(where: Path) -> Iterator[None]:
     """Turns what the operating system refuses into an error that says where and what to do.
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
-from tasks.storage.files.atomic import locked, remove_tree
+from tasks.storage.files.atomic import (
+    left_over,
+    lock_if_free,
+    locked,
+    remove_at_once,
+    remove_left_over,
+    remove_tree,
+)
 from tasks.storage.files.inputs import Fault, InputFile, base_folder
 from tasks.storage.outputs.accounts import LOCK, WORK, OutputPlace
 from tasks.storage.outputs.partitions import read_partitions
@@ -121,6 +129,32 @@ def clear_work(settings: BatchSettings) -> None:
     for folder in work_folder(settings).iterdir():
         if folder.is_dir():
             remove_tree(folder)
+    for path in left_in_outputs(settings.output):
+        remove_left_over(path)
+
+
+def left_in_outputs(output: Path) -> list[Path]:
+    """What runs that were killed were writing beside the outputs."""
+    return [path for where, _, _ in os.walk(output) for path in left_over(Path(where))]
+
+
+def unfinished_work(output: Path, days: float) -> list[Path]:
+    """What killed runs left in an output folder and nobody went on with for so many days, where no run is on."""
+    before = time.time() - days * 86_400
+    folders = [path for path in (output / WORK).glob("*") if path.is_dir() and path.lstat().st_mtime < before]
+    lock = output / WORK / LOCK
+    if not folders or not lock.exists():
+        return sorted(folders)
+    with lock_if_free(lock) as is_free:
+        return sorted(folders) if is_free else []
+
+
+def remove_work(path: Path) -> bool:
+    """Removes one of `unfinished_work`, unless a run has begun; says whether it did."""
+    with lock_if_free(path.parent / LOCK) as is_free:
+        if is_free and path.exists():
+            remove_at_once(path)
+        return is_free
 
 
 def _check_overwriting(places: list[OutputPlace], settings: BatchSettings) -> None:

@@ -13,6 +13,10 @@ REPORT = "report"
 ONNX = "onnx"
 SAVED_MODEL = "saved_model"
 
+KINDS = (DATASET, CHECKS, TRAINING, BUNDLE, EVALUATION, HOLDOUT, HOLDOUT_SCORES, REPORT, ONNX, SAVED_MODEL)
+# What says something of a model or a dataset, or is another form of it, and goes with it.
+ABOUT = (CHECKS, EVALUATION, HOLDOUT_SCORES, REPORT, ONNX, SAVED_MODEL)
+
 # Kinds whose format has changed, and what it is now. 2: a bundle's inference models are ONNX graphs, which predict.
 _FORMATS = {BUNDLE: 2}
 

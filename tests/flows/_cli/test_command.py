@@ -25,6 +25,7 @@ NEEDED = {
     "batch_predict": ["inbox", "--output", "out"],
     "nightly": ["--predict.inputs", "a.csv", "--predict.output", "out"],
     "import_bundle": ["elsewhere"],
+    "store": ["list"],
 }
 # Runs a command as `python -m` does, and tells its exit code, what it loaded, and the processes that it left.
 WATCHED = """
@@ -92,6 +93,7 @@ def test_a_setting_is_refused_before_prefect_is_imported(name, ask, tmp_path):
         ("batch_predict", [*NEEDED["batch_predict"], "--store", "none"], "no model is promoted in"),
         ("import_bundle", ["elsewhere", "--store", "none"], "elsewhere"),
         ("promotions", ["g2p", "--store", "none"], "no model was ever decided upon as 'g2p'"),
+        ("store", ["why", "abcdef", "--store", "none"], "no artifact in"),
         ("serve", ["--store", "file/store"], "cannot be written"),
     ],
 )
@@ -111,7 +113,7 @@ def test_the_store_of_the_environment_is_the_one_that_is_used(name, ask, tmp_pat
     (tmp_path / "store").write_text("")
     (tmp_path / "a.csv").write_text("source\n1\n")
     told, said = ask(name, *NEEDED.get(name, []), SEQ2SEQ_STORE=str(tmp_path / "store"))
-    assert told["code"] == (0 if name == "promotions" else 2)
+    assert told["code"] == (0 if name in ("promotions", "store") else 2)
     assert str(tmp_path / "store") in said
 
 
@@ -122,7 +124,7 @@ def test_the_store_of_a_file_of_settings_is_used_likewise_relative_to_it(name, a
     (tmp_path / "sub" / "settings.toml").write_text('store = "store"\nquiet = true\n')
     (tmp_path / "a.csv").write_text("source\n1\n")
     told, said = ask(name, *NEEDED.get(name, []), "--config", "sub/settings.toml", "--no-quiet")
-    assert told["code"] == (0 if name == "promotions" else 2)
+    assert told["code"] == (0 if name in ("promotions", "store") else 2)
     assert str(tmp_path / "sub" / "store") in said
     told, said = ask(
         name, *NEEDED.get(name, []), "--config", "sub/settings.toml", SEQ2SEQ_STORE=str(tmp_path / "a.csv")
