@@ -52,6 +52,11 @@ def removed_at_the_end(path: Path) -> Iterator[Path]:
         _begun.discard(path)
 
 
+def is_writing() -> bool:
+    """Whether this process is making an artifact or writing a file."""
+    return bool(_begun)
+
+
 def remove_begun() -> None:
     """Removes what is being written, for a process that ends without unwinding."""
     for path in [*_begun]:
