@@ -23,6 +23,7 @@ from flows._cli.command import EXIT_SUCCESS, Command, Summary, say, write_summar
 from flows._cli.failures import failures_told, told_at_the_end
 from flows._cli.memory import Peak, watch_memory
 from flows._cli.notify import check_block
+from flows._cli.server_watch import server_watched
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
 from flows._cli.start import native_messages_aside
 from flows._server import local as _server
@@ -85,6 +86,8 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
                 if self.needs_tensorflow(settings, options):
                     _load_tensorflow_meanwhile()
                 local.wait_until_up()
+            stack.enter_context(server_watched(str(PREFECT_API_URL.value()), local))
+            if local:
                 stack.callback(drain)
                 stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         check_block(options.notify)

@@ -32,7 +32,8 @@ class _Watch:
     """What came, and what is to be done before the process ends."""
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.is_on = False
+        self.code: int | None = None
         self.is_working = False
         self.has_raised = False
         self.endings: list[Callable[[], None]] = []
@@ -44,6 +45,7 @@ _watch = _Watch()
 
 def watch_for_signals() -> None:
     """Has Ctrl-C and SIGTERM end this process in good order; call it in the main thread, before anything else."""
+    _watch.is_on = True
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     for number in SIGNALS:
@@ -53,9 +55,20 @@ def watch_for_signals() -> None:
     threading.Thread(target=_end_when_told, args=(reading,), daemon=True).start()
 
 
+def is_watching() -> bool:
+    """Whether this process is a command's."""
+    return _watch.is_on
+
+
 def interrupted_by() -> int | None:
     """The exit code where the process was told to end."""
-    return None if _watch.number is None else EXIT_BY_SIGNAL + _watch.number
+    return _watch.code
+
+
+def end_process(line: str, code: int) -> None:
+    """Says one line and ends the process from any thread, whatever the others do."""
+    _tell(line, code)
+    _end_now()
 
 
 def before_the_end(ending: Callable[[], None]) -> None:
@@ -68,7 +81,7 @@ def working() -> Iterator[None]:
     """While work is under way the main thread is interrupted by an exception."""
     _watch.is_working = True
     try:
-        if _watch.number is not None:
+        if _watch.code is not None:
             raise Interrupted
         yield
     finally:
@@ -77,31 +90,31 @@ def working() -> Iterator[None]:
 
 def end(code: int) -> int:
     """Gives the exit code; where the process was told to end it does so here, with the code of that."""
-    if _watch.number is None:
+    if _watch.code is None:
         return code
     _end_now()
     return code
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    _tell(number)
+    _tell(LINE, EXIT_BY_SIGNAL + number)
     if _watch.is_working and not _watch.has_raised:
         _watch.has_raised = True
         raise Interrupted
 
 
-def _tell(number: int) -> None:
-    """Says the one line, once.
+def _tell(line: str, code: int) -> None:
+    """Says why the process ends, once.
 
     What is said after it, by Prefect, by libraries that were interrupted, or by an end that fails, is not news.
     """
     with _watch.telling:
-        if _watch.number is not None:
+        if _watch.code is not None:
             return
-        _watch.number = number
+        _watch.code = code
         descriptor = sys.stderr.fileno() if sys.stderr else 2
         with contextlib.suppress(OSError):
-            os.write(descriptor, f"{LINE}\n".encode())
+            os.write(descriptor, f"{line}\n".encode())
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for silenced in {2, descriptor}:
             os.dup2(nowhere, silenced)
@@ -110,7 +123,7 @@ def _tell(number: int) -> None:
 def _end_when_told(reading: int) -> None:
     number = _next_signal(reading)
     is_working = _watch.is_working
-    _tell(number)
+    _tell(LINE, EXIT_BY_SIGNAL + number)
     if is_working:
         _wait_for_impatience(reading)
     _end_now()

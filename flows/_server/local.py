@@ -55,7 +55,7 @@ class LocalServer:
             ServerError: it ends before it answers, or takes longer than `START_SECONDS`.
         """
         # The socket listens from the start and queues the request; an ended process resets it.
-        if not _answers(self.url, START_SECONDS):
+        if not answers(self.url, START_SECONDS):
             raise ServerError(
                 f"the local Prefect server did not start (exit code {self.process.poll()}); see its messages above, "
                 f"or start one with `prefect server start` and set PREFECT_API_URL"
@@ -200,7 +200,7 @@ def check_configured(url: str, auth_string: str | None = None) -> None:
         ServerError: within `CHECK_SECONDS`.
     """
     url, in_url = split_credentials(url)
-    if not _answers(url, CHECK_SECONDS):
+    if not answers(url, CHECK_SECONDS):
         raise ServerError(
             f"no Prefect server answers at {url} (PREFECT_API_URL); start it, or unset PREFECT_API_URL to run "
             f"with a local one"
@@ -226,7 +226,8 @@ def _wants_password(url: str, auth_string: str | None) -> bool:
         return False  # Prefect's own client says what is wrong
 
 
-def _answers(url: str, seconds: float) -> bool:
+def answers(url: str, seconds: float) -> bool:
+    """Whether a Prefect server answers at a URL within some seconds."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=seconds) as answer:  # noqa: S310 - the user's own URL
             return bool(answer.status == 200)  # noqa: PLR2004

@@ -52,6 +52,11 @@ def aside(path: Path) -> Path:
 _under_way: set[Path] = set()
 
 
+def is_writing() -> bool:
+    """Whether this process is making an artifact or writing a file."""
+    return bool(_begun)
+
+
 def remove_begun() -> None:
     """Removes what this process is writing aside, for one that ends without unwinding."""
     for path in [*_under_way]:
