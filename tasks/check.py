@@ -30,7 +30,9 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.files.atomic import read_json, temporary_folder, write_json
+from tasks.storage.artifacts.shapes import AccountFile, ProfileFile
+from tasks.storage.files.atomic import temporary_folder
+from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
@@ -57,7 +59,8 @@ def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refre
         return Made({"findings": findings})
 
     handle = make_once(step, Store(store), write, refresh=refresh)
-    act_on([Finding(**finding) for finding in handle.facts["findings"]], "of the training data", "checks")
+    findings = [Finding(**finding) for finding in handle.fact("findings", list[dict[str, Any]])]
+    act_on(findings, "of the training data", "checks")
     return finished(handle)
 
 
@@ -92,12 +95,12 @@ def _serving(experiment: Experiment, dataset_digest: str, store: Store) -> Handl
 
 def _check(experiment: Experiment, dataset: Handle, serving: Handle | None) -> list[Finding]:
     limits = experiment.checks
-    facts, profile = DatasetFacts.model_validate(dataset.facts), read_json(dataset.path / "profile.json")
+    facts, profile = dataset.facts_as(DatasetFacts), read_json(dataset.path / "profile.json", ProfileFile)
     lengths = {int(length): n for length, n in profile["source"]["lengths"].items()}
     measured = Measured.of(lengths, **_accounted(dataset, facts))
     if serving:
         codecs = read_codecs(serving.path), read_codecs(dataset.path)
-        before = read_json(serving.path / "profile.json")
+        before = read_json(serving.path / "profile.json", ProfileFile)
         if type(codecs[0].source) is type(codecs[1].source):
             sources = codecs[0].source, codecs[1].source
             measured = measured._replace(shifts=shifts_between(before, profile, sources, limits.max_drift))
@@ -109,8 +112,9 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
     path = dataset.path / "account.json"
     if not path.exists():
         return {}
-    account = read_json(path)
-    repeats, held_out = account["repeats"], {"validation": facts.validation_rows, "test": facts.evaluation_rows}
+    account = read_json(path, AccountFile)
+    repeats: dict[str, Any] = {**account["repeats"]}
+    held_out = {"validation": facts.validation_rows, "test": facts.evaluation_rows}
     rows = facts.train_rows + sum(held_out.values())
     overlaps = [(repeats[f"{split}_overlap"], split_rows) for split, split_rows in held_out.items()]
     return {
@@ -124,7 +128,7 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
-def _sentinels(account: Mapping[str, Any], facts: DatasetFacts) -> list[Sentinel] | None:
+def _sentinels(account: AccountFile, facts: DatasetFacts) -> list[Sentinel] | None:
     if not facts.source.features and not facts.target.features:
         return None
     return [Sentinel(**found) for found in account.get("sentinels", ())]

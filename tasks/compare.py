@@ -66,7 +66,7 @@ def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[
 def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store: Store, folder: Path) -> Made:
     """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name."""
     model = load_bundle(bundle, store)
-    n_rows = HoldoutFacts.model_validate(holdout.facts).rows
+    n_rows = holdout.facts_as(HoldoutFacts).rows
     evaluator = Evaluator(experiment, model, holdout.path)
     parts, metric = [], ""
     with progress("compare") as update:

@@ -17,7 +17,7 @@ from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, PairBlock, read_evaluation
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.outputs.predictions import PredictionWriter, to_values
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import EVALUATION
@@ -59,7 +59,7 @@ def evaluation_inputs(experiment: Experiment, made: Mapping[str, str], _store: S
 def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, store: Store, folder: Path) -> Made:
     """Fills `folder` with `evaluation.json` and `predictions.parquet`."""
     model = load_bundle(bundle, store)
-    facts = DatasetFacts.model_validate(dataset.facts)
+    facts = dataset.facts_as(DatasetFacts)
     evaluator = Evaluator(experiment, model, dataset.path)
     writer = PredictionWriter(folder / "predictions.parquet", model.codecs)
     examples: list[dict[str, Any]] = []

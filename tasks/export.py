@@ -13,7 +13,8 @@ from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, lo
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.artifacts.export import read_samples
 from tasks.storage.artifacts.keras_models import load_weights, save_bundle, weights_digest
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.making import Made, StepInputs
@@ -60,7 +61,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, engine_decode  # noqa: PLC0415 - likewise
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
 
-    shape = DatasetFacts.model_validate(dataset.facts)
+    shape = dataset.facts_as(DatasetFacts)
     models = build_models(shape.architecture(experiment.model).without_dropout())
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
@@ -75,7 +76,10 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment)
     write_codecs(folder, codecs)
-    write_json(folder / "profile.json", {**read_json(dataset.path / "profile.json"), **_rejects(experiment, shape)})
+    write_json(
+        folder / "profile.json",
+        {**read_json(dataset.path / "profile.json", ProfileFile), **_rejects(experiment, shape)},
+    )
     n_steps = steps_of(experiment.decoding.max_length or facts.target.length, codecs)
     verifier = Verifier(lambda *pair: models.train(pair), codecs, samples, n_steps)
     verifier.check(" with ".join(GRAPHS), engine_decode(load_engine(folder, facts, experiment), codecs, n_steps))

@@ -59,7 +59,7 @@ def write_saved_model(
     from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, inference  # noqa: PLC0415 - likewise
 
     models, codecs = load_keras_models(bundle, store), read_codecs(bundle.path)
-    longest = BundleFacts.model_validate(bundle.facts).target.length
+    longest = bundle.facts_as(BundleFacts).target.length
     n_steps = steps_of(experiment.decoding.max_length or longest, codecs)
     samples = read_samples(dataset.path, N_VERIFIED)
     save_decode(folder, DecodeModule(*models, codecs, n_steps), codecs)

@@ -30,7 +30,8 @@ from tasks.storage.artifacts.dataset import (
     write_pairs,
 )
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
-from tasks.storage.files.atomic import copy_atomically, write_json
+from tasks.storage.files.atomic import copy_atomically
+from tasks.storage.files.json_files import write_json
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
@@ -97,7 +98,7 @@ def _holdout_of(experiment: Experiment, plain: StepInputs, store: Store) -> Hand
     holdout = fixed_holdout(store, experiment.promotion_name)
     if holdout is None or not is_comparable(holdout, experiment):
         return None
-    taken_from = HoldoutFacts.model_validate(holdout.facts).dataset_key
+    taken_from = holdout.facts_as(HoldoutFacts).dataset_key
     return None if taken_from == plain.key else holdout
 
 

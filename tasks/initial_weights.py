@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.keras_models import load_keras_models
-from tasks.storage.files.atomic import read_json
+from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.files.json_files import read_json
 from tasks.storage.readers.word_vectors import read_vectors, vectors_digest
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, TRAINING
@@ -86,7 +87,7 @@ def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, 
         DataError: a file cannot be used, has a vector for no symbol, or changes while it is read.
     """
     coverages = {}
-    profile = read_json(dataset / "profile.json")
+    profile: dict[str, Any] = {**read_json(dataset / "profile.json", ProfileFile)}
     for i, (side, path) in enumerate(experiment.model.vector_files.items()):
         digest, vocabulary = vectors_digest(path), getattr(codecs, side)
         lowercase = getattr(experiment.data, f"{side}_lowercase")

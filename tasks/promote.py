@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
@@ -52,7 +53,7 @@ def find_decision(experiment: Experiment, made: Mapping[str, str], store: Store)
 
 
 def _verdict(experiment: Experiment, evaluation: Handle, standing: Standing) -> Verdict:
-    verdict = judge(evaluation.facts["scores"], experiment.evaluation, standing.comparison)
+    verdict = judge(evaluation.fact("scores", dict[str, Any]), experiment.evaluation, standing.comparison)
     if verdict.passed and standing.obstacle:
         return Verdict(
             False,

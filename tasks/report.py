@@ -90,7 +90,7 @@ def publish_report(experiment: Experiment, report: Handle, _store: Path) -> None
         description=f"Evaluation of {experiment.promotion_name}",
     )
     create_link_artifact(
-        (report.path / report.facts["page"]).absolute().as_uri(),
+        (report.path / report.fact("page", str)).absolute().as_uri(),
         link_text=PAGE,
         key=artifact_key("page", experiment.promotion_name),
         description=f"The whole report of {experiment.promotion_name}, a page on disk: `{report.path / PAGE}`",

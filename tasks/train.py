@@ -33,7 +33,8 @@ from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
 from tasks.storage.artifacts.keras_models import WEIGHTS, save_weights, weights_digest
 from tasks.storage.artifacts.start import find_start
-from tasks.storage.files.atomic import remove_tree, write_json
+from tasks.storage.files.atomic import remove_tree
+from tasks.storage.files.json_files import write_json
 from tasks.storage.readers.word_vectors import vectors_digest
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import TRAINING
@@ -127,7 +128,7 @@ def write_training(
     snapshot = read_snapshot(checkpoint, experiment.training.epochs) if checkpoint else None
     if logs and not snapshot:
         remove_tree(logs)  # an earlier try at the same training
-    facts = DatasetFacts.model_validate(dataset.facts)
+    facts = dataset.facts_as(DatasetFacts)
     check_one_hot(facts, experiment.model)
     check_validation(facts, experiment.training)
     _set_up(experiment)

@@ -20,6 +20,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from flows._cli.checkout import ROOT
+from flows._cli.settings import read_settings_text
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.experiment import Experiment
@@ -180,9 +181,11 @@ def read_deployments(path: Path) -> list[Served]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_settings_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the deployments in {path} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path} is nested too deep to hold deployments") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is no YAML: {error}") from error
     if not isinstance(content, dict):

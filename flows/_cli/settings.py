@@ -31,6 +31,7 @@ from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settin
 from tasks.seq2seq.settings.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings.section import Section, Sections
 from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.storage.files.limits import SETTINGS_BYTES, SETTINGS_DOTS
 
 
 class Options(Section):
@@ -160,6 +161,22 @@ _CONFIG = SettingsConfigDict(
 )
 
 
+def read_settings_text(path: Path) -> str:
+    """The text of a file of settings, of which no more is read than settings have.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read.
+        SettingsError: it is larger, or has more points in a line, than any.
+    """
+    with path.open("rb") as file:
+        content = file.read(SETTINGS_BYTES + 1)
+    if len(content) > SETTINGS_BYTES:
+        raise SettingsError(f"{path} has more than {SETTINGS_BYTES:,} bytes, the most that a file of settings may have")
+    if any(line.count(b".") > SETTINGS_DOTS for line in content.splitlines()):
+        raise SettingsError(f"{path} has a line of more than {SETTINGS_DOTS:,} points, the most that settings may have")
+    return content.decode("utf-8")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a TOML file, their paths made absolute.
 
@@ -167,11 +184,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         SettingsError: the file is missing or no TOML.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_settings_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"--config {path} is no TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"--config {path} is nested too deep to be settings") from error
     return absolute_paths(content, path.absolute().parent)
 
 

@@ -51,7 +51,7 @@ def _step_shape(side: Summary) -> list[int]:
 
 def describe_evaluation(evaluation: Handle) -> Summary:
     """The scores and the examples."""
-    return {**evaluation.facts["scores"], "examples": evaluation.facts["examples"]}
+    return {**evaluation.fact("scores", dict[str, object]), "examples": evaluation.fact("examples", list[object])}
 
 
 def describe_promotion(promotion: Promotion) -> Summary:

@@ -16,7 +16,8 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import Bundle
 from tasks.storage.artifacts.dataset import SERIES, PairBlock
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.files.atomic import read_json
+from tasks.storage.artifacts.shapes import SeriesFile
+from tasks.storage.files.json_files import read_json
 
 
 class Evaluator:
@@ -42,7 +43,7 @@ class Evaluator:
                 self.evaluation = VectorEvaluation(
                     inference,
                     scaling,
-                    np.array(read_json(series)["scale"], np.float64) if series.exists() else None,
+                    np.array(read_json(series, SeriesFile)["scale"], np.float64) if series.exists() else None,
                     getattr(experiment.data, "season", 1),
                     relative=facts.relative,
                     cosine=experiment.training.loss == "cosine_similarity",

@@ -24,8 +24,9 @@ from tasks.seq2seq.settings.rules import nearest
 from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
-from tasks.storage.files.atomic import read_json
+from tasks.storage.artifacts.shapes import ProfileFile
 from tasks.storage.files.inputs import LOCAL, InputFile
+from tasks.storage.files.json_files import read_json
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
@@ -129,7 +130,7 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
     bundle, name = find_bundle(store, settings.model)
     check_format(bundle)
     experiment = read_experiment(bundle)
-    facts = BundleFacts.model_validate(bundle.facts)
+    facts = bundle.facts_as(BundleFacts)
     codecs = read_codecs(bundle.path)
     return BatchModel(
         bundle=bundle,
@@ -326,8 +327,8 @@ def _describe(job: Job) -> dict[str, Any]:
 
 def training_baseline(model: BatchModel, store: Store) -> Baseline:
     """What is known of the rows that the model was trained on."""
-    profile = read_json(model.bundle.path / "profile.json")
-    known = {name: profile[name] for name in ("read", "rejected") if name in profile}
+    profile = read_json(model.bundle.path / "profile.json", ProfileFile)
+    known: dict[str, Any] = {name: profile[name] for name in ("read", "rejected") if name in profile}
     baseline = Baseline.of(profile, model.codecs.source, **known)
     evaluation = find_evaluation(store, model.bundle.digest)
     if evaluation is None:

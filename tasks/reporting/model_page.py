@@ -14,7 +14,8 @@ from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.artifacts.shapes import EvaluationFile
+from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.store.manifest import Handle, Manifest, short
 
 PAGE, SUMMARY = "report.html", "report.md"
@@ -25,7 +26,7 @@ _MARKS = {True: "right", False: "wrong", None: ""}
 
 def write_page(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Verdict, folder: Path) -> None:
     """Fills `folder` with the page, its short form, and a copy of the evaluation."""
-    evaluation = read_json(inputs["evaluation"].path / "evaluation.json")
+    evaluation = read_evaluation(inputs["evaluation"])
     write_json(folder / "evaluation.json", evaluation)
     context = {**_context(experiment, inputs, evaluation), "verdict": verdict}
     environment = jinja2.Environment(
@@ -37,8 +38,17 @@ def write_page(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Ve
     (folder / SUMMARY).write_text(_markdown(context), encoding="utf-8")
 
 
-def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: dict[str, Any]) -> dict[str, Any]:
-    history = read_json(inputs["training"].path / "history.json")
+def read_evaluation(evaluation: Handle) -> EvaluationFile:
+    """What an evaluation found.
+
+    Raises:
+        ArtifactError: its file is not what this version of the project writes.
+    """
+    return read_json(evaluation.path / "evaluation.json", EvaluationFile)
+
+
+def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: EvaluationFile) -> dict[str, Any]:
+    history = read_json(inputs["training"].path / "history.json", dict[str, Any])
     scores = evaluation["scores"]
     rejects, n_rejects = _rejects(inputs["dataset"].path)
     return {
@@ -49,7 +59,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: d
         "pictures": _pictures(evaluation, history, experiment.training.sampling),
         "mistakes": evaluation["mistakes"],
         "data": dict(_data_rows(inputs["dataset"])),
-        "checks": inputs["checks"].facts["findings"],
+        "checks": inputs["checks"].fact("findings", list[dict[str, str]]),
         "rejects": rejects,
         "n_rejects": n_rejects,
         "steps": [_step(handle) for handle in inputs.values()],
@@ -113,7 +123,7 @@ def _data_rows(dataset: Handle) -> Iterator[tuple[str, Any]]:
         yield name.replace("_", " ").replace(".", ": "), value
     account = dataset.path / "account.json"
     if account.exists():
-        for name, value in _flatten(read_json(account)):
+        for name, value in _flatten(read_json(account, dict[str, Any])):
             yield name.replace("_", " ").replace(".", ": "), value
 
 
@@ -131,9 +141,12 @@ def _step(handle: Handle) -> dict[str, Any]:
 def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, str]:
     figures, ended_by = inputs["training"].figures, history["ended_by"]
     rate = figures["sequences_per_s"]
-    vectors = {name: Coverage(**found).said for name, found in inputs["training"].facts["vectors"].items()}
+    vectors = {
+        name: Coverage(**found).said
+        for name, found in inputs["training"].fact("vectors", dict[str, dict[str, Any]]).items()
+    }
     return {
-        "parameters": f"{inputs['bundle'].facts['parameters']:,}",
+        "parameters": f"{inputs['bundle'].fact('parameters', int):,}",
         **{f"pre-trained {name} vectors": said for name, said in vectors.items()},
         "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
         **({"training was ended by": f"training.{ended_by}"} if ended_by != "epochs" else {}),

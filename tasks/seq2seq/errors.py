@@ -3,9 +3,17 @@
 A message says what was expected, what came, where (file, row, column, key) and what to do.
 """
 
+from __future__ import annotations
+
+from tasks.seq2seq.shown import shown_lines
+
 
 class Seq2SeqError(Exception):
     """Anything that goes wrong for a reason that the user can act on; shown without a traceback."""
+
+    def __str__(self) -> str:
+        """The message, in which nothing acts on a terminal or a log: much of it comes from files."""
+        return shown_lines(super().__str__())
 
 
 class SettingsError(Seq2SeqError):

@@ -14,7 +14,7 @@ from tasks.storage.artifacts.bundle import load_bundle, load_graphs
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL, save_decode
 from tasks.storage.artifacts.keras_models import load_keras_models
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tests.conftest import ROOT
 from tests.helpers.batch_models import batch_models

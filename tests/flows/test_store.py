@@ -15,7 +15,7 @@ from flows.clean_up import clean_up
 from flows.store import main
 from tasks.prediction.jobs import describe_jobs
 from tasks.seq2seq.settings.pruning import PruneSettings
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
 from tests.helpers import small_bundles
@@ -232,7 +232,7 @@ def test_the_flow_of_the_deployment_removes_what_the_command_would(made, root, s
 
 MAKES = """
 import itertools, pathlib, sys
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.chains import Chain, chain, index_of, put, serve, there
 store = Store(pathlib.Path(sys.argv[1]))

@@ -11,12 +11,16 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.bundle import GRAPHS, BundleFacts
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.store.making import Made, StepInputs
 
 SIDE = SideFacts(encoding="integers", vocabulary=7, length=3)
 FACTS = BundleFacts(units=8, parameters=1, source=SIDE, target=SIDE, masked=False, relative=False)
 VOCABULARY = Vocabulary.identity(6)
+PROFILE = {
+    "rows": 1,
+    **{side: {"lengths": {"3": 1}, "id_counts": [0, 3, 0, 0, 0, 0, 0]} for side in ("source", "target")},
+}
 SETTINGS = ModelSettings(units=2, embedding=2)
 
 
@@ -43,6 +47,7 @@ def make(store, kind="bundle", seed=1, made_from=None, experiment=None, change=l
         write_codecs(folder, Codecs(VOCABULARY, VOCABULARY))
         for name, graph in zip(GRAPHS, graphs(), strict=True):
             (folder / name).write_bytes(graph.SerializeToString())
+        write_json(folder / "profile.json", PROFILE)
         change(folder)
         return Made(FACTS.model_dump() | {"units": 8 + seed})
 

@@ -10,7 +10,7 @@ from tasks.generate import generate_dataset
 from tasks.report import write_report
 from tasks.reporting.model_page import MAX_ATTENTION_MAPS
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.promotions import Promotion
 from tasks.train import train_model
 
@@ -28,7 +28,7 @@ def run(store, n_examples, **settings):
     inputs = (dataset, check_dataset.fn(experiment, dataset, store), training, bundle, evaluation)
     report = write_report.fn(experiment, *inputs, GOOD, store)
     texts = [(report.path / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
-    return read_json(evaluation.path / "evaluation.json"), evaluation.facts, texts
+    return load_json(evaluation.path / "evaluation.json"), evaluation.facts, texts
 
 
 def test_the_report_shows_what_the_first_examples_attended_to(tmp_path):

@@ -20,7 +20,7 @@ from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import Promotion
 from tasks.train import MAX_ONE_HOT, check_one_hot, train_model
@@ -45,7 +45,7 @@ class Made:
         inputs = (self.dataset, checks, self.training, self.bundle, self.evaluation)
         self.report = write_report.fn(self.experiment, *inputs, DECISION, store)
         self.scores = self.evaluation.facts["scores"]
-        self.account = read_json(self.dataset.path / "account.json")
+        self.account = load_json(self.dataset.path / "account.json")
         self.predictions = pq.read_table(self.evaluation.path / "predictions.parquet")
         self.page = (self.report.path / "report.html").read_text(encoding="utf-8")
 
@@ -121,7 +121,7 @@ def test_the_report_says_what_was_read_rejected_split_learned_and_missed(spellin
 
 
 def test_the_report_shows_wrong_predictions_and_confusions(spelling):
-    mistakes = read_json(spelling.evaluation.path / "evaluation.json")["mistakes"]
+    mistakes = load_json(spelling.evaluation.path / "evaluation.json")["mistakes"]
     wrong = [row for row in spelling.predictions.to_pylist() if not row["correct"]]
     assert sum(mistake["count"] for mistake in mistakes["wrong_predictions"]) == len(wrong) >= 1
     assert {mistake["predicted"] for mistake in mistakes["wrong_predictions"]} == {row["prediction"] for row in wrong}

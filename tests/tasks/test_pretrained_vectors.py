@@ -14,7 +14,7 @@ from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.keras_models import load_weights
 from tasks.storage.artifacts.start import find_start
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import promote
@@ -120,14 +120,14 @@ def test_tuned_embeddings_start_from_the_vectors_and_move(trees):
 
 def test_coverage_is_in_the_facts_the_log_the_report_and_what_is_printed(trees, frozen, capsys):
     dataset, training = trees.train(trees.experiment(train_vectors=False))
-    counts = read_json(dataset.path / "profile.json")["source"]["id_counts"]
+    counts = load_json(dataset.path / "profile.json")["source"]["id_counts"]
     expected = {"file": "source.txt", "symbols": 4, "found": 3, "share_of_symbols": 0.75, "repeated": 0}
     expected["share_of_tokens"] = pytest.approx(sum(counts[4:7]) / sum(counts))
     assert training.facts["vectors"]["source"] == expected
     said = "source.txt has vectors for 3 of 4 symbols (75.0 %), "
     assert any(line.startswith(f"model.source_vectors: {said}") for line in trees.said)
     inputs = {"dataset": dataset, "training": training, "bundle": training}
-    sizes = _sizes(inputs, read_json(training.path / "history.json"))
+    sizes = _sizes(inputs, load_json(training.path / "history.json"))
     assert sizes["pre-trained source vectors"].startswith(said)
     assert _lineage(inputs)["made from source_vectors"] == Manifest.read(training.path).made_from["source_vectors"]
     show_vectors({"vectors": training.facts["vectors"]})
@@ -198,7 +198,7 @@ def test_one_table_for_both_sides_takes_one_file_and_covers_the_tokens_of_both(t
     assert table.get_weights()[0][at].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert table.trainable_weights == []
     counts = np.sum(
-        [read_json(dataset.path / "profile.json")[side]["id_counts"] for side in ("source", "target")], axis=0
+        [load_json(dataset.path / "profile.json")[side]["id_counts"] for side in ("source", "target")], axis=0
     )
     assert found.share_of_tokens == pytest.approx(counts[at].sum() / counts.sum())
     assert found.found == 2

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.seq2seq.arrays.aliases import Floats
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.teacher_forcing import TeacherForcing
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.shown import shown
 
 SHOWN_VECTORS = 12
+_SHOWN = 200  # characters of a fault of stored JSON
 # Larger numbers are no values: up to here squares, and sums of any number of them, fit 64 bits.
 LARGEST = 1e100
 # Standardised values end here: their squares, and sums of these, fit 32 bits, and no gate tells larger ones apart.
@@ -134,8 +136,11 @@ class Scaling:
         try:
             stored = _Stored.model_validate(content)
         except ValidationError as error:
-            raise DataError(f"a scaling's JSON does not hold what it should: {error}") from error
+            raise DataError(f"a scaling's JSON does not hold what it should: {_first(error)}") from error
         return cls(stored.mean, stored.deviation, stored.low, stored.high)
+
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Stored(BaseModel):
@@ -143,11 +148,24 @@ class _Stored(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    kind: Literal["vectors"]
+    mean: tuple[_Finite, ...]
+    deviation: tuple[Annotated[_Finite, Field(ge=0)], ...]
+    low: tuple[_Finite, ...]
+    high: tuple[_Finite, ...]
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        """Refuses numbers of different features."""
+        if not len(self.mean) == len(self.deviation) == len(self.low) == len(self.high) > 0:
+            raise ValueError("mean, deviation, low and high are not of as many features")
+        return self
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return shown(f"{place}: {fault['msg']}" if place else fault["msg"], _SHOWN)
 
 
 class Moments:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.seq2seq.arrays.aliases import Ids, Integers
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.teacher_forcing import TeacherForcing, shift_right
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.shown import shown
 
 Symbol = int | str
 Kind = Literal["integers", "characters", "words"]
 
 N_CODE_POINTS = 0x110000
+MOST_RESERVED = 4
+_SHOWN = 200  # characters of a fault of stored JSON
 
 
 @dataclass(frozen=True)
@@ -217,7 +222,7 @@ class Vocabulary:
         try:
             stored = _Stored.model_validate(content)
         except ValidationError as error:
-            raise DataError(f"a vocabulary's JSON does not hold what it should: {error}") from error
+            raise DataError(f"a vocabulary's JSON does not hold what it should: {_first(error)}") from error
         return cls(**dict(stored))
 
 
@@ -234,3 +239,40 @@ class _Stored(BaseModel):
     end: int | None
     unknown: int | None
     names: str | None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        """Refuses what no vocabulary is, and would be found out row by row, or never."""
+        texts = [symbol for symbol in self.symbols if isinstance(symbol, str)]
+        integers = [symbol for symbol in self.symbols if isinstance(symbol, int)]
+        if not self.symbols or (texts if self.kind == "integers" else integers):
+            raise ValueError(f"symbols are not {self.kind}")
+        if any(not -(2**63) <= symbol < 2**63 for symbol in integers):
+            raise ValueError("symbols are beyond 64 bits")
+        if _is_unsorted(texts) or _is_unsorted(integers):
+            raise ValueError("symbols are not distinct and ascending")
+        if not all(map(_is_text, texts)):
+            raise ValueError("symbols are no text")
+        if self.kind == "characters" and any(len(symbol) != 1 for symbol in texts):
+            raise ValueError("symbols are not one character each")
+        ids = (self.padding, self.start, self.end or 0, self.unknown or 0)
+        if not 1 <= self.reserved <= MOST_RESERVED or not all(0 <= one < self.reserved for one in ids):
+            raise ValueError("reserved ids are not those below the symbols'")
+        if self.names is not None and len(self.names) != len(self.symbols):
+            raise ValueError("names are not one for each symbol")
+        return self
+
+
+def _is_unsorted(symbols: Sequence[Any]) -> bool:
+    return any(one >= other for one, other in pairwise(symbols))
+
+
+def _is_text(symbol: str) -> bool:
+    """Whether any encoding has it: half a surrogate pair is in none."""
+    return symbol.isascii() or not re.search("[\ud800-\udfff]", symbol)
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return shown(f"{place}: {fault['msg']}" if place else fault["msg"], _SHOWN)

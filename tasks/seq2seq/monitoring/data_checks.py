@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.data.codecs import Codec
 from tasks.seq2seq.data.odd_values import FAR
 from tasks.seq2seq.data.vocabulary_mapping import NONE, id_table
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.metrics.accumulators import share
 from tasks.seq2seq.monitoring.drift import (
     MIN_ROWS,
@@ -275,6 +276,8 @@ def shifts_between(
     if table is None:
         return tuple(compare(Baseline.of(before, old), day, threshold))
     counts = [np.array(profile["source"]["id_counts"], np.int64) for profile in (before, after)]
+    if [len(one) for one in counts] != [old.size, new.size]:
+        raise DataError("the profile of the training data does not count as many symbols as its vocabulary has")
     table[table == NONE] = old.size
     moved = np.bincount(table, counts[1], minlength=old.size + 1)  # the new counts by old ids, the last: none
     day = day.model_copy(update={"symbols": int(counts[1].sum()), "unknown": int(moved[old.size])})

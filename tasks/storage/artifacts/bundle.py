@@ -24,16 +24,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.errors import ArtifactError, DataError
+from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
-from tasks.storage.files.atomic import read_json
+from tasks.storage.artifacts.shapes import BundleFile, ProfileFile
+from tasks.storage.files.json_files import first_fault, read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version
-from tasks.storage.store.manifest import Handle, first_fault
+from tasks.storage.store.manifest import Handle
 
 if TYPE_CHECKING:
     import onnx
@@ -96,8 +97,8 @@ def read_experiment(handle: Handle) -> Experiment:
         ArtifactError: this version of the project does not know its settings.
     """
     try:
-        return Experiment.model_validate(read_json(handle.path / "bundle.json")["experiment"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return Experiment.model_validate(read_json(handle.path / "bundle.json", BundleFile)["experiment"])
+    except ValueError as error:
         raise ArtifactError(
             f"{handle.path} was made with settings that this version of the project does not know; train it again "
             f"({first_fault(error)})"
@@ -130,12 +131,8 @@ def read_known(handle: Handle) -> Known:
         ArtifactError: this version of the project does not know them.
     """
     experiment = read_experiment(handle)
-    try:
-        known = Known(BundleFacts.model_validate(handle.facts), experiment, read_codecs(handle.path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
-        raise ArtifactError(
-            f"{handle.path} holds no bundle that this version of the project knows: {first_fault(error)}"
-        ) from error
+    known = Known(handle.facts_as(BundleFacts), experiment, read_codecs(handle.path))
+    read_json(handle.path / "profile.json", ProfileFile)  # what a night's rows are held against
     for side in ("source", "target"):
         codec, facts = getattr(known.codecs, side), getattr(known.facts, side)
         if (codec.size, codec.features) != (facts.vocabulary, facts.features):
@@ -154,7 +151,7 @@ def load_bundle(handle: Handle, store: Store) -> Bundle:
             ours.
     """
     folder = checked_folder(handle, store)
-    facts = BundleFacts.model_validate(handle.facts)
+    facts = handle.facts_as(BundleFacts)
     return Bundle(load_engine(folder, facts, read_experiment(handle)), read_codecs(folder), facts)
 
 

@@ -25,11 +25,12 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
-from tasks.seq2seq.errors import ArtifactError
+from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.lists import from_lists, steps_type, to_lists
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.artifacts.shapes import CodecsFile
+from tasks.storage.files.json_files import read_json, write_json
 
 SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 65_536
@@ -263,5 +264,13 @@ def write_codecs(folder: Path, codecs: Codecs) -> None:
 
 
 def read_codecs(folder: Path) -> Codecs:
-    """The codecs that `write_codecs` wrote into a dataset or a bundle."""
-    return Codecs.from_json(read_json(folder / CODECS))
+    """The codecs that `write_codecs` wrote into a dataset or a bundle.
+
+    Raises:
+        ArtifactError: they cannot be read, or are none.
+    """
+    content = read_json(folder / CODECS, CodecsFile)
+    try:
+        return Codecs.from_json(content)
+    except DataError as error:
+        raise ArtifactError(f"{folder / CODECS} cannot be used: {error}; make it again, or bring it back") from error

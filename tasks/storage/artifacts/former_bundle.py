@@ -18,7 +18,9 @@ import numpy as np
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, Known, load_engine, read_known, steps_of
 from tasks.storage.artifacts.keras_models import load_models, save_graphs, weights_digest
-from tasks.storage.files.atomic import file_digest, read_json
+from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.json_files import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version
 from tasks.storage.store.making import Made, StepInputs
@@ -122,8 +124,8 @@ def _verify(making: Path, known: Known, encoder: keras.Model, decoder: keras.Mod
 def _lengths(making: Path) -> list[int]:
     """The lengths of training's sources, in time steps."""
     try:
-        lengths = [int(length) for length in read_json(making / "profile.json")["source"]["lengths"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        lengths = [int(length) for length in read_json(making / "profile.json", ProfileFile)["source"]["lengths"]]
+    except ValueError as error:
         raise ArtifactError(f"{making / 'profile.json'} does not say how long sources are; train it again") from error
     if not lengths:
         raise ArtifactError(f"{making / 'profile.json'} names no length of a source; train it again")

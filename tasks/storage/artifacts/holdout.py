@@ -74,7 +74,7 @@ def fixed_holdout(store: Store, name: str) -> Handle | None:
 
 def is_comparable(holdout: Handle, experiment: Experiment) -> bool:
     """Whether the experiment's models solve the problem whose pairs the holdout has."""
-    return HoldoutFacts.model_validate(holdout.facts).problem == problem_of(experiment)
+    return holdout.facts_as(HoldoutFacts).problem == problem_of(experiment)
 
 
 def write_holdout(dataset: Handle, experiment: Experiment, folder: Path) -> Made:
@@ -83,7 +83,7 @@ def write_holdout(dataset: Handle, experiment: Experiment, folder: Path) -> Made
         if (dataset.path / name).exists():
             shutil.copyfile(dataset.path / name, folder / name)
     np.savez(folder / _SOURCES, hashes=held_out_sources(dataset.path))
-    facts = DatasetFacts.model_validate(dataset.facts)
+    facts = dataset.facts_as(DatasetFacts)
     described = HoldoutFacts(
         rows=facts.evaluation_rows,
         dataset_key=Manifest.read(dataset.path).key,

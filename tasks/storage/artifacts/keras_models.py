@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, checked_folder
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle
 

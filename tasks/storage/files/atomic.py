@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -15,7 +14,6 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 
@@ -28,16 +26,6 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Writes a JSON file inside an artifact that is being made."""
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401
-    """Reads a JSON file of a checked artifact."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def aside(path: Path) -> Path:

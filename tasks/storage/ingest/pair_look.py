@@ -15,7 +15,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.storage.artifacts.dataset import PairBlock, read_codecs, read_with_beside
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import read_json
 from tasks.storage.ingest.look_values import describe_side, rarest_last, understood
 
 _SHOWN_PAIRS = 5
@@ -35,8 +35,8 @@ class _Oddity(NamedTuple):
 
 def look_at_pairs(folder: Path) -> dict[str, Any]:
     """What `ingest_pairs` wrote into a folder, its rows traced, as a look tells it."""
-    codecs, account = read_codecs(folder), read_json(folder / "account.json")
-    profile = read_json(folder / "profile.json")
+    codecs, account = read_codecs(folder), read_json(folder / "account.json", dict[str, Any])
+    profile = read_json(folder / "profile.json", dict[str, Any])
     counts = {side: _counts(profile, side) for side in ("source", "target")}
     oddest: dict[str, tuple[float, dict[str, Any]]] = {}
     pairs: list[dict[str, Any]] = []

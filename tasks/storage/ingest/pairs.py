@@ -15,7 +15,7 @@ from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.data.synthetic import NOTHING
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts, write_codecs
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.found_files import FoundFiles, find_files

@@ -44,7 +44,7 @@ from tasks.storage.artifacts.dataset import (
     write_pairs,
 )
 from tasks.storage.artifacts.lists import list_type, to_lists
-from tasks.storage.files.atomic import write_json
+from tasks.storage.files.json_files import write_json
 from tasks.storage.files.progress import Report, say_nothing
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.found_files import FoundFiles, find_files

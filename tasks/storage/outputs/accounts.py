@@ -12,7 +12,6 @@ An output without a valid account does not exist.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import file_digest, write_atomically
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.partitions import Partitions
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
@@ -197,7 +197,7 @@ class Account(BaseModel):
     def read_from(cls, path: Path) -> Self | str:
         """The account in a file, or why it is none; the files that it names are not looked at."""
         try:
-            account = cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            account = cls.model_validate(load_json(path))
             is_as_written = account.checksum == account.content_digest()
         except FileNotFoundError:
             return "not predicted yet"

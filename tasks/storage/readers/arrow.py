@@ -9,6 +9,7 @@ import pyarrow.dataset as ds
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.readers.blocks import check_announced
 from tasks.storage.readers.columnar import Columnar
 
 _FILE_SIGNATURE = b"ARROW1"
@@ -33,7 +34,9 @@ class Arrow(Columnar):
     def count(self, file: InputFile) -> int | None:
         """The rows of all batches, by their metadata; None of a stream."""
         with file.open_file() as opened:
-            return None if _is_stream(opened) else _count(file)
+            n = None if _is_stream(opened) else _count(file)
+        check_announced(file.path, n or 0, file.size)
+        return n
 
     def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
         """Streams the file's own batches."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.dialect import PLAIN, Dialect
+from tasks.storage.files.limits import MOST_COLUMNS, ROW_BYTES, ROWS_A_BYTE, ROWS_OF_ANY_FILE
 
 Kind = Literal["integers", "characters", "words", "vectors", "number"]  # the last: one real number a row
 BLOCK_ROWS = 32_768
@@ -132,12 +133,12 @@ def dropped_positions(names: Sequence[str], layout: Layout) -> set[int]:
     A name drops every column that has it. A position, from 0, drops a column without a name, or one of several that
     share it. What the layout wants is read in any case, and whoever asked leaves it out later.
     """
-    counts, dropped = Counter(names), set(layout.drop)
+    counts, dropped, wanted = Counter(names), set(layout.drop), set(layout.names)
+    by_position = dropped - set(names)
     return {
         i
         for i, name in enumerate(names)
-        if name not in layout.names
-        and (name in dropped or (str(i) in dropped - set(names) and (not name or counts[name] > 1)))
+        if name not in wanted and (name in dropped or (str(i) in by_position and (not name or counts[name] > 1)))
     }
 
 
@@ -180,8 +181,41 @@ def has_changed(path: str) -> DataError:
     return DataError(f"{path} changed while it was read; run again when its writer has finished")
 
 
+def check_columns(path: str, n: int) -> None:
+    """Refuses a file of more columns than anybody has.
+
+    Raises:
+        DataError: with the limit.
+    """
+    if n > MOST_COLUMNS:
+        raise DataError(
+            f"{path} has more than {MOST_COLUMNS:,} columns, or fields inside them, which is the most that a file may "
+            f"have; write the columns that are needed into a file of their own"
+        )
+
+
+def check_announced(path: str, rows: int, size: int) -> None:
+    """Refuses a file that says of itself that it has more rows than its bytes can hold: reading them would never end.
+
+    Raises:
+        DataError: with the limit.
+    """
+    most = ROWS_OF_ANY_FILE + ROWS_A_BYTE * size
+    if rows > most:
+        raise DataError(
+            f"{path} announces {rows:,} rows in {size:,} bytes, and the most that a file of this size may have are "
+            f"{most:,}; make or copy it again"
+        )
+
+
+def too_large(what: str, size: int) -> str:
+    """What is said of a row, or a column's rows, beyond the limit."""
+    return f"{what} of {size:,} bytes, and the most that a row may have are {ROW_BYTES:,}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as a message shows them: not more, and no longer, than can be read."""
-    shown = [name if len(name) <= _SHOWN_CHARACTERS else name[:_SHOWN_CHARACTERS] + "..." for name in names]
+    first = names[:_SHOWN_COLUMNS]
+    cut = [name if len(name) <= _SHOWN_CHARACTERS else name[:_SHOWN_CHARACTERS] + "..." for name in first]
     more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
-    return ", ".join(map(repr, shown[:_SHOWN_COLUMNS])) + more
+    return ", ".join(map(repr, cut)) + more

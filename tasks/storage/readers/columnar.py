@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.shown import shown
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.limits import DEEPEST_TYPE, ROW_BYTES, SHOWN_BYTES
 from tasks.storage.readers.arrow_columns import CheckedColumn, can_be_kept, check_column, kept_type, row_content
 from tasks.storage.readers.blocks import (
     BLOCK_ROWS,
@@ -22,6 +25,8 @@ from tasks.storage.readers.blocks import (
     Layout,
     Reject,
     RowBlock,
+    check_announced,
+    check_columns,
     check_names,
     dropped_names,
     kept_names,
@@ -30,6 +35,7 @@ from tasks.storage.readers.blocks import (
     to_table,
 )
 from tasks.storage.readers.column_guess import advise
+from tasks.storage.readers.column_sizes import row_sizes
 
 EXPECTED: dict[Kind, str] = {
     "integers": "a list of integers, or an integer,",
@@ -40,6 +46,7 @@ EXPECTED: dict[Kind, str] = {
 }
 
 
+_SHOWN_NAME = 60  # characters
 _LOOKED_AT = 50  # rows that say what a column looks like
 
 
@@ -67,8 +74,7 @@ class Columnar(ABC):
 
     def check(self, file: InputFile, layout: Layout) -> None:
         """Reads the schema and whether there are rows."""
-        with file.open_file() as opened:
-            schema, has_rows = self.look(file, opened)
+        schema, has_rows = self._look(file)
         check_names(file.path, [*schema.names, *_paths(schema)], layout)
         for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
             found = _place(schema, name).kind
@@ -121,7 +127,13 @@ class Columnar(ABC):
         places = {name: _place(schema, name) for name in layout.names}
         names = list(dict.fromkeys(place.column for place in places.values())) if kept is None else kept.names
         with file.open_file() as opened:
-            for batch in self.batches(opened, names):
+            for batch in (part for whole in self.batches(opened, names) for part in _bounded(file, whole)):
+                if isinstance(batch, _TooLarge):
+                    reject = Reject(file.name, first, "too_large", batch.content)
+                    nothing = {name: check_column(batch.like.column(name)) for name in names}
+                    yield _to_block(file, layout, places, nothing, np.arange(0), kept)._replace(rejects=[reject])
+                    first += 1
+                    continue
                 checked = {name: check_column(batch.column(name)) for name in names}
                 for start in range(0, batch.num_rows, BLOCK_ROWS):
                     piece = {name: column.slice(start, BLOCK_ROWS) for name, column in checked.items()}
@@ -130,8 +142,76 @@ class Columnar(ABC):
                     first += n
 
     def _schema(self, file: InputFile) -> pa.Schema:
+        return self._look(file)[0]
+
+    def _look(self, file: InputFile) -> tuple[pa.Schema, bool]:
+        """The schema, of which all names can be read, and whether there are any rows."""
         with file.open_file() as opened:
-            return self.look(file, opened)[0]
+            schema, has_rows = self.look(file, opened)
+        _check_schema(file, schema)
+        return schema, has_rows
+
+
+class _TooLarge(NamedTuple):
+    """A row that is larger than any may be: what a reject keeps of it, and no row of the same columns."""
+
+    content: str
+    like: pa.RecordBatch
+
+
+def _bounded(file: InputFile, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch | _TooLarge]:
+    """A batch without the rows that are too large, which come in their places."""
+    check_announced(file.path, batch.num_rows, file.size)
+    if batch.nbytes <= ROW_BYTES:
+        yield batch
+        return
+    sizes = [row_sizes(column) for column in batch.columns]
+    start = 0
+    for i in np.flatnonzero(np.sum(sizes, axis=0) > ROW_BYTES).tolist():
+        yield from [batch.slice(start, i - start)] if i > start else []
+        yield _TooLarge(_outline(batch, [int(size[i]) for size in sizes], i), batch.slice(0, 0))
+        start = i + 1
+    yield batch.slice(start) if start else batch
+
+
+def _outline(batch: pa.RecordBatch, sizes: list[int], i: int) -> str:
+    """A row as JSON, with the number of bytes in the place of long values."""
+    row = {
+        name: json.loads(row_content([name], [column], i))[name] if size <= SHOWN_BYTES else f"{size:,} bytes"
+        for name, column, size in zip(batch.schema.names, batch.columns, sizes, strict=True)
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _check_schema(file: InputFile, schema: pa.Schema) -> None:
+    """Refuses names that are no text, too many fields, and fields too deep inside others; here every schema is read.
+
+    Raises:
+        DataError: with what to do.
+    """
+    ahead = [(schema.field(i), f"column {i + 1}", 1) for i in range(len(schema))]
+    check_columns(file.path, len(ahead))
+    n = 0
+    while ahead:
+        field, where, depth = ahead.pop()
+        n += 1
+        check_columns(file.path, n + len(ahead))
+        try:
+            _ = field.name
+        except UnicodeDecodeError as error:
+            found = error.object.decode(errors="backslashreplace")
+            raise DataError(
+                f"{file.path}: the name of {where} is not UTF-8 ({shown(found, _SHOWN_NAME)!r}); rename it where the "
+                f"file is made"
+            ) from error
+        if depth > DEEPEST_TYPE:
+            raise DataError(
+                f"{file.path}: {where} holds lists and structures of more than {DEEPEST_TYPE} levels, the most that a "
+                f"column may have; write what is inside as a column of its own"
+            )
+        kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+        inner = where if depth > 1 else f"a field inside {where}"
+        ahead += [(kind.field(i), inner, depth + 1) for i in range(kind.num_fields)]
 
 
 class _Place(NamedTuple):
@@ -149,11 +229,12 @@ class _Place(NamedTuple):
 def _paths(schema: pa.Schema) -> dict[str, _Place]:
     """The fields within structures, by their path, but for those that a column has the name of."""
     found: dict[str, _Place] = {}
+    columns = set(schema.names)
 
     def walk(path: str, column: str, fields: list[str], kind: pa.DataType) -> None:
         for field in kind if types.is_struct(kind) else ():
             inner = f"{path}.{field.name}"
-            if inner not in schema.names:
+            if inner not in columns:
                 found.setdefault(inner, _Place(column, [*fields, field.name], field.type))
             walk(inner, column, [*fields, field.name], field.type)
 

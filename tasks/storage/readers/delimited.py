@@ -18,11 +18,13 @@ from pyarrow import csv
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.limits import ROW_BYTES
 from tasks.storage.readers.arrow_columns import row_content
 from tasks.storage.readers.blocks import (
     Layout,
     Reject,
     RowBlock,
+    check_columns,
     check_names,
     dropped_names,
     kept_names,
@@ -35,7 +37,6 @@ from tasks.storage.readers.blocks import (
 from tasks.storage.readers.quotes import MARKS, QuoteMarker, without_marks
 from tasks.storage.readers.utf8 import STAND_INS, CsvStream, Decoder, restored
 
-RECORD_BYTES = 16 * 2**20  # the longest record; pyarrow holds a few blocks of this size
 _FIRST_LOOK_BYTES = 64 * 2**10
 # Each field of a last record that is added to every file: if it does not come out again, a quote is open.
 _END = "\0\x1a\0"
@@ -93,7 +94,7 @@ class Delimited:
 
         with file.open_stream() as opened:
             last = _delimiter(layout).join([_END] * len(fields))
-            text = CsvStream(opened, last, dialect.encoding, _quote_marker(layout))
+            text = CsvStream(file.path, opened, last, dialect.encoding, _quote_marker(layout))
             try:
                 batches = csv.open_csv(
                     text,
@@ -107,6 +108,8 @@ class Delimited:
                 if "straddl" not in str(error):
                     raise
                 raise DataError(_too_long(file, layout)) from error
+            finally:
+                text.end()  # a thread of pyarrow's reads ahead
 
     def _column_names(self, file: InputFile, layout: Layout) -> list[str]:
         layout = self._filled(layout)
@@ -149,7 +152,7 @@ def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
                 return fields, n_more > 0
             if at_end:
                 raise DataError(f"{file.path} has no rows, expected rows of sequences")
-            if size >= RECORD_BYTES:
+            if size >= ROW_BYTES:
                 raise DataError(_too_long(file, layout))
             size *= 4
 
@@ -166,6 +169,7 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
     body = _quote_marker(layout).mark(decoder.decode(data, at_end=False), at_end=True)
     if not body.strip(b"\r\n"):
         return [], 0
+    check_columns(file.path, _n_columns(body, layout))
     table = csv.read_csv(
         pa.BufferReader(body + b"\n"),  # a first record without its end would be none
         read_options=csv.ReadOptions(use_threads=False, block_size=len(body) + 1),
@@ -173,6 +177,13 @@ def _peek(file: InputFile, layout: Layout, data: bytes) -> tuple[list[str], int]
         convert_options=csv.ConvertOptions(check_utf8=False),
     )
     return table.schema.names, table.num_rows + len(rejected)
+
+
+def _n_columns(body: bytes, layout: Layout) -> int:
+    """The fields of the first record, more or less: a parser makes a column of each before it can be asked."""
+    quote = re.escape((layout.dialect.quote or "").encode())
+    plain = re.sub(quote + b"[^" + quote + b"]*(" + quote + b"|$)", b"", body) if quote else body
+    return plain.lstrip(b"\r\n").partition(b"\n")[0].count(_delimiter(layout).encode()) + 1
 
 
 def _check_fields(file: InputFile, layout: Layout, fields: list[str]) -> None:
@@ -294,7 +305,7 @@ def _read_names(layout: Layout, kept: pa.Schema | None) -> list[str]:
 def _read_options(layout: Layout, numbers: list[str]) -> csv.ReadOptions:
     # Threads would leave rejected rows without numbers.
     return csv.ReadOptions(
-        use_threads=False, block_size=RECORD_BYTES, column_names=None if layout.dialect.header else numbers
+        use_threads=False, block_size=ROW_BYTES, column_names=None if layout.dialect.header else numbers
     )
 
 
@@ -340,7 +351,7 @@ def _delimiter(layout: Layout) -> str:
 def _too_long(file: InputFile, layout: Layout) -> str:
     quote = f", or a quote is opened and never closed ({_no_quotes(layout)})"
     return (
-        f"{file.path}: a record is longer than {RECORD_BYTES // 2**20} MiB, the most that a row may have"
+        f"{file.path}: a record is longer than {ROW_BYTES // 2**20} MiB, the most that a row may have"
         f"{quote if layout.dialect.quote else ''}"
     )
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.limits import DEEPEST_JSON, ROW_BYTES, ROW_VALUES, SHOWN_BYTES
 from tasks.storage.readers.blocks import (
     BLOCK_ROWS,
     Layout,
@@ -31,15 +32,15 @@ from tasks.storage.readers.blocks import (
 )
 from tasks.storage.readers.json_types import KeyTypes, to_columns, to_json
 from tasks.storage.readers.json_values import Value, find, row_values, to_array
-from tasks.storage.readers.utf8 import STAND_INS, DecodedStream, Readable, restored
+from tasks.storage.readers.utf8 import STAND_INS, Blanks, DecodedStream, Readable, restored
 
-LINE_BYTES = 256 * 2**20
 BLOCK_LINE_BYTES = 8 * 2**20  # parsed values take several times the room of their text
 _CHUNK_BYTES = 2**20
+_PARTS = (b",", b"[", b"{")  # there is one of these for each value of a line, more or less
 _BLOCK_CELLS = 4 * 2**20  # of rows that have few of their file's keys
 _ASKED_ROWS = 1000
-_DEEPEST = 200
 _BLANK = b" \t\r"
+_BLANK_LINES = re.compile(rb"\n[ \t\r\n]*\n")  # they are no rows, and a loop over them takes long
 _HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -149,28 +150,43 @@ def _lines(file: InputFile, layout: Layout) -> Iterator[bytes]:
     with file.open_stream() as stream:
         opened = stream if dialect.is_utf8 else DecodedStream(stream, dialect.encoding)
         for number, line in enumerate(_all_lines(file, opened)):
+            if isinstance(line, _TooLarge):
+                if number == 0:
+                    raise DataError(
+                        f"{file.path}: a line is longer than {ROW_BYTES // 2**20} MiB, the most that a row may have; "
+                        f"is it one JSON value without line ends?"
+                    )
+                yield line
+                continue
             text = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
             if text.strip(_BLANK):
                 yield text.removesuffix(b"\r")
 
 
 def _all_lines(file: InputFile, opened: Readable) -> Iterator[bytes]:
+    """All lines; of one that is too long the beginning."""
     parts: list[bytes] = []  # of a line that goes on; joined once, however long it is
     size = 0
+    blanks = Blanks(file.path)
     while chunk := opened.read(_CHUNK_BYTES):
-        pieces = chunk.split(b"\n")
-        parts.append(pieces[0])
+        blanks.see(chunk)
+        pieces = _BLANK_LINES.sub(b"\n", chunk).split(b"\n")
+        if size <= ROW_BYTES:
+            parts.append(pieces[0])
         size += len(pieces[0])
-        if size > LINE_BYTES:
-            raise DataError(
-                f"{file.path}: a line is longer than {LINE_BYTES // 2**20} MiB, the most that a row may have; "
-                "is it one JSON value without line ends?"
-            )
         if len(pieces) > 1:
-            yield b"".join(parts)
+            yield _joined(parts, size)
             yield from pieces[1:-1]
             parts, size = [pieces[-1]], len(pieces[-1])
-    yield b"".join(parts)
+    yield _joined(parts, size)
+
+
+class _TooLarge(bytes):
+    """The beginning of a line that is longer than a row may be."""
+
+
+def _joined(parts: list[bytes], size: int) -> bytes:
+    return b"".join(parts) if size <= ROW_BYTES else _TooLarge(parts[0][:SHOWN_BYTES])
 
 
 def _to_block(
@@ -192,13 +208,14 @@ def _to_block(
             values[i] = given
     fitting = list(values)
     columns = [to_array([values[i][side] for i in fitting], kind) for side, kind in enumerate(layout.kinds)]
-    rejects = [Reject(file.name, first + i, reasons[i], _shown(lines[i])) for i in sorted(reasons)]
+    rejects = [Reject(file.name, first + i, reasons[i], _shown(lines[i], reasons[i])) for i in sorted(reasons)]
     block = RowBlock(np.array(fitting, dtype=np.int64) + first, to_table(columns, layout), rejects)
     return block if kept is None else block._replace(kept=_kept_table(file, [rows[i] for i in fitting], kept))
 
 
-def _shown(line: bytes) -> str:
-    return restored(line.decode(errors="backslashreplace"))
+def _shown(line: bytes, reason: str) -> str:
+    """The line as a reject keeps it; of one that is too large the beginning."""
+    return restored((line[:SHOWN_BYTES] if reason == "too_large" else line).decode(errors="backslashreplace"))
 
 
 def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
@@ -210,6 +227,8 @@ def _kept_table(file: InputFile, rows: list[Any], kept: pa.Schema) -> pa.Table:
 
 def _parse(line: bytes, layout: Layout, *, rounds: bool = True) -> dict[str, Any] | str:
     """The line's object, or why it is none; `rounds` says whether integers of thousands of digits become floats."""
+    if isinstance(line, _TooLarge) or (len(line) > ROW_VALUES and sum(map(line.count, _PARTS)) > ROW_VALUES):
+        return "too_large"
     try:
         text = line.decode()
     except UnicodeDecodeError:
@@ -233,7 +252,7 @@ def _parse_all(line: bytes, layout: Layout) -> dict[str, Any] | str:
     row = _parse(line, layout, rounds=False)
     if isinstance(row, str):
         return row
-    if line.count(b"[") + line.count(b"{") > _DEEPEST and _is_too_deep(row):
+    if line.count(b"[") + line.count(b"{") > DEEPEST_JSON and _is_too_deep(row):
         return "json"
     if _HALF_A_PAIR.search(line):
         try:
@@ -244,9 +263,9 @@ def _parse_all(line: bytes, layout: Layout) -> dict[str, Any] | str:
 
 
 def _is_too_deep(row: dict[str, Any]) -> bool:
-    """Whether lists and objects are nested deeper than `_DEEPEST`: Python's own limit depends on who calls."""
+    """Whether lists and objects are nested deeper than `DEEPEST_JSON`: Python's own limit depends on who calls."""
     inside: list[Any] = [row]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST_JSON):
         values = chain.from_iterable(value.values() if isinstance(value, dict) else value for value in inside)
         inside = [value for value in values if isinstance(value, list | dict)]
         if not inside:

@@ -24,10 +24,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
+from tasks.storage.files.limits import DEEPEST_COLUMN, MOST_COLUMNS, MOST_PARTS
 
-MOST_KEYS = 10_000  # of a file
-MOST_PARTS = 1_000  # lists and fields within one key
-DEEPEST = 16  # levels of lists and objects
 _EXACT = 2**53  # the integers up to here are doubles
 _SCALARS = {bool: pa.bool_(), float: pa.float64(), str: pa.string()}
 
@@ -52,9 +50,9 @@ class KeyTypes:
         """
         for name, values in _by_key(rows).items():
             if name not in self._keys:
-                if len(self._keys) == MOST_KEYS:
+                if len(self._keys) == MOST_COLUMNS:
                     raise DataError(
-                        f"{self._path} has more than {MOST_KEYS:,} different keys, of which each would become a "
+                        f"{self._path} has more than {MOST_COLUMNS:,} different keys, of which each would become a "
                         f"column, expected about the same keys in each row; put such keys into an object"
                     )
                 self._keys[name] = _Key()
@@ -92,7 +90,7 @@ class _Shape:
         """Takes the counter of the key's parts, and how deep inside this one is."""
         self._parts = parts
         self._depth = depth
-        if next(self._parts) > MOST_PARTS or depth > DEEPEST:
+        if next(self._parts) > MOST_PARTS or depth > DEEPEST_COLUMN:
             raise _NoType
         self._python: type | None = None
         self._low = self._high = 0

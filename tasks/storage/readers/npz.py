@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.limits import HEADER_BYTES, ROW_BYTES
 from tasks.storage.readers.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -23,11 +26,14 @@ from tasks.storage.readers.blocks import (
     Layout,
     Reject,
     RowBlock,
+    check_announced,
+    check_columns,
     check_names,
     dropped_names,
     kept_names,
     to_kept,
     to_table,
+    too_large,
 )
 
 _SUFFIX = ".npy"
@@ -117,6 +123,7 @@ class Npz:
             for name in kept.names if kept is not None else ():
                 if name not in arrays:
                     arrays[name] = _open_array(file, archive, name, stack)
+            check_announced(file.path, n, file.size)
             row_bytes = sum(max(_VALUE_BYTES, array.table_bytes) for array in arrays.values())
             step = max(1, min(BLOCK_ROWS, BLOCK_BYTES // row_bytes))
             for first in range(0, n, step):
@@ -139,6 +146,7 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _open_wanted(file: InputFile, layout: Layout, archive: zipfile.ZipFile, stack: ExitStack) -> dict[str, _Array]:
+    check_columns(file.path, len(archive.namelist()))
     check_names(file.path, _names(archive), layout)
     arrays = {}
     for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
@@ -195,15 +203,34 @@ def _open_array(file: InputFile, archive: zipfile.ZipFile, name: str, stack: Exi
     try:
         member = archive.getinfo(name + _SUFFIX)
         rows = stack.enter_context(archive.open(member))
-        version = npy.read_magic(rows)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran_order, dtype = read_header(rows)
-    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+        shape, fortran_order, dtype = _read_header(rows)
+    except (KeyError, ValueError, RuntimeError, NotImplementedError, TypeError, SyntaxError, MemoryError) as error:
         raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}; save it with numpy.savez") from error
+    _check_row(where, shape, dtype)
     expected = rows.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
     if member.file_size != expected and not dtype.hasobject:
         raise DataError(f"{where} is cut short: {member.file_size} bytes, expected {expected} by its header")
     return _Array(shape, dtype, fortran_order and len(shape) > 1, rows)
+
+
+def _read_header(rows: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The header of an array, of which no more is read than a header has."""
+    magic = rows.read(npy.MAGIC_LEN)
+    is_first = npy.read_magic(io.BytesIO(magic)) == (1, 0)
+    length = rows.read(2 if is_first else 4)
+    n = int.from_bytes(length, "little")
+    if n > HEADER_BYTES:
+        raise ValueError(f"its header is of {n:,} bytes, more than {HEADER_BYTES:,}")
+    read_header = npy.read_array_header_1_0 if is_first else npy.read_array_header_2_0
+    shape, fortran_order, dtype = read_header(io.BytesIO(length + rows.read(n)))
+    return shape, fortran_order, dtype
+
+
+def _check_row(where: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuses an array of which a row is larger than a row may be."""
+    size = math.prod(shape[1:]) * dtype.itemsize
+    if size > ROW_BYTES:
+        raise DataError(f"{where} has {too_large('rows', size)}; are its rows its first dimension?")
 
 
 def _check_storage(where: str, array: _Array) -> None:

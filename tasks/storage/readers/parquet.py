@@ -7,12 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
+from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS
+from tasks.storage.files.limits import GROUP_VALUES, ROW_BYTES, VALUES_A_BYTE
+from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS, check_announced, too_large
+from tasks.storage.readers.column_sizes import row_sizes
 from tasks.storage.readers.columnar import Columnar, without_dictionary
+from tasks.storage.readers.parquet_footer import check_footer
 
 _SAMPLED_ROWS = 256
+_MOST_BYTES = 256 * 2**20  # of a batch of which every text is the longest of its dictionary
 # INT96 is what Spark, Hive and Impala wrote times as. As nanoseconds, Arrow's own choice, dates before 1677 and after
 # 2262 silently become others.
 _TIMES: dict[str, Any] = {"coerce_int96_timestamp_unit": "us"}
@@ -25,9 +31,11 @@ class Parquet(Columnar):
     suffixes = (".parquet",)
     signatures = (b"PAR1\x15",)
 
-    def look(self, _file: InputFile, opened: pa.NativeFile) -> tuple[pa.Schema, bool]:
+    def look(self, file: InputFile, opened: pa.NativeFile) -> tuple[pa.Schema, bool]:
         """The footer's schema, and whether it counts any rows."""
         parquet = pq.ParquetFile(opened, **_TIMES)
+        check_announced(file.path, parquet.metadata.num_rows, file.size)
+        check_footer(opened, parquet.schema)
         return parquet.schema_arrow, parquet.metadata.num_rows > 0
 
     def count(self, file: InputFile) -> int | None:
@@ -39,8 +47,9 @@ class Parquet(Columnar):
         """Streams batches of some `BLOCK_BYTES`."""
         # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
         parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True, **_TIMES)
+        check_footer(opened, parquet.schema)
         n_rows = 0
-        for batch in parquet.iter_batches(_batch_rows(parquet, names), columns=names, use_threads=False):
+        for batch in parquet.iter_batches(_batch_rows(opened, parquet, names), columns=names, use_threads=False):
             n_rows += batch.num_rows
             yield batch
         if n_rows != parquet.metadata.num_rows:
@@ -50,17 +59,91 @@ class Parquet(Columnar):
 PARQUET = Parquet()
 
 
-def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
-    """How many rows are some `BLOCK_BYTES`, by a sample, and by how much larger the rows of other row groups are.
+def _batch_rows(opened: pa.NativeFile, parquet: pq.ParquetFile, columns: list[str]) -> int:
+    """How many rows are some `BLOCK_BYTES`, by the metadata and, as dictionaries hide sizes, by a sample.
 
-    What the metadata says of single columns is not asked: of a damaged footer it ends the process (pyarrow 26).
+    Raises:
+        DataError: a row group says of itself that it holds what no row may.
     """
-    sample = next(parquet.iter_batches(_SAMPLED_ROWS, columns=columns, use_threads=False), None)
-    row_bytes = 1.0 if sample is None else max(1.0, sum(map(_row_bytes, sample.columns)))
-    groups = [parquet.metadata.row_group(i) for i in range(parquet.metadata.num_row_groups)]
-    sizes = [group.total_byte_size / group.num_rows for group in groups if group.num_rows > 0]
-    growth = max(sizes) / max(sizes[0], 1.0) if sizes else 1.0
-    return max(1, min(BLOCK_ROWS, int(BLOCK_BYTES / (row_bytes * max(growth, 1.0)))))
+    metadata, wanted = parquet.metadata, set(columns)
+    row_bytes = (
+        float(
+            sum(
+                leaf.length
+                for leaf in map(parquet.schema.column, range(len(parquet.schema)))
+                if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" and leaf.path.split(".")[0] in wanted
+            )
+        )
+        or 1.0
+    )
+    if row_bytes > ROW_BYTES:
+        raise DataError(f"it holds {too_large('values', int(row_bytes))}; leave such columns out")
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        leaves = [group.column(j) for j in range(group.num_columns)]
+        chunks = [leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in wanted]
+        _check_chunks(f"row group {i + 1}", group.num_rows, chunks)
+        row_bytes = max(row_bytes, sum(leaf.total_uncompressed_size for leaf in chunks) / max(group.num_rows, 1))
+    row_bytes = max(row_bytes, _longest_of_dictionaries(opened, metadata, wanted, BLOCK_BYTES / row_bytes))
+    n_sampled = max(1, min(_SAMPLED_ROWS, int(BLOCK_BYTES / row_bytes)))
+    sample = next(parquet.iter_batches(n_sampled, columns=columns, use_threads=False), None)
+    if sample is not None:
+        row_bytes = max(row_bytes, sum(map(_row_bytes, sample.columns)))
+    return max(1, min(BLOCK_ROWS, int(BLOCK_BYTES / row_bytes)))
+
+
+def _check_chunks(where: str, n_rows: int, chunks: list[Any]) -> None:
+    """Refuses columns of a row group whose rows are too large all together, or that a few bytes say too much of."""
+    size = sum(chunk.total_uncompressed_size for chunk in chunks)
+    n_values = max((chunk.num_values for chunk in chunks), default=0)
+    if size > ROW_BYTES * max(n_rows, 1):
+        raise DataError(f"{where} holds {too_large(f'{n_rows:,} rows', size)} each; leave such rows out")
+    if n_values > GROUP_VALUES + VALUES_A_BYTE * size:
+        raise DataError(
+            f"{where} announces {n_values:,} values in {size:,} bytes, and the most that may be in so many are "
+            f"{GROUP_VALUES + VALUES_A_BYTE * size:,}; make or copy it again"
+        )
+
+
+def _longest_of_dictionaries(opened: pa.NativeFile, metadata: Any, wanted: set[str], n_rows: float) -> float:  # noqa: ANN401
+    """The bytes of a row if each of its texts is the longest of a dictionary; 0 where no dictionary can be that large.
+
+    A dictionary is written once however many rows are of its values: a few rows of it may not say what others are.
+
+    Raises:
+        DataError: a value is larger than a row may be.
+    """
+    longest = 0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        most = min(n_rows, group.num_rows)
+        names = [name for j in range(group.num_columns) if (name := _dictionary_name(group.column(j), wanted, most))]
+        if not names:
+            continue
+        parquet = pq.ParquetFile(opened, pre_buffer=False, read_dictionary=names, **_TIMES)
+        columns = sorted({name.split(".")[0] for name in names})
+        first = next(parquet.iter_batches(1, row_groups=[i], columns=columns, use_threads=False), None)
+        row = sum(map(_longest, first.columns)) if first is not None else 0
+        if row > ROW_BYTES:
+            raise DataError(f"row group {i + 1} holds {too_large('a value', row)}; leave such rows out")
+        longest = max(longest, row)
+    return float(longest)
+
+
+def _dictionary_name(chunk: Any, wanted: set[str], n_rows: float) -> str:  # noqa: ANN401 - pyarrow has no types
+    """The path of a column of texts whose dictionary could make rows large; empty of others."""
+    path: str = chunk.path_in_schema
+    is_large = chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"
+    is_large = is_large and chunk.total_uncompressed_size * n_rows > _MOST_BYTES
+    return path if is_large and path.split(".", maxsplit=1)[0] in wanted else ""
+
+
+def _longest(column: pa.Array) -> int:
+    """The bytes of the longest value of a dictionary, however deep inside a column."""
+    if types.is_dictionary(column.type):
+        return int(row_sizes(column.dictionary).max(initial=0))
+    inner = column.flatten() if types.is_nested(column.type) and not types.is_map(column.type) else []
+    return sum(map(_longest, inner if isinstance(inner, list) else [inner]))
 
 
 def _row_bytes(column: pa.Array) -> float:

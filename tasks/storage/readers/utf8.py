@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import codecs
 import re
+import threading
 from typing import Protocol
 
 import pyarrow as pa
 
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.dialect import Dialect
+from tasks.storage.files.limits import BLANK_BYTES
 
 _STAND_IN = 0x10FF00
 STAND_INS = "[\U0010ff00-\U0010ffff]"
 _LONE_SURROGATES = {0xDC00 + byte: _STAND_IN + byte for byte in range(0x80, 0x100)}
 _ERRORS = "seq2seq.stand_in"
+_BLANK = b" \t\r\n\0"  # in UTF-16, every other byte is a zero
+_PIECE_BYTES = 2**20  # what is looked at in one piece; arrays of its quotes take a hundred times of that
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
@@ -95,6 +100,28 @@ class Marker(Protocol):
         """The next piece with its marks."""
 
 
+class Blanks:
+    """Counts blank lines that follow one another: a gigabyte of them is a megabyte of gzip."""
+
+    def __init__(self, path: str) -> None:
+        """Takes the file's path, for the message."""
+        self._path = path
+        self._n = 0
+
+    def see(self, piece: bytes) -> None:
+        """Takes the next piece.
+
+        Raises:
+            DataError: there are too many of them.
+        """
+        self._n = 0 if piece.strip(_BLANK) else self._n + len(piece)
+        if self._n > BLANK_BYTES:
+            raise DataError(
+                f"{self._path} has {BLANK_BYTES // 2**20} MiB of blank lines one after the other, the most that a file "
+                f"may have; is it damaged?"
+            )
+
+
 class CsvStream:
     r"""A stream of bytes as pyarrow reads it: always UTF-8, and with a last record of our own.
 
@@ -103,8 +130,10 @@ class CsvStream:
 
     closed = False
 
-    def __init__(self, opened: pa.NativeFile, last: str, encoding: str, marker: Marker) -> None:
-        """Takes the stream, the last record, the stream's encoding, and what marks misplaced quotes."""
+    def __init__(self, path: str, opened: pa.NativeFile, last: str, encoding: str, marker: Marker) -> None:
+        """Takes the file and its stream, the last record, the stream's encoding, and what marks misplaced quotes."""
+        self._blanks = Blanks(path)
+        self._reading = threading.Lock()
         self._opened = opened
         self._last = f"{last}\n".encode()
         self._decoder = Decoder(encoding)
@@ -124,14 +153,16 @@ class CsvStream:
 
     def read(self, n: int) -> bytes:
         """Gives n bytes, or one less; fewer at the end. Short pieces amid a long record would be errors to pyarrow."""
-        while len(self._ready) < n and self._last:
-            self._refill(n)
-        end = n - 1 if self._ready[n - 1 : n] == b"\r" else n
-        given, self._ready = self._ready[:end], self._ready[end:]
-        return given
+        with self._reading:
+            while len(self._ready) < n and self._last:
+                self._refill(n)
+            end = n - 1 if self._ready[n - 1 : n] == b"\r" else n
+            given, self._ready = self._ready[:end], self._ready[end:]
+            return given
 
     def _refill(self, n: int) -> None:
-        piece = self._opened.read(n)
+        piece = self._opened.read(min(n, _PIECE_BYTES))
+        self._blanks.see(piece)
         body = self._marker.mark(self._decoder.decode(piece, at_end=not piece), at_end=not piece)
         self._ready += body
         if body:
@@ -139,6 +170,11 @@ class CsvStream:
         if not piece:
             self._ready += b"\n" * self._is_line_open + self._last
             self._last = b""
+
+    def end(self) -> None:
+        """Gives nothing from now on, and waits for what is being read: a thread must not outlive the process."""
+        with self._reading:
+            self._last = self._ready = b""
 
     def readable(self) -> bool:
         """Yes."""

@@ -25,10 +25,10 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.models.pretrained_embeddings import FoundVectors
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.limits import BLANK_BYTES, VECTOR_LINE_BYTES
 from tasks.storage.files.progress import Report, say_nothing
 
 LINES_BETWEEN_REPORTS = 50_000
-LONGEST_LINE = 2**20  # bytes: a file without line breaks must not be read whole
 LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 40  # characters of a token, or a field, in a message
 
@@ -127,7 +127,7 @@ def read_vectors(
     wanted = {token.encode(): number for token, number in ids.items()}
     exact: dict[int, NDArray[np.float32]] = {}
     folded: dict[int, NDArray[np.float32]] = {}
-    n = repeated = 0
+    n = repeated = blanks = 0
     with _lines(path) as lines:
         first = next(lines, b"")
         head = _head(path, first)
@@ -135,7 +135,10 @@ def read_vectors(
         for n, line in enumerate(vectors, 1):
             if n % LINES_BETWEEN_REPORTS == 0:
                 say("vectors read", n, head.n_vectors)
-            if not line.strip():
+            blanks = 0 if line.strip() else blanks + len(line)
+            if blanks > BLANK_BYTES:
+                raise DataError(f"{path} has {BLANK_BYTES // 2**20} MiB of blank lines in a row; is it damaged?")
+            if blanks:
                 continue
             place = f"{path} line {n + head.has_header}"
             token, numbers = _split(place, head.width, line)
@@ -229,9 +232,9 @@ def _opened(path: Path) -> BufferedIOBase:
 
 
 def _line(path: Path, file: BufferedIOBase) -> bytes:
-    line = file.readline(LONGEST_LINE)
-    if len(line) == LONGEST_LINE:
-        raise DataError(f"{path} has a line of more than {LONGEST_LINE:,} bytes; expected a token and its numbers")
+    line = file.readline(VECTOR_LINE_BYTES)
+    if len(line) == VECTOR_LINE_BYTES:
+        raise DataError(f"{path} has a line of more than {VECTOR_LINE_BYTES:,} bytes; expected a token and its numbers")
     return line
 
 

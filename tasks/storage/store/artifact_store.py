@@ -38,6 +38,7 @@ from tasks.storage.files.atomic import (
     remove_tree,
     write_atomically,
 )
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.making import Made, Making, StepInputs
 from tasks.storage.store.manifest import (
@@ -97,7 +98,7 @@ class Store:
 
     def _last_making(self, inputs: StepInputs) -> Making | None:
         try:
-            making = Making.model_validate_json(self._index(inputs).read_text(encoding="utf-8"))
+            making = Making.model_validate(load_json(self._index(inputs)))
         except (OSError, ValueError):
             return None
         return making if making.is_of(inputs.key) else None

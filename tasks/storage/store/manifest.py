@@ -6,11 +6,12 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.seq2seq.errors import ArtifactError
+from tasks.storage.files.json_files import Content, first_fault, load_json, matching
 from tasks.storage.store.kinds import format_version
 
 MANIFEST = "manifest.json"
@@ -18,7 +19,6 @@ DIGEST_CHARACTERS = 16  # of a digest, where people are shown it
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 KIND_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 _PART_BYTES, _NAME_CHARACTERS = 255, 1024  # of a part of a file's name, and of all of it
-_SHOWN = 60  # characters of what a file holds, in a message
 
 
 def _check_file_name(name: str) -> str:
@@ -47,16 +47,7 @@ def canonical_digest(content: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def first_fault(error: Exception) -> str:
-    """Why a file of somebody else cannot be read, in one line whatever the file holds."""
-    if not isinstance(error, ValidationError):
-        return f"{type(error).__name__}: {error}"
-    fault = error.errors(include_url=False)[0]
-    place = fault["loc"][:-2] if "[key]" in fault["loc"] else fault["loc"]  # such a name is the value itself
-    field = ".".join(map(str, place))[:_SHOWN]
-    if fault["type"] == "missing":
-        return f"{field!r} is missing"
-    return f"{field!r} is {str(fault['input'])[:_SHOWN]!r}: {fault['msg'].removeprefix('Value error, ')}"
+SomeFacts = TypeVar("SomeFacts", bound=BaseModel)
 
 
 class FileEntry(BaseModel):
@@ -107,7 +98,7 @@ class Manifest(BaseModel):
         """
         path = folder / MANIFEST
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = load_json(path)
             version, known = raw["format_version"], format_version(str(raw.get("kind")))
             if isinstance(version, int) and version > known:
                 raise ArtifactError(
@@ -145,6 +136,36 @@ class Handle(BaseModel):
     cached: bool = False
     seconds: float = 0.0
     this_run: dict[str, Any] = Field(default_factory=dict)
+
+    def facts_as(self, like: type[SomeFacts]) -> SomeFacts:
+        """All facts, as those of its kind are.
+
+        Raises:
+            ArtifactError: they are others.
+        """
+        try:
+            return like.model_validate(self.facts)
+        except ValueError as error:
+            raise ArtifactError(self._of_others(error)) from error
+
+    def fact(self, name: str, like: type[Content]) -> Content:
+        """One of the facts, of a shape as `read_json` takes it.
+
+        Raises:
+            ArtifactError: it is missing, or of another shape.
+        """
+        if name not in self.facts:
+            raise ArtifactError(self._of_others(ValueError(f"{name!r} is missing")))
+        try:
+            return matching(self.facts[name], like)
+        except ValueError as error:
+            raise ArtifactError(self._of_others(error)) from error
+
+    def _of_others(self, error: ValueError) -> str:
+        return (
+            f"{self.path} holds no {self.kind} that this version of the project knows: {first_fault(error)}; make it "
+            f"again, or bring it back"
+        )
 
     @classmethod
     def of(cls, manifest: Manifest, path: Path) -> Self:

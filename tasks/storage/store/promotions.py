@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
@@ -15,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.storage.files.atomic import locked, write_atomically
+from tasks.storage.files.json_files import first_fault, load_json
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.manifest import Digest, canonical_digest, first_fault
+from tasks.storage.store.manifest import Digest, canonical_digest
 
 
 class Decision(BaseModel):
@@ -97,7 +97,7 @@ def read_promotions(store: Store, name: str) -> Promotions:
     """
     path = _path(store, name)
     try:
-        promotions = Promotions.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        promotions = Promotions.model_validate(load_json(path))
         is_as_written = promotions.is_of(name)
     except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
         return Promotions()

@@ -6,7 +6,7 @@ from flows._pipelines.model import DATASET_STEP, MODEL_STEPS
 from flows._pipelines.steps import Step, needs_tensorflow, plan_steps, run_steps, shown
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.files.json_files import load_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import Made
 from tasks.storage.store.manifest import Handle
@@ -54,7 +54,7 @@ def test_a_step_that_is_added_to_the_table_is_run_planned_and_loaded_for(tmp_pat
     ]
     assert needs_tensorflow(STEPS, EXPERIMENT, Store(tmp_path))
     results = run(tmp_path)
-    assert read_json(results["counts"].path / "counts.json") == 50
+    assert load_json(results["counts"].path / "counts.json") == 50
     assert [handle.kind for handle in shown(STEPS, results)] == ["dataset", "counts"]
     assert [step.why for step in plan_steps(STEPS, EXPERIMENT, tmp_path)] == [
         str(results[name].path) for name in ("dataset", "counts")

@@ -20,7 +20,7 @@ from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, load_bundle, n_steps, read_experiment
 from tasks.storage.artifacts.dataset import SideFacts
 from tasks.storage.artifacts.keras_models import load_keras_models, load_weights, save_weights, weights_digest
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.exported import Exported, agrees, build
 from tests.helpers.model_bundles import facts_of, make_bundle
@@ -87,7 +87,7 @@ def test_a_bundle_holds_all_that_prediction_needs(model, bundle_of, store):
     bundle = load_bundle(handle, store)
     assert bundle.codecs == CODECS
     assert bundle.facts == facts_of(model)
-    kept = read_json(handle.path / "bundle.json")
+    kept = load_json(handle.path / "bundle.json")
     assert kept["experiment"] == read_experiment(handle).model_dump(mode="json")
     assert {name: kept[name] for name in bundle.facts.model_dump()} == bundle.facts.model_dump()
 

@@ -19,7 +19,7 @@ from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, load_bundle, re
 from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.keras_models import save_graphs
-from tasks.storage.files.atomic import read_json, write_json
+from tasks.storage.files.json_files import load_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest
 from tests.helpers.exported import Exported
@@ -206,4 +206,4 @@ def test_lengths_and_symbols_of_what_is_drawn_are_those_of_training():
 
 def test_the_profile_of_a_bundle_says_how_long_its_sources_are(store, old):
     """What is drawn follows it."""
-    assert read_json(old / "profile.json")["source"]["lengths"].keys() == {"1", "2", "3", "4", "5"}
+    assert load_json(old / "profile.json")["source"]["lengths"].keys() == {"1", "2", "3", "4", "5"}

@@ -20,16 +20,15 @@ from tasks.storage.files.atomic import (
     folder_aside,
     left_over,
     locked,
-    read_json,
     remove_at_once,
     remove_left_over,
     remove_lock,
     remove_tree,
     temporary_folder,
     write_atomically,
-    write_json,
     written_aside,
 )
+from tasks.storage.files.json_files import load_json, write_json
 
 
 def names(folder):
@@ -44,7 +43,7 @@ def test_a_files_digest_is_the_published_sha256(tmp_path):
 def test_json_survives_the_way_there_and_back(tmp_path):
     content = {"é": [1, 2.5, None, True], "nested": {"a": "b"}}
     write_json(tmp_path / "a.json", content)
-    assert read_json(tmp_path / "a.json") == content
+    assert load_json(tmp_path / "a.json") == content
 
 
 def test_an_atomic_write_makes_folders_replaces_and_leaves_nothing_beside(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from tasks.generate import dataset_inputs, generate_dataset
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.found_files import find_files
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.settled import SETTLED, make_old
@@ -79,7 +79,7 @@ def test_what_waits_is_in_no_split_and_no_key_and_is_told_beside_the_dataset(fol
     assert dataset_inputs(experiment(folder), {}, Store(tmp_path / "store")).key == alone.key
     dataset = generate_dataset.fn(experiment(folder), tmp_path / "store")
     assert dataset.this_run == {"files_waiting": [young]}
-    account = read_json(dataset.path / "account.json")
+    account = load_json(dataset.path / "account.json")
     assert (account["files"], account["files_waiting"]) == ([str(folder / "a.csv")], [young])
     assert sum(account["splits"].values()) == 60
     assert "north/b.csv changed just now" in caplog.text
@@ -90,7 +90,7 @@ def test_a_file_that_settles_while_the_others_are_read_is_the_next_runs(folder, 
     as_it_is = time.time
     monkeypatch.setattr(time, "time", lambda: as_it_is() + 3600 * bool(list(tmp_path.glob("store/dataset/.*"))))
     dataset = generate_dataset.fn(experiment(folder), tmp_path / "store")
-    assert read_json(dataset.path / "account.json")["read"] == {"train": 60}
+    assert load_json(dataset.path / "account.json")["read"] == {"train": 60}
 
 
 def test_the_time_that_files_settle_is_in_no_key(folder, tmp_path):
@@ -173,5 +173,5 @@ def test_files_of_another_name_are_trained_on_as_what_the_setting_says(tmp_path)
     with pytest.raises(DataError, match=r"b\.parquet"):
         generate_dataset.fn(experiment(tmp_path / "in"), tmp_path / "store")
     dataset = generate_dataset.fn(experiment(tmp_path / "in", format="csv"), tmp_path / "store")
-    account = read_json(dataset.path / "account.json")
+    account = load_json(dataset.path / "account.json")
     assert (account["read"], account["files_of_other_formats"]) == ({"train": 120}, [])

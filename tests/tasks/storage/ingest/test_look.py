@@ -12,7 +12,7 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codec_training import IntegerIntake
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest import look
 from tasks.storage.ingest.look import look_at_files
 from tasks.storage.ingest.pairs import ingest_pairs
@@ -51,7 +51,7 @@ def test_splits_vocabulary_and_counts_are_those_of_the_dataset(tmp_path, setting
     data = FilesData(train=write(tmp_path / "a.jsonl", [*integers(), (None, [1])]), max_reject_rate=0.1, **settings)
     (tmp_path / "dataset").mkdir()
     facts = ingest_pairs(data, seed, tmp_path / "dataset")
-    account, found = read_json(tmp_path / "dataset" / "account.json"), look_at_files(data, seed)
+    account, found = load_json(tmp_path / "dataset" / "account.json"), look_at_files(data, seed)
     for name in ("read", "rejected", "reasons", "splits", "held_back", "repeats"):
         assert found[name] == account[name]
     assert found["source"]["symbols"] == facts.source.vocabulary - 4
@@ -213,7 +213,7 @@ def test_of_a_series_the_first_windows_and_the_borders_of_the_splits_are_told(tm
     data = FilesData(train=tmp_path / "in", **SERIES, **SETTLED)
     (tmp_path / "dataset").mkdir()
     ingest_series(data, tmp_path / "dataset")
-    account, found = read_json(tmp_path / "dataset" / "account.json"), look_at_files(data, 0)
+    account, found = load_json(tmp_path / "dataset" / "account.json"), look_at_files(data, 0)
     assert found["splits"] == account["splits"]
     assert found["read"] == {"train": 160}
     assert found["reasons"] == {"source_type": 1}

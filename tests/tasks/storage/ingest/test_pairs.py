@@ -15,7 +15,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.row_rules import LONGEST
 from tests.helpers.settled import SETTLED
@@ -29,7 +29,7 @@ class Dataset:
 
     def __init__(self, folder, facts):
         self.folder, self.facts = folder, facts
-        self.account = read_json(folder / "account.json")
+        self.account = load_json(folder / "account.json")
         self.codecs = read_codecs(folder)
         self.rejects = pq.read_table(folder / "rejects.parquet").to_pylist()
 

@@ -11,7 +11,7 @@ from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.dataset import read_codecs
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.reasons import EMPTY, FINE, LENGTH, NULL, REASONS, TOO_LONG, first_faults, mark
 from tasks.storage.ingest.row_encoding import Reading
@@ -102,6 +102,6 @@ def test_training_and_prediction_reject_the_same_rows_for_the_same_reasons(tmp_p
     lengths = (facts.source.length, facts.target.length)
     _, reasons = Reading.of(experiment, read_codecs(tmp_path / "dataset"), lengths, settings).source.encode(rows)
     found = Counter(f"source_{reason}" for reason in said(reasons) if reason)
-    assert dict(found) == read_json(tmp_path / "dataset" / "account.json")["reasons"]
+    assert dict(found) == load_json(tmp_path / "dataset" / "account.json")["reasons"]
     assert found["source_empty"] == (encoding == "vectors" or keep == "reject")
     assert TOO_LONG in reasons or encoding == "vectors"

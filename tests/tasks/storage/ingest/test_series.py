@@ -12,7 +12,7 @@ from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.series import ingest_series
 from tests.helpers.settled import SETTLED
 
@@ -24,7 +24,7 @@ WINDOW = {"history": 4, "horizon": 2}
 class Dataset:
     def __init__(self, folder, facts):
         self.folder, self.facts = folder, facts
-        self.account, self.scale = read_json(folder / "account.json"), read_json(folder / "series.json")["scale"]
+        self.account, self.scale = load_json(folder / "account.json"), load_json(folder / "series.json")["scale"]
         self.codecs = read_codecs(folder)
         self.rejects = pq.read_table(folder / "rejects.parquet").to_pylist()
 

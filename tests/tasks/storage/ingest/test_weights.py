@@ -14,7 +14,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.training.bucketing import batches_of
 from tasks.storage.artifacts.dataset import has_weights, read_codecs, read_pairs
-from tasks.storage.files.atomic import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.pair_reading import pair_layout
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.readers.inputs import list_inputs
@@ -186,7 +186,7 @@ def test_weights_change_nothing_else_of_a_dataset(tmp_path, ingest):
     """Splits, counts of what repeats, vocabularies: a row of weight 0 is a row. Without weights there is no column."""
     write_parquet(tmp_path / "a.parquet", rows=[*ROWS, *((a, b, 0) for a, b, _ in ROWS)])
     weighted, plain = (ingest(tmp_path / "a.parquet", **settings) for settings in ({"weight": "w"}, {}))
-    assert read_json(weighted / "account.json") == read_json(plain / "account.json")
+    assert load_json(weighted / "account.json") == load_json(plain / "account.json")
     for name in ("codecs.json", "profile.json", "test.parquet", "rejects.parquet"):
         assert (weighted / name).read_bytes() == (plain / name).read_bytes()
     for name in ("train.parquet", "validation.parquet"):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.dialect import Dialect
+from tasks.storage.files import limits
 from tasks.storage.readers import columnar, json_types, parquet
 from tasks.storage.readers.blocks import BLOCK_ROWS
 from tasks.storage.readers.inputs import list_inputs
@@ -36,6 +37,12 @@ SOURCE = Layout(("source",), ("words",), sides=("source",))
 FIRST = Layout((0,), ("words",), dialect=Dialect(header=False), sides=("source",))
 INTEGERS = Layout(("source",), ("integers",), sides=("source",))
 BOTH = Layout(("source", "target"), ("characters", "characters"))
+
+
+def batch_rows(path, columns):
+    """How many rows a Parquet file is read by."""
+    with pa.OSFile(str(path)) as opened:
+        return parquet._batch_rows(opened, pq.ParquetFile(opened), columns)
 
 
 def file_at(path):
@@ -201,7 +208,7 @@ def test_kept_columns_are_those_of_the_file_without_the_rejects_however_blocks_f
     with pytest.MonkeyPatch.context() as patch:
         for module in ("blocks", "columnar", "parquet", "json_lines"):
             patch.setattr(f"tasks.storage.readers.{module}.BLOCK_ROWS", size)
-        patch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 512)
+        patch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 512)
         _, numbers, table, rejects = kept(path)
     assert [reject[0] for reject in rejects] == [i for i, bad in enumerate(faulty, 1) if bad]
     assert numbers == [i for i, bad in enumerate(faulty, 1) if not bad]
@@ -511,7 +518,7 @@ def test_a_large_dictionary_does_not_make_blocks_small(write_table):
     categories = pa.array([f"{i:040d}" for i in range(50_000)])
     indices = pa.array(np.arange(60_000) % 50_000, pa.int32())
     path = write_table("a.parquet", source=["a"] * 60_000, x=pa.DictionaryArray.from_arrays(indices, categories))
-    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "x"]) == BLOCK_ROWS
+    assert batch_rows(path, ["source", "x"]) == BLOCK_ROWS
 
 
 def test_names_with_dots_are_not_taken_for_fields(write_table):
@@ -687,7 +694,7 @@ def test_what_is_nested_deep_is_kept_as_text_and_deeper_is_a_reject(write, depth
 
 
 def test_objects_whose_keys_are_data_are_kept_as_text(write):
-    rows = [{"source": "a", "x": {f"user{i}": i}} for i in range(json_types.MOST_PARTS + 1)]
+    rows = [{"source": "a", "x": {f"user{i}": i}} for i in range(limits.MOST_PARTS + 1)]
     schema, _, table, _ = kept(write("a.jsonl", lines(*rows)))
     assert schema.field("x").type == pa.string()
     assert table["x"][1].as_py() == '{"user1": 1}'
@@ -695,7 +702,7 @@ def test_objects_whose_keys_are_data_are_kept_as_text(write):
 
 
 def test_too_many_different_keys_are_refused(write):
-    rows = lines(*({"source": "a", f"k{i}": 1} for i in range(json_types.MOST_KEYS)))
+    rows = lines(*({"source": "a", f"k{i}": 1} for i in range(limits.MOST_COLUMNS)))
     with pytest.raises(DataError, match="has more than 10,000 different keys, of which each would become a column"):
         read_columns(file_at(write("a.jsonl", rows)), SOURCE)
 

@@ -25,6 +25,12 @@ VECTORS = Layout(("source", "target"), ("vectors", "vectors"))
 POSITIONS = Layout((0, 1), ("characters", "characters"), dialect=Dialect(header=False))
 
 
+def batch_rows(path, columns):
+    """How many rows a Parquet file is read by."""
+    with pa.OSFile(str(path)) as opened:
+        return parquet._batch_rows(opened, pq.ParquetFile(opened), columns)
+
+
 def blocks(path, layout=TEXT):
     (file,) = list_inputs(path)
     check_input(file, layout)
@@ -434,7 +440,7 @@ def test_line_ends_delimiters_and_quotes_within_quotes_are_content(write):
 
 
 def test_a_windows_line_end_in_quotes_survives_the_border_between_two_blocks(write, monkeypatch):
-    monkeypatch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 64)
+    monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 64)
     row = '"x\r\ny\r\n","\r\n\r\n"\r\n'
     for shift in range(20):
         path = write("a.csv", "source,target\r\n" + "s" * shift + ",t\r\n" + row * 50)
@@ -484,7 +490,7 @@ def test_numbers_are_right_however_blocks_fall(write, monkeypatch):
     faulty = rng.random(3000) < 0.3
     lines = [f"{i}" if bad else f"{i},x" for i, bad in enumerate(faulty, 1)]
     path = write("a.csv", "source,target\n" + "\n".join(lines))
-    monkeypatch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 256)
+    monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 256)
     monkeypatch.setattr("tasks.storage.readers.blocks.BLOCK_ROWS", 7)
     rows, rejects = pairs(path)
     assert (
@@ -511,7 +517,7 @@ def test_bytes_that_are_no_utf8_are_a_fault_of_their_row(write):
 
 
 def test_characters_of_several_bytes_survive_the_border_between_two_blocks(write, monkeypatch):
-    monkeypatch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 64)
+    monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 64)
     rows, rejects = pairs(write("a.csv", "source,target\n" + "\U0001f600\xe4\u20ac,x\n" * 100))
     assert {row[1] for row in rows} == {"\U0001f600\xe4\u20ac"}
     assert (len(rows), rejects) == (100, [])
@@ -528,7 +534,7 @@ def test_a_quote_that_is_never_closed_is_refused_and_swallows_no_rows(write, end
 
 
 def test_a_quote_that_is_never_closed_is_refused_in_a_large_file_too(write, monkeypatch):
-    monkeypatch.setattr("tasks.storage.readers.delimited.RECORD_BYTES", 2**20)
+    monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 2**20)
     many = "1,2\n" * 1_000_000
     message = refusal(write("a.csv", 'source,target\n1,2\n3,"open\n' + many), early=False)
     assert 'a quote is opened and never closed (data.quote = "" turns quoting off)' in message
@@ -676,10 +682,9 @@ def test_nan_and_infinity_in_json_are_floats(write):
     assert np.isnan(rows[0][1][2])
 
 
-def test_a_line_longer_than_can_be_is_refused(write, monkeypatch):
-    monkeypatch.setattr("tasks.storage.readers.json_lines.LINE_BYTES", 2**21)
-    good = '{"source":"a","target":"b"}\n'
-    message = refusal(write("a.jsonl", good + "x" * 2**22 + "\n"), early=False)
+def test_a_first_line_longer_than_can_be_is_refused(write, monkeypatch):
+    monkeypatch.setattr("tasks.storage.readers.json_lines.ROW_BYTES", 2**21)
+    message = refusal(write("a.jsonl", "x" * 2**22 + "\n"))
     assert "a line is longer than 2 MiB" in message
 
 
@@ -812,7 +817,7 @@ def test_blocks_of_large_rows_are_bounded_in_bytes(tmp_path, write, name):
 def test_rows_that_a_dictionary_makes_small_on_disk_are_read_few_at_a_time(tmp_path):
     path = write_parquet(tmp_path / "a.parquet", ["x" * 1_000_000] * 100)
     assert path.stat().st_size < 1_000_000
-    assert parquet._batch_rows(pq.ParquetFile(path), ["source", "target"]) < 20
+    assert batch_rows(path, ["source", "target"]) < 20
 
 
 def test_an_early_check_reads_no_more_than_the_beginning(write):

@@ -92,7 +92,7 @@ def test_a_line_that_is_no_vector_is_an_error_that_names_it(write, content, said
 
 
 def test_a_file_without_line_breaks_is_not_read_whole(write, monkeypatch):
-    monkeypatch.setattr(word_vectors, "LONGEST_LINE", 100)
+    monkeypatch.setattr(word_vectors, "VECTOR_LINE_BYTES", 100)
     with pytest.raises(DataError, match="has a line of more than 100 bytes"):
         look(write("the" + " 1" * 1000))
 

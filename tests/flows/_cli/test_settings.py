@@ -1,0 +1,47 @@
+"""A file of settings that somebody else wrote is read, or refused in one line and at once."""
+
+import pytest
+
+from flows._cli.deployments import _read
+from flows._cli.settings import read_toml
+from tasks.seq2seq.errors import SettingsError
+
+HOSTILE = {
+    "nested deep": "a = " + "[" * 50_000 + "]" * 50_000,
+    "inline tables nested deep": "a = " + "{a=" * 50_000 + "1" + "}" * 50_000,
+    "one key of many parts": ".".join("a" * 400_000) + " = 1",
+    "a table of many parts": "[" + ".".join("a" * 400_000) + "]",
+    "large": "a = 1 #" + " " * 2**20,
+    "no text": b"a = \xff",
+    "words that act": 'a = "\x1b[2J"',
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file_of_settings_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "a.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingsError) as error:
+        read_toml(path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+
+
+def test_a_file_without_an_end_is_not_read_to_it():
+    with pytest.raises(SettingsError, match="more than 1,048,576 bytes"):
+        read_toml_of_zeros()
+
+
+def read_toml_of_zeros():
+    """A device gives zeros for ever."""
+    from pathlib import Path
+
+    read_toml(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("content", ["[" * 50_000, "a: " * 50_000 + "1", " " * 2**21], ids=["deep", "keys", "large"])
+def test_a_hostile_file_of_deployments_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "prefect.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError):
+        _read(path)
