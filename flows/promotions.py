@@ -25,6 +25,7 @@ from tasks.seq2seq.settings.rules import nearest
 from tasks.storage.artifacts.bundle import read_experiment
 from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Handle, Manifest, short
 from tasks.storage.store.promotions import Decision, decided_names, promote, read_promotions, roll_back
 
@@ -37,7 +38,7 @@ def decide_and_describe(settings: PromotionsSettings, options: Options) -> Summa
     if name and reason and settings.promote:
         _promote(store, name, settings.promote, reason)
     elif name and reason and settings.rollback:
-        roll_back(store, _known(store, name), reason)
+        _roll_back(store, _known(store, name), reason)
     names = [_known(store, name)] if name else decided_names(store)
     return {"store": str(store.root), "names": [_describe(store, name) for name in names]}
 
@@ -62,6 +63,14 @@ def _promote(store: Store, name: str, model: str, reason: str) -> None:
         raise SettingsError(f"{short(bundle.digest)} serves as {name!r} already")
     holdout = before.holdout or _holdout(store, bundle, experiment)
     promote(store, name, bundle.digest, reason, holdout=holdout)
+
+
+def _roll_back(store: Store, name: str, reason: str) -> None:
+    before = read_promotions(store, name)
+    model = before.promoted and before.before(before.promoted)
+    if model:
+        store.open(BUNDLE, model)  # one that is gone, or altered, cannot serve; this one is not pruned meanwhile
+    roll_back(store, name, reason)
 
 
 def _holdout(store: Store, bundle: Handle, experiment: Experiment) -> str | None:

@@ -32,7 +32,20 @@ from tests.helpers.batch_runs import contents, predict, write_report
 from tests.helpers.chains import chain
 from tests.helpers.operations import FILES, GUIDE, LABELLED, Machine, commands, end, until
 
-IN_TESTS = {"postgres", "sqlite", "backup", "restore", "rename", "import", "prune", "look", "failed", "age", "rollback"}
+IN_TESTS = {
+    "postgres",
+    "sqlite",
+    "backup",
+    "restore",
+    "rename",
+    "import",
+    "prune",
+    "look",
+    "shrink",
+    "failed",
+    "age",
+    "rollback",
+}
 ANOTHER = check_experiment({"data": {"problem": "copy", "n_in": 3, "cardinality": 9, "n_samples": 50}})
 
 
@@ -195,6 +208,20 @@ def test_the_guides_signs_tell_a_good_run_from_a_bad_and_an_old_one(machine, sto
     machine.run(*commands("failed"), fails=True)
     os.utime(output / "_run.json", (time.time() - 26 * 3600,) * 2)
     assert "_run.json" in machine.run(*commands("age"))
+
+
+def test_a_database_of_sqlite_becomes_smaller_when_it_is_written_anew(machine):
+    (machine.state / "prefect").mkdir(exist_ok=True)
+    path = machine.state / "prefect" / "prefect.db"
+    with contextlib.closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("create table run (name)")
+        opened.executemany("insert into run values (?)", [("x" * 1000,)] * 1000)
+        opened.execute("delete from run where rowid > 10")
+    before = path.stat().st_size
+    machine.run(*commands("shrink"))
+    assert path.stat().st_size < before / 10
+    with contextlib.closing(sqlite3.connect(path)) as opened:
+        assert opened.execute("select count(*) from run").fetchone() == (10,)
 
 
 def test_a_database_of_sqlite_is_copied_while_it_is_open(machine):

@@ -30,6 +30,8 @@ def test_the_projects_own_deployments_are_accepted_and_each_flow_takes_its_param
     served = {one.entry.name: one for one in read_deployments(DEPLOYMENTS)}
     assert {"weekly", "nightly"} <= {*served}
     assert served["weekly"].flow.name == "train-and-eval"
+    assert served["housekeeping"].flow.name == "clean-up"
+    assert [schedule.active for schedule in served["housekeeping"].entry.schedules] == [False]
     for one in served.values():
         assert one.entry.schedules
         assert one.entry.description

@@ -12,6 +12,7 @@ import pytest
 
 from flows._cli.checkout import ROOT
 from flows.clean_up import clean_up
+from flows.promotions import main as promotions
 from flows.store import main
 from tasks.prediction.jobs import describe_jobs
 from tasks.seq2seq.settings.pruning import PruneSettings
@@ -264,3 +265,12 @@ def test_clean_ups_beside_processes_that_make_and_open_artifacts_take_nothing_fr
         [sys.executable, "-m", "flows.store", "prune", "--older-than", "0", "--store", root], cwd=ROOT, check=True
     )
     assert [path for path in Path(root).rglob("*") if path.is_file() and path.parent.name != "locks"] == []
+
+
+def test_nobody_rolls_back_to_a_model_that_is_gone(run, made, root):
+    serve(Store(root), made[0])
+    made[1].bundle.path.rename(root / "away")
+    code, _, said = run(promotions, "g2p", "--rollback", "--reason", "why", store=root)
+    assert code == 2
+    assert f"{made[1].bundle.path} is no artifact" in said
+    assert run(promotions, "g2p", store=root)[1]["names"][0]["promoted"] == made[0].bundle.digest

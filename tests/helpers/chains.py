@@ -31,7 +31,8 @@ def put(store, kind, content, made_from, *, name="g2p", days=0.0, size=1000):
     step = StepInputs(kind, {"content": content}, made_from, {"name": name}, {})
     with store.lock(step):
         handle = store.make(step, write)
-    age(handle, days)
+    if days:
+        age(handle, days)
     return handle
 
 
