@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.outputs.assembly import Assembly, work_name
-from tasks.storage.outputs.output_paths import clear_work, work_folder
+from tasks.storage.outputs.output_paths import clear_unfinished, clear_work, work_folder
 from tasks.storage.store.artifact_store import Store
 
 
@@ -74,7 +75,7 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done
         token_log_probabilities=settings.token_log_probabilities,
         encoder_states=settings.encoder_states,
     )
-    with open_runner(settings) as runner, progress("predict") as update:
+    with _cleared_where_it_fails(settings), open_runner(settings) as runner, progress("predict") as update:
 
         def submit(label: str, chunks: list[ChunkFiles]) -> Future:
             parameters = {"label": label, "serving": serving, "chunks": chunks}
@@ -83,14 +84,23 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done
 
         todo = [job for job in jobs if job.action == "predict"]
         n_bytes = sum(job.stamp[0] for job in todo if job.stamp)
-        queue = ChunkQueue(submit, serving, settings, update, n_bytes)
-        for job in todo:
-            for entry in _read(job, model, settings, queue):
-                queue.add(entry)
-        queue.end()
+        with closing(ChunkQueue(submit, serving, settings, update, n_bytes)) as queue:
+            for job in todo:
+                for entry in _read(job, model, settings, queue):
+                    queue.add(entry)
+            queue.end()
         rows_per_s = queue.rows_per_s()
     clear_work(settings)
     return Done([queue.outcome(job) for job in jobs], queue.first_at, rows_per_s)
+
+
+@contextmanager
+def _cleared_where_it_fails(settings: BatchSettings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        clear_unfinished(settings)
+        raise
 
 
 def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueue) -> Iterator[Entry]:
@@ -102,6 +112,7 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
     try:
         with failing_alone(job.path, "read"):
             assembly = _open(job, model, settings)
+            queue.opened(job, assembly)
             queue.expect(assembly.reading.estimate_rows(), assembly.reading.file.size)
             for piece in assembly.read(settings.chunk_rows):
                 yield Entry(job, assembly, piece)

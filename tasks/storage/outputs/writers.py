@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, types
 
 from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.files.atomic import explain_os_errors
 from tasks.storage.outputs.predictions import UNKNOWN
 
 LINEAGE = b"seq2seq"  # key of the file's metadata
@@ -64,7 +65,11 @@ def check_schema(schema: pa.Schema, kind: OutputFormat) -> None:
     Raises:
         Exception: of Arrow's, with a note that names the column.
     """
-    with tempfile.TemporaryDirectory() as folder, OutputWriter(Path(folder) / "empty", schema, kind, "{}") as writer:
+    with (
+        explain_os_errors(Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory() as folder,
+        OutputWriter(Path(folder) / "empty", schema, kind, "{}") as writer,
+    ):
         writer.write(schema.empty_table())
 
 

@@ -9,6 +9,7 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.storage.files import atomic
 from tasks.storage.files.atomic import (
     aside,
+    check_room,
     check_writable,
     copy_atomically,
     explain_os_errors,
@@ -21,6 +22,7 @@ from tasks.storage.files.atomic import (
     write_json,
     written_aside,
 )
+from tests.helpers.full_disk import files_of_at_most
 
 
 def names(folder):
@@ -223,3 +225,20 @@ def test_of_a_link_the_link_is_removed_and_what_it_leads_to_stays(tmp_path):
     remove_tree(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a" / "b").read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_whatever_kind_of_error_a_library_makes_of_it(tmp_path, number):
+    for kind in (OSError, RuntimeError, ValueError):
+        error = kind(number, os.strerror(number)) if kind is OSError else kind(f"x.pb; {os.strerror(number)}")
+        with pytest.raises(ArtifactError, match="what was begun is removed; make room"), explain_os_errors(tmp_path):
+            raise error
+    with pytest.raises(ValueError, match="of another kind"), explain_os_errors(tmp_path):
+        raise ValueError("of another kind")
+
+
+def test_room_is_there_or_not_and_nothing_is_left(tmp_path):
+    check_room(tmp_path, 3_000_000)
+    with files_of_at_most(1_500_000), pytest.raises(OSError, match="File too large"):
+        check_room(tmp_path, 3_000_000)
+    assert list(tmp_path.iterdir()) == []
