@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tasks.runtime.runners import Told, Workers, kept_for_run, workers_of_run
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
-from tasks.storage.outputs.output_paths import clear_work
+from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
 
 SHARDS_A_WORKER = 4
@@ -54,7 +54,7 @@ def n_workers(settings: BatchSettings) -> int:
     return settings.workers or available_cores()
 
 
-@contextlib.contextmanager
+@contextmanager
 def open_workers(settings: BatchSettings) -> Iterator[None]:
     """Keeps worker processes for the steps of a run, where it has some; they start as they are needed."""
     if settings.runner != "processes":
@@ -77,10 +77,19 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done
     if all(job.action != "predict" for job in jobs):
         return Done(jobs)
     model = find_model(settings, Store(store))
-    with open_runner(settings) as runner:
+    with _cleared_where_it_fails(settings), open_runner(settings) as runner:
         done = _KINDS[settings.runner](jobs, model, settings, store, runner)
     clear_work(settings)
     return done
+
+
+@contextmanager
+def _cleared_where_it_fails(settings: BatchSettings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        clear_unfinished(settings)
+        raise
 
 
 def _in_threads(

@@ -23,6 +23,10 @@ from tasks.storage.files.atomic import check_writable, write_atomically
 from tasks.storage.store.artifact_store import Store
 
 EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
+OUT_OF_MEMORY = (
+    "there is not enough memory; what was begun is removed and finished steps are kept: free memory, or lower "
+    "training.batch_size or --chunk-rows, then run the same command again"
+)
 
 Summary = dict[str, Any]
 
@@ -88,6 +92,9 @@ def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | N
     except Seq2SeqError as error:
         say(f"refused: {error}")
         return EXIT_REFUSED
+    except MemoryError:
+        say(f"failed: {OUT_OF_MEMORY}")
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:

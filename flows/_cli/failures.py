@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from prefect.logging.handlers import PrefectConsoleHandler
 
-from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, say
+from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, OUT_OF_MEMORY, say
 from flows._cli.interruption import LINE, interrupted_by
 from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
@@ -35,6 +35,8 @@ def failures_told() -> Iterator[None]:
         if not interrupted_by():
             say(LINE)
         code = EXIT_INTERRUPTED
+    except MemoryError as error:
+        say(_closing(OUT_OF_MEMORY, error))
     except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
         say(_closing(f"{type(error).__name__}: {error}", error))
     else:

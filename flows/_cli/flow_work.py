@@ -21,6 +21,7 @@ from prefect.settings import (
 
 from flows._cli.command import EXIT_SUCCESS, Command, Summary, say, write_summary
 from flows._cli.failures import failures_told, told_at_the_end
+from flows._cli.limits import LEAST_WITH_TENSORFLOW_MIB, too_little_memory
 from flows._cli.memory import Peak, watch_memory
 from flows._cli.notify import check_block
 from flows._cli.server_watch import server_watched
@@ -29,6 +30,7 @@ from flows._cli.start import native_messages_aside
 from flows._server import local as _server
 from flows._server.credentials import split_credentials
 from flows._server.prefect_internals import drain
+from tasks.seq2seq.errors import SettingsError
 
 SomeFlowOptions = TypeVar("SomeFlowOptions", bound=FlowOptions)
 
@@ -81,9 +83,12 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
         """The summary of the run with its peak memory."""
         with failures_told():
             peak = stack.enter_context(watch_memory(local.process.pid if local else None))
+            needs_tensorflow = self.needs_tensorflow(settings, options)
+            if needs_tensorflow and (refusal := too_little_memory(LEAST_WITH_TENSORFLOW_MIB)):
+                raise SettingsError(refusal)
             if local:
                 local.go()
-                if self.needs_tensorflow(settings, options):
+                if needs_tensorflow:
                     _load_tensorflow_meanwhile()
                 local.wait_until_up()
             stack.enter_context(server_watched(str(PREFECT_API_URL.value()), local))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
+from flows._cli.limits import LEAST_MIB, too_little_memory
 
 
 def start(name: str, *, needs_server: bool = False) -> int:
@@ -26,6 +27,11 @@ def start(name: str, *, needs_server: bool = False) -> int:
     before_the_end(_remove_what_was_begun)
     try:
         if needs_server:
+            if refusal := too_little_memory(LEAST_MIB):
+                from flows._cli.command import EXIT_REFUSED, say  # noqa: PLC0415 - rarely needed before the server
+
+                say(f"refused: {refusal}")
+                return EXIT_REFUSED
             _begin()
         from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
 

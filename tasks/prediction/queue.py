@@ -108,6 +108,7 @@ class ChunkQueue:
         # One more than are predicted at once, so that no worker waits.
         self._most = (settings.workers or available_cores()) + 1
         self._group: list[Entry] = []
+        self._opened: dict[str, Assembly] = {}
         self._under_way: deque[_Group] = deque()
         self._rows, self._began = 0, time.perf_counter()
         self._n_bytes, self._seen_rows, self._seen_bytes = n_bytes, 0, 0
@@ -119,6 +120,15 @@ class ChunkQueue:
         """Says how many rows a file has, about, for the progress that is shown."""
         self._seen_rows += n_rows
         self._seen_bytes += n_bytes
+
+    def opened(self, job: Job, assembly: Assembly) -> None:
+        """Notes a file in work, whose end will come."""
+        self._opened[job.name] = assembly
+
+    def close(self) -> None:
+        """Closes what files are still in work, which are some where the run fails."""
+        for assembly in self._opened.values():
+            assembly.let_go()
 
     def add(self, entry: Entry) -> None:
         """Adds a piece, or a file's end; small ones go together."""
@@ -196,6 +206,7 @@ class ChunkQueue:
         self._is_written(job, lambda: self._finish(job, assembly))
         if self.outcome(job).account is None:
             self._abandon(job, assembly)
+        self._opened.pop(job.name, None)
 
     def _is_written(self, job: Job, write: Callable[[], None]) -> bool:
         """Writes something of a file that has not failed, and tells whether it still has not."""

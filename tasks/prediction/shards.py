@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,12 +80,12 @@ def predict_jobs(
     """
     todo = [job for job in jobs if job.action == "predict"]
     n_bytes = sum(job.stamp[0] for job in todo if job.stamp)
-    queue = ChunkQueue(submit, serving_of(model, settings, store), settings, update, n_bytes)
-    for job in todo:
-        begun(job)
-        for entry in _read(job, model, settings, queue, picture):
-            queue.add(entry)
-    queue.end()
+    with closing(ChunkQueue(submit, serving_of(model, settings, store), settings, update, n_bytes)) as queue:
+        for job in todo:
+            begun(job)
+            for entry in _read(job, model, settings, queue, picture):
+                queue.add(entry)
+        queue.end()
     return Done([queue.outcome(job) for job in jobs], queue.first_at, queue.rows_per_s())
 
 
@@ -97,6 +98,7 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
     try:
         with failing_alone(job.path, "read"):
             assembly = _open(job, model, settings, picture)
+            queue.opened(job, assembly)
             queue.expect(assembly.reading.estimate_rows(), assembly.reading.file.size)
             for piece in assembly.read(settings.chunk_rows):
                 yield Entry(job, assembly, piece)

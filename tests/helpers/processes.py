@@ -3,9 +3,9 @@
 import time
 
 
-def finish(process):
+def finish(process, seconds=240):
     """The exit code and what was said, without a traceback."""
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=seconds)
     assert "Traceback" not in said, said
     return process.returncode, said
 

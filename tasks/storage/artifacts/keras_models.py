@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, checked_folder
+from tasks.storage.files.atomic import check_room
 from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 WEIGHTS = "model.weights.h5"
+_HDF5_BYTES = 4096  # more than what it writes of each array and layer beside the values
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -54,7 +56,13 @@ def _architecture(model: keras.Model) -> str:
 
 
 def save_weights(model: keras.Model, folder: Path) -> None:
-    """Writes the weights as HDF5."""
+    """Writes the weights as HDF5.
+
+    Raises:
+        OSError: there is no room. HDF5 itself, once a write has failed, may end the process later on.
+    """
+    sizes = [variable.numpy().nbytes for variable in model.variables]
+    check_room(folder, sum(sizes) + _HDF5_BYTES * (len(sizes) + len(model.layers) + 1))
     model.save_weights(folder / WEIGHTS)
 
 

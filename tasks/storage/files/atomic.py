@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tasks.seq2seq.errors import ArtifactError, SettingsError
+from tasks.seq2seq.errors import ArtifactError, Seq2SeqError, SettingsError
 
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]{16}\.tmp", re.DOTALL)
@@ -275,17 +275,47 @@ def explain_os_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise ArtifactError(
-                f"{where} cannot be written: {error.strerror}; what was begun is removed; "
-                f"make room, or choose another folder with --store or --output"
-            ) from error
+        if error.errno in _FULL:
+            raise _full(where, error.strerror) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise ArtifactError(
                 f"{where} cannot be written: {error.strerror}; choose a folder that you may write to with --store "
                 f"or --output"
             ) from error
         raise
+    except Seq2SeqError:
+        raise
+    except Exception as error:  # TensorFlow and HDF5 have errors of their own, which quote the system's words
+        said = next((os.strerror(number) for number in _FULL if os.strerror(number) in str(error)), None)
+        if said:
+            raise _full(where, said) from error
+        raise
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _full(where: Path, said: str | None) -> ArtifactError:
+    return ArtifactError(
+        f"{where} cannot be written: {said}; what was begun is removed; "
+        f"make room, or choose another folder with --store or --output"
+    )
+
+
+def check_room(folder: Path, n_bytes: int) -> None:
+    """Fails as a full disk does where a folder has no room, before a library writes there that cannot bear it.
+
+    Raises:
+        OSError: the system's.
+    """
+    with _begun(folder / "room", _make_file) as probe, probe.open("wb", buffering=0) as file:
+        for first in range(0, n_bytes, _ROOM_BYTES):
+            todo = min(_ROOM_BYTES, n_bytes - first)
+            while todo:
+                todo -= file.write(bytes(todo))  # of what fits, only that much is written
+
+
+_ROOM_BYTES = 2**20
 
 
 def remove_tree(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -215,6 +215,11 @@ class Assembly:
             for path, kept in aside.items():
                 kept.replace(path)
             raise
+
+    def let_go(self) -> None:
+        """Closes what is open, whatever cannot be written any more."""
+        with suppress(Exception):
+            self._stack.close()
 
     def abandon(self) -> None:
         """Removes what was begun of a file that cannot be read."""

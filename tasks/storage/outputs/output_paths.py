@@ -157,6 +157,13 @@ def remove_work(path: Path) -> bool:
         return is_free
 
 
+def clear_unfinished(settings: BatchSettings) -> None:
+    """Removes what a run that fails leaves, of whatever settings, but chunks that are predicted."""
+    for path in work_folder(settings).glob("*/*"):
+        if path.suffix not in (".part", ".former"):
+            path.unlink(missing_ok=True)
+
+
 def _check_overwriting(places: list[OutputPlace], settings: BatchSettings) -> None:
     """No output may take the place of an input; two outputs fall together only where two inputs are named alike."""
     inputs = {os.path.realpath(place.file.path) for place in places}

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, types
 
 from tasks.seq2seq.settings.batch import OutputFormat
-from tasks.storage.files.atomic import aside, temporary_folder
+from tasks.storage.files.atomic import aside, explain_os_errors, temporary_folder
 from tasks.storage.outputs.predictions import UNKNOWN
 
 LINEAGE = b"seq2seq"  # key of the file's metadata
@@ -64,7 +65,11 @@ def check_schema(schema: pa.Schema, kind: OutputFormat) -> None:
     Raises:
         Exception: of Arrow's, with a note that names the column.
     """
-    with temporary_folder("schema") as folder, OutputWriter(folder / "empty", schema, kind, "{}") as writer:
+    with (
+        explain_os_errors(Path(tempfile.gettempdir())),
+        temporary_folder("schema") as folder,
+        OutputWriter(folder / "empty", schema, kind, "{}") as writer,
+    ):
         writer.write(schema.empty_table())
 
 

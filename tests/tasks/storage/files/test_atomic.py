@@ -12,6 +12,7 @@ from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.storage.files import atomic
 from tasks.storage.files.atomic import (
     aside,
+    check_room,
     check_writable,
     copy_atomically,
     explain_os_errors,
@@ -29,6 +30,7 @@ from tasks.storage.files.atomic import (
     written_aside,
 )
 from tasks.storage.files.json_files import load_json, write_json
+from tests.helpers.full_disk import files_of_at_most
 
 
 def names(folder):
@@ -341,3 +343,20 @@ def test_a_lock_whose_file_was_removed_while_others_waited_is_still_held_by_one_
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert max(most) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_whatever_kind_of_error_a_library_makes_of_it(tmp_path, number):
+    for kind in (OSError, RuntimeError, ValueError):
+        error = kind(number, os.strerror(number)) if kind is OSError else kind(f"x.pb; {os.strerror(number)}")
+        with pytest.raises(ArtifactError, match="what was begun is removed; make room"), explain_os_errors(tmp_path):
+            raise error
+    with pytest.raises(ValueError, match="of another kind"), explain_os_errors(tmp_path):
+        raise ValueError("of another kind")
+
+
+def test_room_is_there_or_not_and_nothing_is_left(tmp_path):
+    check_room(tmp_path, 3_000_000)
+    with files_of_at_most(1_500_000), pytest.raises(OSError, match="File too large"):
+        check_room(tmp_path, 3_000_000)
+    assert list(tmp_path.iterdir()) == []
