@@ -10,7 +10,7 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("import_bundle"))
 
-from flows._cli.command import Summary, Work, run_command
+from flows._cli.command import Summary, Work, put, run_command
 from flows._cli.commands.import_bundle import COMMAND, ImportSettings
 from flows._cli.settings import Options
 from tasks.storage.artifacts.bundle_import import import_bundle
@@ -27,7 +27,7 @@ def bring_in(settings: ImportSettings, options: Options) -> Summary:
 
 def show(summary: Summary) -> None:
     """Prints where the bundle lies, and how it is used."""
-    print(f"{summary['path']}\nuse it with: --model {short(summary['digest'])}")
+    put(f"{summary['path']}\nuse it with: --model {short(summary['digest'])}")
 
 
 work = Work(run=bring_in, show=show)

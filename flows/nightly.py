@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 
 from flows._cli.batch_summary import show_batch, show_plan
 from flows._cli.checkout import ROOT
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command
 from flows._cli.commands.nightly import COMMAND, NightlyOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
@@ -105,7 +105,7 @@ def show_what_would_be_done(settings: NightlySettings, options: NightlyOptions) 
     """`--dry-run`: the steps that are cached or would be made, and the files that the promoted model would predict."""
     show_planned(plan_steps(MODEL_STEPS, settings.experiment, options.store, refresh=options.refresh))
     if not _serves(settings, options.store):
-        print(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
+        put(f"no model is promoted as {settings.promotion_name!r} yet: every file would be predicted once one is")
         return EXIT_SUCCESS
     jobs = plan(settings.batch, Store(options.store), refresh=options.refresh)
     show_plan(jobs)
@@ -119,7 +119,7 @@ def show(summary: Summary) -> None:
     show_vectors(summary)
     show_evaluation({**summary, "examples": []})
     show_promotion(summary)
-    print(f"report: {summary['report']}")
+    put(f"report: {summary['report']}")
     show_steps(summary)
     show_batch(summary["predictions"])
 

@@ -15,13 +15,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows._cli.command import Summary, Work, run_command
+from flows._cli.command import Summary, Work, put, run_command
 from flows._cli.commands.promotions import COMMAND, PromotionsSettings
 from flows._cli.settings import Options
 from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.experiment import NAME, Experiment
 from tasks.seq2seq.settings.rules import nearest
+from tasks.seq2seq.shown import shown
 from tasks.storage.artifacts.bundle import read_experiment
 from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
@@ -117,17 +118,17 @@ def _has_former(store: Store, model: str) -> bool:
 def show(summary: Summary) -> None:
     """Prints the history of each name."""
     if not summary["names"]:
-        print(f"no model was ever decided upon in {summary['store']}; train one with python -m flows.train_and_eval")
+        put(f"no model was ever decided upon in {summary['store']}; train one with python -m flows.train_and_eval")
     for one in summary["names"]:
         serves = one["promoted"]
-        print(f"{one['name']}: {short(serves) if serves else 'no model'} serves")
+        put(f"{one['name']}: {short(serves) if serves else 'no model'} serves")
         if one["holdout"]:
-            print(f"  models are compared on the holdout {short(one['holdout'])}")
+            put(f"  models are compared on the holdout {short(one['holdout'])}")
         table = Table(box=None, pad_edge=True)
         for column in ("when (UTC)", "model", "", "by", "reason"):
             table.add_column(column, no_wrap=True, overflow="ignore")
         for decision in one["decisions"]:
-            table.add_row(*_row(decision))
+            table.add_row(*map(shown, _row(decision)))
         Console(width=10_000, markup=False, highlight=False).print(table)
 
 

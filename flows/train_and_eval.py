@@ -14,7 +14,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows._cli.checkout import ROOT
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, write_summary
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, write_summary
 from flows._cli.commands.train_and_eval import COMMAND, TrainAndEvalOptions
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell_of_failure
@@ -67,7 +67,7 @@ def show(summary: Summary) -> None:
     show_vectors(summary)
     show_evaluation(summary)
     show_promotion(summary)
-    print(f"report: {summary['report']}")
+    put(f"report: {summary['report']}")
     show_steps(summary)
 
 

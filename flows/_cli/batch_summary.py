@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows._cli.command import Summary
+from flows._cli.command import Summary, put
 from flows._cli.summary import seconds_since_start
 from tasks.prediction.jobs import Job
 from tasks.reporting.batch_page import SAID, UNSCORED, score_rows
+from tasks.seq2seq.shown import shown
 from tasks.storage.ingest.reject_table import reject_table
 from tasks.storage.ingest.rejects import read_first_rejects
 from tasks.storage.outputs.accounts import REJECTS
@@ -27,11 +28,13 @@ def show_plan(jobs: Iterable[Job]) -> None:
     """Prints what would be done with each file, and why."""
     table = _file_table("")
     for job in jobs:
-        table.add_row(job.name, _PLANNED[job.action], "" if job.action in ("wait", "fail") else job.reason)
+        table.add_row(
+            shown(job.name), _PLANNED[job.action], "" if job.action in ("wait", "fail") else shown(job.reason)
+        )
     _print_table(table)
     for job in jobs:
         if job.action in ("wait", "fail"):
-            print(f"{_PLANNED[job.action]}: {job.reason}")
+            put(f"{_PLANNED[job.action]}: {job.reason}")
 
 
 _PLANNED = {"predict": "predict", "keep": "keep", "wait": "wait", "fail": "FAIL"}
@@ -46,11 +49,11 @@ def show_batch(summary: Summary) -> None:
     table = _file_table("read", "predicted", "rejected", "")
     for file in files[:MOST_LINES]:
         numbers = [f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected")]
-        table.add_row(file["name"], SAID[file["state"]], *numbers, _why(file))
+        table.add_row(shown(file["name"]), SAID[file["state"]], *numbers, _why(file))
     _print_table(table)
     if hidden := len(summary["files"]) - len(files[:MOST_LINES]):
-        print(f"  ... and {hidden} more files, all of them in _run.json")
-    print("\n".join(_batch_lines(summary)))
+        put(f"  ... and {hidden} more files, all of them in _run.json")
+    put("\n".join(_batch_lines(summary)))
 
 
 def _batch_lines(summary: Summary) -> Iterator[str]:

@@ -19,6 +19,7 @@ from flows._server import local as _server
 from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.shown import shown_lines
 from tasks.storage.files.atomic import check_writable, write_atomically
 from tasks.storage.store.artifact_store import Store
 
@@ -129,5 +130,10 @@ def write_summary(path: Path | None, summary: Summary) -> None:
 
 
 def say(message: str) -> None:
-    """Tells the user what is no result."""
-    print(without_credentials(message), file=sys.stderr, flush=True)
+    """Tells the user what is no result; nothing in it acts on the terminal."""
+    print(shown_lines(without_credentials(message)), file=sys.stderr, flush=True)
+
+
+def put(message: str) -> None:
+    """Tells the user a result; nothing in it acts on the terminal, whatever files and columns are called."""
+    print(shown_lines(message))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import psutil
 
-from flows._cli.command import Summary
+from flows._cli.command import Summary, put
 from flows._cli.table import print_table
 from tasks.seq2seq.metrics.table import score_lines
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
@@ -73,19 +73,19 @@ def show_dataset(summary: Summary) -> None:
     """Prints the shapes of the prepared dataset."""
     dataset = summary["dataset"]
     shapes = "  ".join(f"{name} {tuple(shape)}" for name, shape in dataset["shapes"].items())
-    print(f"dataset: {shapes}")
-    print(
+    put(f"dataset: {shapes}")
+    put(
         f"  {dataset['rows']} training, {dataset['validation_rows']} validation, {dataset['evaluation_rows']} "
         f"held-out pairs, {dataset['rejected_rows']} rows rejected"
     )
     if waiting := dataset["files_waiting"]:
-        print(f"  left for the next run, as they may be half written: {len(waiting)} file(s), {', '.join(waiting)}")
+        put(f"  left for the next run, as they may be half written: {len(waiting)} file(s), {', '.join(waiting)}")
 
 
 def show_vectors(summary: Summary) -> None:
     """Prints how much the pre-trained vectors cover."""
     for side, found in summary["vectors"].items():
-        print(f"{side} vectors: {Coverage(**found).said}")
+        put(f"{side} vectors: {Coverage(**found).said}")
 
 
 def show_evaluation(summary: Summary) -> None:
@@ -93,15 +93,15 @@ def show_evaluation(summary: Summary) -> None:
     for example in summary["examples"]:
         text = example["text"]
         mark = "   wrong" if example["correct"] is False else ""
-        print(f"source {text['source']}  expected {text['expected']}  predicted {text['predicted']}{mark}")
-    print("\n".join(score_lines(summary)))
+        put(f"source {text['source']}  expected {text['expected']}  predicted {text['predicted']}{mark}")
+    put("\n".join(score_lines(summary)))
 
 
 def show_checks(summary: Summary) -> None:
     """Prints the data checks that were not kept."""
     for found in summary["checks"]:
         if found["level"] != "fine":
-            print(f"check {found['rule']}: {found['level']}: {found['said']}")
+            put(f"check {found['rule']}: {found['level']}: {found['said']}")
 
 
 def show_steps(summary: Summary) -> None:
@@ -118,7 +118,7 @@ def show_steps(summary: Summary) -> None:
 
 def show_cost(summary: Summary) -> None:
     """Prints the time and the memory of the whole command."""
-    print(
+    put(
         f"whole command {summary['total_seconds']:.1f} s, peak memory {summary['peak_rss_mib']:.0f} MiB "
         f"(of that the Prefect server {summary['peak_rss_server_mib']:.0f})"
     )
@@ -128,4 +128,4 @@ def show_promotion(summary: Summary) -> None:
     """Prints the gate's answer."""
     state = "promoted" if summary["promoted"] else "not promoted"
     when = "" if summary["promotion_decided_now"] else " (this run made no new model; decided before)"
-    print(f"{state} as {summary['name']!r}: {summary['promotion_reason']}{when}")
+    put(f"{state} as {summary['name']!r}: {summary['promotion_reason']}{when}")

@@ -8,6 +8,8 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from tasks.seq2seq.shown import shown
+
 Justify = Literal["left", "right"]
 
 
@@ -17,5 +19,5 @@ def print_table(columns: Mapping[str, Justify], rows: Iterable[tuple[str, ...]])
     for name, justify in columns.items():
         table.add_column(name, justify=justify, no_wrap=True, overflow="ignore")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     Console(width=10_000, markup=False, highlight=False).print(table)

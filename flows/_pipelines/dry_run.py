@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows._cli.command import Summary
+from flows._cli.command import Summary, put
 from flows._cli.table import Justify, print_table
 from flows._pipelines.steps import Planned, Step, plan_steps
 from tasks.generate import held_out_sources
@@ -52,23 +52,23 @@ def show_planned(planned: Sequence[Planned]) -> None:
     )
     n = sum(not step.cached for step in planned)
     again = "; one that comes out as before leaves those after it cached" if 0 < n < len(planned) else ""
-    print(f"dry run: nothing was made; {n} of {len(planned)} steps would be{again}")
+    put(f"dry run: nothing was made; {n} of {len(planned)} steps would be{again}")
 
 
 def _show_data(found: Summary) -> None:
-    print("\n".join(_counts(found)))
-    print(f"\n{'windows' if found['series'] else 'pairs'} as they are understood:")
+    put("\n".join(_counts(found)))
+    put(f"\n{'windows' if found['series'] else 'pairs'} as they are understood:")
     print_table(_PAIR_COLUMNS, [_pair(one) for one in found["pairs"]])
-    print()
+    put("")
     for side in ("source", "target"):
-        print("\n".join(_side(side, found["encodings"][side], found[side])))
+        put("\n".join(_side(side, found["encodings"][side], found[side])))
     if found["odd_rows"]:
-        print("\nrows that are unlike the others:")
+        put("\nrows that are unlike the others:")
         columns: dict[str, Justify] = {"": "left", "steps": "right", **_PAIR_COLUMNS}
         print_table(columns, [_odd(one) for one in found["odd_rows"]])
     if found["series"]:
         _show_series(found["series"])
-    print()
+    put("")
 
 
 def _counts(found: Summary) -> Iterator[str]:
@@ -129,13 +129,13 @@ def _side(side: str, encoding: str, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _show_series(series: list[dict[str, Any]]) -> None:
-    print("\nrows of each split, and its windows:")
+    put("\nrows of each split, and its windows:")
     splits = list(series[0]["rows_by_split"])
     columns: dict[str, Justify] = {"file": "left", "rows": "right", "rejected": "right"}
     columns |= dict.fromkeys(splits, "left")
     print_table(columns, [_file(one, splits) for one in series[:_SHOWN_FILES]])
     if len(series) > _SHOWN_FILES:
-        print(f"... and {len(series) - _SHOWN_FILES:,} more files")
+        put(f"... and {len(series) - _SHOWN_FILES:,} more files")
 
 
 def _file(one: dict[str, Any], splits: Sequence[str]) -> tuple[str, ...]:

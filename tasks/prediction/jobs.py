@@ -113,6 +113,8 @@ def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
     if settings.states_picture is not None:
         asked["states_picture"] = settings.states_picture
+    if settings.csv_safe:
+        asked["csv_safe"] = True
     if settings.drop:
         asked["drop"] = sorted(settings.drop)
     if partitions:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from tasks.reporting.pages import cell, html_pages
 from tasks.seq2seq.metrics.table import NOTHING_TO_SCORE
 from tasks.storage.outputs.accounts import PICTURE
 from tasks.storage.store.manifest import short
@@ -23,9 +22,7 @@ Batch = dict[str, Any]
 
 def render_page(batch: Batch) -> str:
     """The page as HTML, self-contained."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
+    environment = html_pages()
     environment.filters["short"] = short
     return environment.get_template("batch_report.html.jinja").render(
         batch=batch,
@@ -78,15 +75,15 @@ def _markdown(batch: Batch) -> Iterator[str]:
     yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
     for file in batch["files"][:SHOWN_FILES]:
         numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
-        yield f"| `{_cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {_cell(file['reason'])} |"
+        yield f"| `{cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {cell(file['reason'])} |"
     if len(batch["files"]) > SHOWN_FILES:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
     if batch["checks"]:
         yield from ("", "| check of the first rows | | |", "|---|---|---|")
-        yield from (f"| {found['rule']} | {found['level']} | {_cell(found['said'])} |" for found in batch["checks"])
+        yield from (f"| {found['rule']} | {found['level']} | {cell(found['said'])} |" for found in batch["checks"])
     if pictures := find_pictures(batch):
         yield from ("", "## Encoder states", "")
-        yield from (f"`{_cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
+        yield from (f"`{cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
     if batch["scored"]:
         rows = [f"| {name} | {value} |" for name, value in score_rows(batch)]
         yield from ("", "## Scores", "", *(["| score | |", "|---|---|", *rows] if rows else [UNSCORED]))
@@ -113,10 +110,6 @@ def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
             for number in numbers
         ]
         yield name.replace("_", " "), " to ".join(said)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 UNSCORED = f"{NOTHING_TO_SCORE}: no row has a target that can be used"

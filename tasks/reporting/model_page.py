@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pyarrow.parquet as pq
 
+from tasks.reporting.pages import cell, html_pages
 from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
@@ -29,12 +29,7 @@ def write_page(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Ve
     evaluation = read_evaluation(inputs["evaluation"])
     write_json(folder / "evaluation.json", evaluation)
     context = {**_context(experiment, inputs, evaluation), "verdict": verdict}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    (folder / PAGE).write_text(environment.get_template("report.html.jinja").render(context), encoding="utf-8")
+    (folder / PAGE).write_text(html_pages().get_template("report.html.jinja").render(context), encoding="utf-8")
     (folder / SUMMARY).write_text(_markdown(context), encoding="utf-8")
 
 
@@ -186,8 +181,8 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 def _markdown(context: dict[str, Any]) -> str:
     number, what = context["headline"]
     examples = [
-        f"| `{example['text']['source']}` | `{example['text']['expected']}` | `{example['text']['predicted']}` "
-        f"| {_MARKS[example['correct']]} |"
+        f"| `{cell(example['text']['source'])}` | `{cell(example['text']['expected'])}` "
+        f"| `{cell(example['text']['predicted'])}` | {_MARKS[example['correct']]} |"
         for example in context["examples"]
     ]
     pictures = [f"{what}\n\n![{what}]({uri})\n" for what, uri in context["pictures"].items()]
@@ -203,7 +198,7 @@ def _markdown(context: dict[str, Any]) -> str:
             "",
             "| data check | | |",
             "|---|---|---|",
-            *(f"| {found['rule']} | {found['level']} | {found['said']} |" for found in context["checks"]),
+            *(f"| {found['rule']} | {found['level']} | {cell(found['said'])} |" for found in context["checks"]),
             "",
             *pictures,
             "| step | made in | where |",

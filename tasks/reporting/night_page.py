@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.reporting.pages import cell
+from tasks.seq2seq.shown import shown_lines
+
 
 def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, Any]) -> Iterator[str]:
     """The page.
@@ -18,7 +21,7 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
     yield from (f"# Night of {name}", "", "| part | |", "|---|---|")
     failure = model.get("failure", "").splitlines()
     if failure:
-        yield f"| new model | **FAILED**: {_cell(failure[0])} |"
+        yield f"| new model | **FAILED**: {cell(failure[0])} |"
         yield "| serves | the model that was promoted before |"
     else:
         dataset = model["dataset"]
@@ -28,7 +31,7 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
         )
         made = [step["name"] for step in model["steps"] if not step["cached"]]
         yield f"| made now | {', '.join(made) or 'nothing: no new data, no changed setting'} |"
-        yield f"| {'promoted' if model['promoted'] else 'not promoted'} | {_cell(model['promotion_reason'])} |"
+        yield f"| {'promoted' if model['promoted'] else 'not promoted'} | {cell(model['promotion_reason'])} |"
         yield f"| report | {link(model['report'])} |"
     yield (
         f"| predictions | {predictions['predicted']:,} of {predictions['read']:,} rows, {predictions['rejected']:,} "
@@ -39,13 +42,9 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
     yield f"| drift | {', '.join(shifted) or 'none'} |"
     yield f"| accounts | {link(predictions['report'])} |"
     if len(failure) > 1:  # with a table of rows, whose columns stand below one another
-        yield from ("", "```", *failure, "```")
+        yield from ("", "```", *(shown_lines(line).replace("```", "'''") for line in failure), "```")
 
 
 def link(path: str) -> str:
     """A file as a link; browsers open it from a page that they were not served."""
     return f"[{path}]({Path(path).as_uri()})"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tasks.seq2seq.shown import shown_lines
 
 if TYPE_CHECKING:
     Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -16,11 +19,25 @@ def logger() -> Logger:
     Prefect is not loaded for it: without Prefect there is no run.
     """
     if "prefect" not in sys.modules:
-        return logging.getLogger("tasks")
+        return _only_read(logging.getLogger("tasks"))
     from prefect.logging import get_run_logger  # noqa: PLC0415 - see above
     from prefect.logging.loggers import get_logger  # noqa: PLC0415 - see above
 
     try:
-        return get_run_logger()
+        return _only_read(get_run_logger())
     except RuntimeError:
-        return get_logger("tasks")
+        return _only_read(get_logger("tasks"))
+
+
+def _only_read(found: Logger) -> Logger:
+    """The logger, of whose lines nothing acts on a terminal or on Prefect's pages: much in them comes from files."""
+    inner = found.logger if isinstance(found, logging.LoggerAdapter) else found
+    if _show not in inner.filters:
+        inner.addFilter(_show)
+    return found
+
+
+def _show(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(shown_lines(one) if isinstance(one, str | Path) else one for one in record.args)
+    return True

@@ -32,6 +32,11 @@ class BatchSettings(Section):
         "store (the only promoted name)",
     )
     format: OutputFormat = Field("parquet", description="of the predictions")
+    csv_safe: bool = Field(
+        False,
+        description="with format csv: put an apostrophe before text that begins with = + - @, a tab or a carriage "
+        "return, which spreadsheets would run as a formula; numbers stay",
+    )
     input_format: FormatName | None = Field(
         None,
         description="what all inputs are read as, whatever their suffixes, such as .txt or .json; compression goes by "
@@ -161,6 +166,10 @@ def check_batch_settings(raw: Mapping[str, Any]) -> BatchSettings:
         raise SettingsError(
             f"states_picture is {settings.states_picture!r}, but encoder_states is not set, so there are no states to "
             f"draw; set encoder_states, or leave states_picture out"
+        )
+    if settings.csv_safe and settings.format != "csv":
+        raise SettingsError(
+            f"csv_safe is set, but format is {settings.format!r}; set format to csv, or leave csv_safe out"
         )
     return settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tasks.seq2seq.shown import shown as harmless
 from tasks.storage.readers.blocks import Reject
 
 SHOWN_ROWS = 5  # of a table
@@ -20,7 +21,7 @@ def reject_table(shown: Sequence[Reject], n_rejected: int) -> list[str]:
         n_rejected: how many there are.
     """
     shown = shown[:SHOWN_ROWS]
-    rows = [("file", "row", "reason"), *((one.file, str(one.row), one.reason) for one in shown)]
+    rows = [("file", "row", "reason"), *((harmless(one.file), str(one.row), one.reason) for one in shown)]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     room = max(_LEAST_CONTENT, _WIDTH - sum(widths) - 4 * len(_GAP))
     contents = ["content", *(cut(one.content, room) for one in shown)]
@@ -39,5 +40,5 @@ def count_reasons(reasons: Mapping[str, int]) -> str:
 
 def cut(text: str, width: int) -> str:
     """The text in one line of at most so many characters; `...` stands for what was cut."""
-    line = " ".join(text[: 4 * width].split())
+    line = harmless(" ".join(text[: 4 * width].split()))
     return line if len(line) <= width and len(text) <= 4 * width else f"{line[: width - 3]}..."

@@ -133,7 +133,13 @@ class Assembly:
         if self._writer is None:
             path = self.work / f"output.{self.kind}"
             self._writer = self._stack.enter_context(
-                OutputWriter(path, schema, self.kind, self.lineage.model_dump_json())
+                OutputWriter(
+                    path,
+                    schema,
+                    self.kind,
+                    self.lineage.model_dump_json(),
+                    csv_safe=bool(self.lineage.writing.get("csv_safe")),
+                )
             )
         return self._writer
 

@@ -24,6 +24,8 @@ from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import aside, explain_os_errors, temporary_folder
 from tasks.storage.outputs.predictions import UNKNOWN
 
+# What spreadsheets take for a formula, and what is a number all the same.
+_FORMULA, _NUMBER = r"\A[=+\-@\t\r]", r"\A[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\z"
 LINEAGE = b"seq2seq"  # key of the file's metadata
 _JOINED = ("prediction",)  # columns that a CSV holds as sequences are read: `1 2 3`, `two words`
 
@@ -31,13 +33,19 @@ _JOINED = ("prediction",)  # columns that a CSV holds as sequences are read: `1 
 class OutputWriter:
     """Streams tables of one schema into a file; an output without rows is there, with its columns."""
 
-    def __init__(self, path: Path, schema: pa.Schema, kind: OutputFormat, lineage: str) -> None:
-        """Takes the file, the tables' schema, the format, and the lineage as JSON, which Parquet keeps."""
+    def __init__(
+        self, path: Path, schema: pa.Schema, kind: OutputFormat, lineage: str, *, csv_safe: bool = False
+    ) -> None:
+        """Takes the file, the tables' schema, the format, and the lineage as JSON, which Parquet keeps.
+
+        With `csv_safe`, no text of a CSV is a formula to a spreadsheet.
+        """
         self.rows = 0
         self._path, self._kind = path, kind
         self._schema = schema.with_metadata({LINEAGE: lineage})
         with _naming_column(path, schema, kind):
-            self._write, self._close = _OPENERS[kind](path, self._schema)
+            opener = _open_safe_csv if csv_safe and kind == "csv" else _OPENERS[kind]
+            self._write, self._close = opener(path, self._schema)
 
     def write(self, table: pa.Table) -> None:
         """Adds rows; an exception that is one column's has a note of which."""
@@ -84,6 +92,11 @@ def _open_parquet(path: Path, schema: pa.Schema) -> _Opened:
 def _open_csv(path: Path, schema: pa.Schema) -> _Opened:
     writer = csv.CSVWriter(str(path), _as_text(schema.empty_table()).schema)
     return lambda table: writer.write_table(_as_text(table)), writer.close
+
+
+def _open_safe_csv(path: Path, schema: pa.Schema) -> _Opened:
+    writer = csv.CSVWriter(str(path), _without_formulas(schema.empty_table()).schema)
+    return lambda table: writer.write_table(_without_formulas(table)), writer.close
 
 
 def _open_json_lines(path: Path, schema: pa.Schema) -> _Opened:  # noqa: ARG001 - each line names its keys
@@ -141,6 +154,35 @@ def _as_text(table: pa.Table) -> pa.Table:
     """The table with every column as a CSV can hold it; lists and structures as JSON."""
     columns = [_as_field(name, table[name]) for name in table.column_names]
     return pa.table(columns, names=table.column_names)
+
+
+def _without_formulas(table: pa.Table) -> pa.Table:
+    """The same with an apostrophe before each text, names of columns too, that a spreadsheet would run."""
+    text = _as_text(table)
+    columns = [
+        _as_mere_text(written) if _is_text(written.type) and not _is_of_numbers(column.type) else written
+        for column, written in zip(table.columns, text.columns, strict=True)
+    ]
+    names = _as_mere_text(pa.array(table.column_names, pa.string())).to_pylist()
+    return pa.table(columns, names=names)
+
+
+def _as_mere_text(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    is_number = pc.match_substring_regex(column, _NUMBER)
+    is_formula = pc.and_(pc.match_substring_regex(column, _FORMULA), pc.invert(is_number))
+    if not pc.any(is_formula).as_py():
+        return column
+    quoted = pc.binary_join_element_wise(pa.scalar("'", column.type), column, pa.scalar("", column.type))
+    return pc.if_else(is_formula, quoted, column)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _is_of_numbers(kind: pa.DataType) -> bool:
+    """Whether a column's text is that of numbers, which is no formula."""
+    return types.is_list(kind) and bool(types.is_integer(kind.value_type) or types.is_floating(kind.value_type))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -146,8 +146,11 @@ class Columnar(ABC):
 
     def _look(self, file: InputFile) -> tuple[pa.Schema, bool]:
         """The schema, of which all names can be read, and whether there are any rows."""
-        with file.open_file() as opened:
-            schema, has_rows = self.look(file, opened)
+        try:
+            with file.open_file() as opened:
+                schema, has_rows = self.look(file, opened)
+        except UnicodeDecodeError as error:
+            raise no_text(file, "a column", error) from error
         _check_schema(file, schema)
         return schema, has_rows
 
@@ -199,11 +202,7 @@ def _check_schema(file: InputFile, schema: pa.Schema) -> None:
         try:
             _ = field.name
         except UnicodeDecodeError as error:
-            found = error.object.decode(errors="backslashreplace")
-            raise DataError(
-                f"{file.path}: the name of {where} is not UTF-8 ({shown(found, _SHOWN_NAME)!r}); rename it where the "
-                f"file is made"
-            ) from error
+            raise no_text(file, where, error) from error
         if depth > DEEPEST_TYPE:
             raise DataError(
                 f"{file.path}: {where} holds lists and structures of more than {DEEPEST_TYPE} levels, the most that a "
@@ -212,6 +211,12 @@ def _check_schema(file: InputFile, schema: pa.Schema) -> None:
         kind = field.type.value_type if types.is_dictionary(field.type) else field.type
         inner = where if depth > 1 else f"a field inside {where}"
         ahead += [(kind.field(i), inner, depth + 1) for i in range(kind.num_fields)]
+
+
+def no_text(file: InputFile, where: str, error: UnicodeDecodeError) -> DataError:
+    """The error of a file of which a name is not UTF-8; pyarrow says so when it is asked for the schema, or before."""
+    found = shown(error.object.decode(errors="backslashreplace"), _SHOWN_NAME)
+    return DataError(f"{file.path}: the name of {where} is not UTF-8 ('{found}'); rename it where the file is made")
 
 
 class _Place(NamedTuple):

@@ -14,7 +14,7 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.limits import GROUP_VALUES, ROW_BYTES, VALUES_A_BYTE
 from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS, check_announced, too_large
 from tasks.storage.readers.column_sizes import row_sizes
-from tasks.storage.readers.columnar import Columnar, without_dictionary
+from tasks.storage.readers.columnar import Columnar, no_text, without_dictionary
 from tasks.storage.readers.parquet_footer import check_footer
 
 _SAMPLED_ROWS = 256
@@ -41,7 +41,10 @@ class Parquet(Columnar):
     def count(self, file: InputFile) -> int | None:
         """The rows of all row groups, by the footer."""
         with file.open_file() as opened:
-            return int(pq.ParquetFile(opened).metadata.num_rows)
+            try:
+                return int(pq.ParquetFile(opened).metadata.num_rows)
+            except UnicodeDecodeError as error:
+                raise no_text(file, "a column", error) from error
 
     def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
         """Streams batches of some `BLOCK_BYTES`."""

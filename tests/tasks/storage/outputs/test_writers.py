@@ -117,3 +117,43 @@ def test_times_beyond_pythons_are_written_as_arrow_says_them(tmp_path, kind):
         "MDEyMzQ1Njc4OWFiY2RlZg==",
     ):
         assert said in text
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "+-1"]
+MERE_TEXT = ["a=1", "1-2", "", "-5", "+1.5e-3", "-.5", "'=1", " =1"]
+
+
+def test_a_safe_csv_has_no_formulas_and_numbers_stay(tmp_path):
+    texts = [*FORMULAS, *MERE_TEXT, None]
+    numbers = [-(i + 1) for i in range(len(texts))]
+    table = pa.table(
+        {
+            "=id": numbers,
+            "value": pa.array(numbers, pa.float64()),
+            "text": pa.array(texts, pa.large_string()),
+            "kind": pa.array(texts).dictionary_encode(),
+            "prediction": pa.array([[number, 1] for number in numbers]),
+        }
+    )
+    with OutputWriter(tmp_path / "safe.csv", table.schema, "csv", "{}", csv_safe=True) as writer:
+        writer.write(table)
+    with (tmp_path / "safe.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = [*(f"'{text}" for text in FORMULAS), *MERE_TEXT, ""]
+    assert [row["text"] for row in rows] == [row["kind"] for row in rows] == expected
+    assert [row["'=id"] for row in rows] == [row["value"] for row in rows] == list(map(str, numbers))
+    assert [row["prediction"] for row in rows] == [f"{number} 1" for number in numbers]
+
+
+def test_words_that_are_predicted_are_no_formulas_either(tmp_path):
+    table = pa.table({"prediction": pa.array([["=1", "+1"], ["a"]])})
+    with OutputWriter(tmp_path / "safe.csv", table.schema, "csv", "{}", csv_safe=True) as writer:
+        writer.write(table)
+    with (tmp_path / "safe.csv").open(newline="") as file:
+        assert [row["prediction"] for row in csv.DictReader(file)] == ["'=1 +1", "a"]
+
+
+def test_without_being_asked_a_csv_is_as_it_was(tmp_path):
+    table = pa.table({"text": FORMULAS})
+    with written(tmp_path, "csv", table, schema=table.schema).open(newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == FORMULAS
