@@ -19,6 +19,7 @@ def batch(scored):
         "above_reject_rate": [],
         "outputs_without_input": [],
         "files_of_other_formats": [],
+        "files_already_given": [],
         "drift": [],
         "checks": [],
     }
