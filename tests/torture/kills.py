@@ -43,7 +43,7 @@ class Victim:
         command = self._command(folder)
         hit = command.kill_after(rng.uniform(0.2, self._seconds))
         faults = [f"lives on: {one}" for one in command.orphans()]
-        made = {path.name for path in folder.glob("store/index/**/*") if path.is_file()}
+        made = {path.name.split("-")[0] for path in folder.glob("store/keys/*.json")}
         ran = self._command(folder).run()
         if ran.code:
             faults.append(f"the rerun ended with {ran.code}: {ran.said[-2000:]}")
@@ -66,10 +66,11 @@ class Victim:
         return Command(folder, self._flow, *self._words(folder), "--summary", folder / "summary.json")
 
 
-def _was_remade(folder: Path, name: str) -> bool:
+def _was_remade(folder: Path, kind: str) -> bool:
     """Whether a step that had been made before the kill was made again."""
-    summary = json.loads((folder / "summary.json").read_text()) if (folder / "summary.json").exists() else {}
-    return any(step.get("key") == Path(name).stem and not step["cached"] for step in summary.get("steps", []))
+    path = folder / "summary.json"
+    steps = json.loads(path.read_text()).get("steps", []) if path.exists() else []
+    return any(step["name"] == kind and not step["cached"] for step in steps)
 
 
 def outputs(folder: Path) -> dict[str, str]:

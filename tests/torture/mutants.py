@@ -87,6 +87,8 @@ def predict_mutants(form: str, n: int, seed: int, store: Path, folder: Path) -> 
     faults = [f"a traceback: {ran.said[-2000:]}"] * ("Traceback" in ran.said)
     if ran.code not in (0, 1):
         return Counter(), [*faults, f"exit code {ran.code}: {ran.said[-2000:]}"]
+    if not (folder / "summary.json").exists():
+        return Counter(), [*faults, f"no summary: {ran.said[-2000:]}"]
     summary = json.loads((folder / "summary.json").read_text())
     found = Counter(
         "survived an abort" if "it ended the process" in file["reason"] else file["state"] for file in summary["files"]

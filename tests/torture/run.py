@@ -86,6 +86,8 @@ def torture(folder: Path, plan: dict[str, int], seed: int, counts: dict[str, Fou
             shutil.rmtree(here, ignore_errors=True)
             found = _add(found, states, faults)
             yield row, found
+            if not states:  # the command gave nothing: more of it would not either
+                break
 
 
 def _model(folder: Path) -> Path:
