@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tasks.storage.files.atomic import check_writable, write_atomically
 from tasks.storage.store.artifact_store import Store
 
 EXIT_SUCCESS, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_NO_READER = 141
 OUT_OF_MEMORY = (
     "there is not enough memory; what was begun is removed and finished steps are kept: free memory, or lower "
     "training.batch_size or --chunk-rows, then run the same command again"
@@ -82,7 +84,20 @@ class Command(Generic[SomeSettings, SomeOptions]):
 
 
 def run_command(command: Command[SomeSettings, SomeOptions], argv: list[str] | None = None) -> int:
-    """Runs a command and gives its exit code: 0 success, 1 failed, 2 refused before any work started."""
+    """Runs a command and gives its exit code: 0 success, 1 failed, 2 refused before any work started.
+
+    Where whoever reads its output has left, as `head` does, it is 141, which shells show of a process that ended so.
+    """
+    try:
+        code = _run(command, argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return EXIT_NO_READER
+    return code
+
+
+def _run(command: Command[SomeSettings, SomeOptions], argv: list[str] | None) -> int:
     try:
         settings, options = command.accept(sys.argv[1:] if argv is None else argv)
         work: Callable[[SomeSettings, SomeOptions], int] = importlib.import_module(f"flows.{command.name}").work

@@ -172,3 +172,18 @@ def test_words_come_from_the_command_line_the_environment_or_a_file(ask, tmp_pat
         assert "as 'g2p'" in said
     _, said = ask("promotions", "g2p", "dates")
     assert "expected one NAME, but 2 were given: g2p, dates" in said
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--data.train", "pairs.csv", "--dry-run")])
+def test_a_reader_that_leaves_early_ends_the_command_without_a_traceback(words, tmp_path):
+    """As `head` does."""
+    (tmp_path / "pairs.csv").write_text("source,target\n" + "".join(f"{i} {i},{i}\n" for i in range(300)))
+    words = [str(tmp_path / word) if word == "pairs.csv" else word for word in words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "flows.train_and_eval", *words, "--store", str(tmp_path / "store")]
+    ran = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+    os.close(writing)
+    assert ran.returncode == 141
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
