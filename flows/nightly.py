@@ -30,7 +30,7 @@ from tasks.night_report import publish_night
 from tasks.prediction.jobs import plan
 from tasks.reporting.batch_page import describe_shifts
 from tasks.runtime.caching import run_step
-from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import read_promotions
@@ -130,11 +130,16 @@ def verdict(summary: Summary, settings: NightlySettings, options: NightlyOptions
     return EXIT_FAILED if refused or has_failed(summary["predictions"], settings.batch) else EXIT_SUCCESS
 
 
+def _needs_tensorflow(settings: NightlySettings, options: NightlyOptions) -> bool:
+    try:
+        return options.refresh or needs_tensorflow(MODEL_STEPS, settings.experiment, Store(options.store))
+    except DataError:  # the night says why there is no model, once it has predicted
+        return False
+
+
 work = FlowWork(
     COMMAND,
-    needs_tensorflow=lambda settings, options: (
-        options.refresh or needs_tensorflow(MODEL_STEPS, settings.experiment, Store(options.store))
-    ),
+    needs_tensorflow=_needs_tensorflow,
     run=lambda settings, options: nightly(settings, options.store, options.refresh, options.notify),
     show=show,
     plan=show_what_would_be_done,

@@ -101,7 +101,7 @@ BAD_FILES = {
         path, source=pa.array([], pa.list_(pa.int64())), target=pa.array([], pa.list_(pa.int64()))
     ),
     "column 'target' is not there": lambda path: parquet(path, source=[[1, 2]], answer=[[1]]),
-    "column 'source' is of type string": lambda path: parquet(path, source=["1 2"], target=[[1]]),
+    "column 'source' is of type binary": lambda path: parquet(path, source=[b"1 2"], target=[[1]]),
     "column 'target' is of type list<": lambda path: parquet(path, source=[[1, 2]], target=[[1.5]]),
 }
 
@@ -121,7 +121,7 @@ BAD_TEXTS = {
     "only a header": b"source,target\n",
     "column 'target' is not there": b"source,answer\n1,2\n",
     "are its fields delimited by ','": b"source;target\n1;2\n",
-    "convert it with: iconv": "source,target\n1,2\n".encode("utf-16"),
+    'set data.encoding = "utf-16"': "source,target\n1,2\n".encode("utf-16"),
     "begins like Parquet": b"PAR1\x15source,target\n1,2\n",
 }
 

@@ -144,7 +144,7 @@ def _broken(folder):
         "sub/cut.parquet": "is it cut short",
         "empty.csv": "is empty (0 bytes)",
         "quote.csv": "a quote is opened in row 501 and never closed",
-        "utf16.csv": "convert it with: iconv",
+        "utf16.csv": "set --encoding utf-16",
         "other.csv": "column 'source' is not there",
         "short.csv.gz": "breaks off or is damaged after row",
         "clash.parquet": "'prediction'",

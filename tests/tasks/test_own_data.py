@@ -298,6 +298,6 @@ def test_training_refuses_one_hot_vectors_of_a_large_vocabulary(tmp_path):
 def test_a_dataset_that_cannot_be_made_leaves_nothing_in_the_store(tmp_path):
     (tmp_path / "a.csv").write_text("source,target\n1,2\n1,\n")
     experiment = check_experiment({"data": {"train": tmp_path / "a.csv"}})
-    with pytest.raises(DataError, match="row 2"):
+    with pytest.raises(DataError, match=r"a\.csv +2  target_empty"):
         generate_dataset.fn(experiment, tmp_path / "store")
     assert not list((tmp_path / "store").glob("dataset/*"))

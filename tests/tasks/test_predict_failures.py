@@ -110,8 +110,10 @@ def write_header_cut_short(path):
 def test_a_column_whose_name_is_no_text_fails_its_file_alone(store, folder, check):
     write_name_that_is_no_text(folder / "b.parquet")
     jobs = predict(store, folder, output=folder.parent / "out", model="integers")
-    check(jobs, "b.parquet", "inspected: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xe9")
-    assert jobs["b.parquet"].reason.endswith("; the place is in the log")
+    assert jobs["b.parquet"].action == "fail"
+    assert jobs["b.parquet"].reason.endswith(
+        "the name of a column is not UTF-8 ('caf\\xe9'); rename it where the file is made"
+    )
 
 
 def test_before_the_run_such_a_file_does_not_refuse_the_others(store, folder):

@@ -81,7 +81,9 @@ class BatchSettings(Section):
     missing: Markers | None = Field(
         None, description="what stands for a missing value, with commas between (as in training)"
     )
-    padding_value: float | None = Field(None, description="what lists and arrays are padded with (as in training)")
+    padding_value: float | None = Field(
+        None, description="what lists and arrays are padded with, any number (as in training)"
+    )
     origins: Literal["last", "all"] = Field(
         "last", description="of a series: one forecast from its last time step, or one from each that has a history"
     )

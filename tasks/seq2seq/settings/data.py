@@ -132,7 +132,8 @@ class FilesData(Section):
     )
     padding_value: float | None = Field(
         None,
-        description="what lists and arrays are padded with to be of one length: taken off at both ends (nothing)",
+        description="what lists and arrays are padded with to be of one length, any number or nan: taken off at both "
+        "ends (nothing)",
     )
     source: ColumnNames | None = Field(
         None,

@@ -19,7 +19,7 @@ import numpy as np
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.files.atomic import explain_os_errors, file_digest, remove_tree, write_atomically, written_aside
-from tasks.storage.files.json_files import read_json
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.manifest import canonical_digest
 
 CHECKPOINT_FORMAT_VERSION = 1
@@ -86,7 +86,7 @@ class Checkpoint:
             remove_tree(self.folder)
 
     def _checked(self) -> dict[str, Any]:
-        state: dict[str, Any] = read_json(self.folder / _STATE, dict[str, Any])
+        state: dict[str, Any] = load_json(self.folder / _STATE)
         if state.pop("checksum") != canonical_digest(state):
             raise ArtifactError(f"the checkpoint {self.folder} was altered: its checksum does not fit")
         if state["format_version"] != CHECKPOINT_FORMAT_VERSION or state["key"] != self._key:

@@ -62,6 +62,7 @@ def start(start_process, tmp_path, url, gone_seconds, seconds):
     return start_process("-c", CODE, gone_seconds, seconds, *flags, PREFECT_API_URL=url)
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_is_gone_for_good_says_which_and_keeps_what_was_made(start_process, served, tmp_path):
     server = served()
     process = start(start_process, tmp_path, server.url, 3, 2)

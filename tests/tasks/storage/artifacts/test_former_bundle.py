@@ -174,7 +174,7 @@ def test_graphs_that_answer_otherwise_than_the_models_are_not_published(store, o
 def test_a_profile_that_does_not_say_how_long_sources_are_is_refused(store, old, profile):
     write_json(old / "profile.json", profile)
     record(old)
-    with pytest.raises(ArtifactError, match=r"profile\.json .*; train it again"):
+    with pytest.raises(ArtifactError, match=r"profile\.json (cannot be read|.*; train it again)"):
         import_bundle(store, old)
     assert nothing_is_there(store)
 
@@ -182,7 +182,7 @@ def test_a_profile_that_does_not_say_how_long_sources_are_is_refused(store, old,
 def test_a_file_that_is_missing_is_named(store, old):
     (old / "profile.json").unlink()
     record(old)
-    with pytest.raises(ArtifactError, match=r"holds no profile\.json"):
+    with pytest.raises(ArtifactError, match=r"profile\.json cannot be read: No such file"):
         import_bundle(store, old)
 
 

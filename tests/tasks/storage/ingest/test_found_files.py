@@ -152,7 +152,7 @@ def test_the_message_about_too_many_rejects_names_the_path_below_the_input(tmp_p
     write(tmp_path / "in" / "a" / "x.csv")
     path = write(tmp_path / "in" / "b" / "x.csv")
     path.write_text("source,target\nx,1\n" + path.read_text().removeprefix("source,target\n"))
-    with pytest.raises(DataError, match=r"the first is row 1 of b/x\.csv \(source_type"):
+    with pytest.raises(DataError, match=r"\n  b/x\.csv +1  source_type  "):
         generate_dataset.fn(experiment(tmp_path / "in", **SETTLED), tmp_path / "store")
 
 
