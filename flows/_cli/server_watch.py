@@ -53,7 +53,10 @@ def gone_server_named(url: str, local: LocalServer | None) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise ServerError(f"{_has_not_answered(url, local)} run the same command again to go on") from error
+        message = f"{_has_not_answered(url, local)} run the same command again to go on"
+        if is_watching():  # what Prefect says of its logs, which it cannot send, is not news
+            end_process(f"failed: {message}", EXIT_FAILED)
+        raise ServerError(message) from error
 
 
 def _watch(url: str, local: LocalServer | None, stop: threading.Event) -> None:

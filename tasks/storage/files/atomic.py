@@ -42,7 +42,7 @@ _under_way: set[Path] = set()
 
 def is_writing() -> bool:
     """Whether this process is making an artifact or writing a file."""
-    return bool(_begun)
+    return bool(_under_way)
 
 
 def remove_begun() -> None:
