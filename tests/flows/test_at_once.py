@@ -64,17 +64,17 @@ def predict_at_once(n, at_once, tmp_path, tmp_path_factory):
     assert half_made(tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_predictions_into_one_folder_make_it_once_and_as_one_does(at_once, tmp_path, tmp_path_factory):
     predict_at_once(2, at_once, tmp_path, tmp_path_factory)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_four_predictions_into_one_folder_make_it_once_and_as_one_does(at_once, tmp_path, tmp_path_factory):
     predict_at_once(4, at_once, tmp_path, tmp_path_factory)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_eight_main_jobs_with_one_set_of_settings_make_each_step_once_as_one_alone(at_once, tmp_path, tmp_path_factory):
     store = tmp_path / "store"
     summaries = at_once(*[("train_and_eval", *TINY, "--store", store)] * 8)
@@ -89,7 +89,7 @@ def test_eight_main_jobs_with_one_set_of_settings_make_each_step_once_as_one_alo
     assert half_made(tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_eight_main_jobs_with_different_settings_all_succeed_and_one_of_them_serves(at_once, tmp_path):
     store = tmp_path / "store"
     jobs = [("train_and_eval", *TINY, "--seed", str(seed), "--store", store) for seed in range(8)]
@@ -101,7 +101,7 @@ def test_eight_main_jobs_with_different_settings_all_succeed_and_one_of_them_ser
     assert half_made(tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_nights_at_once_decide_once_and_predict_once(at_once, tmp_path, tmp_path_factory):
     store = shutil.copytree(tiny_run(tmp_path_factory) / "store", tmp_path / "store")
     (tmp_path / "in").mkdir()

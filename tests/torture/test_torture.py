@@ -6,7 +6,7 @@ import pytest
 
 from tests.torture.run import main, table
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 
 @pytest.mark.timeout(1200)
