@@ -121,7 +121,7 @@ def test_a_command_that_still_imports_ends_with_one_line(start_process, tmp_path
     check_end(interrupt(start_process, tmp_path, name, seconds, number), number, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0])
 @pytest.mark.parametrize("name", ["train_and_eval", "nightly"])
@@ -129,7 +129,7 @@ def test_a_command_ends_with_one_line_whenever_it_is_told_to(start_process, tmp_
     check_end(interrupt(start_process, tmp_path, name, seconds, number), number, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("seconds", [0.1, 0.3])
 @pytest.mark.parametrize("name", ["batch_predict", "promotions"])
