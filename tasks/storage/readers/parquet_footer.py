@@ -20,6 +20,7 @@ _ROW_GROUPS, _COLUMNS, _META_DATA, _SIZES = 4, 1, 3, 16  # of the file, a row gr
 _HISTOGRAMS = (2, 3)  # of the sizes: how many values there are of each level of repetition, and of definition
 _NEEDED = frozenset({1, 2, 3, 4, 5, 6, 7, 9})  # type, encodings, path, codec, values, sizes, first data page
 _DEEPEST = 64
+_MOST_BITS = 70  # of a number, 7 a byte
 _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _MAP, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 11, 12
 
 
@@ -145,13 +146,13 @@ class _Walk:
         return self._data[self._at - 1]
 
     def _varint(self) -> int:
-        value = shift = 0
-        while True:
+        value = 0
+        for shift in range(0, _MOST_BITS, 7):
             byte = self._byte()
             value |= (byte & 127) << shift
             if byte < 128:  # noqa: PLR2004 - the last one's mark
                 return value
-            shift += 7
+        raise ValueError("a number has more than 64 bits")
 
 
 def _signed(value: int) -> int:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # What the libraries raise where bytes are missing or are not what they should be.
-_DAMAGE = (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError)
 _COMPRESSED = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 # Of files that are of no known format, but may well have a known suffix.
 _OTHERS = {"Feather version 1 (write it again as version 2)": b"FEA1"}
