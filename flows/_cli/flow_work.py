@@ -24,7 +24,7 @@ from flows._cli.failures import failures_told, told_at_the_end
 from flows._cli.limits import LEAST_WITH_TENSORFLOW_MIB, too_little_memory
 from flows._cli.memory import Peak, watch_memory
 from flows._cli.notify import check_block
-from flows._cli.server_watch import gone_server_named, server_watched
+from flows._cli.server_watch import server_watched
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
 from flows._cli.start import native_messages_aside
 from flows._server import local as _server
@@ -96,7 +96,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
                 stack.callback(drain)
                 stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         check_block(options.notify)
-        with failures_told(), told_at_the_end(), gone_server_named(str(PREFECT_API_URL.value()), local):
+        with failures_told(), told_at_the_end():
             return {**self.run(settings, options), **_memory(peak)}
 
     def _tell(self, summary: Summary, settings: SomeSettings, options: SomeFlowOptions, *, is_local: bool) -> int:

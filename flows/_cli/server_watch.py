@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from flows._cli.command import EXIT_FAILED
 from flows._cli.interruption import end_process, is_watching
 from flows._server.local import LocalServer, answers
-from tasks.seq2seq.errors import ServerError
 from tasks.storage.files.atomic import is_writing
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -41,24 +40,6 @@ def server_watched(url: str, local: LocalServer | None) -> Iterator[None]:
         stop.set()
 
 
-@contextlib.contextmanager
-def gone_server_named(url: str, local: LocalServer | None) -> Iterator[None]:
-    """Names the server where the run's own request to it fails first.
-
-    Raises:
-        ServerError: it cannot be reached.
-    """
-    import httpx  # noqa: PLC0415 - Prefect's, which is loaded by then
-
-    try:
-        yield
-    except httpx.TransportError as error:
-        message = f"{_has_not_answered(url, local)} run the same command again to go on"
-        if is_watching():  # what Prefect says of its logs, which it cannot send, is not news
-            end_process(f"failed: {message}", EXIT_FAILED)
-        raise ServerError(message) from error
-
-
 def _watch(url: str, local: LocalServer | None, stop: threading.Event) -> None:
     last = time.monotonic()
     while not stop.wait(SECONDS_BETWEEN_LOOKS):
@@ -72,9 +53,5 @@ def _watch(url: str, local: LocalServer | None, stop: threading.Event) -> None:
 def _describe(url: str, local: LocalServer | None, ended: int | None) -> str:
     if ended is not None:
         return f"the run's own Prefect server ended (exit code {ended}); finished steps are kept,"
-    return _has_not_answered(url, local)
-
-
-def _has_not_answered(url: str, local: LocalServer | None) -> str:
     gone = f"the Prefect server at {url} has not answered for {GONE_SECONDS:.0f} seconds; finished steps are kept,"
     return gone if local else f"{gone} start it and"
