@@ -31,10 +31,11 @@ from tasks.storage.artifacts.dataset import (
 )
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
 from tasks.storage.files.atomic import copy_atomically
-from tasks.storage.files.json_files import write_json
+from tasks.storage.files.json_files import load_json, write_json
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
+from tasks.storage.ingest.time_text import describe_time
 from tasks.storage.readers.formats import format_name
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import DATASET
@@ -153,6 +154,8 @@ def write_dataset(
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
         facts = ingest_series(data, folder, held_out, report, files)
+        if time := load_json(folder / "account.json")["time"]:
+            logger().info("Series: %s", describe_time(time))
     else:
         facts = ingest_pairs(data, experiment.seed, folder, held_out, report, files)
     return Made(facts.model_dump())

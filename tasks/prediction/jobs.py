@@ -27,6 +27,7 @@ from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.artifacts.shapes import ProfileFile
 from tasks.storage.files.inputs import LOCAL, InputFile
 from tasks.storage.files.json_files import read_json
+from tasks.storage.ingest.known_series import KnownSeries
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
@@ -141,7 +142,9 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
         experiment=experiment,
         codecs=codecs,
         decoding=settings.decoding_of(experiment),
-        reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+        reading=Reading.of(
+            experiment, codecs, (facts.source.length, facts.target.length), settings, KnownSeries.read(bundle.path)
+        ),
         settings=settings,
     )
 
@@ -271,6 +274,7 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
 
 OWN_COLUMNS = (
     "origin_row",
+    "prediction_times",
     "prediction",
     "log_probability",
     "n_unknown",
@@ -315,7 +319,7 @@ def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
 
 def _describe(job: Job) -> dict[str, Any]:
     account = job.account
-    counted = ("read", "predicted", "history_only", "rejected", "reasons", "advice")
+    counted = ("read", "predicted", "history_only", "known_ahead", "rejected", "reasons", "advice", "series")
     return {
         "input": job.path,
         "name": job.name,

@@ -79,7 +79,7 @@ def build_models(architecture: Architecture) -> Models:
     """
     settings, side = architecture.settings, architecture.target
     source = _input(architecture.source, "source", marked=architecture.masked)
-    decoder_input = _input(side, "decoder_input", marked=False)
+    decoder_input = _input(Side(side.vocabulary, architecture.fed), "decoder_input", marked=False)
     of_source, of_target = _embeddings(architecture)
     mask = _mask(architecture.source, source) if architecture.masked else None
     return _connect(

@@ -23,13 +23,20 @@ class Side:
 class Architecture:
     """The model that the settings ask for on data of these two sides.
 
-    `masked`: sources are padded, and padding changes nothing.
+    `masked`: sources are padded, and padding changes nothing. `ahead`: numbers that are known of each target step
+    beforehand, which the decoder is given beside the vector of the step before.
     """
 
     source: Side
     target: Side
     masked: bool
     settings: ModelSettings
+    ahead: int = 0
+
+    @property
+    def fed(self) -> int:
+        """Numbers that the decoder is given at a step of vectors."""
+        return self.target.features + self.ahead
 
     def without_dropout(self) -> Architecture:
         """The same for inference: Keras draws what to drop of the recurrent state even where nothing is dropped."""

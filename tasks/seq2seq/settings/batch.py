@@ -10,11 +10,11 @@ from pydantic import Field, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.checks import BatchChecks
-from tasks.seq2seq.settings.data import ColumnNames, FilesData, FormatName, Markers, SyntheticData
+from tasks.seq2seq.settings.data import FilesData, FormatName, Markers, SyntheticData
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
-from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.section import ColumnNames, Section
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 

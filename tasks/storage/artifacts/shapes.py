@@ -59,9 +59,14 @@ class AccountFile(TypedDict):
 
 
 class SeriesFile(TypedDict):
-    """`series.json`: the error of the naive forecast in training, a number for each feature."""
+    """`series.json`: how windows are cut; the error of the naive forecast in training, a number for each feature."""
 
-    scale: list[Number]
+    scale: list[Number | None] | None
+    season: NotRequired[int]  # these are not in holdouts of before, whose windows are pairs
+    plan: NotRequired[dict[str, Any]]
+    time: NotRequired[dict[str, Any] | None]
+    ids: NotRequired[list[str]]
+    files: NotRequired[list[str]]
 
 
 class BundleFile(TypedDict):
@@ -88,5 +93,8 @@ class EvaluationFile(TypedDict):
 
 
 class CodecsFile(TypedDict):
+    """`codecs.json`: what stands between the user's values and the model's."""
+
     source: dict[str, Any]
     target: dict[str, Any]
+    ahead: NotRequired[dict[str, Any]]

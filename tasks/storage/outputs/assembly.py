@@ -16,9 +16,9 @@ from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import explain_os_errors, file_digest, flush, remove_tree
 from tasks.storage.ingest.rejects import Rejects, write_rejects
-from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, SeriesForecast
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
-from tasks.storage.outputs.chunks import FileToRead, tally_of
+from tasks.storage.outputs.chunks import FileToRead, RowsRead, tally_of
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.store.manifest import FileEntry, canonical_digest
 
@@ -187,6 +187,8 @@ class Assembly:
             predicted=self._writer.rows,
             rejected=sum(reasons.values()),
             history_only=self.reading.rows.history_only,
+            known_ahead=self.reading.rows.known_ahead,
+            series=_series(self.reading.rows),
             reasons=dict(sorted(reasons.items())),
             advice=self._rejects.dialect_advice("--"),
             tally=self._tally,
@@ -233,6 +235,13 @@ class Assembly:
             self._stack.close()
         finally:
             remove_tree(self.work)
+
+
+def _series(rows: RowsRead) -> SeriesForecast | None:
+    found = rows.series
+    if found is None:
+        return None
+    return SeriesForecast(forecast=found.forecast, not_forecast=dict(sorted(found.not_forecast.items())))
 
 
 def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:

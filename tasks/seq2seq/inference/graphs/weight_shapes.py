@@ -60,7 +60,7 @@ def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
         source_table = target_table
     memory, units = settings.memory_width, settings.decoder_width
     source_width = source.features + architecture.masked if source_table is None else source_table.shape[1]
-    target_width = target.features if target_table is None else target_table.shape[1]
+    target_width = architecture.fed if target_table is None else target_table.shape[1]
     return ModelWeights(
         source_table,
         target_table,
