@@ -3,10 +3,14 @@
 import datetime as dt
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv as pc
 
 from tasks.export_onnx import export_onnx
 from tasks.export_saved_model import export_saved_model
+from tasks.predict import load_predictor
+from tasks.seq2seq.errors import DataError
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
 from tests.helpers.fresh_processes import in_a_fresh_process, predict_panel
@@ -100,6 +104,22 @@ def test_a_new_series_is_forecast_by_its_own_history_and_its_known_prices(foreca
     assert 0.3 * level < np.mean(forecast["s7"]["prediction"]) < 1.7 * level
     spread = [np.ptp(np.ravel(row["prediction"])) / np.mean(row["prediction"]) for row in forecast.values()]
     assert min(spread) > 0.2  # it follows the week
+
+
+def test_a_panel_in_memory_is_forecast_as_one_in_a_file(forecast, made):
+    table = pc.read_csv(made.store.parent / "night.csv")
+    predictor = load_predictor(store=made.store)
+    rows = predictor.predict_table(table).to_pylist()
+    assert {row["store"]: row["prediction"] for row in rows} == {
+        store: row["prediction"] for store, row in forecast.items()
+    }
+    assert [row["prediction_times"] for row in rows] == [row["prediction_times"] for row in forecast.values()]
+    none = predictor.predict_table(table.filter(pa.compute.equal(table["store"], "s9")))
+    assert (len(none), none.column_names) == (0, list(rows[0]))
+    with pytest.raises(DataError, match="1 rows cannot be used"):
+        predictor.predict_table(table.slice(0, 1).set_column(0, "store", pa.array([None], pa.string())))
+    with pytest.raises(DataError, match="predict_table"):
+        predictor.predict([[1.0] * 14])
 
 
 def test_the_account_says_what_became_of_every_row_and_series(forecast, made):

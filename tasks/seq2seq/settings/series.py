@@ -113,3 +113,8 @@ class SeriesSettings(Section):
     def filling(self) -> str | None:
         """How gaps are filled; None where they are not."""
         return None if self.gaps == "split" else self.fill or "previous"
+
+
+def is_set(data: SeriesSettings, name: str) -> bool:
+    """Whether a setting is not what it is without a word."""
+    return bool(getattr(data, name) != SeriesSettings.model_fields[name].default)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tasks.seq2seq.data.time_axis import Step
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.section import Sections
-from tasks.seq2seq.settings.series import SeriesSettings
+from tasks.seq2seq.settings.series import SeriesSettings, is_set
 
 _OF_TIME = ("time_format", "time_zone", "step", "duplicates_at", "gaps", "calendar")
 _OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static")
@@ -34,11 +34,6 @@ def series_fits(sections: Sections) -> Iterator[str]:
     yield from _value_faults(data)
     yield from _time_faults(data)
     yield from _column_faults(data)
-
-
-def is_set(data: SeriesSettings, name: str) -> bool:
-    """Whether a setting is not what it is without a word."""
-    return bool(getattr(data, name) != SeriesSettings.model_fields[name].default)
 
 
 def _value_faults(data: FilesData) -> Iterator[str]:

@@ -56,6 +56,7 @@ class AccountFile(TypedDict):
     repeats: Repeats
     unknown: NotRequired[dict[str, Count]]
     sentinels: NotRequired[list[SentinelFound]]
+    unread_time: NotRequired[list[str]]
 
 
 class SeriesFile(TypedDict):

@@ -154,6 +154,11 @@ class Reading:
             DataError: the forecast is of other columns than those of the source.
         """
         data = self.data
+        if data.is_series and (data.scale != "global" or self.source.codec.features > len(data.source_columns)):
+            raise DataError(
+                "the model is given more than the history, as data.scale, data.gaps, data.known, data.calendar and "
+                "data.static say: predict a table of rows with predict_table, or a file"
+            )
         if not data.relative_to_last:
             return source, None
         if not set(data.target_columns) <= set(data.source_columns):

@@ -32,6 +32,7 @@ from tasks.storage.ingest.series_reading import SeriesReader, new_clock, series_
 from tasks.storage.ingest.series_splits import SeriesCounted, check_splits
 from tasks.storage.ingest.series_writing import SeriesMaker, encode_symbols
 from tasks.storage.ingest.staged_steps import StagedSteps, n_buckets
+from tasks.storage.ingest.unread_time import find_unread_time
 from tasks.storage.readers.user_files import count_rows
 
 MOST_TOLD = 1_000  # series that the account tells of one by one; the table has all of them
@@ -89,7 +90,9 @@ def ingest_series(
     encode_symbols(folder, codecs)
     write_codecs(folder, codecs)
     write_json(folder / "profile.json", _profile(folder, codecs, maker.plan).to_json())
-    write_json(folder / "account.json", _account(maker, counted, steps, reader, rejects, files))
+    account = _account(maker, counted, steps, reader, rejects, files)
+    unread = find_unread_time(data, files.by_setting["train"][0])
+    write_json(folder / "account.json", {**account, "unread_time": unread})
     written = {split: int(counted.windows[split].sum()) for split in SPLITS}
     return DatasetFacts(
         kind=data.kind,

@@ -84,7 +84,8 @@ class SeriesArrays:
             rows_read: rows of each series there is, which without `data.time` are its steps, `(series,)`.
         """
         firsts = np.flatnonzero(starts_of(steps.series)) if len(steps.series) else np.zeros(0, np.int64)
-        numbers, ends = steps.series[firsts], np.append(firsts[1:], len(steps.series)) - 1
+        borders = np.append(firsts, len(steps.series))
+        numbers, ends = steps.series[firsts], borders[1:] - 1
         if self._data.time is None:
             first, lengths = np.ones_like(numbers), rows_read[numbers]
         else:
@@ -92,7 +93,6 @@ class SeriesArrays:
             lengths = steps.indices[ends] - first + 1
         taken = lengths + BETWEEN
         first_slots = slot + np.cumsum(taken) - taken
-        borders = np.append(firsts, len(steps.series))
         return PlacedSeries(numbers, borders, first, steps.phases[firsts], first_slots, lengths)
 
     def make(self, steps: OrderedSteps, placed: PlacedSeries) -> SeriesSteps:

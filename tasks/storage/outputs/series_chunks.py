@@ -74,6 +74,10 @@ class SeriesOfFile:
         for rows, table in reader.blocks("train", self._file, kept):
             parts.append(rows)
             tables.append(table)
+        if not parts:  # a file without rows, which may be asked for
+            n_columns = len(StepRows._fields) - 1 + len(reader.values_at)
+            parts.append(StepRows.of_columns([np.zeros(0, np.int64)] * n_columns))
+            tables.append(kept.empty_table())
         rows = StepRows.concatenate(parts)
         self._rows = rows.rows
         steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files)

@@ -120,6 +120,13 @@ def test_a_known_series_is_measured_as_in_training_and_a_new_one_by_what_is_ther
     assert flat(read.lists(SOURCE))[0] == [(day - 100) / 50 for day in (1, 2, 3)]
 
 
+def test_a_file_whose_every_row_is_rejected_is_one_of_rejects(tmp_path):
+    read = Read(write(tmp_path / "a.csv", [("", "2024-01-01", 1), ("a", "soon", 1)]), series_of())
+    assert [reject["reason"] for reject in read.rejects] == ["series_null", "time_type"]
+    assert len(read.whole) == 0
+    assert adds_up(read)
+
+
 def test_stamps_are_written_as_training_had_them(tmp_path):
     hourly = TimeFacts(kind="stamp", zone="Europe/Berlin", step="1h")
     rows = [("a", f"2024-03-31T{hour:02}:00", hour) for hour in (0, 1, 3)]  # at 2 the clock was put on
