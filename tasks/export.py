@@ -75,6 +75,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         masked=shape.masked,
         relative=shape.relative,
         ahead=shape.ahead,
+        series=shape.series,
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment)
     write_codecs(folder, codecs)

@@ -131,11 +131,16 @@ def _step_inputs(experiment: Experiment, found: FoundFiles | None) -> StepInputs
     return step_inputs(
         DATASET,
         experiment,
-        settings={**settings, "seed": experiment.seed},
+        settings={**settings, "seed": experiment.seed, **_numbers(experiment)},
         made_from=made_from,
         code=__name__,
         libraries=("numpy", "pyarrow"),
     )
+
+
+def _numbers(experiment: Experiment) -> dict[str, bool]:
+    """That sources say which series they are of, where a model is to embed that; else nothing, as before there were."""
+    return {"series_numbers": True} if experiment.model.series_embedding else {}
 
 
 @task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
@@ -153,7 +158,8 @@ def write_dataset(
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
-        facts = ingest_series(data, folder, held_out, report, files)
+        numbered = bool(experiment.model.series_embedding)
+        facts = ingest_series(data, folder, held_out, report, files, numbered=numbered)
         if time := load_json(folder / "account.json")["time"]:
             logger().info("Series: %s", describe_time(time))
     else:

@@ -114,8 +114,9 @@ def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
     if settings.states_picture is not None:
         asked["states_picture"] = settings.states_picture
-    if settings.csv_safe:
-        asked["csv_safe"] = True
+    for name in ("csv_safe", "long"):
+        if getattr(settings, name):
+            asked[name] = True
     if settings.drop:
         asked["drop"] = sorted(settings.drop)
     if partitions:
@@ -135,6 +136,11 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
     experiment = read_experiment(bundle)
     facts = bundle.facts_as(BundleFacts)
     codecs = read_codecs(bundle.path)
+    if settings.long and not (getattr(experiment.data, "is_series", False) and facts.target.features):
+        raise SettingsError(
+            "--long is set, but the model does not forecast series of numbers, of which each step would be a row; "
+            "leave it out"
+        )
     return BatchModel(
         bundle=bundle,
         name=name,
@@ -275,6 +281,8 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
 OWN_COLUMNS = (
     "origin_row",
     "prediction_times",
+    "prediction_time",
+    "horizon_step",
     "prediction",
     "log_probability",
     "n_unknown",

@@ -143,4 +143,6 @@ def problem_of(experiment: Experiment) -> dict[str, Any]:
     beside = ("time", "series", "scale", "known", "calendar", "static", "gaps")
     names = (*names, *(series if data.is_series else ()), *(name for name in beside if is_set(data, name)))
     chosen = {name: getattr(data, name) for name in names}
+    if experiment.model.series_embedding:
+        chosen["series_numbers"] = True
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}

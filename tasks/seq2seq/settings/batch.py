@@ -37,6 +37,11 @@ class BatchSettings(Section):
         description="with format csv: put an apostrophe before text that begins with = + - @, a tab or a carriage "
         "return, which spreadsheets would run as a formula; numbers stay",
     )
+    long: bool = Field(
+        False,
+        description="of series: a row for each step of a forecast, with its time stamp and a number, in the place of a "
+        "row a series with lists",
+    )
     input_format: FormatName | None = Field(
         None,
         description="what all inputs are read as, whatever their suffixes, such as .txt or .json; compression goes by "

@@ -57,11 +57,12 @@ class BundleFacts(BaseModel):
     masked: bool
     relative: bool
     ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture of the model, given the settings that it was made by."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
 
     @property
     def is_single(self) -> bool:

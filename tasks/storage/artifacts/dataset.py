@@ -34,7 +34,7 @@ from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.lists import from_lists, list_type, steps_type, to_lists
 from tasks.storage.artifacts.shapes import CodecsFile
-from tasks.storage.artifacts.stored_series import StoredSeries, is_series, read_windows
+from tasks.storage.artifacts.stored_series import StoredSeries, is_series, read_table, read_windows
 from tasks.storage.files.json_files import read_json, write_json
 
 SCHEMA_VERSION = 2
@@ -88,11 +88,12 @@ class DatasetFacts(BaseModel):
     masked: bool
     relative: bool = False
     ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
 
 
 @dataclass(frozen=True)
@@ -255,16 +256,17 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
     np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
 
 
-def read_evaluation(folder: Path) -> Iterator[PairBlock]:
+def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlock]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
     `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
     and of series of vectors the `recent` time steps before the target, a season of them, and what the windows' values
-    were taken from and divided by, if they were: `centre` and `scale`.
+    were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a model that was made
+    of another dataset, and knows series by numbers of its own.
     """
     if is_series(folder):
-        yield from _read_test_windows(folder)
+        yield from _read_test_windows(folder, model)
         return
     fresh = folder / "evaluation.npz"
     if fresh.exists():
@@ -275,8 +277,8 @@ def read_evaluation(folder: Path) -> Iterator[PairBlock]:
     yield from read_with_beside(folder / "test.parquet")
 
 
-def _read_test_windows(folder: Path) -> Iterator[PairBlock]:
-    stored = StoredSeries(folder)
+def _read_test_windows(folder: Path, model: Path | None) -> Iterator[PairBlock]:
+    stored = StoredSeries(folder, read_table(model) if model and is_series(model) else None)
     hashes, done = stored.hashes(), 0
     for lasts in stored.blocks("test"):
         pairs, frames = stored.cut(lasts)

@@ -117,14 +117,14 @@ def read_sources(holdout: Handle) -> Hashes:
     return hashes
 
 
-def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[PairBlock]:
-    """The holdout's pairs as a model with these codecs takes them.
+def read_holdout(holdout: Handle, codecs: Codecs, model: Path | None = None) -> Iterator[PairBlock]:
+    """The holdout's pairs as a model with these codecs takes them; `model` is its bundle, which may number series.
 
     Raises:
         DataError: the model cannot take them.
     """
     own = read_codecs(holdout.path)
-    for block in read_evaluation(holdout.path):
+    for block in read_evaluation(holdout.path, model):
         pairs = Pairs(
             translate(block.pairs.source, own.source, codecs.source),
             translate(block.pairs.target, own.target, codecs.target),

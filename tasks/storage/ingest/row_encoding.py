@@ -82,6 +82,7 @@ class Reading:
         all_origins: of a series, whether to forecast from each origin and not from the last alone.
         ahead: the scaling of what is known of target steps beforehand, where the model is given it.
         series: of series, what training found.
+        numbered: whether sources say which series they are of.
     """
 
     data: FilesData
@@ -91,6 +92,7 @@ class Reading:
     all_origins: bool
     ahead: Scaling | None = None
     series: KnownSeries | None = None
+    numbered: bool = False
 
     @classmethod
     def of(
@@ -125,6 +127,7 @@ class Reading:
             all_origins=settings.origins == "all",
             ahead=codecs.ahead,
             series=series,
+            numbered=bool(experiment.model.series_embedding),
         )
 
     @property

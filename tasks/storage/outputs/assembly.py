@@ -139,6 +139,7 @@ class Assembly:
                     self.kind,
                     self.lineage.model_dump_json(),
                     csv_safe=bool(self.lineage.writing.get("csv_safe")),
+                    long=bool(self.lineage.writing.get("long")),
                 )
             )
         return self._writer
