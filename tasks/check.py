@@ -31,11 +31,12 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.artifacts.shapes import AccountFile, ProfileFile
-from tasks.storage.files.atomic import temporary_folder
+from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
+from tasks.storage.outputs.output_paths import work_folder
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.making import Made, StepInputs
@@ -171,7 +172,7 @@ def _samples(
     todo: list[Job], model: BatchModel, settings: BatchSettings, store: Path, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     """The first rows of each file, or what keeps them from being read."""
-    if settings.runner == "processes":
+    if settings.runner.kind != "threads":
         yield from _samples_of_workers(todo, settings, store, n_rows)
         return
     for job in todo:
@@ -186,7 +187,7 @@ def _samples_of_workers(
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     jobs = {job.name: job for job in todo}
     given = {name: job.model_dump(mode="json") for name, job in jobs.items()}
-    with temporary_folder("check") as folder:
+    with folder_aside(work_folder(settings) / "sample") as folder:  # which workers elsewhere see, too
         request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=str(folder))
 
         def failed(name: str, how: str) -> Outcome:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
+from tasks.runtime.runners import check_runner
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.monitoring.drift import Baseline, DayProfile
@@ -26,12 +29,13 @@ from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_exper
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.inputs import LOCAL, InputFile
 from tasks.storage.files.json_files import read_json
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
 from tasks.storage.outputs.chunks import MARK, FileToRead
-from tasks.storage.outputs.output_paths import check_output_folder, find_batch_files, list_places
+from tasks.storage.outputs.output_paths import check_output_folder, find_batch_files, list_places, work_folder
 from tasks.storage.outputs.partitions import Partitions, PartitionValue, check_partitions
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.outputs.writers import check_schema
@@ -158,6 +162,10 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     check_output_folder(settings)
     model = find_model(settings, store)
     places = list_places(settings)
+    with folder_aside(work_folder(settings) / "probe") if settings.runner.address else nullcontext() as probe:
+        seen = [probe] if probe else []
+        seen += [model.bundle.path / "manifest.json", *(Path(place.file.path) for place in places)]
+        check_runner(settings.runner, seen)
     if settings.drop or settings.states_picture is not None:
         _check_columns([file for place in places if (file := _opened(place, model))], settings, model)
 
@@ -260,7 +268,7 @@ def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, ref
     return job.model_copy(
         update={
             "reason": "a refresh was asked for" if isinstance(found, Account) else found,
-            "division": Division.of(opened, settings.chunk_rows),
+            "division": Division.of(opened, settings.chunk_rows, always=settings.runner.kind == "dask"),
         }
     )
 

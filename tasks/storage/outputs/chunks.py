@@ -206,7 +206,8 @@ def in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         while n >= rows:
             joined = pa.concat_tables(waiting)
             yield joined.slice(0, rows)
-            waiting, n = [joined.slice(rows)], n - rows
+            n -= rows
+            waiting = [joined.slice(rows)] if n else []  # an empty one would bring its dictionaries
     if n:
         yield pa.concat_tables(waiting)
 

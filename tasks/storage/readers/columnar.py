@@ -96,8 +96,9 @@ class Columnar(ABC):
         values = []
         # A hint is not worth another error than the one that is being told.
         with contextlib.suppress(pa.ArrowException, OSError, ValueError, OverflowError), file.open_file() as opened:
-            first = next(self.batches(opened, [name]))
-            values = first.column(0).slice(0, _LOOKED_AT).to_pylist()
+            first = next(self.batches(opened, [name])).column(0)
+            first.validate(full=True)  # or damage would be read beyond its buffers
+            values = first.slice(0, _LOOKED_AT).to_pylist()
         advice = advise(values, f"data.{side}_encoding", kind)
         return f"; it {advice}" if advice else ""
 
