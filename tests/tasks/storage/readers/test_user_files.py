@@ -439,6 +439,7 @@ def test_line_ends_delimiters_and_quotes_within_quotes_are_content(write):
     assert pairs(path)[0] == [[1, "a\nb", "c,d"], [2, 'e"f', "\r\n"]]
 
 
+@pytest.mark.seconds
 def test_a_windows_line_end_in_quotes_survives_the_border_between_two_blocks(write, monkeypatch):
     monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 64)
     row = '"x\r\ny\r\n","\r\n\r\n"\r\n'
