@@ -926,3 +926,11 @@ def write_structures(path, rows):
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def test_a_header_is_read_anew_where_a_file_has_changed(tmp_path):
+    path = tmp_path / "a.csv"
+    for name in ("one", "two", "one"):
+        path.write_text(f"{name}\n1\n")
+        (file,) = list_inputs(path)
+        assert has_column(file, Layout(("one",), ("characters",)), "one") is (name == "one")
