@@ -295,7 +295,7 @@ def check_artifact(folder: Path) -> Manifest:
     """
     manifest = Manifest.read(folder)
     inside = os.path.realpath(folder)  # not `resolve`, which ends with an error of its own at links in a circle
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_folder(path)}
     if added := present - {MANIFEST, *manifest.files}:
         raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
     for name, entry in manifest.files.items():
@@ -307,6 +307,11 @@ def check_artifact(folder: Path) -> Manifest:
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
     return manifest
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _check_file(path: Path, entry: FileEntry) -> None:

@@ -24,6 +24,7 @@ from tasks.storage.store.manifest import MANIFEST, FileEntry, Handle, Manifest
 from tasks.storage.store.promotions import promote, read_promotions
 from tests.helpers.batch_runs import predict, settings_of
 from tests.helpers.small_bundles import make
+from tests.helpers.small_models import write_models
 from tests.helpers.stored import digest
 
 DEEP = "[" * 50_000 + "]" * 50_000
@@ -40,7 +41,8 @@ def made(tmp_path_factory):
     files = generate_dataset.fn(check_experiment({"data": {"train": folder / "pairs.csv"}}), store.root)
     experiment = check_experiment({"name": "m", **PROBLEM})
     dataset = generate_dataset.fn(experiment, store.root)
-    bundle = make(store, made_from={"dataset": dataset.digest, "training": digest("training")})
+    made_from = {"dataset": dataset.digest, "training": digest("training")}
+    bundle = make(store, made_from=made_from, change=write_models)
     evaluation = evaluate_model.fn(experiment, dataset, bundle, store.root)
     holdout = fix_holdout(experiment, dataset, store)
     promote(store, "m", bundle.digest, "for the test", holdout=holdout.digest)
