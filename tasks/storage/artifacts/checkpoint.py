@@ -19,7 +19,7 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.files.archives import load_arrays
 from tasks.storage.files.atomic import explain_os_errors, file_digest, remove_tree, write_atomically, written_aside
-from tasks.storage.files.json_files import load_json
+from tasks.storage.files.json_files import first_fault, load_json
 from tasks.storage.store.manifest import canonical_digest
 
 CHECKPOINT_FORMAT_VERSION = 1
@@ -76,7 +76,7 @@ class Checkpoint:
             arrays = self._arrays(state)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ArtifactError(
-                f"the checkpoint {self.folder} cannot be read ({type(error).__name__}: {error}): it was cut or altered"
+                f"the checkpoint {self.folder} cannot be read ({first_fault(error)}): it was cut or altered"
             ) from error
         return Snapshot(state["epochs"], state["facts"], arrays)
 

@@ -38,7 +38,6 @@ from tasks.storage.files.atomic import (
     remove_tree,
     write_atomically,
 )
-from tasks.storage.files.json_files import load_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.making import Made, Making, StepInputs
 from tasks.storage.store.manifest import (
@@ -97,11 +96,7 @@ class Store:
             return str(error)
 
     def _last_making(self, inputs: StepInputs) -> Making | None:
-        try:
-            making = Making.model_validate(load_json(self._index(inputs)))
-        except (OSError, ValueError):
-            return None
-        return making if making.is_of(inputs.key) else None
+        return Making.read(self._index(inputs), inputs.key)
 
     def open(self, kind: str, digest: str) -> Handle:
         """The artifact with this digest, every file checked; it is not pruned while this process lives.
