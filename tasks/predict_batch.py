@@ -24,6 +24,7 @@ from tasks.runtime.runners import Told, Workers, kept_for_run, workers_of_run
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
 
@@ -98,7 +99,7 @@ def _in_threads(
     serving = serving_of(model, settings, store)
 
     def submit(label: str, chunks: list[ChunkFiles]) -> Future:
-        parameters = {"label": label, "serving": serving, "chunks": chunks}
+        parameters = {"label": shown(label), "serving": serving, "chunks": chunks}
         future: Future = runner.submit(predict_chunk, parameters=parameters)
         return future
 
@@ -127,7 +128,7 @@ def _in_processes(
             runner.submit(
                 predict_shard,
                 parameters={
-                    "label": _label([job.name for job in shard]),
+                    "label": shown(_label([job.name for job in shard])),
                     "jobs": shard,
                     "settings": settings.model_copy(update={"workers": n_threads}),
                     "store": store,

@@ -38,7 +38,6 @@ from tasks.storage.files.atomic import (
     remove_tree,
     write_atomically,
 )
-from tasks.storage.files.json_files import load_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.making import Made, Making, StepInputs
 from tasks.storage.store.manifest import (
@@ -97,11 +96,7 @@ class Store:
             return str(error)
 
     def _last_making(self, inputs: StepInputs) -> Making | None:
-        try:
-            making = Making.model_validate(load_json(self._index(inputs)))
-        except (OSError, ValueError):
-            return None
-        return making if making.is_of(inputs.key) else None
+        return Making.read(self._index(inputs), inputs.key)
 
     def open(self, kind: str, digest: str) -> Handle:
         """The artifact with this digest, every file checked; it is not pruned while this process lives.
@@ -295,7 +290,7 @@ def check_artifact(folder: Path) -> Manifest:
     """
     manifest = Manifest.read(folder)
     inside = os.path.realpath(folder)  # not `resolve`, which ends with an error of its own at links in a circle
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_folder(path)}
     if added := present - {MANIFEST, *manifest.files}:
         raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
     for name, entry in manifest.files.items():
@@ -307,6 +302,11 @@ def check_artifact(folder: Path) -> Manifest:
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
     return manifest
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _check_file(path: Path, entry: FileEntry) -> None:

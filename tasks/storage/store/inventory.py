@@ -140,10 +140,6 @@ def _makings(store: Store) -> list[tuple[str, str, Making]]:
     found = []
     for path in sorted((store.root / "keys").glob("[!.]*.json")):
         kind, _, key = path.stem.rpartition("-")
-        try:
-            making = Making.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if making.is_of(key):
+        if making := Making.read(path, key):
             found.append((kind, key, making))
     return found

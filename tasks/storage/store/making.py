@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
@@ -52,15 +54,22 @@ class Making(BaseModel):
     figures: dict[str, Any]
     checksum: str = ""
 
+    @classmethod
+    def read(cls, path: Path, key: str) -> Self | None:
+        """What an index says of a step; None where there is none, or it was altered, or is another step's."""
+        try:
+            making = cls.model_validate(load_json(path))
+            is_sound = (making.key, making.checksum) == (key, making.content_digest())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return making if is_sound else None
+
     def sealed(self) -> Self:
         """The same with its checksum."""
-        return self.model_copy(update={"checksum": self._content_digest()})
+        return self.model_copy(update={"checksum": self.content_digest()})
 
-    def is_of(self, key: str) -> bool:
-        """Whether it is as it was written, and this key's."""
-        return (self.key, self.checksum) == (key, self._content_digest())
-
-    def _content_digest(self) -> str:
+    def content_digest(self) -> str:
+        """The digest of all fields but the checksum."""
         return canonical_digest(self.model_dump(mode="json", exclude={"checksum"}))
 
 

@@ -293,10 +293,10 @@ def _remove_unfinished(store: Store, item: Item) -> bool:
 def _tidy(store: Store) -> None:
     """Removes what only tells of artifacts that are gone: their places in the index, and locks of their steps."""
     for path in sorted((store.root / "keys").glob("[!.]*.json")):
-        kind, _, _ = path.stem.rpartition("-")
-        with lock_if_free(store.place("locks", path.stem)) as is_free, suppress(OSError, ValueError, ArtifactError):
-            digest = Making.model_validate_json(path.read_text(encoding="utf-8")).digest
-            if is_free and not store.folder(kind, digest).exists():
+        kind, _, key = path.stem.rpartition("-")
+        with lock_if_free(store.place("locks", path.stem)) as is_free, suppress(OSError, ArtifactError):
+            making = Making.read(path, key)
+            if is_free and making and not store.folder(kind, making.digest).exists():
                 path.unlink()
     for path in sorted((store.root / "locks").glob("*-*")):
         if _STEP.fullmatch(path.name) and not store.place("keys", f"{path.name}.json").exists():

@@ -70,10 +70,6 @@ def _fault_of_promotions(store: Store, name: str) -> str | None:
 
 def _fault_of_index(store: Store, stem: str) -> str | None:
     path = store.place("keys", f"{stem}.json")
-    try:
-        is_sound = Making.model_validate_json(path.read_text(encoding="utf-8")).is_of(stem.rpartition("-")[2])
-    except (OSError, ValueError):
-        is_sound = False
-    return (
-        None if is_sound else f"{path} was altered, or is another step's: the step is made again when it is asked for"
-    )
+    if Making.read(path, stem.rpartition("-")[2]):
+        return None
+    return f"{path} was altered, or is another step's: the step is made again when it is asked for"

@@ -216,7 +216,7 @@ def test_evaluation_reads_the_test_split_else_and_what_stands_beside_it(tmp_path
 
 def test_a_fresh_set_is_never_unpickled(tmp_path):
     np.savez(tmp_path / "evaluation.npz", source=np.array([{}], dtype=object), target=np.zeros(1))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ArtifactError, match="holds objects, which would have to be unpickled"):
         list(read_evaluation(tmp_path))
 
 
