@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tasks.storage.artifacts.bundle import check_bundle
 from tasks.storage.artifacts.former_bundle import FORMER, convert_bundle
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.checking import check_artifact
 from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Handle
 
