@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.checking import check_artifact
 from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import MANIFEST, Handle, Manifest
 from tests.helpers.stored import listing
