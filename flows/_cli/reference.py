@@ -24,6 +24,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
 HEAD = """# Settings
@@ -55,6 +56,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         BatchChecks,
     ),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Sweep": ("sweep.", "Of `python -m flows.sweep`, beside those of an experiment.", SearchSettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",

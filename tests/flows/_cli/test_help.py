@@ -15,8 +15,9 @@ COMMANDS = {command.name: command for command in all_commands()}
 NEEDED = {
     "batch_predict": ["inbox", "--output", "predictions"],
     "nightly": ["--predict.inputs", "inbox", "--predict.output", "predictions"],
+    "sweep": ["--sweep.space", '{"model.units": [8]}'],
 }
-EXAMPLES_OF_SECTIONS = {"train_and_eval": 7, "generate_datasets": 7, "nightly": 10, "batch_predict": 2}
+EXAMPLES_OF_SECTIONS = {"train_and_eval": 7, "generate_datasets": 7, "nightly": 10, "batch_predict": 2, "sweep": 7}
 
 
 @pytest.fixture(params=COMMANDS)
