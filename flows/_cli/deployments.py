@@ -20,6 +20,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from flows._cli.checkout import ROOT
+from flows._cli.commands.sweep import check_sweep
 from flows._cli.settings import read_settings_text
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
@@ -27,6 +28,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.sweep import SweepSettings
 
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
@@ -244,6 +246,7 @@ _CHECKS: dict[Any, Any] = {
     Experiment: check_experiment,
     BatchSettings: check_batch_settings,
     NightlySettings: check_nightly_settings,
+    SweepSettings: check_sweep,
 }
 
 

@@ -25,6 +25,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
 HEAD = """# Settings
@@ -57,6 +58,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     ),
     "Lines": ("", "Of `python -m flows.predict_lines [LINE ...]`, beside `decoding.*`.", LinesSettings),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Sweep": ("sweep.", "Of `python -m flows.sweep`, beside those of an experiment.", SearchSettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",

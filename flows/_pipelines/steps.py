@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from prefect import Task
 
-from tasks.runtime.caching import run_step
+from tasks.runtime.caching import make_step, run_step
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import StepInputs
@@ -71,6 +71,39 @@ def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, ref
         options = {"refresh": refresh} if step.key else {}
         given = [results[name] for name in step.needs]
         results[step.name] = run_step(step.task, experiment, *given, store, **options)
+    return results
+
+
+def make_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Path, *, refresh: bool
+) -> Results:
+    """The same without a flow, each step with an experiment of its own; all of them have a key."""
+    results: Results = {}
+    for step in steps:
+        given = [results[name] for name in step.needs]
+        results[step.name] = make_step(step.task, experiment_of(step), *given, store, refresh=refresh)
+    return results
+
+
+def find_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Store, found: Results
+) -> Results | None:
+    """What `make_steps` would give, if all of it is there; it makes nothing.
+
+    Args:
+        steps: of the pipeline, which all have a key.
+        experiment_of: the experiment of each.
+        store: where it is looked for.
+        found: results that were found before, and need not be checked again.
+    """
+    results = dict(found)
+    for step in steps:
+        if step.name not in results:
+            digests = {name: handle.digest for name, handle in results.items()}
+            handle = step.look(experiment_of(step), digests, store)
+            if not isinstance(handle, Handle):
+                return None
+            results[step.name] = handle
     return results
 
 

@@ -15,6 +15,7 @@ COMMANDS = {command.name: command for command in all_commands()}
 NEEDED = {
     "batch_predict": ["inbox", "--output", "predictions"],
     "nightly": ["--predict.inputs", "inbox", "--predict.output", "predictions"],
+    "sweep": ["--sweep.space", '{"model.units": [8]}'],
 }
 EXAMPLES_OF_SECTIONS = {
     "train_and_eval": 7,
@@ -22,6 +23,7 @@ EXAMPLES_OF_SECTIONS = {
     "nightly": 10,
     "batch_predict": 2,
     "predict_lines": 1,
+    "sweep": 7,
 }
 
 
