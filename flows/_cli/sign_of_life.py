@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from typing import cast
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SECONDS_A_FRAME = 0.1
@@ -73,7 +74,9 @@ def begin(what: str) -> None:
     if _MUTE & {*sys.argv} or os.environ.get("TERM") == "dumb" or not (sys.stderr and sys.stderr.isatty()):
         return
     _spinner = Spinner(what, sys.stderr.fileno())
-    heralded = _Heralded(sys.stderr.detach(), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    heralded = _Heralded(
+        cast("io.TextIOWrapper", sys.stderr).detach(), encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
     heralded.spinner, sys.stderr = _spinner, heralded
 
 
