@@ -28,7 +28,6 @@ from typing import Any
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import (
     explain_os_errors,
-    file_digest,
     flush,
     flush_tree,
     folder_aside,
@@ -38,6 +37,7 @@ from tasks.storage.files.atomic import (
     remove_tree,
     write_atomically,
 )
+from tasks.storage.files.digests import file_digest
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.making import Made, Making, StepInputs
 from tasks.storage.store.manifest import (
