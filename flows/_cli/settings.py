@@ -187,7 +187,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = tomllib.loads(read_settings_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config {path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a `TOMLDecodeError`, or of numbers of too many digits
         raise SettingsError(f"--config {path} is no TOML: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"--config {path} is nested too deep to be settings") from error

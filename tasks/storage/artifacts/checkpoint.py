@@ -18,7 +18,8 @@ import numpy as np
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.training.snapshot import Snapshot
 from tasks.storage.files.archives import load_arrays
-from tasks.storage.files.atomic import explain_os_errors, file_digest, remove_tree, write_atomically, written_aside
+from tasks.storage.files.atomic import explain_os_errors, remove_tree, write_atomically, written_aside
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import first_fault, load_json
 from tasks.storage.store.manifest import canonical_digest
 

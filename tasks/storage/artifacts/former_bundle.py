@@ -20,7 +20,7 @@ from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, Known, load_eng
 from tasks.storage.artifacts.keras_archives import check_keras_models
 from tasks.storage.artifacts.keras_models import load_models, save_graphs, weights_digest
 from tasks.storage.artifacts.shapes import ProfileFile
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version

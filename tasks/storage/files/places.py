@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tasks.seq2seq.settings.where import is_url
-from tasks.storage.files.atomic import explain_os_errors, file_digest, locked, written_aside
+from tasks.storage.files.atomic import explain_os_errors, locked, written_aside
+from tasks.storage.files.digests import file_digest
 
 
 class Entry(NamedTuple):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.accounts import ACCOUNT, PICTURE, REJECTS, Account, Lineage
 from tasks.storage.outputs.writers import LINEAGE

@@ -30,7 +30,6 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.where import Where, is_url
 from tasks.storage.files.atomic import (
     explain_os_errors,
-    file_digest,
     flush,
     flush_tree,
     folder_aside,
@@ -41,6 +40,7 @@ from tasks.storage.files.atomic import (
     remove_tree,
 )
 from tasks.storage.files.cache import cache_folder, name_for
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.places import Content, Place, place_of
 from tasks.storage.store.checking import check_artifact, check_is
 from tasks.storage.store.kinds import format_version

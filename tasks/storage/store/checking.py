@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.store.manifest import MANIFEST, FileEntry, Manifest, short
 
 

@@ -22,7 +22,7 @@ from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import read_pairs
 from tasks.storage.artifacts.holdout import is_comparable, read_holdout
 from tasks.storage.artifacts.shapes import SeriesFile
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import read_json
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.origins import trace_prediction

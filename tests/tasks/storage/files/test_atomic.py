@@ -16,7 +16,6 @@ from tasks.storage.files.atomic import (
     check_writable,
     copy_atomically,
     explain_os_errors,
-    file_digest,
     flush_tree,
     folder_aside,
     left_over,
@@ -35,11 +34,6 @@ from tests.helpers.full_disk import files_of_at_most
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_files_digest_is_the_published_sha256(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert file_digest(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_json_survives_the_way_there_and_back(tmp_path):
