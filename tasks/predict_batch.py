@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -24,6 +23,7 @@ from tasks.runtime.runners import Told, Workers, kept_for_run, workers_of_run
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
 
@@ -31,7 +31,7 @@ SHARDS_A_WORKER = 4
 
 
 @task(name="plan batch", task_run_name="plan {settings.title}", **TASK_OPTIONS)
-def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
+def plan_batch(settings: BatchSettings, store: Where, *, refresh: bool = False) -> list[Job]:
     """Looks at each file and says what is to be done about it, and why."""
     if settings.runner == "processes":
         return _look(settings, store, refresh=refresh)
@@ -64,7 +64,7 @@ def open_workers(settings: BatchSettings) -> Iterator[None]:
         yield
 
 
-def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done:
+def predict_files(jobs: list[Job], settings: BatchSettings, store: Where) -> Done:
     """Does the jobs whose action is `predict`; call it inside a flow.
 
     With `runner = "threads"`, files are read and written in this process, and their chunks predicted by tasks; with
@@ -93,7 +93,7 @@ def _cleared_where_it_fails(settings: BatchSettings) -> Iterator[None]:
 
 
 def _in_threads(
-    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     serving = serving_of(model, settings, store)
 
@@ -107,7 +107,7 @@ def _in_threads(
 
 
 def _in_processes(
-    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     todo = [job for job in jobs if job.action == "predict"]
     shards = _shards(todo, settings)
@@ -149,7 +149,7 @@ _KINDS = {"threads": _in_threads, "processes": _in_processes}
 
 
 @task(name="predict shard", task_run_name="predict {label}", **TASK_OPTIONS)
-def predict_shard(label: str, jobs: list[Job], settings: BatchSettings, store: Path, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
+def predict_shard(label: str, jobs: list[Job], settings: BatchSettings, store: Where, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
     """Has some files read, predicted and written by a worker process; gives what became of each."""
     by_name = {job.name: job for job in jobs}
     request = request_of("predict", settings, store, jobs={job.name: job.model_dump(mode="json") for job in jobs})
@@ -161,7 +161,7 @@ def predict_shard(label: str, jobs: list[Job], settings: BatchSettings, store: P
     return [Job.model_validate(outcome) for _, outcome in outcomes]
 
 
-def _look(settings: BatchSettings, store: Path, *, refresh: bool) -> list[Job]:
+def _look(settings: BatchSettings, store: Where, *, refresh: bool) -> list[Job]:
     """What is to be done about each file, by the eyes of worker processes."""
     names, jobs = file_names(settings)
     paths = dict(names)
