@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -24,6 +23,7 @@ from tasks.runtime.runners import Told, Workers, kept_for_run, workers_of_run
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
@@ -32,7 +32,7 @@ GROUPS_A_WORKER = 4
 
 
 @task(name="plan batch", task_run_name="plan {settings.title}", **TASK_OPTIONS)
-def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
+def plan_batch(settings: BatchSettings, store: Where, *, refresh: bool = False) -> list[Job]:
     """Looks at each file and says what is to be done about it, and why."""
     if settings.runner == "processes":
         return _look(settings, store, refresh=refresh)
@@ -65,7 +65,7 @@ def open_workers(settings: BatchSettings) -> Iterator[None]:
         yield
 
 
-def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done:
+def predict_files(jobs: list[Job], settings: BatchSettings, store: Where) -> Done:
     """Does the jobs whose action is `predict`; call it inside a flow.
 
     With `runner = "threads"`, files are read and written in this process, and their chunks predicted by tasks; with
@@ -95,7 +95,7 @@ def _cleared_where_it_fails(settings: BatchSettings) -> Iterator[None]:
 
 
 def _in_threads(
-    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     serving = serving_of(model, settings, store)
 
@@ -109,7 +109,7 @@ def _in_threads(
 
 
 def _in_processes(
-    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     groups = _groups([job for job in jobs if job.action == "predict"], settings)
     n_units = sum(len(group[0].division.spans) if group[0].division else 1 for group in groups)
@@ -121,7 +121,7 @@ def _in_processes(
     return Done([done.get(job.name, job) for job in jobs], count.first_at, count.rows_per_s())
 
 
-def _task_of(group: list[Job], settings: BatchSettings, store: Path, count: Count) -> dict[str, Any]:
+def _task_of(group: list[Job], settings: BatchSettings, store: Where, count: Count) -> dict[str, Any]:
     given: dict[str, Any] = {"label": shown(_label([job.name for job in group])), "settings": settings, "store": store}
     if group[0].division:
         return {"task": predict_divided, "parameters": {**given, "job": group[0], "count": count.add}}
@@ -132,7 +132,7 @@ _KINDS = {"threads": _in_threads, "processes": _in_processes}
 
 
 @task(name="predict files", task_run_name="predict {label}", **TASK_OPTIONS)
-def predict_group(label: str, jobs: list[Job], settings: BatchSettings, store: Path, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
+def predict_group(label: str, jobs: list[Job], settings: BatchSettings, store: Where, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
     """Has some files read, predicted and written by a worker; gives what became of each."""
     by_name = {job.name: job for job in jobs}
     request = request_of("predict", settings, store, jobs={job.name: job.model_dump(mode="json") for job in jobs})
@@ -149,7 +149,7 @@ def predict_divided(
     label: str,  # noqa: ARG001 - the run's name
     job: Job,
     settings: BatchSettings,
-    store: Path,
+    store: Where,
     count: Callable[[int], None],
 ) -> list[Job]:
     """Has the spans of a large file read and predicted by workers, and puts them together; gives what became of it."""
@@ -171,7 +171,7 @@ def predict_divided(
     return [join_spans(job, spans, find_model(settings, Store(store)), settings, store, SampledStates)]
 
 
-def _look(settings: BatchSettings, store: Path, *, refresh: bool) -> list[Job]:
+def _look(settings: BatchSettings, store: Where, *, refresh: bool) -> list[Job]:
     """What is to be done about each file, by the eyes of worker processes."""
     names, jobs = file_names(settings)
     paths = dict(names)

@@ -29,6 +29,7 @@ from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settin
 from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
 from tasks.seq2seq.settings.sweep import SweepSettings
+from tasks.seq2seq.settings.where import Where
 
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
@@ -132,7 +133,7 @@ class Served:
         """As Prefect names it."""
         return f"{self.flow.name}/{self.entry.name}"
 
-    def create(self, store: Path | None = None) -> RunnerDeployment:
+    def create(self, store: Where | None = None) -> RunnerDeployment:
         """What serving sends to the server: what `prefect deploy` does, but for the work pool.
 
         Args:

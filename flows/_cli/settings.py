@@ -31,6 +31,7 @@ from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settin
 from tasks.seq2seq.settings.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings.section import Section, Sections
 from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.seq2seq.settings.where import Where, check_url, is_url
 from tasks.storage.files.limits import SETTINGS_BYTES, SETTINGS_DOTS
 
 
@@ -38,7 +39,10 @@ class Options(Section):
     """What every command takes beside its settings."""
 
     config: Path | None = Field(None, description="TOML file with the settings")
-    store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
+    store: Where = Field(
+        ROOT / "data" / "artifacts",
+        description="folder of the artifact store, or its URL in an object store, such as s3://bucket/folder",
+    )
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     quiet: bool = Field(False, description="print nothing but warnings and errors")
 
@@ -219,8 +223,13 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return result
 
 
+_MAY_BE_URLS = {"store"}
+
+
 def _absolute(path: str, base: Path, name: str) -> str:
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+    if is_url(path) and name in _MAY_BE_URLS:
+        return check_url(path, name)
+    if is_url(path):
         raise SettingsError(
             f"{name} is {without_credentials(path)!r}, a URL; expected a path: copy it here first, or mount it"
         )
@@ -233,7 +242,11 @@ def from_checkout(settings: Section) -> dict[str, Any]:
 
 
 def _path_fields(model: type[BaseModel]) -> set[str]:
-    return {name for name, field in model.model_fields.items() if field.annotation in (Path, Path | None)}
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if field.annotation in (Path, Path | None, Where, Where | None)
+    }
 
 
 def _read_flags(model: type[Section], options: type[Options], word: str | None, argv: list[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.where import as_where
 from tasks.storage.ingest.python_values import EXPECTED, plain_integers, to_array
 from tasks.storage.ingest.reasons import FINE, REASONS, TYPE, Reasons
 from tasks.storage.outputs.predictions import symbol_column, to_values
@@ -132,7 +133,7 @@ def load_predictor(
     Args:
         model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the store; None means
             the only promoted name.
-        store: folder of the artifact store.
+        store: folder of the artifact store, or its URL in an object store, such as s3://bucket/folder.
         decoding: how sequences are chosen; what is not set is the model's own.
 
     Raises:
@@ -140,6 +141,7 @@ def load_predictor(
         ArtifactError: it is missing, altered, or of a newer format.
     """
     settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
-    found = find_model(settings, Store(Path(store)))
-    serving = Serving(store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None)
+    where = as_where(store, "store")
+    found = find_model(settings, Store(where))
+    serving = Serving(store=where, bundle=found.bundle, decoding=found.decoding, threads=None)
     return LoadedPredictor(found, serving)

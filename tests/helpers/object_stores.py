@@ -127,8 +127,11 @@ def _seaweedfs(folder, port, others):
 
 @contextlib.contextmanager
 def _moto(_folder, port, _others):
+    import logging
+
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     yield

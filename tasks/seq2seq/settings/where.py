@@ -23,6 +23,15 @@ def is_url(where: Path | str) -> bool:
     return isinstance(where, str) and bool(re.match(_URL, where))
 
 
+def as_where(where: Path | str, name: str) -> Where:
+    """A place by what somebody wrote.
+
+    Raises:
+        SettingsError: it is a URL of no place.
+    """
+    return check_url(where, name) if isinstance(where, str) and is_url(where) else Path(where)
+
+
 def check_url(url: str, name: str) -> str:
     """The URL of a place without what says nothing.
 

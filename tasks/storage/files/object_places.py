@@ -168,7 +168,7 @@ class ObjectPlace:
             yield part
 
     def _part(self, entry: Entry, first: int, until: int) -> bytes:
-        options: Any = {"range": (first, until), "if_match": entry.stamp or None}
+        options: Any = {"range": (first, until), **({"if_match": entry.stamp} if entry.stamp else {})}
         try:
             return bytes(obstore.get(self._bucket, self._key(entry.name), options=options).bytes())
         except PreconditionError as error:
