@@ -62,7 +62,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",
-        "Of `python -m flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune`.",
+        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM]`.",
         StoreSettings,
     ),
     "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),

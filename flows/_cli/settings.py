@@ -207,7 +207,7 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
             for name, value in section.items()
         }
 
-    result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments"})
+    result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments", "csv", "page"})
     for name in ("inputs", "outputs"):
         if isinstance(result.get(name), list):
             result[name] = [_absolute(where, base, name) for where in result[name]]

@@ -16,7 +16,7 @@ from tasks.seq2seq.settings.rules import Rule, check_experiment
 
 # Between the seeds of the pairs that trials are ranked on and of those that prove the winner, where both are drawn.
 _SEEDS_APART = 2**30
-_SUFFIX, _NAME_CHARACTERS = ".trials", 100
+TRIALS, _NAME_CHARACTERS = ".trials", 100  # what follows a name in those of trials on pairs of their own
 
 Settings = Mapping[str, Any]  # values by the whole names of settings: {"model.units": 64}
 
@@ -107,7 +107,7 @@ def pipeline_of(experiment: Experiment, base: Experiment, seed: int) -> Pipeline
     """
     if not isinstance(base.data, SyntheticData):
         return Pipeline(base, experiment.model_copy(update={"seed": seed}))
-    name = f"{base.promotion_name[: _NAME_CHARACTERS - len(_SUFFIX)]}{_SUFFIX}"
+    name = f"{base.promotion_name[: _NAME_CHARACTERS - len(TRIALS)]}{TRIALS}"
     drawn = {"name": name, "seed": (base.seed + _SEEDS_APART) % 2**31}
     return Pipeline(base.model_copy(update=drawn), experiment.model_copy(update={"name": name, "seed": seed}))
 
