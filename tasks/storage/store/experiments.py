@@ -78,8 +78,8 @@ def _describe(
         bundle=bundle,
         evaluation=scores.get(EVALUATION),
         validation=scores.get(VALIDATION),
-        seconds=read_in_place(store, training.kind, training.digest).made_in_seconds if training else None,
-        parameters=read_in_place(store, BUNDLE, bundle).facts.get("parameters", 0),
+        seconds=store.manifest(training.kind, training.digest).made_in_seconds if training else None,
+        parameters=store.manifest(BUNDLE, bundle).facts.get("parameters", 0),
         bytes=sound[bundle].bytes,
         promoted_as=inventory.promoted_as(bundle),
     )
