@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -24,6 +23,8 @@ from tasks.runtime.progress import progress
 from tasks.runtime.runners import Told, kept_for_run, n_workers, workers_of_run
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
 
@@ -31,12 +32,12 @@ GROUPS_A_WORKER = 4
 
 
 @task(name="plan batch", task_run_name="plan {settings.title}", **TASK_OPTIONS)
-def plan_batch(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
+def plan_batch(settings: BatchSettings, store: Where, *, refresh: bool = False) -> list[Job]:
     """Looks at each file and says what is to be done about it, and why."""
     return plan_files(settings, store, refresh=refresh)
 
 
-def plan_files(settings: BatchSettings, store: Path, *, refresh: bool = False) -> list[Job]:
+def plan_files(settings: BatchSettings, store: Where, *, refresh: bool = False) -> list[Job]:
     """What is to be done about each file, and why; call it where workers are open."""
     if settings.runner.kind != "threads":
         return _look(settings, store, refresh=refresh)
@@ -64,7 +65,7 @@ def open_workers(settings: BatchSettings) -> Iterator[None]:
         yield
 
 
-def predict_files(jobs: list[Job], settings: BatchSettings, store: Path) -> Done:
+def predict_files(jobs: list[Job], settings: BatchSettings, store: Where) -> Done:
     """Does the jobs whose action is `predict`; call it inside a flow.
 
     With `threads`, files are read and written in this process, and their chunks predicted by tasks. Otherwise groups of
@@ -95,12 +96,12 @@ def _cleared_where_it_fails(settings: BatchSettings) -> Iterator[None]:
 
 
 def _in_threads(
-    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     serving = serving_of(model, settings, store)
 
     def submit(label: str, chunks: list[ChunkFiles]) -> Future:
-        parameters = {"label": label, "serving": serving, "chunks": chunks}
+        parameters = {"label": shown(label), "serving": serving, "chunks": chunks}
         future: Future = runner.submit(predict_chunk, parameters=parameters)
         return future
 
@@ -109,7 +110,7 @@ def _in_threads(
 
 
 def _by_workers(
-    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Path, runner: TaskRunner[Any]
+    jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
     n = workers_of_run().n
     groups = _groups([job for job in jobs if job.action == "predict"], n)
@@ -123,15 +124,15 @@ def _by_workers(
     return Done([done.get(job.name, job) for job in jobs], count.first_at, count.rows_per_s())
 
 
-def _task_of(group: list[Job], settings: BatchSettings, store: Path, count: Count) -> dict[str, Any]:
-    given: dict[str, Any] = {"label": _label([job.name for job in group]), "settings": settings, "store": store}
+def _task_of(group: list[Job], settings: BatchSettings, store: Where, count: Count) -> dict[str, Any]:
+    given: dict[str, Any] = {"label": shown(_label([job.name for job in group])), "settings": settings, "store": store}
     if group[0].division:
         return {"task": predict_divided, "parameters": {**given, "jobs": group, "count": count.add}}
     return {"task": predict_group, "parameters": {**given, "jobs": group, "told": count.listener()}}
 
 
 @task(name="predict files", task_run_name="predict {label}", **TASK_OPTIONS)
-def predict_group(label: str, jobs: list[Job], settings: BatchSettings, store: Path, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
+def predict_group(label: str, jobs: list[Job], settings: BatchSettings, store: Where, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
     """Has some files read, predicted and written by a worker; gives what became of each."""
     by_name = {job.name: job for job in jobs}
     request = request_of("predict", settings, store, jobs={job.name: job.model_dump(mode="json") for job in jobs})
@@ -148,7 +149,7 @@ def predict_divided(
     label: str,  # noqa: ARG001 - the run's name
     jobs: list[Job],
     settings: BatchSettings,
-    store: Path,
+    store: Where,
     count: Callable[[int], None],
 ) -> list[Job]:
     """Has the spans of files read and predicted by workers, and puts them together; gives what became of each file."""
@@ -156,7 +157,7 @@ def predict_divided(
     return [join_spans(job, _spans(job, settings, store, count), model, settings, store, SampledStates) for job in jobs]
 
 
-def _spans(job: Job, settings: BatchSettings, store: Path, count: Callable[[int], None]) -> Generator[int]:
+def _spans(job: Job, settings: BatchSettings, store: Where, count: Callable[[int], None]) -> Generator[int]:
     """Has each span predicted; gives how many chunks of it an ended run had predicted, in their order."""
     assert job.division is not None
     request = request_of("span", settings, store, jobs={job.name: job.model_dump(mode="json")})
@@ -175,7 +176,7 @@ def _spans(job: Job, settings: BatchSettings, store: Path, count: Callable[[int]
     return workers_of_run().map(predict, range(len(job.division.spans)))
 
 
-def _look(settings: BatchSettings, store: Path, *, refresh: bool) -> list[Job]:
+def _look(settings: BatchSettings, store: Where, *, refresh: bool) -> list[Job]:
     """What is to be done about each file, by the eyes of worker processes."""
     names, jobs = file_names(settings)
     paths = dict(names)

@@ -21,6 +21,7 @@ from tasks.reporting.states_picture import SampledStates
 from tasks.runtime.runners import Told
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where, as_where
 from tasks.storage.outputs.chunk_files import write_chunk
 from tasks.storage.store.artifact_store import Store
 
@@ -34,12 +35,12 @@ def answer(request: Request, told: Told) -> dict[str, Any]:
     log = logging.getLogger("tasks")
     log.addHandler(handler)
     try:
-        return _KINDS[request["kind"]](request, settings, Path(request["store"]), told)
+        return _KINDS[request["kind"]](request, settings, as_where(request["store"], "store"), told)
     finally:
         log.removeHandler(handler)
 
 
-def _look(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _look(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     for name in request["names"]:
         told({"begun": name})
         (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
@@ -47,7 +48,7 @@ def _look(request: Request, settings: BatchSettings, store: Path, told: Told) ->
     return {}
 
 
-def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _sample(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     for name, job in _jobs(request):
         told({"begun": name})
@@ -65,7 +66,7 @@ def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) 
     return {}
 
 
-def _predict(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _predict(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     serving = serving_of(model, settings, store)
     todo = list(_jobs(request))
@@ -89,7 +90,7 @@ def _predict(request: Request, settings: BatchSettings, store: Path, told: Told)
     return {"first_at": done.first_at}
 
 
-def _span(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _span(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     """A span of the one file of the request."""
     ((name, job),) = _jobs(request)
     told({"begun": name})
@@ -103,7 +104,7 @@ def _span(request: Request, settings: BatchSettings, store: Path, told: Told) ->
     return {}
 
 
-_KINDS: dict[str, Callable[[Request, BatchSettings, Path, Told], dict[str, Any]]] = {
+_KINDS: dict[str, Callable[[Request, BatchSettings, Where, Told], dict[str, Any]]] = {
     "look": _look,
     "sample": _sample,
     "predict": _predict,
@@ -116,7 +117,7 @@ def _jobs(request: Request) -> list[tuple[str, Job]]:
 
 
 @lru_cache(maxsize=1)
-def _model(settings: str, store: Path) -> BatchModel:
+def _model(settings: str, store: Where) -> BatchModel:
     """The run's model without its weights, which are loaded once a process too."""
     return find_model(BatchSettings.model_validate_json(settings), Store(store))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -14,12 +13,15 @@ from tasks.prediction.loaded_model import load_serving
 from tasks.prediction.shards import Picture, open_assembly, serving_of, work_of
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.atomic import explain_os_errors
 from tasks.storage.outputs.chunk_files import write_chunk
 from tasks.storage.outputs.span_files import SpanEnd, SpanFiles
 
 
-def predict_span(job: Job, number: int, model: BatchModel, settings: BatchSettings, store: Path) -> tuple[SpanEnd, int]:
+def predict_span(
+    job: Job, number: int, model: BatchModel, settings: BatchSettings, store: Where
+) -> tuple[SpanEnd, int]:
     """Reads a span of a file and predicts its rows, a chunk after the other; what is there and sound is not made again.
 
     Returns:
@@ -52,7 +54,7 @@ def predict_span(job: Job, number: int, model: BatchModel, settings: BatchSettin
 
 
 def join_spans(
-    job: Job, spans: Generator[int], model: BatchModel, settings: BatchSettings, store: Path, picture: Picture
+    job: Job, spans: Generator[int], model: BatchModel, settings: BatchSettings, store: Where, picture: Picture
 ) -> Job:
     """Puts a file's output together from its spans, each as soon as all before it are there; nothing of it is read.
 

@@ -164,7 +164,9 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     places = list_places(settings)
     with folder_aside(work_folder(settings) / "probe") if settings.runner.address else nullcontext() as probe:
         seen = [probe] if probe else []
-        seen += [model.bundle.path / "manifest.json", *(Path(place.file.path) for place in places)]
+        if store.where == store.root:  # what lies in an object store, each machine fetches for itself
+            seen.append(model.bundle.path / "manifest.json")
+        seen += [Path(place.file.path) for place in places]
         check_runner(settings.runner, seen)
     if settings.drop or settings.states_picture is not None:
         _check_columns([file for place in places if (file := _opened(place, model))], settings, model)

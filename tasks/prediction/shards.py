@@ -16,6 +16,7 @@ from tasks.prediction.queue import ChunkQueue, Entry, Submit
 from tasks.runtime.progress import Update
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.atomic import temporary_folder
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.accounts import Lineage
@@ -40,7 +41,7 @@ class Done(NamedTuple):
     rows_per_s: float | None = None
 
 
-def serving_of(model: BatchModel, settings: BatchSettings, store: Path) -> Serving:
+def serving_of(model: BatchModel, settings: BatchSettings, store: Where) -> Serving:
     """What loads the model of a run in any process."""
     return Serving(
         store=store,
@@ -55,7 +56,7 @@ def predict_jobs(
     jobs: Sequence[Job],
     model: BatchModel,
     settings: BatchSettings,
-    store: Path,
+    store: Where,
     submit: Submit,
     picture: Picture,
     update: Update,

@@ -14,7 +14,8 @@ import pyarrow as pa
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
-from tasks.storage.files.atomic import explain_os_errors, file_digest, flush, remove_tree
+from tasks.storage.files.atomic import explain_os_errors, flush, remove_tree
+from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.rejects import Rejects, read_rejects, write_rejects
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk

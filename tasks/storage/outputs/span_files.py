@@ -15,7 +15,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.files.atomic import file_digest, written_aside
+from tasks.storage.files.atomic import written_aside
+from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 
