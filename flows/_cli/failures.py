@@ -100,7 +100,7 @@ def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether it is more than Prefect's word that all went well, which only `--verbose` shows."""
-    is_detailed = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+    is_detailed = logging.getLogger(record.name).getEffectiveLevel() <= logging.DEBUG
     return is_detailed or not _WENT_WELL.match(str(record.msg))
 
 

@@ -23,6 +23,7 @@ def handles(tmp_path_factory):
 
 def line_of(name, result):
     (step,) = [step for step in MODEL_STEPS if step.name == name]
+    assert step.outcome
     return step.outcome(result)
 
 
