@@ -18,6 +18,7 @@ from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.seq2seq.shown import shown
 from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.accounts import Account, list_accounts
@@ -27,7 +28,7 @@ from tasks.storage.store.artifact_store import Store
 
 @task(name="write batch report", task_run_name="report {settings.title}", **TASK_OPTIONS)
 def write_batch(
-    jobs: list[Job], settings: BatchSettings, store: Path, checks: Sequence[Mapping[str, str]] = ()
+    jobs: list[Job], settings: BatchSettings, store: Where, checks: Sequence[Mapping[str, str]] = ()
 ) -> Batch:
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}

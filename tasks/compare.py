@@ -14,6 +14,7 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
 from tasks.storage.files.archives import load_arrays
@@ -27,7 +28,7 @@ VALUES = "values.npz"
 
 
 @task(name="compare models", task_run_name="compare {experiment.promotion_name}", **TASK_OPTIONS)
-def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Path) -> Standing:
+def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Where) -> Standing:
     """Decodes the holdout with both models, each only once; nothing for a model that was decided upon before."""
     name = experiment.promotion_name
     promotions = read_promotions(Store(store), name)

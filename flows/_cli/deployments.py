@@ -20,6 +20,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from flows._cli.checkout import ROOT
+from flows._cli.commands.sweep import check_sweep
 from flows._cli.settings import read_settings_text
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
@@ -27,6 +28,8 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.sweep import SweepSettings
+from tasks.seq2seq.settings.where import Where
 
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
@@ -130,7 +133,7 @@ class Served:
         """As Prefect names it."""
         return f"{self.flow.name}/{self.entry.name}"
 
-    def create(self, store: Path | None = None) -> RunnerDeployment:
+    def create(self, store: Where | None = None) -> RunnerDeployment:
         """What serving sends to the server: what `prefect deploy` does, but for the work pool.
 
         Args:
@@ -256,6 +259,7 @@ _CHECKS: dict[Any, Any] = {
     Experiment: check_experiment,
     BatchSettings: check_batch_settings,
     NightlySettings: check_nightly_settings,
+    SweepSettings: check_sweep,
 }
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from flows._cli import sign_of_life
 from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
 from flows._cli.limits import LEAST_MIB, too_little_memory
 
@@ -33,7 +34,7 @@ def start(name: str, *, needs_server: bool = False, may_load_tensorflow: bool = 
 
                 say(f"refused: {refusal}")
                 return EXIT_REFUSED
-            _begin()
+            _begin(name)
         elif may_load_tensorflow:
             _keep_native_messages_apart()
         from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
@@ -61,11 +62,12 @@ def _remove_what_was_begun() -> None:
     remove_begun()
 
 
-def _begin() -> None:
+def _begin(name: str) -> None:
     """Starts the Prefect server that the run will need, while the rest is imported."""
     from flows._server.local import begin  # noqa: PLC0415 - signals are watched for first
 
     _keep_native_messages_apart()
+    sign_of_life.begin(name)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import Task
 
-from tasks.runtime.caching import run_step
+from tasks.runtime.caching import make_step, run_step
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import StepInputs
 from tasks.storage.store.manifest import Handle
@@ -64,13 +64,46 @@ def wanted(steps: Sequence[Step], experiment: Experiment) -> list[Step]:
     return [step for step in steps if step.is_wanted(experiment)]
 
 
-def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+def run_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool) -> Results:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     results: Results = {}
     for step in wanted(steps, experiment):
         options = {"refresh": refresh} if step.key else {}
         given = [results[name] for name in step.needs]
         results[step.name] = run_step(step.task, experiment, *given, store, **options)
+    return results
+
+
+def make_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Where, *, refresh: bool
+) -> Results:
+    """The same without a flow, each step with an experiment of its own; all of them have a key."""
+    results: Results = {}
+    for step in steps:
+        given = [results[name] for name in step.needs]
+        results[step.name] = make_step(step.task, experiment_of(step), *given, store, refresh=refresh)
+    return results
+
+
+def find_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Store, found: Results
+) -> Results | None:
+    """What `make_steps` would give, if all of it is there; it makes nothing.
+
+    Args:
+        steps: of the pipeline, which all have a key.
+        experiment_of: the experiment of each.
+        store: where it is looked for.
+        found: results that were found before, and need not be checked again.
+    """
+    results = dict(found)
+    for step in steps:
+        if step.name not in results:
+            digests = {name: handle.digest for name, handle in results.items()}
+            handle = step.look(experiment_of(step), digests, store)
+            if not isinstance(handle, Handle):
+                return None
+            results[step.name] = handle
     return results
 
 
@@ -88,7 +121,7 @@ class Planned(NamedTuple):
     why: str
 
 
-def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool = False) -> list[Planned]:
+def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool = False) -> list[Planned]:
     """Looks at the steps in their order, and checks the artifacts that are there; it makes nothing.
 
     Args:

@@ -9,7 +9,8 @@ from tasks.storage.artifacts.bundle import check_format, load_engine, read_known
 from tasks.storage.artifacts.former_bundle import FORMER, convert_bundle
 from tasks.storage.artifacts.keras_archives import check_keras_models
 from tasks.storage.artifacts.keras_models import load_models
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.checking import check_artifact
 from tasks.storage.store.kinds import BUNDLE
 from tasks.storage.store.manifest import Handle
 

@@ -273,6 +273,16 @@ def read_evaluation(folder: Path) -> Iterator[PairBlock]:
     yield from read_with_beside(folder / "test.parquet")
 
 
+def read_validation(folder: Path) -> Iterator[PairBlock]:
+    """The pairs to choose models by: the validation split; of a generated problem, which has none, the fresh set.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    split = folder / "validation.parquet"
+    yield from read_with_beside(split) if split.exists() else read_evaluation(folder)
+
+
 def _is_padded(side: NDArray[Any]) -> bool:
     return side.dtype == np.int32 and side.ndim == 2  # noqa: PLR2004 - rows and their ids
 

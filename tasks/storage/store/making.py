@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.storage.files.json_files import load_json
+from tasks.storage.files.json_files import parse_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
@@ -55,12 +54,12 @@ class Making(BaseModel):
     checksum: str = ""
 
     @classmethod
-    def read(cls, path: Path, key: str) -> Self | None:
-        """What an index says of a step; None where there is none, or it was altered, or is another step's."""
+    def parse(cls, content: bytes, key: str) -> Self | None:
+        """What an index says of a step; None where it was altered, or is another step's."""
         try:
-            making = cls.model_validate(load_json(path))
+            making = cls.model_validate(parse_json(content))
             is_sound = (making.key, making.checksum) == (key, making.content_digest())
-        except (OSError, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             return None
         return making if is_sound else None
 

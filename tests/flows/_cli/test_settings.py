@@ -2,8 +2,10 @@
 
 import pytest
 
+from flows._cli.commands.batch_predict import COMMAND as BATCH
+from flows._cli.commands.predict_lines import COMMAND as LINES
 from flows._cli.deployments import _read
-from flows._cli.settings import read_toml
+from flows._cli.settings import read_settings, read_toml
 from tasks.seq2seq.errors import SettingsError
 
 HOSTILE = {
@@ -65,3 +67,19 @@ def test_a_hostile_file_of_deployments_is_refused_and_nothing_is_executed(tmp_pa
     with pytest.raises(SettingsError, match=said):
         _read(path)
     assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("word", ["a,b.csv", "[a].csv", "[1, 2]", '{"a": 1}', '"quoted"', " a ", "null", "1", ""])
+def test_a_word_of_the_command_line_is_taken_as_it_is(tmp_path, monkeypatch, word):
+    monkeypatch.chdir(tmp_path)
+    settings, _ = read_settings(LINES.tree, LINES.options, ["--model", "m", word, "more"], LINES.program, "")
+    assert (settings.model, settings.lines) == ("m", (word, "more"))
+    batch, _ = read_settings(BATCH.tree, BATCH.options, [f"a{word}", "--output", "out"], BATCH.program, "")
+    assert batch.inputs == (tmp_path / f"a{word}",)
+
+
+def test_what_stands_behind_two_dashes_is_a_word_whatever_it_begins_with():
+    settings, options = read_settings(
+        LINES.tree, LINES.options, ["--quiet", "--", "-1 2", "--model"], LINES.program, ""
+    )
+    assert (settings.lines, settings.model, options.quiet) == (("-1 2", "--model"), None, True)

@@ -17,7 +17,8 @@ from flows.import_bundle import main
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.artifacts.registry import find_bundle
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.checking import check_artifact
 from tasks.storage.store.manifest import DIGEST_PATTERN, MANIFEST, Manifest, canonical_digest
 from tests.conftest import ROOT
 from tests.helpers.small_bundles import make

@@ -267,6 +267,7 @@ def test_what_a_killed_process_was_writing_is_left_over_and_what_a_living_one_wr
     assert {name.split("-")[1] for name in names(tmp_path)} == {f"{living.pid:x}"}
 
 
+@pytest.mark.seconds
 def test_whoever_writes_aside_is_not_disturbed_by_those_who_remove_what_is_left_over(tmp_path):
     """Between the making of a file and its lock it looks like one that was left."""
     ended = threading.Event()
