@@ -19,6 +19,7 @@ from tasks.storage.ingest.rejects import Rejects, write_rejects
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 from tasks.storage.outputs.chunks import FileToRead, tally_of
+from tasks.storage.outputs.remote_outputs import Seen, look_at_output, send_output
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.store.manifest import FileEntry, canonical_digest
 
@@ -62,6 +63,7 @@ class Assembly:
     work: Path
     picture: StatesPicture | None = None
     n_resumed: int = 0
+    _seen: Seen = field(default_factory=dict)
     _tally: Tally | None = None
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
@@ -74,6 +76,7 @@ class Assembly:
             DataError: the file breaks off, is damaged, or changes while it is read.
             ArtifactError: the work folder cannot be written.
         """
+        self._seen = look_at_output(self.place, self.kind)
         with explain_os_errors(self.work):
             self.work.mkdir(parents=True, exist_ok=True)
             self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
@@ -166,8 +169,11 @@ class Assembly:
                 files[self.place.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
-        with explain_os_errors(self.place.account.parent):
-            self._place(files, account)
+        if self.place.remote:
+            account = send_output(self.place, self.place.remote, files, account, self._seen)
+        else:
+            with explain_os_errors(self.place.account.parent):
+                self._place(files, account)
         remove_tree(self.work)
         return account
 
@@ -181,6 +187,7 @@ class Assembly:
         return Account(
             name=self.place.name,
             input_bytes=self.reading.file.size,
+            input_version=self.reading.file.version,
             lineage=self.lineage,
             format=self.kind,
             read=self.reading.rows.read,
@@ -192,9 +199,7 @@ class Assembly:
             tally=self._tally,
             columns_left_out=self.reading.left_out,
             files={
-                path.relative_to(self.place.folder).as_posix(): FileEntry(
-                    sha256=file_digest(made), bytes=made.stat().st_size
-                )
+                self.place.name_of(path): FileEntry(sha256=file_digest(made), bytes=made.stat().st_size)
                 for path, made in files.items()
             },
         )
