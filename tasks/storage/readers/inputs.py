@@ -50,7 +50,7 @@ def find_inputs(where: Where, form: str | None = None, setting: str = TRAINING, 
         DataError: there is no such file, none that can be used, or one of an unknown suffix.
     """
     place = look_up(where)
-    _check_place(place, form, setting, may_be_none=may_be_none and isinstance(where, str))
+    _check_place(place, form, setting, may_be_none=may_be_none and isinstance(where, str) and _may_be_empty(where))
     usable = [file for file in place.files if form or format_of(file.path)]
     others = [file.path for file in place.files if not form and not format_of(file.path)]
     may_be_none = may_be_none and not others and _may_be_empty(where)
@@ -83,7 +83,7 @@ def check_no_faults(found: Inputs) -> None:
 
 def _may_be_empty(where: Where) -> bool:
     """Whether there is a folder that may hold nothing yet; in an object store there are none without a file."""
-    return isinstance(where, str) or base_folder(where).is_dir()
+    return not format_of(where) if isinstance(where, str) else base_folder(where).is_dir()
 
 
 def _check_place(place: InputPlace, form: str | None, setting: str, *, may_be_none: bool) -> None:

@@ -98,7 +98,7 @@ def test_of_two_machines_that_make_the_same_the_first_has_made_it(machine, url):
 
     made = second.make(INPUTS, write_late)
     assert (made.path / "below" / "a.txt").read_text() == "first"
-    assert len([entry for entry in place_of(url).entries("dataset")]) == 3
+    assert len(list(place_of(url).entries("dataset"))) == 3
     assert machine("elsewhere").find(INPUTS).digest == made.digest
 
 
