@@ -18,6 +18,7 @@ from flows._cli.commands.store import COMMAND, LIST, PRUNE, VERIFY, WHY, StoreSe
 from flows._cli.settings import Options
 from flows._cli.table import print_table
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.where import is_url
 from tasks.storage.outputs.clean_up import clean_up, describe_pruning, plan_clean_up
 from tasks.storage.outputs.origins import SOUND, trace_artifact, trace_prediction
 from tasks.storage.store.artifact_store import Store
@@ -123,6 +124,11 @@ def _size(n_bytes: int) -> str:
 def trace(settings: StoreSettings, store: Store) -> Summary:
     """The way back from a prediction file or an artifact."""
     (word,) = settings.about
+    if is_url(word):
+        raise SettingsError(
+            f"why looks at a file on this machine, or takes a digest, but got {word}; copy the file here, and its "
+            f"account beside it"
+        )
     if Path(word).exists() or not _DIGITS.fullmatch(word):
         origins = trace_prediction(store, Path(word).absolute())
     else:
