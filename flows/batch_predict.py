@@ -9,12 +9,11 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("batch_predict", needs_server=True))  # what follows is imported once the settings are accepted
 
-from pathlib import Path
 
 from prefect import flow
 
 from flows._cli.batch_summary import show_batch, show_plan
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.batch_predict import COMMAND, BatchPredictOptions
 from flows._cli.flow_work import FlowWork
@@ -25,6 +24,7 @@ from flows._pipelines.batch import has_failed, predict_batch
 from tasks.prediction.jobs import plan
 from tasks.reporting.batch_page import describe_shifts
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 
 
@@ -37,7 +37,7 @@ from tasks.storage.store.artifact_store import Store
 )
 def batch_predict(
     settings: BatchSettings,
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     notify: str | None = None,
 ) -> Summary:
@@ -49,7 +49,7 @@ def batch_predict(
         refresh: make everything again, whatever is cached
         notify: notification block that hears of a failed run, and of rows that shifted, such as slack-webhook/team
     """
-    settings, store = check_batch_settings(from_checkout(settings)), ROOT / store
+    settings, store = check_batch_settings(from_checkout(settings)), from_root(store)
     batch = predict_batch(settings, store, refresh=refresh)
     if batch["shifted"]:
         tell(notify, describe_shifts(batch), report=batch["report"])

@@ -37,7 +37,7 @@ def work(settings: StoreSettings, options: Options) -> int:
     """Answers one of the commands; gives the exit code."""
     answer, show = _COMMANDS[settings.command]
     store = Store(options.store)
-    summary = {"store": str(store.root), "command": settings.command, **answer(settings, store)}
+    summary = {"store": store.shown, "command": settings.command, **answer(settings, store)}
     write_summary(options.summary, summary)
     is_sound = not summary.get("faults")
     if not options.quiet:
@@ -71,7 +71,7 @@ def _describe(inventory: Inventory, one: Stored, users: list[Stored]) -> Summary
         "kind": one.kind,
         "name": one.name,
         "digest": one.digest,
-        "path": str(one.path),
+        "path": one.where,
         "bytes": one.bytes,
         "made_at": one.made_at.isoformat(timespec="seconds"),
         "made_from": dict(one.made_from),
@@ -205,7 +205,7 @@ def _say_faults(summary: Summary) -> None:
 
 def prune(settings: StoreSettings, store: Store) -> Summary:
     """Removes what may go, or says what would."""
-    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, store.root)
+    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, Path(store.root))
     return describe_pruning(pruning, is_plan=settings.dry_run)
 
 

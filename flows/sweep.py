@@ -9,12 +9,11 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("sweep", needs_server=True))  # what follows is imported once the settings are accepted
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, write_summary
 from flows._cli.commands.sweep import COMMAND, check_sweep
 from flows._cli.commands.train_and_eval import TrainAndEvalOptions
@@ -30,6 +29,7 @@ from tasks.runtime.caching import run_step
 from tasks.seq2seq.errors import TrainingError
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.sweep import SweepSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.seq2seq.sweep.check import metric_of
 from tasks.seq2seq.sweep.ranking import rank
 from tasks.seq2seq.sweep.search import Found
@@ -48,7 +48,7 @@ SHOWN = 10
 )
 def sweep(
     settings: SweepSettings,
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     notify: str | None = None,  # noqa: ARG001 - the hooks read it
 ) -> Summary:
@@ -60,7 +60,7 @@ def sweep(
         refresh: make every trial again, whatever is cached
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
-    settings, store = check_sweep(from_checkout(settings)), ROOT / store
+    settings, store = check_sweep(from_checkout(settings)), from_root(store)
     found = run_search(settings, store, refresh=refresh)
     if not found.finalists:
         raise TrainingError(_why_none(found.results))

@@ -12,11 +12,14 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
 from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, render_page
+from tasks.reporting.pages import cell
 from tasks.runtime.caching import TASK_OPTIONS
 from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.shown import shown
 from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.accounts import Account, list_accounts
 from tasks.storage.outputs.output_paths import find_batch_files
@@ -25,7 +28,7 @@ from tasks.storage.store.artifact_store import Store
 
 @task(name="write batch report", task_run_name="report {settings.title}", **TASK_OPTIONS)
 def write_batch(
-    jobs: list[Job], settings: BatchSettings, store: Path, checks: Sequence[Mapping[str, str]] = ()
+    jobs: list[Job], settings: BatchSettings, store: Where, checks: Sequence[Mapping[str, str]] = ()
 ) -> Batch:
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
@@ -37,11 +40,13 @@ def write_batch(
 @task(name="publish batch report", task_run_name="publish predictions of {batch[model][name]}", **TASK_OPTIONS)
 def publish_batch(batch: Batch) -> None:
     """Shows the run, the account of each file, and where all of it lies, as artifacts of the run in Prefect's UI."""
-    where = f"Predictions in `{batch['output']}`"
+    where = f"Predictions in `{cell(batch['output'])}`"
     create_markdown_artifact(as_markdown(batch), key="batch-predict", description=where)
     create_table_artifact(as_table(batch), key="batch-predict-accounts", description=f"Account of each file. {where}")
     for key, path in (("batch-predict-page", Path(batch["report"])), ("batch-predict-output", Path(batch["output"]))):
-        create_link_artifact(path.absolute().as_uri(), link_text=path.name, key=key, description=f"On disk: `{path}`")
+        create_link_artifact(
+            path.absolute().as_uri(), link_text=shown(path.name), key=key, description=f"On disk: `{cell(str(path))}`"
+        )
 
 
 def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:

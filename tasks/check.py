@@ -28,6 +28,7 @@ from tasks.seq2seq.monitoring.data_checks import Finding, Measured, Sentinel, ch
 from tasks.seq2seq.monitoring.drift import DayProfile, compare
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.artifacts.shapes import AccountFile, ProfileFile
@@ -44,7 +45,7 @@ from tasks.storage.store.promotions import read_promotions
 
 
 @task(name="check data", task_run_name="check {experiment.promotion_name}", **TASK_OPTIONS)
-def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
+def check_dataset(experiment: Experiment, dataset: Handle, store: Where, *, refresh: bool = False) -> Handle:
     """Holds a dataset against the rules; its facts are the findings.
 
     Raises:
@@ -146,7 +147,7 @@ class CheckedRows(NamedTuple):
 
 
 @task(name="check rows", task_run_name="check {settings.title}", **TASK_OPTIONS)
-def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> CheckedRows:
+def check_rows(jobs: list[Job], settings: BatchSettings, store: Where) -> CheckedRows:
     """Holds the first rows of the files that are to be predicted against the rules.
 
     Raises:
@@ -168,7 +169,7 @@ def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> Checked
 
 
 def _samples(
-    todo: list[Job], model: BatchModel, settings: BatchSettings, store: Path, n_rows: int
+    todo: list[Job], model: BatchModel, settings: BatchSettings, store: Where, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     """The first rows of each file, or what keeps them from being read."""
     if settings.runner == "processes":
@@ -182,7 +183,7 @@ def _samples(
 
 
 def _samples_of_workers(
-    todo: list[Job], settings: BatchSettings, store: Path, n_rows: int
+    todo: list[Job], settings: BatchSettings, store: Where, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     jobs = {job.name: job for job in todo}
     given = {name: job.model_dump(mode="json") for name, job in jobs.items()}

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.prediction.divided import predict_span
 from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
 from tasks.prediction.queue import ChunkFiles, predict_chunks
 from tasks.prediction.shards import predict_jobs, read_sample, serving_of
@@ -20,6 +21,7 @@ from tasks.reporting.states_picture import SampledStates
 from tasks.runtime.runners import Told, serve_requests
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where, as_where
 from tasks.storage.outputs.chunk_files import write_chunk
 from tasks.storage.store.artifact_store import Store
 
@@ -33,12 +35,12 @@ def answer(request: Request, told: Told) -> dict[str, Any]:
     log = logging.getLogger("tasks")
     log.addHandler(handler)
     try:
-        return _KINDS[request["kind"]](request, settings, Path(request["store"]), told)
+        return _KINDS[request["kind"]](request, settings, as_where(request["store"], "store"), told)
     finally:
         log.removeHandler(handler)
 
 
-def _look(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _look(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     for name in request["names"]:
         told({"begun": name})
         (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
@@ -46,7 +48,7 @@ def _look(request: Request, settings: BatchSettings, store: Path, told: Told) ->
     return {}
 
 
-def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _sample(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     for name, job in _jobs(request):
         told({"begun": name})
@@ -64,7 +66,7 @@ def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) 
     return {}
 
 
-def _predict(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _predict(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     serving = serving_of(model, settings, store)
     todo = list(_jobs(request))
@@ -88,10 +90,25 @@ def _predict(request: Request, settings: BatchSettings, store: Path, told: Told)
     return {"first_at": done.first_at}
 
 
-_KINDS: dict[str, Callable[[Request, BatchSettings, Path, Told], dict[str, Any]]] = {
+def _span(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
+    """A span of the one file of the request."""
+    ((name, job),) = _jobs(request)
+    told({"begun": name})
+    outcome: dict[str, Any] = {}
+    try:
+        end, n_resumed = predict_span(job, request["span"], _model(request["settings"], store), settings, store)
+        outcome = {"read": end.read, "n_resumed": n_resumed}
+    except DataError as error:
+        outcome["error"] = str(error)
+    told({"done": name, "outcome": outcome})
+    return {}
+
+
+_KINDS: dict[str, Callable[[Request, BatchSettings, Where, Told], dict[str, Any]]] = {
     "look": _look,
     "sample": _sample,
     "predict": _predict,
+    "span": _span,
 }
 
 
@@ -100,7 +117,7 @@ def _jobs(request: Request) -> list[tuple[str, Job]]:
 
 
 @lru_cache(maxsize=1)
-def _model(settings: str, store: Path) -> BatchModel:
+def _model(settings: str, store: Where) -> BatchModel:
     """The run's model without its weights, which are loaded once a process too."""
     return find_model(BatchSettings.model_validate_json(settings), Store(store))
 

@@ -12,6 +12,7 @@ from tasks.reporting.sweep_page import PAGE, SUMMARY, write_page
 from tasks.runtime.artifact_keys import artifact_key
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import SWEEP
 from tasks.storage.store.making import Made
@@ -19,7 +20,7 @@ from tasks.storage.store.manifest import Handle
 
 
 @task(name="write sweep", task_run_name="report of the sweep of {experiment.promotion_name}", **TASK_OPTIONS)
-def write_sweep(experiment: Experiment, sweep: dict[str, Any], bundle: str, store: Path) -> Handle:
+def write_sweep(experiment: Experiment, sweep: dict[str, Any], bundle: str, store: Where) -> Handle:
     """Writes `sweep.html`, self-contained, with the same as `sweep.json` beside it.
 
     Args:

@@ -16,6 +16,7 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, read_validation
 from tasks.storage.files.json_files import write_json
@@ -27,7 +28,7 @@ from tasks.storage.store.manifest import Handle
 
 @task(name="validate model", task_run_name="validate {experiment.promotion_name}", **TASK_OPTIONS)
 def validate_model(
-    experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
+    experiment: Experiment, dataset: Handle, bundle: Handle, store: Where, *, refresh: bool = False
 ) -> Handle:
     """Scores a bundle on the dataset's validation split; its facts are the scores."""
     return finished(

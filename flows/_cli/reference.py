@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows._cli.commands.import_bundle import ImportSettings
+from flows._cli.commands.predict_lines import LinesSettings
 from flows._cli.commands.promotions import PromotionsSettings
 from flows._cli.commands.serve import ServeSettings
 from flows._cli.commands.store import StoreSettings
@@ -55,6 +56,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Of `python -m flows.batch_predict`, before the first row.",
         BatchChecks,
     ),
+    "Lines": ("", "Of `python -m flows.predict_lines [LINE ...]`, beside `decoding.*`.", LinesSettings),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
     "Sweep": ("sweep.", "Of `python -m flows.sweep`, beside those of an experiment.", SearchSettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows._cli.command import Summary
 from flows._cli.summary import (
     describe_dataset,
@@ -23,6 +21,7 @@ from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import find_decision, promote_model
 from tasks.report import publish_report, report_inputs, write_report
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL
 from tasks.train import train_model, training_inputs
 
@@ -62,7 +61,7 @@ MODEL_STEPS = (
 )
 
 
-def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+def make_model(experiment: Experiment, store: Where, *, refresh: bool) -> Results:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     return run_steps(MODEL_STEPS, experiment, store, refresh=refresh)
 

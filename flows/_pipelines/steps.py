@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import Task
 
 from tasks.runtime.caching import make_step, run_step
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import StepInputs
 from tasks.storage.store.manifest import Handle
@@ -64,7 +64,7 @@ def wanted(steps: Sequence[Step], experiment: Experiment) -> list[Step]:
     return [step for step in steps if step.is_wanted(experiment)]
 
 
-def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+def run_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool) -> Results:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     results: Results = {}
     for step in wanted(steps, experiment):
@@ -75,7 +75,7 @@ def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, ref
 
 
 def make_steps(
-    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Path, *, refresh: bool
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Where, *, refresh: bool
 ) -> Results:
     """The same without a flow, each step with an experiment of its own; all of them have a key."""
     results: Results = {}
@@ -121,7 +121,7 @@ class Planned(NamedTuple):
     why: str
 
 
-def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool = False) -> list[Planned]:
+def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool = False) -> list[Planned]:
     """Looks at the steps in their order, and checks the artifacts that are there; it makes nothing.
 
     Args:

@@ -20,6 +20,7 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.sweep import SweepSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.seq2seq.sweep.check import metric_of
 from tasks.seq2seq.sweep.draws import Draws
 from tasks.seq2seq.sweep.search import Found, Try, search
@@ -37,7 +38,7 @@ TRIAL_STEPS = (
 )
 
 
-def run_search(settings: SweepSettings, store: Path, *, refresh: bool) -> Found:
+def run_search(settings: SweepSettings, store: Where, *, refresh: bool) -> Found:
     """Tries what is to be tried; call it inside a flow."""
     limit = settings.sweep.time_limit
     with open_workers(settings) as runner:
@@ -45,7 +46,7 @@ def run_search(settings: SweepSettings, store: Path, *, refresh: bool) -> Found:
         return _search(settings, lambda these: trials.run(these, runner))
 
 
-def find_search(settings: SweepSettings, store: Path) -> Found:
+def find_search(settings: SweepSettings, store: Where) -> Found:
     """The trials that a run would find made, and the first that it would make; it makes nothing."""
     return _search(settings, Trials(settings, store).find)
 
@@ -76,7 +77,7 @@ class Trials:
     """The trials of one sweep."""
 
     def __init__(
-        self, settings: SweepSettings, store: Path, *, refresh: bool = False, before: float | None = None
+        self, settings: SweepSettings, store: Where, *, refresh: bool = False, before: float | None = None
     ) -> None:
         """Takes the sweep.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+from functools import cache
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
@@ -45,6 +46,7 @@ def check_optuna() -> None:
 ENGINES = ("onnxruntime-gpu", "onnxruntime")
 
 
+@cache
 def installed_engine() -> str:
     """What predicts on this machine: the package and its version, such as `onnxruntime 1.23.2`."""
     for name in ENGINES:

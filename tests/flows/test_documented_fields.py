@@ -10,6 +10,7 @@ from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
 from flows.import_bundle import main as import_bundle_command
+from flows.predict_lines import main as predict_lines_command
 from flows.promotions import main as promotions_command
 from flows.store import main as store_command
 from flows.train_and_eval import main as train
@@ -145,6 +146,11 @@ def test_the_fields_of_the_summaries_of_promotions_and_of_an_import_are_in_the_d
     _, summary, _ = run(import_bundle_command, str(bundle), store=tmp_path / "other")
     check(documented(FIELDS, "The summary of import_bundle"), [summary])
     assert bundle.name in summary["path"]
+
+
+def test_the_fields_of_the_summary_of_predict_lines_are_in_the_docs(store, run):
+    _, summary, _ = run(predict_lines_command, "1 2", "--model", "integers", store=store)
+    check(documented(FIELDS, "The summary of predict_lines"), [summary])
 
 
 def test_the_fields_of_the_summary_of_a_sweep_are_in_the_docs(tmp_path_factory, runs):

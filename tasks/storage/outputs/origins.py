@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
+from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.accounts import ACCOUNT, PICTURE, REJECTS, Account, Lineage
 from tasks.storage.outputs.writers import LINEAGE
-from tasks.storage.store.artifact_store import Store, check_artifact
-from tasks.storage.store.inventory import Inventory, read_in_place, take_inventory
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.inventory import Inventory, take_inventory
 from tasks.storage.store.kinds import BUNDLE, EVALUATION, KINDS
 from tasks.storage.store.manifest import Manifest
 
@@ -131,9 +131,9 @@ def _input_path(path: Path, name: str | None) -> Path | None:
 
 def _listed(run: Path, name: str) -> Path | None:
     try:
-        files = json.loads(run.read_text(encoding="utf-8"))["files"]
+        files = load_json(run)["files"]
         return next((Path(file["input"]) for file in files if file["name"] == name), None)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -158,14 +158,15 @@ def _back(
         state = "a file, which is not in the store" if is_file else MISSING
         yield Origin(depth=depth, what=what, digest=digest, place=None, state=state, facts=facts or {})
         return
-    folder = store.folder(kind, digest)
+    where = store.shown_at(kind, digest)
     try:
-        manifest = read_in_place(store, kind, digest)
+        manifest = store.manifest(kind, digest)
     except ArtifactError as error:
-        yield Origin(depth=depth, what=what, digest=digest, place=str(folder), state=str(error), facts=facts or {})
+        yield Origin(depth=depth, what=what, digest=digest, place=where, state=str(error), facts=facts or {})
         return
     known = {**_facts(manifest), **(facts or {})}
-    yield Origin(depth=depth, what=what, digest=digest, place=str(folder), state=_state(folder), facts=known)
+    state = _state(store, kind, digest)
+    yield Origin(depth=depth, what=what, digest=digest, place=where, state=state, facts=known)
     for name, origin in manifest.made_from.items():
         if origin not in seen:
             yield from _back(store, name, origin, depth + 1, seen)
@@ -174,12 +175,12 @@ def _back(
 def _kind_of(store: Store, what: str, digest: str) -> str | None:
     """The kind of an artifact in the store, which plays the part of `what`."""
     kinds = sorted(KINDS, key=lambda kind: kind != what)
-    return next((kind for kind in kinds if store.folder(kind, digest).is_dir()), None)
+    return next((kind for kind in kinds if store.has(kind, digest)), None)
 
 
-def _state(folder: Path) -> str:
+def _state(store: Store, kind: str, digest: str) -> str:
     try:
-        check_artifact(folder)
+        store.check(kind, digest)
     except ArtifactError as error:
         return str(error)
     return SOUND

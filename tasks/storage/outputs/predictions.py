@@ -18,6 +18,7 @@ from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.storage.artifacts.dataset import PairBlock
 from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.artifacts.parquet_files import read_parquet
 
 if TYPE_CHECKING:
     from tasks.seq2seq.inference.evaluation import Evaluated
@@ -159,7 +160,7 @@ class HeldOut(TypedDict):
 
 def read_held_out(folder: Path, codecs: Codecs) -> HeldOut:
     """What a day's profile counts, of the predictions that an evaluation holds."""
-    table = pq.read_table(folder / "predictions.parquet", use_threads=False)
+    table = read_parquet(folder / "predictions.parquet")
     n_unknown, outside, log_probability = (
         table[name].to_numpy() if name in table.column_names else None
         for name in ("n_unknown", "outside_range", "log_probability")

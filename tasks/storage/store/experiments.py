@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.storage.store.artifact_store import Store
-from tasks.storage.store.inventory import Inventory, Stored, name_of, read_in_place, take_inventory
+from tasks.storage.store.inventory import Inventory, Stored, name_of, take_inventory
 from tasks.storage.store.kinds import BUNDLE, EVALUATION, VALIDATION
 from tasks.storage.store.manifest import Manifest
 
@@ -56,7 +56,7 @@ def list_experiments(store: Store) -> list[StoredExperiment]:
         origins = one.made_from
         if one.kind in (EVALUATION, VALIDATION) and origins.get("bundle") in sound and "dataset" in origins:
             place = newest.setdefault((origins["dataset"], origins["bundle"]), {})
-            place[one.kind] = read_in_place(store, one.kind, one.digest)
+            place[one.kind] = store.manifest(one.kind, one.digest)
     return [_describe(store, inventory, sound, dataset, bundle, found) for (dataset, bundle), found in newest.items()]
 
 
@@ -78,8 +78,8 @@ def _describe(
         bundle=bundle,
         evaluation=scores.get(EVALUATION),
         validation=scores.get(VALIDATION),
-        seconds=read_in_place(store, training.kind, training.digest).made_in_seconds if training else None,
-        parameters=read_in_place(store, BUNDLE, bundle).facts.get("parameters", 0),
+        seconds=store.manifest(training.kind, training.digest).made_in_seconds if training else None,
+        parameters=store.manifest(BUNDLE, bundle).facts.get("parameters", 0),
         bytes=sound[bundle].bytes,
         promoted_as=inventory.promoted_as(bundle),
     )

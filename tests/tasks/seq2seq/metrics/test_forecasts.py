@@ -114,6 +114,7 @@ def test_batches_change_no_score(pair):
         assert one == pytest.approx(other)
 
 
+@pytest.mark.seconds
 @given(forecasts)
 def test_errors_agree_with_numpys_own(pair):
     references, predictions = pair
