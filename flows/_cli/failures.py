@@ -20,6 +20,8 @@ from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
 _FAILED_STATE = re.compile(r"^(Finished in state \w+)\(.*? run encountered an exception:? (\w+)\b.*\)$", re.DOTALL)
+# What it logs of each step that went well: what came of it is told by the step itself.
+_WENT_WELL = re.compile(r"^Finished in state (Completed|Cached)\(")
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
@@ -60,8 +62,9 @@ def told_at_the_end() -> Iterator[None]:
         for handler in _consoles():
             stack.callback(handler.setFormatter, handler.formatter)
             handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
-            handler.addFilter(_is_not_told_at_the_end)
-            stack.callback(handler.removeFilter, _is_not_told_at_the_end)
+            for choice in (_is_not_told_at_the_end, _is_news):
+                handler.addFilter(choice)
+                stack.callback(handler.removeFilter, choice)
         yield
 
 
@@ -93,6 +96,12 @@ def _without_credentials(record: logging.LogRecord) -> bool:
 
 def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_told_at_the_end", False)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is more than Prefect's word that all went well, which only `--verbose` shows."""
+    is_detailed = logging.getLogger(record.name).getEffectiveLevel() <= logging.DEBUG
+    return is_detailed or not _WENT_WELL.match(str(record.msg))
 
 
 class _Brief(logging.Formatter):

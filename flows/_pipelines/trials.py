@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -123,17 +124,23 @@ class Trials:
         return pipeline_of(experiment, self._base, trial.seed)
 
     def _asked(self, trial: Trial) -> dict[str, Any]:
-        """What the task of a trial takes; a worker reads the request as JSON."""
-        pipeline = self._pipeline(trial)
-        request = {
+        return {"trial": trial, "request": self.request(trial), "before": self._before}
+
+    def request(self, trial: Trial) -> dict[str, Any]:
+        """What a worker takes to make a trial, as JSON.
+
+        Raises:
+            SettingsError: its settings do not go together.
+        """
+        return {
             "trial": trial._asdict(),
-            "pipeline": [experiment.model_dump(mode="json") for experiment in pipeline],
+            "pipeline": [experiment.model_dump(mode="json") for experiment in self._pipeline(trial)],
             "store": str(self._store),
             "metric": self._metric,
             "refresh": self._refresh,
+            "starter": os.getpid(),
             "cores": max(1, available_cores() // n_workers(self._settings)),
         }
-        return {"trial": trial, "request": request, "before": self._before}
 
 
 def make_trial(request: dict[str, Any]) -> Result:

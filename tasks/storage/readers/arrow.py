@@ -66,7 +66,7 @@ ARROW = Arrow()
 
 def _count(file: InputFile) -> int:
     # The dataset counts by the batches' metadata, their bodies are not read.
-    return int(ds.dataset(file.path, format="ipc", filesystem=file.filesystem).count_rows())
+    return int(ds.dataset(str(file.on_disk()), format="ipc").count_rows())
 
 
 def _is_stream(opened: pa.NativeFile) -> bool:
