@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         lost = {"content-length", "transfer-encoding", "connection", "date", "server"}
         with contextlib.suppress(OSError):  # whoever asked has given up
             self.send_response(code)
-            length = dict((name.lower(), value) for name, value in headers).get("content-length")
+            length = {name.lower(): value for name, value in headers}.get("content-length")
             for name, value in headers:
                 if name.lower() not in lost:
                     self.send_header(name, value)

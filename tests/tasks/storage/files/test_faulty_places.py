@@ -66,9 +66,11 @@ def test_a_stall_longer_than_a_request_may_take_changes_no_answer(server, behind
 
 def test_a_server_that_never_recovers_is_said_to_be_out_of_reach(server, behind, monkeypatch):
     monkeypatch.setattr(object_places, "TRY_SECONDS", 1.0)
-    with faulty_proxy(server, ["throttled"], every=1) as (address, _):
-        with pytest.raises(PlaceError, match="cannot be reached"):
-            behind(address, "never").read("a")
+    with (
+        faulty_proxy(server, ["throttled"], every=1) as (address, _),
+        pytest.raises(PlaceError, match="cannot be reached"),
+    ):
+        behind(address, "never").read("a")
 
 
 @pytest.mark.slow
