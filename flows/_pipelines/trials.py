@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -20,7 +19,7 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.sweep import SweepSettings
-from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.settings.where import Where, as_where
 from tasks.seq2seq.sweep.check import metric_of
 from tasks.seq2seq.sweep.draws import Draws
 from tasks.seq2seq.sweep.search import Found, Try, search
@@ -151,7 +150,7 @@ def make_trial(request: dict[str, Any]) -> Result:
     """
     pipeline = Pipeline(*(Experiment.model_validate(one) for one in request["pipeline"]))
     made = make_steps(
-        TRIAL_STEPS, partial(_experiment_of, pipeline), Path(request["store"]), refresh=request["refresh"]
+        TRIAL_STEPS, partial(_experiment_of, pipeline), as_where(request["store"], "store"), refresh=request["refresh"]
     )
     return describe_trial(made, Trial(**request["trial"]), request["metric"], cached=False)
 
