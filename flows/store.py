@@ -19,6 +19,7 @@ from flows._cli.settings import Options
 from flows._cli.table import Justify, print_table
 from tasks.reporting.leaderboard import as_csv, as_page, board_rows, make_boards
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.where import is_url
 from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.clean_up import clean_up, describe_pruning, plan_clean_up
 from tasks.storage.outputs.origins import SOUND, trace_artifact, trace_prediction
@@ -126,6 +127,11 @@ def _size(n_bytes: int) -> str:
 def trace(settings: StoreSettings, store: Store) -> Summary:
     """The way back from a prediction file or an artifact."""
     (word,) = settings.about
+    if is_url(word):
+        raise SettingsError(
+            f"why looks at a file on this machine, or takes a digest, but got {word}; copy the file here, and its "
+            f"account beside it"
+        )
     if Path(word).exists() or not _DIGITS.fullmatch(word):
         origins = trace_prediction(store, Path(word).absolute())
     else:

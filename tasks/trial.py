@@ -13,7 +13,6 @@ from tasks.runtime.runners import WorkerEnded, workers_of_run
 from tasks.seq2seq.errors import Seq2SeqError
 from tasks.seq2seq.sweep.trials import Result, Trial
 
-WORKER = "flows._pipelines.trial_worker:answer"  # what workers call
 TRIES = 2  # of a trial whose worker ends: the system may have taken its memory for a moment
 
 
@@ -23,7 +22,7 @@ def run_trial(trial: Trial, request: dict[str, Any], before: float | None = None
 
     Args:
         trial: what is tried.
-        request: what the worker takes.
+        request: what the worker takes, and which of our functions that is (`call`).
         before: no trial is begun after this time, in seconds since the epoch.
 
     Returns:
@@ -34,7 +33,7 @@ def run_trial(trial: Trial, request: dict[str, Any], before: float | None = None
         if before is not None and time.time() >= before:
             return None
         try:
-            return _said(Result.model_validate(workers_of_run().run(WORKER, request, lambda _told: None)))
+            return _said(Result.model_validate(workers_of_run().run(request["call"], request, lambda _told: None)))
         except Seq2SeqError as error:
             return _said(Result.without_score(trial, "refused", str(error)))
         except WorkerEnded as error:

@@ -223,7 +223,7 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return result
 
 
-_MAY_BE_URLS = {"store"}
+_MAY_BE_URLS = {"store", "inputs", "output", "train", "validation", "test"}
 
 
 def _absolute(path: str, base: Path, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from prefect import Task
 
 from tasks.runtime.caching import make_step, run_step
+from tasks.runtime.log import logger
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
@@ -35,6 +36,7 @@ class Step:
         loads_tensorflow: whether making it takes TensorFlow.
         is_wanted: whether the experiment asks for it.
         is_shown: whether its time and place are told with the result.
+        outcome: what came of it in a line of the log; None for what needs none.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Step:
     loads_tensorflow: bool = False
     is_wanted: Callable[[Experiment], bool] = lambda _experiment: True
     is_shown: bool = True
+    outcome: Callable[[Any], str] | None = None
 
     @property
     def can_be_found(self) -> bool:
@@ -71,7 +74,14 @@ def run_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, re
         options = {"refresh": refresh} if step.key else {}
         given = [results[name] for name in step.needs]
         results[step.name] = run_step(step.task, experiment, *given, store, **options)
+        _tell(step, results[step.name])
     return results
+
+
+def _tell(step: Step, result: Any) -> None:  # noqa: ANN401 - whatever the step gives
+    if step.outcome:
+        was_there = " (it was there)" if isinstance(result, Handle) and result.cached else ""
+        logger().info("%s: %s%s", step.name.capitalize(), step.outcome(result), was_there)
 
 
 def make_steps(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -19,7 +19,7 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.sweep import SweepSettings
-from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.settings.where import Where, as_where
 from tasks.seq2seq.sweep.check import metric_of
 from tasks.seq2seq.sweep.draws import Draws
 from tasks.seq2seq.sweep.search import Found, Try, search
@@ -30,6 +30,7 @@ from tasks.storage.store.manifest import Manifest
 from tasks.trial import run_trial
 from tasks.validate import validate_model, validation_inputs
 
+WORKER = "flows._pipelines.trial_worker:answer"
 TRIAL_STEPS = (
     *(step for step in MODEL_STEPS if step.name in ("dataset", "training", "bundle")),
     Step("validation", validate_model, ("dataset", "bundle"), key=validation_inputs),
@@ -122,17 +123,24 @@ class Trials:
         return pipeline_of(experiment, self._base, trial.seed)
 
     def _asked(self, trial: Trial) -> dict[str, Any]:
-        """What the task of a trial takes; a worker reads the request as JSON."""
-        pipeline = self._pipeline(trial)
-        request = {
+        return {"trial": trial, "request": self.request(trial), "before": self._before}
+
+    def request(self, trial: Trial) -> dict[str, Any]:
+        """What a worker takes to make a trial, as JSON.
+
+        Raises:
+            SettingsError: its settings do not go together.
+        """
+        return {
             "trial": trial._asdict(),
-            "pipeline": [experiment.model_dump(mode="json") for experiment in pipeline],
+            "pipeline": [experiment.model_dump(mode="json") for experiment in self._pipeline(trial)],
             "store": str(self._store),
             "metric": self._metric,
             "refresh": self._refresh,
+            "call": WORKER,
+            "starter": os.getpid(),
             "cores": max(1, available_cores() // n_workers(self._settings)),
         }
-        return {"trial": trial, "request": request, "before": self._before}
 
 
 def make_trial(request: dict[str, Any]) -> Result:
@@ -143,7 +151,7 @@ def make_trial(request: dict[str, Any]) -> Result:
     """
     pipeline = Pipeline(*(Experiment.model_validate(one) for one in request["pipeline"]))
     made = make_steps(
-        TRIAL_STEPS, partial(_experiment_of, pipeline), Path(request["store"]), refresh=request["refresh"]
+        TRIAL_STEPS, partial(_experiment_of, pipeline), as_where(request["store"], "store"), refresh=request["refresh"]
     )
     return describe_trial(made, Trial(**request["trial"]), request["metric"], cached=False)
 

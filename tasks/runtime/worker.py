@@ -9,15 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from tasks.runtime.runners import find_call
 from tasks.seq2seq.errors import Seq2SeqError
-
-SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def serve_calls() -> None:
@@ -41,14 +37,6 @@ def _calls() -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _end_with(starter: int) -> None:
-    """Ends this process with the one that started it, whatever it is at: nobody would be told what comes of it."""
-    while os.getppid() == starter:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     find_call(sys.argv[1])
     serve_calls()

@@ -1,6 +1,7 @@
 """A sweep as a command: refusals, trials, the winner, and one that is run again."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -83,9 +84,9 @@ def test_the_page_has_the_ranked_trials_the_history_and_what_was_refused(again, 
         assert part in text
     with get_client(sync_client=True) as client:
         keys = ArtifactFilter(key=ArtifactFilterKey(any_=["sweep-tiny", "sweep-page-tiny"]))
-        kinds = {artifact.type: str(artifact.data) for artifact in client.read_artifacts(artifact_filter=keys)}
-    assert "| trial |" in kinds["markdown"]
-    assert "sweep.html" in kinds["link"]
+        found = {artifact.key: str(artifact.data) for artifact in client.read_artifacts(artifact_filter=keys)}
+    assert "| trial |" in found["sweep-tiny"]
+    assert "sweep.html" in found["sweep-page-tiny"]
     assert summary["sweep"]["report"].endswith("sweep.html")
 
 
@@ -101,17 +102,20 @@ def test_a_dry_run_says_which_trials_are_there_and_which_would_come_first(again,
 
 
 def test_a_time_limit_that_is_reached_is_said_and_the_sweep_ends_well_with_what_there_is(again):
-    """Two trials are there; for the third, of settings that are new, there is no time."""
-    more = (
-        "--sweep.space",
-        '{"decoding.method": ["greedy", "beam"], "decoding.length_penalty": [0.0, 1.0], "model.units": [4, 5]}',
-    )
-    code, summary, said = again("--sweep.time_limit", "0.000001", *more)
-    assert code == 1
-    assert "the time was over before a trial was begun; raise sweep.time_limit" in said
-    assert summary is None
-    code, summary, said = again("--sweep.time_limit", "0.000001", "--seed", "0")
-    assert (code, summary["sweep"]["is_complete"]) == (0, True)  # all of it is there
+    """For settings that were not tried there is no time; the winner was, and is there."""
+    code, summary, said = again("--sweep.time_limit", "0.000001", "--sweep.trials", "40")
+    sweep = summary["sweep"]
+    assert (code, sweep["is_complete"], sweep["asked_for"]) == (0, False, 40)
+    assert 3 <= len(sweep["trials"]) < 40
+    assert f"sweep.time_limit ended the sweep after {len(sweep['trials'])} of 40 trials" in said
+    assert all(step["cached"] for step in summary["steps"])
+
+
+def test_a_time_limit_within_which_no_trial_is_begun_fails(again):
+    """The flag adds to the space of the file: all trials are new."""
+    code, summary, said = again("--sweep.time_limit", "0.000001", "--sweep.space", '{"model.units": [4, 5]}')
+    assert (code, summary) == (1, None)
+    assert re.search("the time was over before a trial was begun|none of . trials has a score", said)
 
 
 def test_a_gate_that_refuses_the_winner_serves_nothing_and_exits_1_where_that_is_asked_for(again):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from tasks.batch_report import describe, write_batch
 from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_divided, predict_files, predict_group
 from tasks.seq2seq.settings.batch import check_batch_settings
+from tasks.seq2seq.settings.where import as_where
 from tasks.storage.outputs.output_paths import only_run
 from tasks.storage.store.artifact_store import Store
 
@@ -64,24 +65,24 @@ def predict(store, *inputs, output, runner=None, runner_kind="threads", refresh=
     settings = settings_of(*inputs, output=output, kind=runner_kind, **given)
     runner = runner or HereAndNow()
     with open_workers(settings):
-        jobs = plan_batch.fn(settings, Path(store), refresh=refresh)
+        jobs = plan_batch.fn(settings, as_where(store, "store"), refresh=refresh)
     return carry_out(jobs, settings, store, runner)
 
 
 def carry_out(jobs, settings, store, runner):
     """What was planned, without a server; gives the jobs by name."""
     with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _n: runner):
-        return {job.name: job for job in predict_files(jobs, settings, Path(store)).jobs}
+        return {job.name: job for job in predict_files(jobs, settings, as_where(store, "store")).jobs}
 
 
 def report(store, jobs, *inputs, output, **settings):
     """What `_run.json` would hold."""
-    return describe([*jobs.values()], settings_of(*inputs, output=output, **settings), Store(Path(store)))
+    return describe([*jobs.values()], settings_of(*inputs, output=output, **settings), Store(as_where(store, "store")))
 
 
 def write_report(store, jobs, *inputs, output, **settings):
     """Writes `_run.json` and the page."""
-    return write_batch.fn([*jobs.values()], settings_of(*inputs, output=output, **settings), Path(store))
+    return write_batch.fn([*jobs.values()], settings_of(*inputs, output=output, **settings), as_where(store, "store"))
 
 
 def rows_of(path):

@@ -11,12 +11,14 @@ name = "tiny"
 n_in = 3
 n_out = 2
 cardinality = 6
-n_samples = 300
+n_samples = 1000
 [model]
-units = 4
-embedding = 2
+units = 16
+embedding = 8
 [training]
-batch_size = 100
+epochs = 6
+batch_size = 50
+learning_rate = 0.02
 [evaluation]
 n_samples = 40
 n_examples = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -16,6 +15,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
 from tasks.seq2seq.settings.runner import RunnerSettings, renamed_faults, runner_faults
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.where import Where, name_of
 from tasks.seq2seq.shown import shown
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
@@ -24,10 +24,12 @@ OutputFormat = Literal["parquet", "csv", "jsonl"]
 class BatchSettings(Section):
     """One run of batch prediction."""
 
-    inputs: tuple[Path, ...] = Field(
-        min_length=1, description="files to predict, folders of them, or patterns such as 'in/*.csv'"
+    inputs: tuple[Where, ...] = Field(
+        min_length=1,
+        description="files to predict, folders of them, or patterns such as 'in/*.csv'; or URLs of such in an object "
+        "store",
     )
-    output: Path = Field(description="folder for the predictions")
+    output: Where = Field(description="folder for the predictions, or its URL in an object store")
     model: str | None = Field(
         None,
         description="the model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the "
@@ -124,8 +126,8 @@ class BatchSettings(Section):
     @property
     def title(self) -> str:
         """What is predicted, and where to, in a few words that can only be read."""
-        what = self.inputs[0].name if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
-        return shown(f"{what} into {self.output.name}")
+        what = name_of(self.inputs[0]) if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
+        return shown(f"{what} into {name_of(self.output)}")
 
     def decoding_of(self, experiment: Experiment) -> DecodingSettings:
         """The model's decoding with what is set here; another method starts from its defaults.

@@ -15,12 +15,17 @@ _URL = r"^[A-Za-z][A-Za-z0-9+.-]*://"
 BUCKET_PARTS = {"s3": 1, "gs": 1, "az": 2}
 
 Url = Annotated[str, Field(pattern=_URL)]
-Where = Path | Url
+Where = Url | Path  # of text, what looks like a URL is one, whichever way it comes in
 
 
 def is_url(where: Path | str) -> bool:
     """Whether it is a URL; text that is none is a path."""
     return isinstance(where, str) and bool(re.match(_URL, where))
+
+
+def name_of(where: Where) -> str:
+    """The last part of it."""
+    return str(where).rsplit("/", 1)[-1]
 
 
 def as_where(where: Path | str, name: str) -> Where:

@@ -100,7 +100,7 @@ def _choice_faults(setting: str, values: list[Any] | tuple[Any, ...]) -> Iterato
     if not values:
         yield f"{setting} has no choices; expected at least one value"
     for i, value in enumerate(values):
-        if any(value == other and type(value) is type(other) for other in values[:i]):
+        if value in values[:i]:
             yield f"{setting} has the choice {value!r} twice"
         yield from _value_faults(setting, value)
 

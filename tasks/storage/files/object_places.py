@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 from obstore.exceptions import (
-    AlreadyExistsError,
     BaseError,
     InvalidPathError,
     NotSupportedError,
@@ -47,7 +46,6 @@ TRY_SECONDS = 60.0  # during which a request that fails is made again
 REQUEST_SECONDS = 120  # until one that does not end counts as failed; AWS_TIMEOUT sets another
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 _FINAL = (PermissionDeniedError, UnauthenticatedError, NotSupportedError, InvalidPathError)
-_LOST = (AlreadyExistsError, PreconditionError, FileNotFoundError)
 _SHOWN = 300  # characters of what a library says
 
 Given = TypeVar("Given")
@@ -122,7 +120,7 @@ class ObjectPlace:
                 now = self.look(name)
                 if now and self._holds(now, content):  # it was carried out, though nobody said so
                     return now.stamp
-                if isinstance(error, _LOST) and (now.stamp if now else None) != seen:
+                if (now.stamp if now else None) != seen:  # whatever became of the request: another was first
                     return None
                 if (wait := next(waits, None)) is None:
                     raise self._failed(name, error) from error

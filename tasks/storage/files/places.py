@@ -10,11 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tasks.seq2seq.settings.where import is_url
 from tasks.storage.files.atomic import explain_os_errors, locked, written_aside
 from tasks.storage.files.digests import file_digest
+
+if TYPE_CHECKING:
+    from tasks.storage.files.object_places import ObjectPlace
 
 
 class Entry(NamedTuple):
@@ -79,11 +82,14 @@ class Place(Protocol):
 
 def place_of(where: Path | str) -> Place:
     """The place that a path or a URL names."""
-    if is_url(where):
-        from tasks.storage.files.object_places import ObjectPlace  # noqa: PLC0415 - it loads a library
+    return open_place(str(where)) if is_url(where) else LocalPlace(Path(where))
 
-        return ObjectPlace(str(where))
-    return LocalPlace(Path(where))
+
+def open_place(url: str) -> ObjectPlace:
+    """The place that a URL names."""
+    from tasks.storage.files.object_places import ObjectPlace  # noqa: PLC0415 - it loads a library
+
+    return ObjectPlace(url)
 
 
 class LocalPlace:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.ingest.dialect_advice import advise_dialect
 from tasks.storage.ingest.encoding_advice import advise_encodings
 from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
@@ -117,7 +118,7 @@ class Rejects:
         ]
         self.add(sorted([*block.rejects, *found], key=lambda reject: reject.row))
 
-    def check_rate(self, where: Path, n_read: int, data: FilesData) -> None:
+    def check_rate(self, where: Where, n_read: int, data: FilesData) -> None:
         """Refuses files of which too many rows cannot be used.
 
         Raises:

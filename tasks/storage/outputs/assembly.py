@@ -20,6 +20,7 @@ from tasks.storage.ingest.rejects import Rejects, read_rejects, write_rejects
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 from tasks.storage.outputs.chunks import FileToRead, in_chunks, tally_of
+from tasks.storage.outputs.remote_outputs import Seen, look_at_output, send_output
 from tasks.storage.outputs.span_files import SpanFiles
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.store.manifest import FileEntry, canonical_digest
@@ -64,6 +65,7 @@ class Assembly:
     work: Path
     picture: StatesPicture | None = None
     n_resumed: int = 0
+    _seen: Seen = field(default_factory=dict)
     _tally: Tally | None = None
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
@@ -86,6 +88,7 @@ class Assembly:
                 yield piece
 
     def _start(self) -> Rejects:
+        self._seen = look_at_output(self.place, self.kind)
         self.work.mkdir(parents=True, exist_ok=True)
         self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
         return self._rejects
@@ -210,8 +213,11 @@ class Assembly:
                 files[self.place.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
-        with explain_os_errors(self.place.account.parent):
-            self._place(files, account)
+        if self.place.remote:
+            account = send_output(self.place, self.place.remote, files, account, self._seen)
+        else:
+            with explain_os_errors(self.place.account.parent):
+                self._place(files, account)
         remove_tree(self.work)
         return account
 
@@ -225,6 +231,7 @@ class Assembly:
         return Account(
             name=self.place.name,
             input_bytes=self.reading.file.size,
+            input_version=self.reading.file.version,
             lineage=self.lineage,
             format=self.kind,
             read=self.reading.rows.read,
@@ -236,9 +243,7 @@ class Assembly:
             tally=self._tally,
             columns_left_out=self.reading.left_out,
             files={
-                path.relative_to(self.place.folder).as_posix(): FileEntry(
-                    sha256=file_digest(made), bytes=made.stat().st_size
-                )
+                self.place.name_of(path): FileEntry(sha256=file_digest(made), bytes=made.stat().st_size)
                 for path, made in files.items()
             },
         )

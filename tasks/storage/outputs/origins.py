@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.storage.files.digests import file_digest
+from tasks.storage.files.inputs import input_file
 from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.accounts import ACCOUNT, PICTURE, REJECTS, Account, Lineage
 from tasks.storage.outputs.writers import LINEAGE
@@ -110,17 +111,17 @@ def _inputs(path: Path, account: Account | str, lineage: Lineage) -> Iterator[Or
         state = _state_of_file(where, lineage.input)
     settings = {"decoding": lineage.decoding, "writing": lineage.writing, "reading": lineage.reading}
     facts = {"name": name, **settings, "code": lineage.code, "engine": lineage.engine}
-    yield Origin(depth=1, what="input", digest=lineage.input, place=where and str(where), state=state, facts=facts)
+    yield Origin(depth=1, what="input", digest=lineage.input, place=where, state=state, facts=facts)
 
 
-def _state_of_file(path: Path, digest: str) -> str:
+def _state_of_file(path: str, digest: str) -> str:
     try:
-        return SOUND if file_digest(path) == digest else "its content is another one now"
-    except OSError:
+        return SOUND if input_file(path, "", None).digest() == digest else "its content is another one now"
+    except (DataError, OSError):
         return MISSING
 
 
-def _input_path(path: Path, name: str | None) -> Path | None:
+def _input_path(path: Path, name: str | None) -> str | None:
     """Where the last run into the output folder found the input."""
     for folder in path.absolute().parents if name else ():
         run = folder / RUN
@@ -129,10 +130,10 @@ def _input_path(path: Path, name: str | None) -> Path | None:
     return None
 
 
-def _listed(run: Path, name: str) -> Path | None:
+def _listed(run: Path, name: str) -> str | None:
     try:
         files = load_json(run)["files"]
-        return next((Path(file["input"]) for file in files if file["name"] == name), None)
+        return next((str(file["input"]) for file in files if file["name"] == name), None)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

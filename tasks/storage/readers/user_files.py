@@ -15,7 +15,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.inputs import InputFile, Stamp
 from tasks.storage.readers import formats
 from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed, setting_of
 from tasks.storage.readers.formats import Divisible, Format, chosen_format, known_suffixes
@@ -214,7 +214,7 @@ def _by_name(file: InputFile, error: DataError) -> DataError:
     return error if file.path in error.args[0] else DataError(f"{file.path}: {error.args[0]}")
 
 
-def _check_unchanged(file: InputFile, before: tuple[int, int]) -> None:
+def _check_unchanged(file: InputFile, before: Stamp) -> None:
     if file.stamp() != before:
         raise has_changed(file.path)
 

@@ -41,7 +41,7 @@ from tasks.storage.files.atomic import (
 )
 from tasks.storage.files.cache import cache_folder, name_for
 from tasks.storage.files.digests import file_digest
-from tasks.storage.files.places import Content, Place, place_of
+from tasks.storage.files.places import Content, Place, open_place, place_of
 from tasks.storage.store.checking import check_artifact, check_is
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.making import Made, Making, StepInputs
@@ -71,7 +71,7 @@ class Store:
         self._remote: RemoteArtifacts | None = None
         self._records: Place
         if is_url(where):
-            from tasks.storage.store.remote import RemoteArtifacts, open_place  # noqa: PLC0415 - it loads a library
+            from tasks.storage.store.remote import RemoteArtifacts  # noqa: PLC0415 - it loads a library
 
             self.where, self.root = where, cache_folder("stores", name_for(str(where)))
             place = open_place(str(where))

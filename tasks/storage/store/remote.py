@@ -158,11 +158,6 @@ class RemoteArtifacts:
         self._place.delete(sorted(files, key=lambda name: not name.endswith(f"{digest}/{MANIFEST}")))
 
 
-def open_place(url: str) -> ObjectPlace:
-    """The place of a store by its URL."""
-    return ObjectPlace(url)
-
-
 def _file(manifest: Manifest, name: str) -> str:
     return f"{manifest.kind}/{manifest.digest}/{manifest.checksum}/{name}"
 

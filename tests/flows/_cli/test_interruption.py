@@ -18,11 +18,14 @@ COMMANDS = {
     "nightly": ["--predict.inputs", "in", "--predict.output", "out"],
     "generate_datasets": TINY[:8],
     "import_bundle": ["in"],
+    "predict_lines": ["--model", "nobody"],
     "promotions": [],
     "serve": ["--port", "0"],
     "store": ["list"],
+    "sweep": ["--config", "in"],
 }
-LONG, SHORT = ("train_and_eval", "nightly"), ("batch_predict", "import_bundle", "promotions", "store")
+LONG = ("train_and_eval", "nightly")
+SHORT = ("batch_predict", "import_bundle", "predict_lines", "promotions", "store", "sweep")
 SERVING = ("generate_datasets", "serve")
 
 

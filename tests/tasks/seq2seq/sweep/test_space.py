@@ -78,12 +78,6 @@ def test_a_setting_that_is_named_in_both_ways_is_there_twice():
     assert faults == ["sweep.space.model.units is there twice"]
 
 
-def test_one_and_true_are_different_choices():
-    """Python takes them for equal."""
-    space, faults = read_space({"model.input_feeding": [True, False]})
-    assert (space, faults) == ((Choice("model.input_feeding", (True, False)),), [])
-
-
 def test_every_setting_of_a_swept_section_can_be_tried_with_its_default_but_for_paths():
     for section, model in SWEPT.items():
         for name, field in model.model_fields.items():
