@@ -13,15 +13,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
-from flows._cli.commands.store import COMMAND, LIST, PRUNE, VERIFY, WHY, StoreSettings
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, say, write_summary
+from flows._cli.commands.store import COMMAND, LEADERBOARD, LIST, PRUNE, VERIFY, WHY, StoreSettings
 from flows._cli.settings import Options
-from flows._cli.table import print_table
+from flows._cli.table import Justify, print_table
+from tasks.reporting.leaderboard import as_csv, as_page, board_rows, make_boards
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.where import is_url
+from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.clean_up import clean_up, describe_pruning, plan_clean_up
 from tasks.storage.outputs.origins import SOUND, trace_artifact, trace_prediction
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.experiments import list_experiments
 from tasks.storage.store.inventory import Inventory, Stored, take_inventory
 from tasks.storage.store.kinds import KINDS
 from tasks.storage.store.manifest import short
@@ -208,7 +211,7 @@ def _say_faults(summary: Summary) -> None:
 
 def prune(settings: StoreSettings, store: Store) -> Summary:
     """Removes what may go, or says what would."""
-    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, store.where)
+    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, Path(store.root))
     return describe_pruning(pruning, is_plan=settings.dry_run)
 
 
@@ -236,11 +239,35 @@ def show_pruned(summary: Summary) -> None:
     print(f"{verb}: {len(shown):,} of {summary['store']}, {_size(total)} of {_size(summary['bytes_before'])}")
 
 
+def leaderboard(settings: StoreSettings, store: Store) -> Summary:
+    """All experiments side by side, those on the same data together; written to files too where that is asked for."""
+    boards = make_boards(list_experiments(store), next(iter(settings.about), None))
+    if settings.csv:
+        write_atomically(settings.csv, as_csv(boards))
+    if settings.page:
+        write_atomically(settings.page, as_page(boards, str(store.root)))
+    return {"problems": boards}
+
+
+def show_leaderboard(summary: Summary) -> None:
+    """Prints a table for each dataset."""
+    for board in summary["problems"]:
+        put(f"{', '.join(board['names'])}, on dataset {short(board['dataset'])}:")
+        rows = board_rows(board)
+        numbers = {"", "trained in", "parameters", "size"}
+        columns: dict[str, Justify] = {name: "right" if name in numbers else "left" for name in rows[0]}
+        print_table(columns, [tuple(row.values()) for row in rows])
+        put("")
+    n = sum(len(board["experiments"]) for board in summary["problems"])
+    put(f"{n:,} experiments on {len(summary['problems']):,} datasets, in {summary['store']}")
+
+
 _COMMANDS: dict[str, tuple[Callable[[StoreSettings, Store], Summary], Callable[[Summary], None]]] = {
     LIST: (list_artifacts, show_list),
     WHY: (trace, show_trace),
     VERIFY: (verify_store, show_verified),
     PRUNE: (prune, show_pruned),
+    LEADERBOARD: (leaderboard, show_leaderboard),
 }
 
 

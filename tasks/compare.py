@@ -17,6 +17,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
+from tasks.storage.files.archives import load_arrays
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, HOLDOUT_SCORES
 from tasks.storage.store.making import Made
@@ -60,8 +61,7 @@ def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[
         libraries=("numpy", "onnxruntime"),
     )
     scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))
-    with np.load(scores.path / VALUES, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return load_arrays(scores.path / VALUES)
 
 
 def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store: Store, folder: Path) -> Made:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from prefect import task
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from tasks.prediction.counting import Count
+from tasks.prediction.divided import join_spans
 from tasks.prediction.guarded import FilesOfWorkers, Outcome, ended_by, request_of
 from tasks.prediction.jobs import BatchModel, Job, file_names, find_model, plan
 from tasks.prediction.loaded_model import Serving
@@ -24,10 +24,11 @@ from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.output_paths import clear_unfinished, clear_work
 from tasks.storage.store.artifact_store import Store
 
-SHARDS_A_WORKER = 4
+GROUPS_A_WORKER = 4
 
 
 @task(name="plan batch", task_run_name="plan {settings.title}", **TASK_OPTIONS)
@@ -68,7 +69,8 @@ def predict_files(jobs: list[Job], settings: BatchSettings, store: Where) -> Don
     """Does the jobs whose action is `predict`; call it inside a flow.
 
     With `runner = "threads"`, files are read and written in this process, and their chunks predicted by tasks; with
-    "processes", groups of files are tasks, each of which a worker process does.
+    "processes", groups of files are tasks, each of which a worker process does, and a large file is one whose spans
+    all worker processes do.
 
     Returns:
         All jobs, those of files with their accounts; a file that breaks off, or that anything else keeps from being
@@ -98,7 +100,7 @@ def _in_threads(
     serving = serving_of(model, settings, store)
 
     def submit(label: str, chunks: list[ChunkFiles]) -> Future:
-        parameters = {"label": label, "serving": serving, "chunks": chunks}
+        parameters = {"label": shown(label), "serving": serving, "chunks": chunks}
         future: Future = runner.submit(predict_chunk, parameters=parameters)
         return future
 
@@ -109,48 +111,29 @@ def _in_threads(
 def _in_processes(
     jobs: list[Job], _model: BatchModel, settings: BatchSettings, store: Where, runner: TaskRunner[Any]
 ) -> Done:
-    todo = [job for job in jobs if job.action == "predict"]
-    shards = _shards(todo, settings)
-    n_threads = max(1, n_workers(settings) // len(shards))
-    rows, began = dict.fromkeys(range(len(shards)), 0), time.perf_counter()
-    first_at: list[float] = []
+    groups = _groups([job for job in jobs if job.action == "predict"], settings)
+    n_units = sum(len(group[0].division.spans) if group[0].division else 1 for group in groups)
+    each = settings.model_copy(update={"workers": max(1, n_workers(settings) // n_units)})
     with progress("predict") as update:
-
-        def count(shard: int, said: dict[str, Any]) -> None:
-            if "rows" in said:
-                rows[shard] = said["rows"]
-                n = sum(rows.values())
-                first_at.append(time.time())
-                update(n, None, {"rows/s": n / (time.perf_counter() - began)})
-
-        futures = [
-            runner.submit(
-                predict_shard,
-                parameters={
-                    "label": _label([job.name for job in shard]),
-                    "jobs": shard,
-                    "settings": settings.model_copy(update={"workers": n_threads}),
-                    "store": store,
-                    "told": partial(count, i),
-                },
-            )
-            for i, shard in enumerate(shards)
-        ]
+        count = Count(update, n_workers(settings))
+        futures = [runner.submit(**_task_of(group, each, store, count)) for group in groups]
         done = {job.name: job for future in futures for job in future.result()}
-    n_rows, seconds = sum(rows.values()), time.perf_counter() - began
-    return Done(
-        [done.get(job.name, job) for job in jobs],
-        min(first_at, default=None),
-        n_rows / seconds if n_rows else None,
-    )
+    return Done([done.get(job.name, job) for job in jobs], count.first_at, count.rows_per_s())
+
+
+def _task_of(group: list[Job], settings: BatchSettings, store: Where, count: Count) -> dict[str, Any]:
+    given: dict[str, Any] = {"label": shown(_label([job.name for job in group])), "settings": settings, "store": store}
+    if group[0].division:
+        return {"task": predict_divided, "parameters": {**given, "job": group[0], "count": count.add}}
+    return {"task": predict_group, "parameters": {**given, "jobs": group, "told": count.listener()}}
 
 
 _KINDS = {"threads": _in_threads, "processes": _in_processes}
 
 
-@task(name="predict shard", task_run_name="predict {label}", **TASK_OPTIONS)
-def predict_shard(label: str, jobs: list[Job], settings: BatchSettings, store: Where, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
-    """Has some files read, predicted and written by a worker process; gives what became of each."""
+@task(name="predict files", task_run_name="predict {label}", **TASK_OPTIONS)
+def predict_group(label: str, jobs: list[Job], settings: BatchSettings, store: Where, told: Told) -> list[Job]:  # noqa: ARG001 - the run's name
+    """Has some files read, predicted and written by a worker; gives what became of each."""
     by_name = {job.name: job for job in jobs}
     request = request_of("predict", settings, store, jobs={job.name: job.model_dump(mode="json") for job in jobs})
 
@@ -159,6 +142,33 @@ def predict_shard(label: str, jobs: list[Job], settings: BatchSettings, store: W
 
     outcomes = FilesOfWorkers(workers_of_run(), request, failed).run(list(by_name), told)
     return [Job.model_validate(outcome) for _, outcome in outcomes]
+
+
+@task(name="predict spans", task_run_name="predict {label}", **TASK_OPTIONS)
+def predict_divided(
+    label: str,  # noqa: ARG001 - the run's name
+    job: Job,
+    settings: BatchSettings,
+    store: Where,
+    count: Callable[[int], None],
+) -> list[Job]:
+    """Has the spans of a large file read and predicted by workers, and puts them together; gives what became of it."""
+    assert job.division is not None
+    request = request_of("span", settings, store, jobs={job.name: job.model_dump(mode="json")})
+
+    def failed(_name: str, how: str) -> Outcome:
+        return {"error": ended_by(job.path, "predicted", how)}
+
+    def predict(number: int) -> int:
+        files = FilesOfWorkers(workers_of_run(), {**request, "span": number}, failed)
+        ((_, outcome),) = files.run([job.name])
+        if "error" in outcome:
+            raise DataError(outcome["error"])
+        count(outcome["read"])
+        return int(outcome["n_resumed"])
+
+    spans = workers_of_run().map(predict, range(len(job.division.spans)))
+    return [join_spans(job, spans, find_model(settings, Store(store)), settings, store, SampledStates)]
 
 
 def _look(settings: BatchSettings, store: Where, *, refresh: bool) -> list[Job]:
@@ -171,23 +181,28 @@ def _look(settings: BatchSettings, store: Where, *, refresh: bool) -> list[Job]:
         return Job(name=name, path=paths[name], action="fail", reason=reason).model_dump(mode="json")
 
     files = FilesOfWorkers(workers_of_run(), request_of("look", settings, store, refresh=refresh), failed)
-    jobs += [Job.model_validate(outcome) for _, outcome in files.run([*paths])]
+    n = n_workers(settings) * GROUPS_A_WORKER
+    some = [part for i in range(n) if (part := [*paths][i::n])]
+    for found in workers_of_run().map(lambda part: list(files.run(part)), some):
+        jobs += [Job.model_validate(outcome) for _, outcome in found]
     return sorted(jobs, key=lambda job: job.name)
 
 
-def _shards(todo: list[Job], settings: BatchSettings) -> list[list[Job]]:
-    """Files in groups of like size, some for each worker, so that none waits long for another."""
-    wanted = n_workers(settings) * SHARDS_A_WORKER
+def _groups(todo: list[Job], settings: BatchSettings) -> list[list[Job]]:
+    """Files in groups of like size, some for each worker, so that none waits long for another; divided ones alone."""
+    wanted = n_workers(settings) * GROUPS_A_WORKER
     size = sum(job.stamp[0] for job in todo if job.stamp) / wanted
-    shards: list[list[Job]] = [[]]
-    held = 0
+    groups: list[list[Job]] = []
+    held = 0.0
     for job in todo:
-        if shards[-1] and (held >= size or len(shards[-1]) >= MOST_PIECES):
-            shards.append([])
+        if not groups or held >= size or job.division or len(groups[-1]) >= MOST_PIECES:
+            groups.append([])
             held = 0
-        shards[-1].append(job)
+        groups[-1].append(job)
         held += job.stamp[0] if job.stamp else 0
-    return shards
+        if job.division:
+            held = size
+    return groups
 
 
 def _label(names: list[str]) -> str:

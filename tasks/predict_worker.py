@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.prediction.divided import predict_span
 from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
 from tasks.prediction.queue import ChunkFiles, predict_chunks
 from tasks.prediction.shards import predict_jobs, read_sample, serving_of
@@ -89,10 +90,25 @@ def _predict(request: Request, settings: BatchSettings, store: Where, told: Told
     return {"first_at": done.first_at}
 
 
+def _span(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
+    """A span of the one file of the request."""
+    ((name, job),) = _jobs(request)
+    told({"begun": name})
+    outcome: dict[str, Any] = {}
+    try:
+        end, n_resumed = predict_span(job, request["span"], _model(request["settings"], store), settings, store)
+        outcome = {"read": end.read, "n_resumed": n_resumed}
+    except DataError as error:
+        outcome["error"] = str(error)
+    told({"done": name, "outcome": outcome})
+    return {}
+
+
 _KINDS: dict[str, Callable[[Request, BatchSettings, Where, Told], dict[str, Any]]] = {
     "look": _look,
     "sample": _sample,
     "predict": _predict,
+    "span": _span,
 }
 
 

@@ -147,6 +147,7 @@ def write_training(
             logs=logs,
             snapshot=snapshot,
             save=checkpoint.write if checkpoint else None,
+            say=lambda line: logger().info("%s", line),
         )
     _say_what_ended(history, experiment.training)
     save_weights(models.train, folder)

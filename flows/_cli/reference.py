@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows._cli.commands.import_bundle import ImportSettings
+from flows._cli.commands.predict_lines import LinesSettings
 from flows._cli.commands.promotions import PromotionsSettings
 from flows._cli.commands.serve import ServeSettings
 from flows._cli.commands.store import StoreSettings
@@ -24,6 +25,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
 HEAD = """# Settings
@@ -54,11 +56,13 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Of `python -m flows.batch_predict`, before the first row.",
         BatchChecks,
     ),
+    "Lines": ("", "Of `python -m flows.predict_lines [LINE ...]`, beside `decoding.*`.", LinesSettings),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Sweep": ("sweep.", "Of `python -m flows.sweep`, beside those of an experiment.", SearchSettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",
-        "Of `python -m flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune`.",
+        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM]`.",
         StoreSettings,
     ),
     "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),

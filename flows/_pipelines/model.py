@@ -10,6 +10,7 @@ from flows._cli.summary import (
     describe_steps,
     seconds_since_start,
 )
+from flows._pipelines.outcomes import bundle_line, dataset_line, evaluation_line, promotion_line, training_line
 from flows._pipelines.steps import Results, Step, run_steps, shown
 from tasks.check import check_dataset, checks_inputs
 from tasks.compare import compare_models
@@ -25,15 +26,23 @@ from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL
 from tasks.train import train_model, training_inputs
 
-DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs)
+DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs, outcome=dataset_line)
 MODEL_STEPS = (
     DATASET_STEP,
     Step("checks", check_dataset, ("dataset",), key=checks_inputs, is_shown=False),
-    Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True),
-    Step("bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True),
-    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs),
+    Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True, outcome=training_line),
+    Step(
+        "bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True, outcome=bundle_line
+    ),
+    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs, outcome=evaluation_line),
     Step("standing", compare_models, ("bundle", "evaluation")),
-    Step("promotion", promote_model, ("dataset", "bundle", "evaluation", "standing"), find=find_decision),
+    Step(
+        "promotion",
+        promote_model,
+        ("dataset", "bundle", "evaluation", "standing"),
+        find=find_decision,
+        outcome=promotion_line,
+    ),
     Step(
         "report",
         write_report,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.prediction.division import Division
 from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import installed_engine
@@ -35,6 +36,7 @@ from tasks.storage.outputs.partitions import Partitions, PartitionValue, check_p
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.outputs.writers import check_schema
 from tasks.storage.readers.blocks import Layout, listed
+from tasks.storage.readers.spans import Span
 from tasks.storage.readers.user_files import columns_left_out, read_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest
@@ -60,6 +62,7 @@ class Job(BaseModel):
     digest: str | None = None
     stamp: Stamp | None = None
     partitions: dict[str, PartitionValue] = Field(default_factory=dict)
+    division: Division | None = None
     n_resumed: int = 0
     account: Account | None = None
 
@@ -254,7 +257,12 @@ def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, ref
         raise DataError(fault)
     with failing_alone(path, "written"):
         check_schema(opened.empty().select(opened.names).schema, settings.format)
-    return job.model_copy(update={"reason": "a refresh was asked for" if isinstance(found, Account) else found})
+    return job.model_copy(
+        update={
+            "reason": "a refresh was asked for" if isinstance(found, Account) else found,
+            "division": Division.of(opened, settings.chunk_rows),
+        }
+    )
 
 
 def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
@@ -300,6 +308,19 @@ def open_file(place: OutputPlace, model: BatchModel) -> FileToRead:
             f"input; rename it, or leave it out with --drop {clash[0]}"
         )
     return opened
+
+
+def open_divided(job: Job, model: BatchModel, settings: BatchSettings, span: Span | None = None) -> FileToRead:
+    """A file of which it is known how it is divided, ready to be read from one of its spans, or not to be read at all.
+
+    Raises:
+        DataError: it is not there any more, or was changed since the plan was made.
+    """
+    place, division = find_place(job, settings), job.division
+    assert division is not None
+    layout = model.layout(place.file)
+    left_out = [*division.left_out]
+    return FileToRead(place.file, division.schema, layout, model.reading, left_out, place.partitions, span)
 
 
 @lru_cache(maxsize=16_384)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +17,21 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.where import as_where
 from tasks.storage.ingest.python_values import EXPECTED, plain_integers, to_array
-from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
+from tasks.storage.ingest.reasons import FINE, REASONS, TYPE, Reasons
 from tasks.storage.outputs.predictions import symbol_column, to_values
 from tasks.storage.outputs.python_values import to_python
+from tasks.storage.outputs.writers import as_field
 from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
 STORE = Path(__file__).parent.parent.parent / "data" / "artifacts"
+
+
+class PredictedLine(NamedTuple):
+    """The prediction of a line of text; where there is none, the reason."""
+
+    prediction: str | None
+    reason: str | None = None
 
 
 class LoadedPredictor:
@@ -32,6 +41,11 @@ class LoadedPredictor:
         """See `load_predictor`."""
         self._serving, self._reading = ServingModel(serving), model.reading
         self._symbols = symbol_column(self._serving.codecs.target)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model's bundle."""
+        return self._serving.serving.bundle.digest
 
     def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
         """Predictions, in the order of their sources.
@@ -58,6 +72,22 @@ class LoadedPredictor:
         chunk = self._chunk(sequences)
         columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
         return pa.table(columns)
+
+    def predict_lines(self, lines: Sequence[bytes]) -> list[PredictedLine]:
+        """Predictions of lines of text, each read as the field of a CSV would be, and written as one.
+
+        Args:
+            lines: as UTF-8.
+        """
+        reading = self._reading
+        text = pa.array(lines, pa.binary()).cast(pa.string(), safe=False)  # bytes that are no text get their reason
+        source, reasons = reading.source.encode(text, reading.data.dialect)
+        source, origin = reading.from_last(source.take(np.flatnonzero(reasons == FINE)))
+        chunk = Chunk(source, origin=origin)
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        values = to_values(predicted, self._serving.codecs.target, self._symbols)
+        texts = iter(as_field("prediction", pa.chunked_array([values])).to_pylist())
+        return [PredictedLine(None, REASONS[why]) if why else PredictedLine(str(next(texts))) for why in reasons]
 
     def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
         source = self._plain(sequences)

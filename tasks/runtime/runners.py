@@ -8,6 +8,7 @@ alone: whoever waits for its answer is told how it ended, and another worker tak
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import queue
@@ -15,10 +16,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 from tasks.seq2seq.errors import Seq2SeqError
 
@@ -26,6 +28,8 @@ CHECKOUT = Path(__file__).parents[2]
 _LINE_LIMIT = 400  # characters of what a dying worker said
 _END_SECONDS = 5.0
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Told = Callable[[dict[str, Any]], None]
 Answer = Callable[[dict[str, Any], Told], dict[str, Any]]  # what a worker does with a request
 
@@ -39,7 +43,8 @@ class Workers:
 
     def __init__(self, module: str, n: int) -> None:
         """Takes the module, which is run as `python -m MODULE`, and how many there may be at once."""
-        self._module = module
+        self._module, self.n = module, n
+        self._threads = ThreadPoolExecutor(n, thread_name_prefix="workers")
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(n):
             self._idle.put(None)
@@ -67,12 +72,31 @@ class Workers:
         finally:
             self._idle.put(worker)
 
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
+        """What some work gives for each item, in order; as many are under way as there are workers.
+
+        Where one raises, or the generator is closed, those that have not begun are left, and the others waited for.
+
+        Args:
+            work: what asks a worker with `run`.
+            items: what it is done with.
+        """
+        futures = [self._threads.submit(contextvars.copy_context().run, work, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._threads.shutdown(cancel_futures=True)
         with contextlib.suppress(queue.Empty):
             while True:
                 if worker := self._idle.get_nowait():

@@ -29,6 +29,7 @@ SAID = {
     "the header of an array in an npz": f"{limits.HEADER_BYTES // 2**10} KiB",
     "a line of pre-trained vectors": f"{limits.VECTOR_LINE_BYTES // 2**20} MiB",
     "a JSON file of the store, or of outputs": f"{limits.JSON_BYTES // 2**20} MiB",
+    "the configuration of a Keras model": f"{limits.KERAS_CONFIG_BYTES // 2**20} MiB",
     "a file of settings, or of deployments": (
         f"{limits.SETTINGS_BYTES // 2**20} MiB, and {limits.SETTINGS_DOTS:,} points in a line"
     ),

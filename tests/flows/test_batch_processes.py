@@ -198,6 +198,45 @@ def test_a_file_that_cannot_be_written_fails_alone_with_its_column_and_the_place
     assert contents(tmp_path / "out") == contents(tmp_path / "without")
 
 
+READ_ONLY = """
+import errno, os, sys
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.utime")
+def refuse(event, arguments):
+    is_change = event in CHANGING or event == "open" and arguments[2] & WRITING
+    if is_change and any({store!r} in os.fsdecode(one) for one in arguments if isinstance(one, (str, bytes, os.PathLike))):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), arguments[0])
+sys.addaudithook(refuse)
+"""
+
+
+def test_a_store_that_can_only_be_read_is_enough_to_predict_from(start, server, store, tmp_path):
+    """The hook stands for a mount that is read-only: the user who runs the tests may write anywhere."""
+    path = write_rows(tmp_path / "a.jsonl", 200)
+    before = contents(store)
+    for code_before, words in (("", ()), (READ_ONLY.format(store=str(store)), ("--refresh",))):
+        code, said = finish(start(path, *words, before=code_before, PREFECT_API_URL=server))
+        assert code == 0, said
+    assert contents(store) == before
+    assert states(tmp_path / "out") == {"a.jsonl": "predict"}
+
+
+FEW = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
+"""
+
+
+@pytest.mark.slow
+def test_more_files_than_a_process_may_have_open_are_predicted(start, server, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(300):
+        write_rows(tmp_path / "in" / f"{number}.jsonl", 5, number)
+    code, said = finish(start(tmp_path / "in", before=FEW, PREFECT_API_URL=server))
+    assert code == 0, said
+    assert [*states(tmp_path / "out").values()] == ["predict"] * 300
+
+
 def test_predicting_loads_no_tensorflow_and_without_news_no_model(start, server, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 20)
     for is_new in (True, False):

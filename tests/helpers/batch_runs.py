@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 
 from tasks.batch_report import describe, write_batch
-from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_files, predict_shard
+from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_divided, predict_files, predict_group
 from tasks.seq2seq.settings.batch import check_batch_settings
 from tasks.seq2seq.settings.where import as_where
 from tasks.storage.outputs.output_paths import only_run
@@ -40,7 +40,7 @@ class HereAndNow:
         pass
 
     def submit(self, task, parameters):
-        assert task in (predict_chunk, predict_shard)
+        assert task in (predict_chunk, predict_group, predict_divided)
         if self.n == self.dies_before:
             raise Killed
         self.n += 1

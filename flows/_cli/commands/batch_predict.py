@@ -39,4 +39,5 @@ COMMAND = Command(
     tree=BATCH,
     options=BatchPredictOptions,
     check=_check,
+    fills_store=False,  # a store that can be read is enough
 )

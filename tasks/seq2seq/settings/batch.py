@@ -15,6 +15,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
 from tasks.seq2seq.settings.section import Section
 from tasks.seq2seq.settings.where import Where, name_of
+from tasks.seq2seq.shown import shown
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 
@@ -128,9 +129,9 @@ class BatchSettings(Section):
 
     @property
     def title(self) -> str:
-        """What is predicted, and where to, in a few words."""
+        """What is predicted, and where to, in a few words that can only be read."""
         what = name_of(self.inputs[0]) if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
-        return f"{what} into {name_of(self.output)}"
+        return shown(f"{what} into {name_of(self.output)}")
 
     def decoding_of(self, experiment: Experiment) -> DecodingSettings:
         """The model's decoding with what is set here; another method starts from its defaults.

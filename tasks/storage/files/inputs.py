@@ -103,10 +103,10 @@ class InputFile:
 
     def digest(self) -> str:
         """The sha256 of the bytes on disk, in hexadecimal."""
-        digest = hashlib.sha256()
+        digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
         with self.open_file() as opened:
-            while chunk := opened.read(_CHUNK_BYTES):
-                digest.update(chunk)
+            while n_bytes := opened.readinto(chunk):
+                digest.update(chunk[:n_bytes])
         return digest.hexdigest()
 
     def _reach(self, action: Callable[[], Found], *, missing_passes: bool = False) -> Found:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tasks.seq2seq.settings.where import is_url
-from tasks.storage.files.atomic import explain_os_errors, file_digest, locked, written_aside
+from tasks.storage.files.atomic import explain_os_errors, locked, written_aside
+from tasks.storage.files.digests import file_digest
 
 if TYPE_CHECKING:
     from tasks.storage.files.object_places import ObjectPlace

@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.where import BUCKET_PARTS
-from tasks.storage.files.atomic import file_digest, folder_aside, remove_tree
+from tasks.storage.files.atomic import folder_aside, remove_tree
 from tasks.storage.files.cache import cache_folder, make_room
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import LOCAL, MAGIC, InputFile, InputPlace, Stamp, base_url, is_hidden, missing
 from tasks.storage.files.object_places import ObjectPlace
 from tasks.storage.files.places import Entry

@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
-from tasks.storage.files.atomic import file_digest, write_atomically
+from tasks.storage.files.atomic import write_atomically
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.json_files import parse_json
 from tasks.storage.files.limits import JSON_BYTES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import input_file
+from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.accounts import ACCOUNT, PICTURE, REJECTS, Account, Lineage
 from tasks.storage.outputs.writers import LINEAGE
 from tasks.storage.store.artifact_store import Store
@@ -132,9 +132,9 @@ def _input_path(path: Path, name: str | None) -> str | None:
 
 def _listed(run: Path, name: str) -> str | None:
     try:
-        files = json.loads(run.read_text(encoding="utf-8"))["files"]
+        files = load_json(run)["files"]
         return next((str(file["input"]) for file in files if file["name"] == name), None)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

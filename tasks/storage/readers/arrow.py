@@ -9,8 +9,9 @@ import pyarrow.dataset as ds
 
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.readers.blocks import check_announced
+from tasks.storage.readers.blocks import Layout, check_announced
 from tasks.storage.readers.columnar import Columnar
+from tasks.storage.readers.spans import Span, even_spans
 
 _FILE_SIGNATURE = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"  # a message of length zero
@@ -38,7 +39,15 @@ class Arrow(Columnar):
         check_announced(file.path, n or 0, file.size)
         return n
 
-    def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+    def spans(self, file: InputFile, _layout: Layout, rows: int) -> list[Span]:
+        """Record batches, which are taken to be of like size; of a stream, where each is found by reading, none."""
+        with file.open_file() as opened:
+            if _is_stream(opened):
+                return []
+            n = pa.ipc.open_file(opened).num_record_batches
+        return even_spans(n, -(-rows * n // max(1, _count(file))))
+
+    def batches(self, opened: pa.NativeFile, names: list[str], span: Span | None = None) -> Iterator[pa.RecordBatch]:
         """Streams the file's own batches."""
         is_stream = _is_stream(opened)
         schema = (pa.ipc.open_stream if is_stream else pa.ipc.open_file)(opened).schema
@@ -48,7 +57,7 @@ class Arrow(Columnar):
             yield from pa.ipc.open_stream(opened, options=options)
             return
         reader = pa.ipc.open_file(opened, options=options)
-        for i in range(reader.num_record_batches):
+        for i in range(*(span or (0, reader.num_record_batches))):
             yield reader.get_batch(i)
 
 

@@ -30,7 +30,6 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.where import Where, is_url
 from tasks.storage.files.atomic import (
     explain_os_errors,
-    file_digest,
     flush,
     flush_tree,
     folder_aside,
@@ -41,7 +40,7 @@ from tasks.storage.files.atomic import (
     remove_tree,
 )
 from tasks.storage.files.cache import cache_folder, name_for
-from tasks.storage.files.json_files import parse_json
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.places import Content, Place, open_place, place_of
 from tasks.storage.store.checking import check_artifact, check_is
 from tasks.storage.store.kinds import format_version
@@ -128,10 +127,9 @@ class Store:
         """What the index says of a step; None where it says nothing, or nothing that can be believed."""
         try:
             record = self.read_record(KEYS, f"{kind}-{key}")
-            making = Making.model_validate(parse_json(record.content)) if record else None
-        except (OSError, ValueError):
+        except OSError:
             return None
-        return making if making and making.is_of(key) else None
+        return Making.parse(record.content, key) if record else None
 
     def open(self, kind: str, digest: str) -> Handle:
         """The artifact with this digest, every file checked; it is not pruned while this process lives.

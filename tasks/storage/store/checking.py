@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.store.manifest import MANIFEST, FileEntry, Manifest, short
 
 
@@ -29,9 +29,6 @@ def check_artifact(folder: Path) -> Manifest:
     """
     manifest = Manifest.read(folder)
     inside = os.path.realpath(folder)  # not `resolve`, which ends with an error of its own at links in a circle
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    if added := present - {MANIFEST, *manifest.files}:
-        raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
     for name, entry in manifest.files.items():
         path = folder / name
         if not Path(os.path.realpath(path)).is_relative_to(inside):
@@ -40,7 +37,15 @@ def check_artifact(folder: Path) -> Manifest:
             _check_file(path, entry)
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_folder(path)}
+    if added := present - {MANIFEST, *manifest.files}:
+        raise ArtifactError(f"{folder} was altered: it holds {min(added)!r}, which its manifest does not name")
     return manifest
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _check_file(path: Path, entry: FileEntry) -> None:

@@ -99,9 +99,12 @@ def test_quotes_and_nothing_else_cost_little(tmp_path):
     assert read(tmp_path / "a.csv")["n"] == 5_000
 
 
-@pytest.mark.parametrize("row", [b"x" * 100 * MIB + b",2\n", b'"' + b"x\n" * 50 * MIB + b'",2\n'])
+# Rows are made where they are written: as parameters they would be made whenever tests are collected.
+@pytest.mark.parametrize(
+    "row", [lambda: b"x" * 100 * MIB, lambda: b'"' + b"x\n" * 50 * MIB + b'"'], ids=["plain", "quoted"]
+)
 def test_a_csv_with_a_field_of_100_mb_is_refused(tmp_path, row):
-    (tmp_path / "a.csv").write_bytes(b"source,target\n1,2\n" + row + b"3,4\n")
+    (tmp_path / "a.csv").write_bytes(b"source,target\n1,2\n" + row() + b",2\n3,4\n")
     assert "longer than 16 MiB" in read(tmp_path / "a.csv")["said"]
 
 
@@ -111,15 +114,15 @@ def test_a_csv_with_a_field_of_100_mb_is_refused(tmp_path, row):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b'{"source": "' + b"x" * 100 * MIB + b'"}', "too_large"),
-        (b'{"source": "a", "x": [' + b"[]," * 5 * MIB + b"1]}", "too_large"),
-        (b'{"source": "a", "x": {' + b",".join(b'"k%d":1' % i for i in range(1_000_001)) + b"}}", "too_large"),
-        (b'{"source": "a", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "json"),
+        (lambda: b'{"source": "' + b"x" * 100 * MIB + b'"}', "too_large"),
+        (lambda: b'{"source": "a", "x": [' + b"[]," * 5 * MIB + b"1]}", "too_large"),
+        (lambda: b'{"source": "a", "x": {' + b",".join(b'"k%d":1' % i for i in range(1_000_001)) + b"}}", "too_large"),
+        (lambda: b'{"source": "a", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "json"),
     ],
     ids=["a long text", "many lists", "a million keys", "nested deep"],
 )
 def test_a_row_of_json_that_is_too_large_is_rejected(tmp_path, row, reason):
-    (tmp_path / "a.jsonl").write_bytes(b'{"source": "a"}\n' + row + b'\n{"source": "b"}\n')
+    (tmp_path / "a.jsonl").write_bytes(b'{"source": "a"}\n' + row() + b'\n{"source": "b"}\n')
     found = read(tmp_path / "a.jsonl")
     assert (found["n"], found["reasons"]) == (2, [[2, reason]])
 

@@ -512,6 +512,7 @@ def test_a_stores_root_is_absolute(tmp_path, monkeypatch):
     assert Store(tmp_path.__class__("~/there")).root == tmp_path / "home" / "there"
 
 
+@pytest.mark.seconds
 def test_a_store_is_prepared_by_many_at_once(tmp_path):
     """In two containers even processes have the same number."""
     with ThreadPoolExecutor(8) as pool:
