@@ -21,6 +21,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.dataset import (
     DatasetFacts,
     PairBlock,
@@ -44,7 +45,7 @@ from tasks.storage.store.manifest import Handle
 
 
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
-def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
+def generate_dataset(experiment: Experiment, store: Where, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
     files = _find_files(experiment)
     plain = _step_inputs(experiment, files)

@@ -109,17 +109,6 @@ def read_experiment(handle: Handle) -> Experiment:
         ) from error
 
 
-def check_bundle(handle: Handle) -> None:
-    """Proves that this version of the project can read a bundle and prepare its graphs; none of them is run.
-
-    Raises:
-        ArtifactError: it cannot.
-    """
-    check_format(handle)
-    known = read_known(handle)
-    load_engine(handle.path, known.facts, known.experiment)
-
-
 class Known(NamedTuple):
     """What a bundle of any format says of itself."""
 

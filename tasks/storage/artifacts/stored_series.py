@@ -22,13 +22,13 @@ from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
 from tasks.seq2seq.data.time_axis import Stamps, Step
 from tasks.seq2seq.data.windows import Levels, SeriesSteps, WindowPlan, Windows, cut_windows
 from tasks.seq2seq.errors import ArtifactError
+from tasks.storage.artifacts.parquet_files import read_parquet
 from tasks.storage.artifacts.shapes import SeriesFile
 from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
 from tasks.storage.files.json_files import read_json
@@ -107,7 +107,7 @@ def with_numbers(steps: SeriesSteps, numbers: Rows) -> SeriesSteps:
 
 def read_table(folder: Path) -> pa.Table:
     """The table of series of a dataset, a holdout or a bundle."""
-    return pq.read_table(folder / TABLE, use_threads=False)
+    return read_parquet(folder / TABLE)
 
 
 def numbers_by_ids(table: pa.Table) -> dict[tuple[str, ...], int]:

@@ -164,7 +164,7 @@ def _can_be_written(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa
 
 def _as_text(table: pa.Table) -> pa.Table:
     """The table with every column as a CSV can hold it; lists and structures as JSON."""
-    columns = [_as_field(name, table[name]) for name in table.column_names]
+    columns = [as_field(name, table[name]) for name in table.column_names]
     return pa.table(columns, names=table.column_names)
 
 
@@ -210,7 +210,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if types.is_temporal(kind) and not types.is_interval(kind) else column
 
 
-def _as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+def as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """A column as a CSV holds it: text, numbers, or whatever else Arrow writes as such."""
     column = _plain(column)
     kind = column.type
     if name in _JOINED and types.is_list(kind) and not types.is_nested(kind.value_type):
