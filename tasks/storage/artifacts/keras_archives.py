@@ -40,8 +40,8 @@ _CLASSES = {
     *(("keras.layers", name, None) for name in ("Embedding", "Identity", "InputLayer", "LSTM", "LayerNormalization")),
     ("keras.layers", "ReversibleEmbedding", None),
     ("keras.src.models.functional", "Functional", "Functional"),
-    *(("keras.src.ops.numpy", name, name) for name in ("ExpandDims", "Max", "NotEqual", "OnesLike", "Where")),
-    ("keras.src.ops.numpy", "ZerosLike", "ZerosLike"),
+    *(("keras.src.ops.numpy", name, name) for name in ("ExpandDims", "Max", "NotEqual", "OnesLike", "Split")),
+    *(("keras.src.ops.numpy", name, name) for name in ("Where", "ZerosLike")),
     ("tasks.seq2seq.models.attention", "GlobalAttention", "seq2seq>GlobalAttention"),
     ("tasks.seq2seq.models.input_feeding", "InputFeedingDecoder", "seq2seq>InputFeedingDecoder"),
 }
