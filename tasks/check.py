@@ -127,6 +127,7 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
         "overlap": max(overlaps, key=lambda overlap: share(*overlap)),
         "unknown": (account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
         "sentinels": _sentinels(account, facts),
+        "unread_time": account.get("unread_time"),
     }
 
 
@@ -245,7 +246,9 @@ class _Sample:
     @property
     def _has_numbers(self) -> bool:
         """Whether sources are numbers as the files have them, and not differences of these."""
-        return not self._model.codecs.source.is_tokens and not self._model.reading.data.relative_to_last
+        data = self._model.reading.data
+        is_as_read = not data.relative_to_last and data.scale == "global"
+        return not self._model.codecs.source.is_tokens and is_as_read
 
     def _sentinels(self) -> list[Sentinel] | None:
         columns = ", ".join(map(str, self._model.reading.data.source_columns))
@@ -280,6 +283,7 @@ def _new_steps(source: Sequences, chunk: pa.Table) -> NDArray[np.float64]:
     if ORIGIN_ROW not in chunk.column_names:
         return source.values[source.offsets[0] : source.offsets[-1]]
     since = np.diff(chunk[ORIGIN_ROW].to_numpy(), prepend=-source.longest)
+    since = np.where(since <= 0, source.longest, since)  # another series, or rows that are not in order
     is_new = np.arange(source.longest) >= source.longest - since[:, None]
     steps: NDArray[np.float64] = source.padded()[is_new]
     return steps

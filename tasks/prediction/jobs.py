@@ -33,6 +33,7 @@ from tasks.storage.artifacts.shapes import ProfileFile
 from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.inputs import InputFile, Stamp, input_file
 from tasks.storage.files.json_files import read_json
+from tasks.storage.ingest.known_series import KnownSeries
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, known_digest
 from tasks.storage.outputs.chunks import MARK, FileToRead
@@ -127,8 +128,9 @@ def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
     if settings.states_picture is not None:
         asked["states_picture"] = settings.states_picture
-    if settings.csv_safe:
-        asked["csv_safe"] = True
+    for name in ("csv_safe", "long"):
+        if getattr(settings, name):
+            asked[name] = True
     if settings.drop:
         asked["drop"] = sorted(settings.drop)
     if partitions:
@@ -148,6 +150,11 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
     experiment = read_experiment(bundle)
     facts = bundle.facts_as(BundleFacts)
     codecs = read_codecs(bundle.path)
+    if settings.long and not (getattr(experiment.data, "is_series", False) and facts.target.features):
+        raise SettingsError(
+            "--long is set, but the model does not forecast series of numbers, of which each step would be a row; "
+            "leave it out"
+        )
     return BatchModel(
         bundle=bundle,
         name=name,
@@ -155,7 +162,9 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
         experiment=experiment,
         codecs=codecs,
         decoding=settings.decoding_of(experiment),
-        reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+        reading=Reading.of(
+            experiment, codecs, (facts.source.length, facts.target.length), settings, KnownSeries.read(bundle.path)
+        ),
         settings=settings,
     )
 
@@ -300,6 +309,9 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
 
 OWN_COLUMNS = (
     "origin_row",
+    "prediction_times",
+    "prediction_time",
+    "horizon_step",
     "prediction",
     "log_probability",
     "n_unknown",
@@ -357,7 +369,7 @@ def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
 
 def _describe(job: Job) -> dict[str, Any]:
     account = job.account
-    counted = ("read", "predicted", "history_only", "rejected", "reasons", "advice")
+    counted = ("read", "predicted", "history_only", "known_ahead", "rejected", "reasons", "advice", "series")
     return {
         "input": job.path,
         "name": job.name,

@@ -9,12 +9,12 @@ from pydantic import Field, ValidationError
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.checks import BatchChecks
-from tasks.seq2seq.settings.data import ColumnNames, FilesData, FormatName, Markers, SyntheticData
+from tasks.seq2seq.settings.data import FilesData, FormatName, Markers, SyntheticData
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
 from tasks.seq2seq.settings.runner import RunnerSettings, renamed_faults, runner_faults
-from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.section import ColumnNames, Section
 from tasks.seq2seq.settings.where import Where, name_of
 from tasks.seq2seq.shown import shown
 
@@ -40,6 +40,11 @@ class BatchSettings(Section):
         False,
         description="with format csv: put an apostrophe before text that begins with = + - @, a tab or a carriage "
         "return, which spreadsheets would run as a formula; numbers stay",
+    )
+    long: bool = Field(
+        False,
+        description="of series: a row for each step of a forecast, with its time stamp and a number, in the place of a "
+        "row a series with lists",
     )
     input_format: FormatName | None = Field(
         None,
