@@ -21,11 +21,10 @@ from flows._cli.notify import tell, tell_of_failure
 from flows._cli.settings import from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
-from tasks.prediction.jobs import plan
+from tasks.predict_batch import open_workers, plan_files
 from tasks.reporting.batch_page import describe_shifts
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
 from tasks.seq2seq.settings.where import Where
-from tasks.storage.store.artifact_store import Store
 
 
 @flow(
@@ -58,7 +57,8 @@ def batch_predict(
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int:
     """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
-    jobs = plan(settings, Store(options.store), refresh=options.refresh)
+    with open_workers(settings):
+        jobs = plan_files(settings, options.store, refresh=options.refresh)
     show_plan(jobs)
     return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
 

@@ -211,7 +211,7 @@ def _say_faults(summary: Summary) -> None:
 
 def prune(settings: StoreSettings, store: Store) -> Summary:
     """Removes what may go, or says what would."""
-    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, Path(store.root))
+    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, store.where)
     return describe_pruning(pruning, is_plan=settings.dry_run)
 
 
@@ -245,7 +245,7 @@ def leaderboard(settings: StoreSettings, store: Store) -> Summary:
     if settings.csv:
         write_atomically(settings.csv, as_csv(boards))
     if settings.page:
-        write_atomically(settings.page, as_page(boards, str(store.root)))
+        write_atomically(settings.page, as_page(boards, store.shown))
     return {"problems": boards}
 
 

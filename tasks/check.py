@@ -32,11 +32,12 @@ from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.artifacts.shapes import AccountFile, ProfileFile
-from tasks.storage.files.atomic import temporary_folder
+from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
+from tasks.storage.outputs.output_paths import work_folder
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.making import Made, StepInputs
@@ -126,6 +127,7 @@ def _accounted(dataset: Handle, facts: DatasetFacts) -> dict[str, Any]:
         "overlap": max(overlaps, key=lambda overlap: share(*overlap)),
         "unknown": (account["unknown"].get("test", 0), facts.evaluation_rows) if "unknown" in account else None,
         "sentinels": _sentinels(account, facts),
+        "unread_time": account.get("unread_time"),
     }
 
 
@@ -172,7 +174,7 @@ def _samples(
     todo: list[Job], model: BatchModel, settings: BatchSettings, store: Where, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     """The first rows of each file, or what keeps them from being read."""
-    if settings.runner == "processes":
+    if settings.runner.kind != "threads":
         yield from _samples_of_workers(todo, settings, store, n_rows)
         return
     for job in todo:
@@ -187,7 +189,7 @@ def _samples_of_workers(
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     jobs = {job.name: job for job in todo}
     given = {name: job.model_dump(mode="json") for name, job in jobs.items()}
-    with temporary_folder("check") as folder:
+    with folder_aside(work_folder(settings) / "sample") as folder:  # which workers elsewhere see, too
         request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=str(folder))
 
         def failed(name: str, how: str) -> Outcome:
@@ -244,7 +246,9 @@ class _Sample:
     @property
     def _has_numbers(self) -> bool:
         """Whether sources are numbers as the files have them, and not differences of these."""
-        return not self._model.codecs.source.is_tokens and not self._model.reading.data.relative_to_last
+        data = self._model.reading.data
+        is_as_read = not data.relative_to_last and data.scale == "global"
+        return not self._model.codecs.source.is_tokens and is_as_read
 
     def _sentinels(self) -> list[Sentinel] | None:
         columns = ", ".join(map(str, self._model.reading.data.source_columns))
@@ -279,6 +283,7 @@ def _new_steps(source: Sequences, chunk: pa.Table) -> NDArray[np.float64]:
     if ORIGIN_ROW not in chunk.column_names:
         return source.values[source.offsets[0] : source.offsets[-1]]
     since = np.diff(chunk[ORIGIN_ROW].to_numpy(), prepend=-source.longest)
+    since = np.where(since <= 0, source.longest, since)  # another series, or rows that are not in order
     is_new = np.arange(source.longest) >= source.longest - since[:, None]
     steps: NDArray[np.float64] = source.padded()[is_new]
     return steps

@@ -71,7 +71,7 @@ def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store:
     evaluator = Evaluator(experiment, model, holdout.path)
     parts, metric = [], ""
     with progress("compare") as update:
-        for block in read_holdout(holdout, model.codecs):
+        for block in read_holdout(holdout, model.codecs, bundle.path):
             metric, values = evaluator.evaluation.values(evaluator.add(block))
             parts.append(values)
             update(sum(map(len, parts)), n_rows, {})

@@ -15,6 +15,7 @@ from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_cod
 from tasks.storage.artifacts.export import read_samples
 from tasks.storage.artifacts.keras_models import load_weights, save_bundle, weights_digest
 from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.artifacts.stored_series import copy_known_series
 from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE
@@ -74,9 +75,12 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         target=shape.target,
         masked=shape.masked,
         relative=shape.relative,
+        ahead=shape.ahead,
+        series=shape.series,
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment)
     write_codecs(folder, codecs)
+    copy_known_series(dataset.path, folder)
     write_json(
         folder / "profile.json",
         {**read_json(dataset.path / "profile.json", ProfileFile), **_rejects(experiment, shape)},
@@ -90,7 +94,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
             name: weights_digest(model)
             for name, model in zip(KERAS_MODELS, (models.encoder, models.decoder), strict=True)
         },
-        figures={"verified": len(samples)},
+        figures={"verified": len(samples.source)},
     )
 
 

@@ -66,4 +66,4 @@ def write_onnx(experiment: Experiment, dataset: Handle, bundle: Handle, store: S
     write_codecs(folder, model.codecs)
     verifier = Verifier(inference(*load_keras_models(bundle, store)), model.codecs, samples, n_steps)
     verifier.check(ONNX_FILE, load_onnx(folder))
-    return Made({}, figures={"verified": len(samples)})
+    return Made({}, figures={"verified": len(samples.source)})

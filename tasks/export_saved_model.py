@@ -66,4 +66,4 @@ def write_saved_model(
     save_decode(folder, DecodeModule(*models, codecs, n_steps), codecs)
     Verifier(inference(*models), codecs, samples, n_steps).check(SAVED_MODEL, load_decode(folder))
     # Its bytes cannot be compared: what it is made from says what it is.
-    return Made({}, alike={SAVED_MODEL.split("/")[0]: step.key}, figures={"verified": len(samples)})
+    return Made({}, alike={SAVED_MODEL.split("/")[0]: step.key}, figures={"verified": len(samples.source)})

@@ -32,10 +32,11 @@ from tasks.storage.artifacts.dataset import (
 )
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_sources
 from tasks.storage.files.atomic import copy_atomically
-from tasks.storage.files.json_files import write_json
+from tasks.storage.files.json_files import load_json, write_json
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.pairs import ingest_pairs
 from tasks.storage.ingest.series import ingest_series
+from tasks.storage.ingest.time_text import describe_time
 from tasks.storage.readers.formats import format_name
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import DATASET
@@ -131,11 +132,16 @@ def _step_inputs(experiment: Experiment, found: FoundFiles | None) -> StepInputs
     return step_inputs(
         DATASET,
         experiment,
-        settings={**settings, "seed": experiment.seed},
+        settings={**settings, "seed": experiment.seed, **_numbers(experiment)},
         made_from=made_from,
         code=__name__,
         libraries=("numpy", "pyarrow"),
     )
+
+
+def _numbers(experiment: Experiment) -> dict[str, bool]:
+    """That sources say which series they are of, where a model is to embed that; else nothing, as before there were."""
+    return {"series_numbers": True} if experiment.model.series_embedding else {}
 
 
 @task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
@@ -153,7 +159,10 @@ def write_dataset(
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
-        facts = ingest_series(data, folder, held_out, report, files)
+        numbered = bool(experiment.model.series_embedding)
+        facts = ingest_series(data, folder, held_out, report, files, numbered=numbered)
+        if time := load_json(folder / "account.json")["time"]:
+            logger().info("Series: %s", describe_time(time))
     else:
         facts = ingest_pairs(data, experiment.seed, folder, held_out, report, files)
     return Made(facts.model_dump())

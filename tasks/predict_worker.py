@@ -1,7 +1,7 @@
 """What a worker process of batch prediction does: files are looked at, sampled, or read, predicted and written here.
 
-`python -m tasks.predict_worker` answers the requests of `tasks.predict_batch`; it knows no Prefect. Nothing that native
-code does to this process is done to the run.
+`answer` does what `tasks.predict_batch` asks for; it knows no Prefect. What native code does to a
+worker's process is not done to the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
 from tasks.prediction.queue import ChunkFiles, predict_chunks
 from tasks.prediction.shards import predict_jobs, read_sample, serving_of
 from tasks.reporting.states_picture import SampledStates
-from tasks.runtime.runners import Told, serve_requests
+from tasks.runtime.runners import Told
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.where import Where, as_where
@@ -41,10 +41,13 @@ def answer(request: Request, told: Told) -> dict[str, Any]:
 
 
 def _look(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
-    for name in request["names"]:
+    """What is to be done about files, all of which are found at once."""
+
+    def begun(name: str) -> None:
         told({"begun": name})
-        (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
-        told(_done(name, job))
+
+    for job in plan_named(request["names"], settings, Store(store), begun, refresh=request["refresh"]):
+        told(_done(job.name, job))
     return {}
 
 
@@ -70,7 +73,7 @@ def _predict(request: Request, settings: BatchSettings, store: Where, told: Told
     model = _model(request["settings"], store)
     serving = serving_of(model, settings, store)
     todo = list(_jobs(request))
-    with ThreadPoolExecutor(settings.workers) as threads:
+    with ThreadPoolExecutor(settings.runner.workers) as threads:
 
         def submit(_label: str, chunks: list[ChunkFiles]) -> Any:  # noqa: ANN401 - a future, which the queue names
             return threads.submit(predict_chunks, serving, chunks)
@@ -135,7 +138,3 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._told({"level": record.levelno, "message": record.getMessage()})
-
-
-if __name__ == "__main__":
-    serve_requests(answer)

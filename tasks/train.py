@@ -31,7 +31,7 @@ from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.checkpoint import Checkpoint
-from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_pairs
+from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_split
 from tasks.storage.artifacts.keras_models import WEIGHTS, save_weights, weights_digest
 from tasks.storage.artifacts.start import find_start
 from tasks.storage.files.atomic import remove_tree
@@ -197,9 +197,9 @@ def _pairs_of(dataset: Path, facts: DatasetFacts) -> TrainingPairs:
 
     return TrainingPairs(
         n_train=facts.train_rows,
-        read_train=partial(read_pairs, dataset / "train.parquet"),
+        read_train=partial(read_split, dataset, "train"),
         n_validation=facts.validation_rows,
-        read_validation=partial(read_pairs, dataset / "validation.parquet"),
+        read_validation=partial(read_split, dataset, "validation"),
         lengths=None if facts.masked else Lengths(facts.source.length, facts.target.length),
         weighted=has_weights(dataset / "train.parquet"),
     )

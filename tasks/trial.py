@@ -22,7 +22,7 @@ def run_trial(trial: Trial, request: dict[str, Any], before: float | None = None
 
     Args:
         trial: what is tried.
-        request: what the worker takes.
+        request: what the worker takes, and which of our functions that is (`call`).
         before: no trial is begun after this time, in seconds since the epoch.
 
     Returns:
@@ -33,7 +33,7 @@ def run_trial(trial: Trial, request: dict[str, Any], before: float | None = None
         if before is not None and time.time() >= before:
             return None
         try:
-            return _said(Result.model_validate(workers_of_run().run(request, lambda _told: None)))
+            return _said(Result.model_validate(workers_of_run().run(request["call"], request, lambda _told: None)))
         except Seq2SeqError as error:
             return _said(Result.without_score(trial, "refused", str(error)))
         except WorkerEnded as error:

@@ -25,6 +25,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.runner import RunnerSettings
 from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
@@ -50,7 +51,12 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Before training. A rule that is not kept warns, or ends the run where `checks.fail` names it.",
         TrainingChecks,
     ),
-    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*`.", BatchSettings),
+    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*` and `runner.*`.", BatchSettings),
+    "Runner": (
+        "runner.",
+        "Of `python -m flows.batch_predict`; what does the work changes no output.",
+        RunnerSettings,
+    ),
     "Checks of the rows to predict": (
         "checks.",
         "Of `python -m flows.batch_predict`, before the first row.",
@@ -90,7 +96,7 @@ def _section(title: str) -> Iterator[str]:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
     for name, field in _own_fields(model).items():
-        if name not in ("decoding", "checks") and field.description:
+        if name not in ("decoding", "checks", "runner") and field.description:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
 

@@ -264,9 +264,17 @@ def _read_flags(model: type[Section], options: type[Options], word: str | None, 
     except SourceError as error:
         message = str(error).removeprefix("error parsing CLI: ")
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
-        hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
+        hints = "".join(f"\n--{name} is no flag{_hint(name, known)}" for name in unknown)
         raise SettingsError(f"{message}{hints}; --help lists all flags") from error
     return _with_words(given, words, word, model.model_fields[word]) if word else given
+
+
+_RENAMED = {"workers": "runner.workers"}
+
+
+def _hint(name: str, known: list[str]) -> str:
+    new = _RENAMED.get(name)
+    return f"; it is now --{new}" if new in known else nearest(name, known)
 
 
 def _refuse_sections(words: list[str], known: list[str]) -> None:

@@ -15,6 +15,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.ingest.look import look_at_files
 from tasks.storage.ingest.reject_table import count_reasons, cut, reject_table
+from tasks.storage.ingest.time_text import describe_time
 from tasks.storage.readers.blocks import Reject
 from tasks.storage.store.artifact_store import Store
 
@@ -85,6 +86,8 @@ def _counts(found: Summary) -> Iterator[str]:
         f"{splits['train']:,} {kind} to train, {splits['validation']:,} to validate, {splits['test']:,} to evaluate on"
         f"{held_back}"
     )
+    if found.get("time"):
+        yield describe_time(found["time"])
     yield from _repeats(found["repeats"])
     if n_rejected := sum(found["rejected"].values()):
         yield f"{n_rejected:,} rows are rejected: {count_reasons(found['reasons'])}"
@@ -129,18 +132,21 @@ def _side(side: str, encoding: str, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _show_series(series: list[dict[str, Any]]) -> None:
-    put("\nrows of each split, and its windows:")
+    is_timed = "series" in series[0] or any(isinstance(at, str) for at in series[0]["rows_by_split"]["train"] or [])
+    put(f"\n{'times' if is_timed else 'rows'} of each split, and its windows:")
     splits = list(series[0]["rows_by_split"])
-    columns: dict[str, Justify] = {"file": "left", "rows": "right", "rejected": "right"}
+    name = "series" if "series" in series[0] else "file"
+    columns: dict[str, Justify] = {name: "left", "rows": "right", "rejected": "right"}
     columns |= dict.fromkeys(splits, "left")
     print_table(columns, [_file(one, splits) for one in series[:_SHOWN_FILES]])
     if len(series) > _SHOWN_FILES:
-        put(f"... and {len(series) - _SHOWN_FILES:,} more files")
+        put(f"... and {len(series) - _SHOWN_FILES:,} more {name if name == 'series' else 'files'}")
 
 
 def _file(one: dict[str, Any], splits: Sequence[str]) -> tuple[str, ...]:
     parts = []
     for split in splits:
         rows = one["rows_by_split"][split]
-        parts.append(f"{rows[0]:,} to {rows[1]:,}: {one['windows_by_split'][split]:,}" if rows else "none")
-    return one["file"], f"{one['read']:,}", f"{one['rejected']:,}", *parts
+        borders = [row if isinstance(row, str) else f"{row:,}" for row in rows or ()]
+        parts.append(f"{borders[0]} to {borders[1]}: {one['windows_by_split'][split]:,}" if rows else "none")
+    return " / ".join(one.get("series", [one["file"]])), f"{one['read']:,}", f"{one['rejected']:,}", *parts

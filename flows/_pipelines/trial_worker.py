@@ -1,4 +1,4 @@
-"""What a worker process of a sweep does: `python -m flows._pipelines.trial_worker` makes trials, one after another.
+"""What a worker of a sweep does: `answer` makes trials, one after another.
 
 It keeps TensorFlow for the next one, asks no Prefect server, and ends with the sweep, however that ends.
 """
@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from tasks.runtime.runners import Told, serve_requests
+from tasks.runtime.runners import Told
 from tasks.seq2seq.cpu import use_at_most
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -39,7 +39,3 @@ def end_with(starter: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    serve_requests(answer)

@@ -14,7 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows._cli.settings import FILE_RULES
 from flows._pipelines.model import MODEL_STEPS
 from flows._pipelines.steps import Results, Step, find_steps, make_steps
-from tasks.runtime.runners import Workers, kept_for_run
+from tasks.runtime.runners import Processes, kept_for_run
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
@@ -30,7 +30,7 @@ from tasks.storage.store.manifest import Manifest
 from tasks.trial import run_trial
 from tasks.validate import validate_model, validation_inputs
 
-WORKER = "flows._pipelines.trial_worker"
+WORKER = "flows._pipelines.trial_worker:answer"
 TRIAL_STEPS = (
     *(step for step in MODEL_STEPS if step.name in ("dataset", "training", "bundle")),
     Step("validation", validate_model, ("dataset", "bundle"), key=validation_inputs),
@@ -68,7 +68,7 @@ def open_workers(settings: SweepSettings) -> Iterator[ThreadPoolTaskRunner[Any]]
     """What runs trials: the one place that knows; processes start as they are needed."""
     n = n_workers(settings)
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=n)
-    with Workers(WORKER, n) as workers, kept_for_run(workers), runner:
+    with Processes(n) as workers, kept_for_run(workers), runner:
         yield runner
 
 
@@ -137,6 +137,7 @@ class Trials:
             "store": str(self._store),
             "metric": self._metric,
             "refresh": self._refresh,
+            "call": WORKER,
             "starter": os.getpid(),
             "cores": max(1, available_cores() // n_workers(self._settings)),
         }

@@ -16,6 +16,7 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.atomic import explain_os_errors
 from tasks.storage.outputs.chunk_files import write_chunk
+from tasks.storage.outputs.chunks import forecast_series
 from tasks.storage.outputs.span_files import SpanEnd, SpanFiles
 
 
@@ -50,7 +51,15 @@ def predict_span(
                         write_chunk(files.part(len(rows)), serving.predict_chunk(chunk))
                 rows.append(len(chunk))
         find_place(job, settings)  # what was read is what was digested
-        return files.write_end(reading.rows.read, rows), n_resumed
+        counted = reading.rows
+        end = files.write_end(
+            counted.read,
+            rows,
+            history_only=counted.history_only,
+            known_ahead=counted.known_ahead,
+            series=forecast_series(counted),
+        )
+        return end, n_resumed
 
 
 def join_spans(

@@ -11,6 +11,7 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.where import Where
 
+ANSWER = "tasks.predict_worker:answer"  # what workers call
 Outcome = dict[str, Any]  # of a file, as JSON
 
 
@@ -81,7 +82,7 @@ class FilesOfWorkers:
                 told(said)
 
         try:
-            self._workers.run({**self._base, "names": list(names)}, listen)
+            self._workers.run(ANSWER, {**self._base, "names": list(names)}, listen)
         except WorkerEnded as ended:
-            return done, begun, str(ended)
+            return done, set(names) if ended.is_mute else begun, str(ended)
         return done, begun, None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
+from tasks.runtime.runners import check_runner
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.monitoring.drift import Baseline, DayProfile
@@ -22,16 +25,25 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import nearest
+from tasks.seq2seq.settings.where import is_url
 from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.artifacts.shapes import ProfileFile
+from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.inputs import InputFile, Stamp, input_file
 from tasks.storage.files.json_files import read_json
+from tasks.storage.ingest.known_series import KnownSeries
 from tasks.storage.ingest.row_encoding import Reading
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, known_digest
 from tasks.storage.outputs.chunks import MARK, FileToRead
-from tasks.storage.outputs.output_paths import check_output_folder, find_batch_files, list_places, output_place
+from tasks.storage.outputs.output_paths import (
+    check_output_folder,
+    find_batch_files,
+    list_places,
+    output_place,
+    work_folder,
+)
 from tasks.storage.outputs.partitions import Partitions, PartitionValue, check_partitions
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.outputs.writers import check_schema
@@ -116,8 +128,9 @@ def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
     if settings.states_picture is not None:
         asked["states_picture"] = settings.states_picture
-    if settings.csv_safe:
-        asked["csv_safe"] = True
+    for name in ("csv_safe", "long"):
+        if getattr(settings, name):
+            asked[name] = True
     if settings.drop:
         asked["drop"] = sorted(settings.drop)
     if partitions:
@@ -137,6 +150,11 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
     experiment = read_experiment(bundle)
     facts = bundle.facts_as(BundleFacts)
     codecs = read_codecs(bundle.path)
+    if settings.long and not (getattr(experiment.data, "is_series", False) and facts.target.features):
+        raise SettingsError(
+            "--long is set, but the model does not forecast series of numbers, of which each step would be a row; "
+            "leave it out"
+        )
     return BatchModel(
         bundle=bundle,
         name=name,
@@ -144,7 +162,9 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
         experiment=experiment,
         codecs=codecs,
         decoding=settings.decoding_of(experiment),
-        reading=Reading.of(experiment, codecs, (facts.source.length, facts.target.length), settings),
+        reading=Reading.of(
+            experiment, codecs, (facts.source.length, facts.target.length), settings, KnownSeries.read(bundle.path)
+        ),
         settings=settings,
     )
 
@@ -158,6 +178,12 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     check_output_folder(settings)
     model = find_model(settings, store)
     places = list_places(settings)
+    with folder_aside(work_folder(settings) / "probe") if settings.runner.address else nullcontext() as probe:
+        seen = [probe] if probe else []
+        if not is_url(store.where):  # what lies in an object store, each machine fetches for itself
+            seen.append(model.bundle.path / "manifest.json")
+        seen += [Path(place.file.path) for place in places if not is_url(place.file.path)]
+        check_runner(settings.runner, seen)
     if settings.drop or settings.states_picture is not None:
         _check_columns([file for place in places if (file := _opened(place, model))], settings, model)
 
@@ -225,11 +251,15 @@ def file_names(settings: BatchSettings) -> tuple[list[tuple[str, str]], list[Job
     return [(place.name, place.file.path) for place in found.places], faults
 
 
-def plan_named(names: Sequence[str], settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
-    """What is to be done about some files, by their names."""
+def plan_named(
+    names: Sequence[str], settings: BatchSettings, store: Store, begun: Callable[[str], None], *, refresh: bool = False
+) -> Iterator[Job]:
+    """What is to be done about some files, by their names; `begun` is told of each before it is opened."""
     model = find_model(settings, store)
     places = {place.name: place for place in find_batch_files(settings).places}
-    return [_job(places[name], settings, model, refresh) for name in names]
+    for name in names:
+        begun(name)
+        yield _job(places[name], settings, model, refresh)
 
 
 def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:
@@ -260,7 +290,7 @@ def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, ref
     return job.model_copy(
         update={
             "reason": "a refresh was asked for" if isinstance(found, Account) else found,
-            "division": Division.of(opened, settings.chunk_rows),
+            "division": Division.of(opened, settings.chunk_rows, always=settings.runner.kind == "dask"),
         }
     )
 
@@ -279,6 +309,9 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
 
 OWN_COLUMNS = (
     "origin_row",
+    "prediction_times",
+    "prediction_time",
+    "horizon_step",
     "prediction",
     "log_probability",
     "n_unknown",
@@ -336,7 +369,7 @@ def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
 
 def _describe(job: Job) -> dict[str, Any]:
     account = job.account
-    counted = ("read", "predicted", "history_only", "rejected", "reasons", "advice")
+    counted = ("read", "predicted", "history_only", "known_ahead", "rejected", "reasons", "advice", "series")
     return {
         "input": job.path,
         "name": job.name,

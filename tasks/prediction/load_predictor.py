@@ -9,21 +9,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tasks.prediction.jobs import BatchModel, find_model
+from tasks.prediction.jobs import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Chunk, Serving, ServingModel
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.where import as_where
+from tasks.storage.files.atomic import temporary_folder
+from tasks.storage.files.inputs import LOCAL, InputFile
 from tasks.storage.ingest.python_values import EXPECTED, plain_integers, to_array
 from tasks.storage.ingest.reasons import FINE, REASONS, TYPE, Reasons
+from tasks.storage.ingest.rejects import write_rejects
+from tasks.storage.outputs.accounts import OutputPlace
 from tasks.storage.outputs.predictions import symbol_column, to_values
 from tasks.storage.outputs.python_values import to_python
 from tasks.storage.outputs.writers import as_field
 from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
+CHUNK_ROWS = 65_536  # of a table, that are predicted together
 STORE = Path(__file__).parent.parent.parent / "data" / "artifacts"
 
 
@@ -39,7 +44,7 @@ class LoadedPredictor:
 
     def __init__(self, model: BatchModel, serving: Serving) -> None:
         """See `load_predictor`."""
-        self._serving, self._reading = ServingModel(serving), model.reading
+        self._serving, self._model, self._reading = ServingModel(serving), model, model.reading
         self._symbols = symbol_column(self._serving.codecs.target)
 
     @property
@@ -68,10 +73,37 @@ class LoadedPredictor:
         return to_python(predicted, target)
 
     def predict_table(self, sequences: Any) -> pa.Table:  # noqa: ANN401 - likewise
-        """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for."""
+        """The same with all that a batch run writes beside it: log_probability, n_unknown, and what was asked for.
+
+        Args:
+            sequences: as of `predict`; or an Arrow table of rows as a file to predict has them, of series too, of each
+                of which one forecast is made that can be.
+
+        Returns:
+            The predictions; of a table beside its own columns, as a batch run would write it.
+
+        Raises:
+            DataError: naming the sequences, or the rows, that the model cannot take, and why.
+        """
+        if isinstance(sequences, pa.Table):
+            return self._predict_rows(sequences)
         chunk = self._chunk(sequences)
         columns, _ = self._serving.describe(chunk, self._serving.predict(chunk.source))
         return pa.table(columns)
+
+    def _predict_rows(self, table: pa.Table) -> pa.Table:
+        with temporary_folder("table") as folder:
+            path = folder / "table.arrow"
+            with pa.ipc.new_file(path, table.schema) as writer:
+                writer.write_table(table)
+            file = InputFile(str(path), LOCAL, "table", is_named=True)
+            opened = open_file(OutputPlace(file, "table", folder), self._model)
+            with write_rejects(folder / "rejects.parquet") as rejects:
+                chunks = list(opened.chunks(CHUNK_ROWS, rejects))
+            if rejects.reasons:
+                raise DataError("\n".join([f"{rejects.n_since_start} rows cannot be used", *rejects.table()]))
+        predicted = [self._serving.predict_chunk(chunk) for chunk in chunks or [opened.empty()]]
+        return pa.concat_tables(part.replace_schema_metadata(None) for part in predicted)
 
     def predict_lines(self, lines: Sequence[bytes]) -> list[PredictedLine]:
         """Predictions of lines of text, each read as the field of a CSV would be, and written as one.
@@ -80,6 +112,7 @@ class LoadedPredictor:
             lines: as UTF-8.
         """
         reading = self._reading
+        reading.check_histories()
         text = pa.array(lines, pa.binary()).cast(pa.string(), safe=False)  # bytes that are no text get their reason
         source, reasons = reading.source.encode(text, reading.data.dialect)
         source, origin = reading.from_last(source.take(np.flatnonzero(reasons == FINE)))
@@ -90,6 +123,7 @@ class LoadedPredictor:
         return [PredictedLine(None, REASONS[why]) if why else PredictedLine(str(next(texts))) for why in reasons]
 
     def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
+        self._reading.check_histories()
         source = self._plain(sequences)
         source, origin = self._reading.from_last(self._checked(sequences) if source is None else source)
         return Chunk(source, origin=origin)

@@ -21,7 +21,19 @@ from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import Bundle, load_bundle
 from tasks.storage.artifacts.lists import from_lists
-from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN, ORIGIN_ROW, SOURCE, TARGET, take_columns, with_tally
+from tasks.storage.outputs.chunks import (
+    AHEAD,
+    HAS_TARGET,
+    MARK,
+    ORIGIN,
+    ORIGIN_ROW,
+    SCALE,
+    SOURCE,
+    TARGET,
+    TIMES,
+    take_columns,
+    with_tally,
+)
 from tasks.storage.outputs.predictions import ON_REQUEST, prediction_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, short
@@ -47,6 +59,8 @@ class Chunk(NamedTuple):
     target: Sequences | None = None
     has_target: np.ndarray[Any, np.dtype[np.bool_]] | None = None
     origin: Sequences | None = None
+    scale: Sequences | None = None
+    ahead: Sequences | None = None
 
 
 class ServingModel:
@@ -70,29 +84,30 @@ class ServingModel:
         """Those of both sides."""
         return self.bundle.codecs
 
-    def predict(self, source: Sequences) -> Predictions:
-        """Predictions of encoded sources, in their order."""
-        return self._predictor.predict(source, with_states=self.serving.encoder_states)
+    def predict(self, source: Sequences, ahead: Sequences | None = None) -> Predictions:
+        """Predictions of encoded sources, in their order; `ahead` is what is known of target steps beforehand."""
+        known = None if ahead is None else ahead.padded()
+        return self._predictor.predict(source, ahead=known, with_states=self.serving.encoder_states)
 
     def predict_chunk(self, table: pa.Table) -> pa.Table:
         """A chunk with its predictions, and what was counted of them."""
         kept, ours = take_columns(table)
         chunk = _chunk(ours)
-        predictions = self.predict(chunk.source)
+        predictions = self.predict(chunk.source, chunk.ahead)
         columns, tally = self.describe(chunk, predictions)
-        if ORIGIN_ROW in ours:
-            columns = {"origin_row": ours[ORIGIN_ROW], **columns}
+        columns = {**{name[len(MARK) :]: ours[name] for name in (ORIGIN_ROW, TIMES) if name in ours}, **columns}
         for name, column in columns.items():
             kept = kept.append_column(name, column)
         return with_tally(kept, tally)
 
     def in_original_units(self, chunk: Chunk, predictions: Predictions) -> Sequences:
-        """What was predicted; of a relative series, added to the time step that each forecast is made from."""
+        """What was predicted; of windows that were scaled, multiplied and added to what they were taken from."""
         sequences = predictions.sequences
         if chunk.origin is None:
             return sequences
-        origins = np.repeat(chunk.origin.values, sequences.lengths, axis=0)
-        return Sequences(sequences.values + origins, sequences.offsets)
+        scale = np.ones_like(chunk.origin.values) if chunk.scale is None else chunk.scale.values
+        origins, scales = (np.repeat(values, sequences.lengths, axis=0) for values in (chunk.origin.values, scale))
+        return Sequences(sequences.values * scales + origins, sequences.offsets)
 
     def describe(self, chunk: Chunk, predictions: Predictions) -> tuple[dict[str, pa.Array], Tally]:
         """The columns that tell of predictions, and what there is to count."""
@@ -139,9 +154,11 @@ class ServingModel:
 
 
 def _chunk(ours: dict[str, pa.ChunkedArray]) -> Chunk:
-    lists = {name: from_lists(ours[name]) for name in (SOURCE, TARGET, ORIGIN) if name in ours}
+    names = (SOURCE, TARGET, ORIGIN, SCALE, AHEAD)
+    lists = {name: from_lists(ours[name]) for name in names if name in ours}
     has_target = ours[HAS_TARGET].to_numpy() if HAS_TARGET in ours else None
-    return Chunk(lists[SOURCE], lists.get(TARGET), has_target, lists.get(ORIGIN))
+    beside = (lists.get(name) for name in (ORIGIN, SCALE, AHEAD))
+    return Chunk(lists[SOURCE], lists.get(TARGET), has_target, *beside)
 
 
 def _flags(source: Sequences, codec: Codec) -> dict[str, NDArray[Any]]:

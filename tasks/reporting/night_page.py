@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tasks.reporting.batch_page import summary_of
 from tasks.reporting.pages import cell
 from tasks.reporting.wording import as_on_pages, name_of_field, write_count
+from tasks.seq2seq.settings.where import link_to
 from tasks.seq2seq.shown import shown_lines
 
 
@@ -33,7 +33,8 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
         )
         made = [step["name"] for step in model["steps"] if not step["cached"]]
         yield f"| made now | {', '.join(made) or 'nothing: no new data, no changed setting'} |"
-        yield f"| {'promoted' if model['promoted'] else 'not promoted'} | {cell(as_on_pages(model['promotion_reason']))} |"
+        reason = cell(as_on_pages(model["promotion_reason"]))
+        yield f"| {'promoted' if model['promoted'] else 'not promoted'} | {reason} |"
         yield f"| report | {link(model['report'])} |"
     yield (
         f"| predictions | {predictions['predicted']:,} of {predictions['read']:,} rows, {predictions['rejected']:,} "
@@ -59,4 +60,4 @@ def _headline(model: Mapping[str, Any], predictions: Mapping[str, Any]) -> str:
 
 def link(path: str) -> str:
     """A file as a link; browsers open it from a page that they were not served."""
-    return f"[{path}]({Path(path).as_uri()})"
+    return f"[{path}]({link_to(path)})"

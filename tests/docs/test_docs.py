@@ -126,10 +126,13 @@ def test_each_example_is_accepted_and_listed_with_its_data(path):
         assert f"`{experiment.data.train.name}`" in page
 
 
+OF_TIME = ("repeated", "off_step", "skipped", "zone")
+
+
 def test_each_reason_of_a_reject_is_in_the_docs():
     page = PAGES["docs/own-data.md"]
     for reason in REASONS[1:]:
-        side = {"length": "target", "negative": "weight"}.get(reason, "source")
+        side = {"length": "target", "negative": "weight", **dict.fromkeys(OF_TIME, "time")}.get(reason, "source")
         assert f"`{side}_{reason}`" in page
     code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/**/*.py"))
     of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))

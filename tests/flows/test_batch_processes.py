@@ -55,7 +55,7 @@ def write_rows(path, n, seed=0):
 
 @pytest.mark.slow
 def test_a_folder_is_predicted_killed_resumed_and_extended_and_the_accounts_add_up_every_time(start, server, tmp_path):
-    flags = (tmp_path / "in", "--chunk-rows", "16", "--workers", "2")
+    flags = (tmp_path / "in", "--chunk-rows", "16", "--runner.workers", "2")
     good, broken = write_files(tmp_path / "in", scale=4)
     out = tmp_path / "out"
 
@@ -122,7 +122,7 @@ def test_two_commands_at_once_on_one_new_prefect_home_both_succeed(start, tmp_pa
 @pytest.mark.slow
 def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on_with_what_is_sound(start, server, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 6000)
-    process = start(path, "--chunk-rows", "50", "--workers", "2")
+    process = start(path, "--chunk-rows", "50", "--runner.workers", "2")
     wait_for(lambda: parts(tmp_path / "out") >= 4)
     servers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on_with_what_is
     content = damaged.read_bytes()
     damaged.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
     n_sound = parts(tmp_path / "out") - 1
-    code, said = finish(start(path, "--chunk-rows", "50", "--workers", "2", PREFECT_API_URL=server))
+    code, said = finish(start(path, "--chunk-rows", "50", "--runner.workers", "2", PREFECT_API_URL=server))
     assert code == 0
     assert f"{n_sound} chunks of an ended run taken over" in said
     assert finish(start(path, "--chunk-rows", "50", output="never", PREFECT_API_URL=server))[0] == 0

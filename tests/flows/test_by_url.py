@@ -12,8 +12,10 @@ import pytest
 from flows.import_bundle import main as import_bundle
 from flows.promotions import main as promotions
 from flows.store import main as store_command
+from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.files.places import place_of
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import promote, read_promotions
 from tests.conftest import ROOT
 from tests.helpers.in_object_stores import servers, url_of
@@ -22,7 +24,7 @@ from tests.helpers.small_bundles import make
 from tests.helpers.stored import digest
 
 pytestmark = pytest.mark.seconds
-server = servers("moto")
+server = servers()
 
 
 @pytest.fixture
@@ -82,6 +84,25 @@ def test_a_clean_up_leaves_what_serves(url, models, tmp_path, start_python):
     assert Store(url).digests("bundle") == sorted(one.digest for one in models)
 
 
+def test_a_dataset_of_files_in_an_object_store_holds_what_that_of_files_on_a_disk_does(url, tmp_path):
+    from tasks.generate import generate_dataset
+
+    source = [[i % 9 + 1, i + 1] for i in range(200)]
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        pq.write_table(pa.table({"source": source, "target": source}), tmp_path / "in" / f"{name}.parquet")
+        place_of(f"{url}/in").put(f"{name}.parquet", tmp_path / "in" / f"{name}.parquet")
+    here, there = (
+        generate_dataset.fn(check_experiment({"data": {"train": where, "settle": 0}}), store)
+        for where, store in ((tmp_path / "in", tmp_path / "store"), (f"{url}/in", f"{url}/store"))
+    )
+    assert Manifest.read(here.path).key == Manifest.read(there.path).key
+    for name in ("train.parquet", "validation.parquet", "test.parquet", "codecs.json"):
+        assert (here.path / name).read_bytes() == (there.path / name).read_bytes()
+    assert f"{url}/in/a.parquet" in (there.path / "account.json").read_text()
+    assert Store(f"{url}/store").digests("dataset") == [there.digest]
+
+
 def test_a_bundle_is_brought_from_a_disk(url, tmp_path):
     made = make(Store(tmp_path / "store"))
     assert import_bundle([str(made.path), "--store", url]) == 0
@@ -123,34 +144,32 @@ TINY = ["--data.n_samples", "3000", "--model.units", "16", "--evaluation.min_seq
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", ["seaweedfs"])
-def test_a_model_is_made_used_and_taken_back_by_machines_that_share_nothing_else(kind, tmp_path, monkeypatch):
+def test_a_model_is_made_used_and_taken_back_by_machines_that_share_nothing_else(tmp_path):
     """The main job; predictions in fresh processes, of which the second has nothing to do; a rollback."""
-    with object_store(kind) as address:
-        for name, value in environment(address).items():
-            monkeypatch.setenv(name, value)
-        store, rows = url_of("store"), {"source": [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]] * 50}
-        first = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "a")
-        assert first["promoted"]
-        pq.write_table(pa.table(rows), tmp_path / "a.parquet")
-        place_of(url_of("in")).put("x/a.parquet", tmp_path / "a.parquet")
-        batch = [url_of("in"), "--output", url_of("out"), "--store", store, "--model", "toy"]
-        assert run("batch_predict", *batch, machine=tmp_path / "b")["predicted_files"] == 1
-        again = run("batch_predict", *batch, machine=tmp_path / "c")
-        assert (again["kept_files"], again["predicted"]) == (1, 100)
-        assert not list((tmp_path / "c" / "inputs").rglob("content"))
-        cached = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "c")
-        assert cached["model"]["digest"] == first["model"]["digest"]
-        assert all(step["cached"] for step in cached["steps"])
-        second = run("train_and_eval", "--store", store, *TINY, "--seed", "1", machine=tmp_path / "b")
-        decided = run("promotions", "toy", "--store", store, machine=tmp_path / "d")["names"][0]
-        assert decided["promoted"] in (first["model"]["digest"], second["model"]["digest"])
-        promoting = ["--promote", second["model"]["digest"], "--reason", "try it"]
-        if decided["promoted"] != second["model"]["digest"]:
-            run("promotions", "toy", "--store", store, *promoting, machine=tmp_path / "d")
-        back = run("promotions", "toy", "--store", store, "--rollback", "--reason", "bad", machine=tmp_path / "e")
-        assert back["names"][0]["promoted"] == first["model"]["digest"]
-        assert run("store", "verify", "--store", store, machine=tmp_path / "f")["faults"] == []
+    store, rows = url_of("store"), {"source": [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]] * 50}
+    first = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "a")
+    assert first["promoted"]
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    place_of(url_of("in")).put("x/a.parquet", tmp_path / "a.parquet")
+    batch = [url_of("in"), "--output", url_of("out"), "--store", store, "--model", "toy"]
+    assert run("batch_predict", *batch, machine=tmp_path / "b")["predicted_files"] == 1
+    again = run("batch_predict", *batch, machine=tmp_path / "c")
+    assert (again["kept_files"], again["predicted"]) == (1, 100)
+    assert not list((tmp_path / "c" / "inputs").rglob("content"))
+    cached = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "c")
+    assert cached["model"]["digest"] == first["model"]["digest"]
+    assert all(step["cached"] for step in cached["steps"])
+    second = run("train_and_eval", "--store", store, *TINY, "--seed", "1", machine=tmp_path / "b")
+    decided = run("promotions", "toy", "--store", store, machine=tmp_path / "d")["names"][0]
+    assert decided["promoted"] in (first["model"]["digest"], second["model"]["digest"])
+    promoting = ["--promote", second["model"]["digest"], "--reason", "try it"]
+    if decided["promoted"] != second["model"]["digest"]:
+        run("promotions", "toy", "--store", store, *promoting, machine=tmp_path / "d")
+    back = run("promotions", "toy", "--store", store, "--rollback", "--reason", "bad", machine=tmp_path / "e")
+    assert back["names"][0]["promoted"] == first["model"]["digest"]
+    night = ["--predict.inputs", url_of("in"), "--predict.output", url_of("night")]
+    assert run("nightly", "--store", store, *TINY, *night, machine=tmp_path / "c")["predictions"]["predicted"] == 100
+    assert run("store", "verify", "--store", store, machine=tmp_path / "f")["faults"] == []
 
 
 def run(name, *words, machine):

@@ -102,7 +102,13 @@ def batches(store, tmp_path_factory, server):
     series = next(store.parent.parent.glob("batch-models*/wave.csv"))
     outputs = []
     for model, where in (("integers", folder / "pairs"), ("wave", series)):
-        settings = {"inputs": [str(where)], "output": str(folder / model), "model": model, "settle": 0, "workers": 1}
+        settings = {
+            "inputs": [str(where)],
+            "output": str(folder / model),
+            "model": model,
+            "settle": 0,
+            "runner": {"workers": 1},
+        }
         outputs.append((folder / model, batch_predict(check_batch_settings(settings), store)))
     return outputs
 

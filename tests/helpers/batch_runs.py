@@ -54,13 +54,15 @@ class Killed(BaseException):
 
 def settings_of(*inputs, output, **settings):
     """The settings of a run; files are taken at once unless told otherwise."""
-    given = {"inputs": [str(where) for where in inputs], "output": str(output), "settle": 0, "workers": 1}
-    return check_batch_settings({**given, **settings})
+    given = {"inputs": [str(where) for where in inputs], "output": str(output), "settle": 0}
+    kind = settings.pop("kind", "threads")  # or the whole section
+    runner = kind if isinstance(kind, dict) else {"kind": kind, "workers": settings.pop("workers", 1)}
+    return check_batch_settings({**given, "runner": runner, **settings})
 
 
 def predict(store, *inputs, output, runner=None, runner_kind="threads", refresh=False, **given):
     """A whole run, without a server; gives the jobs."""
-    settings = settings_of(*inputs, output=output, runner=runner_kind, **given)
+    settings = settings_of(*inputs, output=output, kind=runner_kind, **given)
     runner = runner or HereAndNow()
     with open_workers(settings):
         jobs = plan_batch.fn(settings, as_where(store, "store"), refresh=refresh)
@@ -69,7 +71,7 @@ def predict(store, *inputs, output, runner=None, runner_kind="threads", refresh=
 
 def carry_out(jobs, settings, store, runner):
     """What was planned, without a server; gives the jobs by name."""
-    with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _settings: runner):
+    with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _n: runner):
         return {job.name: job for job in predict_files(jobs, settings, as_where(store, "store")).jobs}
 
 

@@ -72,6 +72,15 @@ def predict_a_file(made):
     return column(folder / "out" / "a.parquet.parquet", "prediction")
 
 
+def predict_panel(store, path, output):
+    """Predicts a file of series as a batch does; gives the rows of the output, as plain values."""
+    from tests.helpers.batch_runs import predict, rows_of
+
+    jobs = predict(store, path, output=output)
+    assert [job.action for job in jobs.values()] == ["predict"], jobs
+    return rows_of(output / f"{path.name}.parquet")
+
+
 def predict_in_a_notebook(made):
     """Predicts sequences in memory."""
     from tasks.predict import load_predictor

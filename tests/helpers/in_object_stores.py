@@ -2,13 +2,15 @@
 
 import pytest
 
-from tests.helpers.object_stores import BUCKET, KINDS, environment, object_store
+from tests.helpers.object_stores import BUCKET, environment, object_store
+
+KINDS = ("moto", pytest.param("seaweedfs", marks=pytest.mark.slow))
 
 
-def servers(*kinds):
+def servers():
     """A fixture for a file of tests: the environment of a server of each kind, with a cache of the file's own."""
 
-    @pytest.fixture(scope="module", params=kinds or KINDS, autouse=True)
+    @pytest.fixture(scope="module", params=KINDS, autouse=True)
     def server(request, tmp_path_factory):
         with object_store(request.param) as address, pytest.MonkeyPatch.context() as patch:
             for name, value in environment(address).items():

@@ -1,10 +1,9 @@
-"""A worker of a sweep that trains nothing: `python -m tests.helpers.trial_workers` does what its trial's settings say."""
+"""A worker of a sweep that trains nothing: it does what its trial's settings say."""
 
 import os
 import signal
 from pathlib import Path
 
-from tasks.runtime.runners import serve_requests
 from tasks.seq2seq.errors import TrainingError
 
 
@@ -18,7 +17,3 @@ def answer(request, _told):
     if what == "refuse":
         raise TrainingError("the loss is not a number")
     return {**trial, "state": "scored", "score": 0.5}
-
-
-if __name__ == "__main__":
-    serve_requests(answer)

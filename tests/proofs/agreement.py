@@ -59,8 +59,11 @@ def compare(store: Store, model: str) -> Agreement:
     teach = tf.function(inference(encoder, decoder), reduce_retracing=True)
     dataset = store.open(DATASET, Manifest.read(handle.path).made_from["dataset"])
     found = []
-    for source in _batches(read_samples(dataset.path, ROWS), bundle.codecs.source):
-        one, other = ({key: np.asarray(value) for key, value in decode(source).items()} for decode in (ours, theirs))
+    samples = read_samples(dataset.path, ROWS)
+    known = bundle.codecs.standardised_ahead(samples.ahead)
+    for source, rows in _batches(samples.source, bundle.codecs.source):
+        given = [source, *([] if known is None else [known[rows]])]
+        one, other = ({key: np.asarray(value) for key, value in decode(*given).items()} for decode in (ours, theirs))
         if isinstance(bundle.codecs.target, Vocabulary):
             found.append(_compare_tokens(source, one, other, bundle.codecs.target, teach))
         else:
@@ -72,7 +75,8 @@ def compare(store: Store, model: str) -> Agreement:
 def _batches(sources: Sequences, codec):
     order = np.argsort(sources.lengths, kind="stable")
     for first in range(0, len(order), BATCH):
-        yield source_array(sources.take(order[first : first + BATCH]), codec)
+        rows = order[first : first + BATCH]
+        yield source_array(sources.take(rows), codec), rows
 
 
 def _compare_tokens(source: NDArray, ours: dict, theirs: dict, vocabulary: Vocabulary, teach) -> Agreement:

@@ -24,7 +24,7 @@ from tests.helpers.small_bundles import make
 from tests.helpers.stored import digest
 
 pytestmark = pytest.mark.seconds
-server = servers("moto")
+server = servers()
 ROWS = [[1, 2, 3], [4, 5, 6], [1, 1], [6]]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.check import check_rows
 from tasks.predict_batch import open_workers, plan_batch, predict_files
-from tasks.runtime.runners import WorkerEnded, Workers
+from tasks.runtime.runners import Processes, WorkerEnded
 from tasks.storage.outputs.output_paths import only_run
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import HereAndNow, contents, predict, settings_of
@@ -37,7 +37,7 @@ def workers():
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "tasks.predict_worker" in child.cmdline():
+            if "tasks.predict_worker:answer" in child.cmdline():
                 found.append(child)
     return found
 
@@ -85,7 +85,7 @@ def test_a_file_that_ends_the_process_that_has_it_fails_by_name_and_the_others_g
     for name in ("a", "c", "d"):
         write(tmp_path / "in" / f"{name}.jsonl")
     settings = settings_of(
-        tmp_path / "in", output=tmp_path / "out", model="integers", runner="processes", workers=1,
+        tmp_path / "in", output=tmp_path / "out", model="integers", kind="processes", workers=1,
         checks={"sample_rows": 200_000}, chunk_rows=5_000 if stage == "span" else 65_536,
     )  # fmt: skip
     runner = HereAndNow()
@@ -93,7 +93,7 @@ def test_a_file_that_ends_the_process_that_has_it_fails_by_name_and_the_others_g
         contextlib.ExitStack() as stack,
         only_run(settings),
         open_workers(settings),
-        patch("tasks.predict_batch.open_runner", lambda _settings: runner),
+        patch("tasks.predict_batch.open_runner", lambda _n: runner),
     ):
         times = stack.enter_context(aborting(bad)) if stage == "look" else None
         jobs = plan_batch.fn(settings, store)
@@ -112,5 +112,5 @@ def test_a_file_that_ends_the_process_that_has_it_fails_by_name_and_the_others_g
 
 
 def test_a_worker_that_cannot_start_says_why():
-    with Workers("tasks.no_such_module", 1) as some, pytest.raises(WorkerEnded, match=r"exit code 1.*no_such_module"):
-        some.run({}, lambda _said: None)
+    with Processes(1) as some, pytest.raises(WorkerEnded, match=r"exit code 1.*no_such_module"):
+        some.run("tasks.no_such_module:answer", {}, lambda _said: None)

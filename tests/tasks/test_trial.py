@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tasks.runtime.runners import Workers, kept_for_run
+from tasks.runtime.runners import Processes, kept_for_run
 from tasks.seq2seq.sweep.trials import Trial
 from tasks.trial import run_trial
 
@@ -17,9 +17,13 @@ def run(tmp_path):
 
     def run(what, before=None):
         trial = Trial(3, {"model.units": what}, 7)
-        return run_trial.fn(trial, {"trial": trial._asdict(), "store": str(tmp_path)}, before)
+        return run_trial.fn(
+            trial,
+            {"call": "tests.helpers.trial_workers:answer", "trial": trial._asdict(), "store": str(tmp_path)},
+            before,
+        )
 
-    with Workers("tests.helpers.trial_workers", 1) as workers, kept_for_run(workers):
+    with Processes(1) as workers, kept_for_run(workers):
         yield run
 
 

@@ -113,27 +113,33 @@ class Sequences:
 class Pairs:
     """Source sequences and the target sequences that belong to them.
 
-    `weights`: how much each pair counts in training, `(n,) float64`; None where all count the same.
+    `weights`: how much each pair counts in training, `(n,) float64`; None where all count the same. `ahead`: what is
+    known of each target step beforehand, `(n, target_length, features) float64`; None where nothing is.
     """
 
     source: Sequences
     target: Sequences
     weights: NDArray[np.float64] | None = None
+    ahead: NDArray[np.float64] | None = None
 
     @classmethod
     def of_rows(cls, source: Values, target: Values) -> Pairs:
         """Pairs of one source length and one target length, `(n, length)` each."""
         return cls(Sequences.of_rows(source), Sequences.of_rows(target))
 
+    def with_ahead(self, ahead: NDArray[np.float64]) -> Pairs:
+        """The same with what is known ahead of them, `(n, target_length, features)`."""
+        return Pairs(self.source, self.target, self.weights, ahead)
+
     @classmethod
     def concatenate(cls, parts: Iterable[Pairs]) -> Pairs:
         """All pairs of all parts, in order; at least one part."""
         parts = list(parts)
-        weights = [part.weights for part in parts if part.weights is not None]
         return cls(
             Sequences.concatenate(part.source for part in parts),
             Sequences.concatenate(part.target for part in parts),
-            np.concatenate(weights) if weights else None,
+            _joined([part.weights for part in parts]),
+            _joined([part.ahead for part in parts]),
         )
 
     def __len__(self) -> int:
@@ -141,10 +147,19 @@ class Pairs:
 
     def part(self, first: int, last: int) -> Pairs:
         """Pairs `first` up to, but not including, `last`; nothing is copied."""
-        weights = None if self.weights is None else self.weights[first:last]
-        return Pairs(self.source.part(first, last), self.target.part(first, last), weights)
+        rows = slice(first, last)
+        return Pairs(self.source.part(first, last), self.target.part(first, last), *self._beside(rows))
 
     def take(self, rows: NDArray[Any]) -> Pairs:
         """The pairs at `rows` (numbers or a mask), in that order."""
+        return Pairs(self.source.take(rows), self.target.take(rows), *self._beside(rows))
+
+    def _beside(self, rows: slice | NDArray[Any]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """Weights, and what is known ahead, of some pairs."""
         weights = None if self.weights is None else self.weights[rows]
-        return Pairs(self.source.take(rows), self.target.take(rows), weights)
+        return weights, None if self.ahead is None else self.ahead[rows]
+
+
+def _joined(parts: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None

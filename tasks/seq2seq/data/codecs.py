@@ -6,9 +6,10 @@ What is asked of either, `Codec` lists, and each answers for itself: nobody else
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
@@ -75,23 +76,37 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class Codecs:
-    """What stands between the user's values and the model's, one a side."""
+    """What stands between the user's values and the model's, one a side.
+
+    `ahead`: the scaling of what is known of each target step beforehand; None where nothing is.
+    """
 
     source: Codec
     target: Codec
+    ahead: Scaling | None = field(default=None, kw_only=True)
 
     def for_loss(self, loss: str | None) -> Codecs:
         """The codecs that a model with this loss is trained with: directions are not to be shifted."""
-        return Codecs(self.source, self.target.directional()) if loss == "cosine_similarity" else self
+        return replace(self, target=self.target.directional()) if loss == "cosine_similarity" else self
+
+    def standardised_ahead(self, ahead: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
+        """What is known beforehand, `(n, steps, features)`, as the decoder takes it; None where it takes nothing."""
+        return None if ahead is None or self.ahead is None else self.ahead.standardise(ahead)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` takes back."""
-        return {"source": self.source.to_json(), "target": self.target.to_json()}
+        ahead = {} if self.ahead is None else {"ahead": self.ahead.to_json()}
+        return {"source": self.source.to_json(), "target": self.target.to_json(), **ahead}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Codecs:
         """The codecs that `to_json` wrote."""
-        return cls(_codec(content["source"]), _codec(content["target"]))
+        ahead = content.get("ahead")
+        return cls(
+            _codec(content["source"]),
+            _codec(content["target"]),
+            ahead=None if ahead is None else Scaling.from_json(ahead),
+        )
 
 
 def _codec(content: Mapping[str, Any]) -> Codec:

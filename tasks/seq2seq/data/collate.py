@@ -20,7 +20,8 @@ class Batch(NamedTuple):
     """One training batch.
 
     source: `(batch, source_length) int32`, or `(batch, source_length, features + 1) float32`.
-    decoder_input, target: `(batch, target_length) int32`, or `(batch, target_length, features) float32`.
+    decoder_input, target: `(batch, target_length) int32`, or `(batch, target_length, features) float32`; behind the
+        features of the decoder's input is what is known of each step beforehand.
     weights: `(batch, target_length) float32`, 0 on padding; all 1 where targets are of one length. Of pairs that have
         weights of their own: these over the time steps of the batch, so that the loss is a sum.
     """
@@ -39,9 +40,10 @@ def source_array(source: Sequences, codec: Codec, width: int | None = None) -> N
 def training_batch(pairs: Pairs, codecs: Codecs) -> Batch:
     """Pairs as the training model takes them, for teacher forcing."""
     forced = codecs.target.teacher_forcing(pairs.target)
-    return Batch(
-        codecs.source.source_array(pairs.source), forced.decoder_input, forced.target, _weighted(forced.is_step, pairs)
-    )
+    fed, known = forced.decoder_input, codecs.standardised_ahead(pairs.ahead)
+    if known is not None:
+        fed = np.concatenate([fed, known], axis=2)
+    return Batch(codecs.source.source_array(pairs.source), fed, forced.target, _weighted(forced.is_step, pairs))
 
 
 def _weighted(is_step: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]:

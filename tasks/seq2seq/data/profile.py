@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
@@ -36,6 +37,26 @@ class Profile:
         if side in self._counts:
             steps = sequences.values[sequences.offsets[0] : sequences.offsets[-1]]
             self._counts[side] += np.bincount(steps, minlength=len(self._counts[side]))
+
+    def add_windows(self, side: str, length: int, n: int, steps: NDArray[np.int32], times: NDArray[np.int64]) -> None:
+        """Counts windows of one length of which the steps are stored once.
+
+        Args:
+            side: source or target.
+            length: time steps of each window.
+            n: how many windows there are.
+            steps: ids `(steps,)`; of vectors nothing is counted.
+            times: how many windows each step is in, `(steps,)`.
+        """
+        if side == "source":
+            self.rows += n
+        lengths = np.zeros(max(length + 1, len(self._lengths[side])), np.int64)
+        lengths[: len(self._lengths[side])] = self._lengths[side]
+        lengths[length] += n
+        self._lengths[side] = lengths
+        if side in self._counts:
+            counts = np.bincount(steps, times, minlength=len(self._counts[side]))
+            self._counts[side] += counts.astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """Rows, and for each side how often each length occurs, and each id where it has any."""

@@ -23,6 +23,7 @@ _SHOWN = 200  # characters of a fault of stored JSON
 LARGEST = 1e100
 # Standardised values end here: their squares, and sums of these, fit 32 bits, and no gate tells larger ones apart.
 FARTHEST = 1e15
+_FIELDS = ("mean", "deviation", "low", "high")
 # Ranges below have squares that are 0 in 64 bits.
 _SMALLEST_RANGE = 1e-100
 
@@ -68,6 +69,17 @@ class Scaling:
         """The opposite of `standardise`."""
         result: Floats = values.astype(np.float64) * self._scale + np.array(self.mean)
         return result
+
+    def beside(self, *others: Scaling) -> Scaling:
+        """The scaling of these features and, behind them, of others."""
+        parts = (self, *others)
+        joined = (tuple(n for part in parts for n in getattr(part, name)) for name in _FIELDS)
+        return Scaling(*joined)
+
+    @classmethod
+    def unchanged(cls, features: int) -> Scaling:
+        """The scaling of features that are in [-1, 1] and stay what they are."""
+        return cls((0.0,) * features, (1.0,) * features, (-1.0,) * features, (1.0,) * features)
 
     def directional(self) -> Scaling:
         """The scaling that keeps directions, for losses that compare these: one divisor for all, no shift."""
@@ -124,7 +136,7 @@ class Scaling:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that `from_json` takes back."""
-        return {"kind": "vectors", **{name: list(getattr(self, name)) for name in ("mean", "deviation", "low", "high")}}
+        return {"kind": "vectors", **{name: list(getattr(self, name)) for name in _FIELDS}}
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Scaling:

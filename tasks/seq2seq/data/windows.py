@@ -1,7 +1,9 @@
-"""Windows of a series: a history as the source, the horizon after it as the target, split by time.
+"""Windows of series: a history as the source, the horizon after it as the target, split by time.
 
-An origin is the number of the first time step of a horizon. A window belongs to the split in whose time
-its whole horizon lies; its history may reach back into the time before. A window whose horizon lies across
+The steps of all series lie one after the other, each in its `slot`: two neighbours in time have slots that follow each
+other, and a gap, or the border of a series, leaves slots free. So a run of n steps is whole where its slots are n - 1
+apart, and a window is named by its `last`, the number of the last step of its history. A window belongs to the split in
+whose time its whole horizon lies; its history may reach back into the time before. A window whose horizon lies across
 a cut belongs to none.
 """
 
@@ -10,30 +12,80 @@ from __future__ import annotations
 import itertools
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
+from tasks.seq2seq.data.window_frames import Frames, WindowScale, frames_of
 
-Steps = NDArray[Any]
+Values = NDArray[Any]
+Reals = NDArray[np.float64]
+BETWEEN = 2  # slots, at least, from the last one of a series to the first one of the next
 
 
 @dataclass(frozen=True)
-class Series:
-    """The time steps of one file.
+class Levels:
+    """Mean and deviation of each series, of each feature of its training steps, `(series, features)`."""
 
-    source, target: integers `(time,)`, or vectors `(time, features)`.
-    usable: which time steps can be used, `(time,) bool`.
+    centre: Reals
+    scale: Reals
+
+
+@dataclass(frozen=True)
+class SeriesSteps:
+    """The time steps of series, one series after the other, in the order of time; a step that is missing is not there.
+
+    source, target: integers `(steps,)`, or vectors `(steps, features)`.
+    slots: see above, `(steps,) int64`, ascending.
+    firsts: the number of each series' first step, and behind them that of all steps, `(series + 1,)`.
+    ahead: what is known of a step beforehand, `(steps, features)`; no features where nothing is.
+    filled: steps that were missing and are filled, `(steps,) bool`; None where gaps are not filled.
+    levels: those of sources and of targets, where windows are scaled by their series.
+    static: what is known of each series, `(series, features)`; no features where nothing is.
     """
 
-    source: Steps
-    target: Steps
-    usable: NDArray[np.bool_]
+    source: Values
+    target: Values
+    slots: Rows
+    firsts: Rows
+    ahead: Reals
+    filled: NDArray[np.bool_] | None = None
+    levels: tuple[Levels, Levels] | None = None
+    static: Reals | None = None
 
     def __len__(self) -> int:
-        return len(self.usable)
+        return len(self.slots)
+
+    def series_of(self, steps: Rows) -> Rows:
+        """The number of the series of some steps, `(n,)`."""
+        found: Rows = np.searchsorted(self.firsts, steps, side="right") - 1
+        return found
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How windows are cut.
+
+    history, horizon: time steps of a source, and of a target.
+    stride: time steps from one window to the next, counted from the first that a series may have.
+    relative: whether values are differences from the last one of the history.
+    scale: what values are measured by.
+    """
+
+    history: int
+    horizon: int
+    stride: int = 1
+    relative: bool = False
+    scale: WindowScale = "global"
+
+
+class Windows(NamedTuple):
+    """Windows that were cut, and what their values were taken from and divided by."""
+
+    pairs: Pairs
+    frames: Frames
 
 
 def cuts_in_time(n_steps: int, validation_fraction: float, test_fraction: float) -> tuple[int, int]:
@@ -73,40 +125,86 @@ def _has_windows(cuts: tuple[int, int], n_steps: int, fractions: tuple[float, ..
     return is_held_out and cuts[0] >= history + horizon
 
 
-def find_origins(usable: NDArray[np.bool_], history: int, horizon: int, stride: int) -> Rows:
-    """Origins of windows without an unusable time step, `(n,) int64`, ascending."""
-    origins = np.arange(history, len(usable) - horizon + 1, stride)
-    faults = np.concatenate([[0], np.cumsum(~usable)])
-    fine: Rows = origins[faults[origins + horizon] == faults[origins - history]]
-    return fine
-
-
-def origins_within(origins: Rows, horizon: int, first: int, last: int) -> Rows:
-    """Origins whose horizon lies whole in the time steps `first` up to, but not including, `last`."""
-    return origins[(origins >= first) & (origins + horizon <= last)]
-
-
-def cut_windows(series: Series, origins: Rows, history: int, horizon: int, *, relative: bool = False) -> Pairs:
-    """The windows at some origins.
+def find_lasts(steps: SeriesSteps, plan: WindowPlan, horizon: int, lengths: Rows | None = None) -> Rows:
+    """The windows whose steps are all there, and none of whose horizon is filled, `(n,)`, ascending.
 
     Args:
-        series: the time steps.
-        origins: as `find_origins` gives them, `(n,)`.
-        history: time steps of a source.
-        horizon: time steps of a target.
-        relative: gives differences from the last time step of the history, by feature.
+        steps: of all series.
+        plan: how windows are cut.
+        horizon: time steps that must be there after the history: the plan's, or none.
+        lengths: slots of each series before its first step, `(series,)`; None means none.
     """
-    source = series.source[origins[:, None] + np.arange(-history, 0)]
-    target = series.target[origins[:, None] + np.arange(horizon)]
-    if relative:
-        source = source - source[:, -1:]
-        target = target - series.target[origins - 1][:, None]
-    return Pairs.of_rows(source, target)
+    slots, history = steps.slots, plan.history
+    lasts = np.arange(history - 1, len(slots) - horizon)
+    is_whole = slots[lasts + horizon] - slots[lasts + 1 - history] == history + horizon - 1
+    if steps.filled is not None and horizon:
+        filled = np.concatenate([[0], np.cumsum(steps.filled)])
+        is_whole &= filled[lasts + horizon + 1] == filled[lasts + 1]
+    if plan.stride > 1:
+        before = np.zeros(len(steps.firsts) - 1, np.int64) if lengths is None else lengths
+        series = steps.series_of(lasts)
+        since = slots[lasts] - slots[steps.firsts[series]] + before[series] + 1
+        is_whole &= (since - history) % plan.stride == 0
+    found: Rows = lasts[is_whole]
+    return found
 
 
-def recent_steps(series: Series, origins: Rows, n_steps: int) -> NDArray[np.float64]:
-    """The last target values before each origin, `(n, n_steps, features)`; NaN where there are none."""
-    before = np.full((n_steps, *series.target.shape[1:]), np.nan)
-    values = np.concatenate([before, np.where(series.usable[:, None], series.target, np.nan)])
-    result: NDArray[np.float64] = values[origins[:, None] + np.arange(n_steps)]
-    return result
+def lasts_within(steps: SeriesSteps, lasts: Rows, horizon: int, first: Rows, end: Rows) -> Rows:
+    """Windows whose horizon lies whole in a time of their series.
+
+    Args:
+        steps: of all series.
+        lasts: as `find_lasts` gives them, `(n,)`.
+        horizon: time steps of a target.
+        first: the first slot of that time, of each series, `(series,)`.
+        end: the one after its last, likewise.
+    """
+    series, slots = steps.series_of(lasts), steps.slots[lasts]
+    return lasts[(slots + 1 >= first[series]) & (slots + horizon < end[series])]
+
+
+def cut_windows(steps: SeriesSteps, lasts: Rows, plan: WindowPlan, *, horizon: int | None = None) -> Windows:
+    """Some windows.
+
+    A step of a source is the source's own features; where vectors have more: what is known ahead of the step, 1 where
+    it was filled, and what is known of its series.
+
+    Args:
+        steps: of all series.
+        lasts: as `find_lasts` gives them, `(n,)`.
+        plan: how they are cut.
+        horizon: time steps of targets; None means the plan's.
+    """
+    n_ahead = plan.horizon if horizon is None else horizon
+    back, onward = lasts[:, None] + np.arange(1 - plan.history, 1), lasts[:, None] + np.arange(1, n_ahead + 1)
+    source, target = steps.source[back], steps.target[onward]
+    frames = frames_of(steps, lasts, plan, source)
+    if frames.source is not None:
+        source = frames.source.apply(source)
+    if frames.target is not None:
+        target = frames.target.apply(target)
+    pairs = Pairs.of_rows(_with_beside(steps, source, lasts, back), target)
+    if steps.ahead.shape[1]:
+        pairs = pairs.with_ahead(steps.ahead[onward])
+    return Windows(pairs, frames)
+
+
+def _with_beside(steps: SeriesSteps, source: Values, lasts: Rows, back: Rows) -> Values:
+    parts: list[Values] = [source]
+    if steps.ahead.shape[1]:
+        parts.append(steps.ahead[back])
+    if steps.filled is not None:
+        parts.append(steps.filled[back][..., None])
+    if steps.static is not None and steps.static.shape[1]:
+        of_series = steps.static[steps.series_of(lasts)]
+        parts.append(np.broadcast_to(of_series[:, None], (*back.shape, of_series.shape[1])))
+    return source if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def recent_steps(steps: SeriesSteps, lasts: Rows, n_steps: int) -> Reals:
+    """The last target values of each history, `(n, n_steps, features)`; NaN where there are none."""
+    series = steps.series_of(lasts)
+    wanted = steps.slots[lasts][:, None] + np.arange(1 - n_steps, 1)
+    found = np.searchsorted(steps.slots, wanted)
+    is_there = (steps.slots[found] == wanted) & (found >= steps.firsts[series][:, None])
+    return np.where(is_there[..., None], steps.target[found], np.nan)

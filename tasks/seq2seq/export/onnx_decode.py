@@ -25,6 +25,7 @@ from tasks.seq2seq.inference.graphs.tensor_types import (
 )
 from tasks.seq2seq.settings.architecture import Architecture, memory_names, state_names
 
+AHEAD = "ahead"  # the input of what is known of each step beforehand
 ENCODER, STEP = "encoder_", "step_"  # what the names of the two graphs begin with, inside this one
 
 
@@ -50,14 +51,18 @@ def onnx_decode(
         results = _decode_tokens(graph, architecture, step, target, n_steps, n_sources)
         types: dict[Name, Type] = {"tokens": (INT32, ("batch", n_steps)), "log_probability": (FLOAT, ("batch",))}
     else:
-        results = _decode_vectors(graph, architecture, step, n_steps, n_sources)
+        ahead = _filled_up_ahead(graph, sizes) if architecture.ahead else None
+        results = _decode_vectors(graph, architecture, step, n_steps, n_sources, ahead)
         types = {"vectors": (FLOAT, ("batch", n_steps, target.features))}
     batch = graph("Slice", sizes, *(graph.constant([value], np.int64) for value in (0, 1)))
     begin, axis = graph.constant([0], np.int64), graph.constant([0], np.int64)
     for name in types:
         graph.named(name, graph("Slice", results[name], begin, batch, axis))
     ((kind, (_, *rest)),) = source_type(architecture).values()
-    model = graph.model("decode", {SOURCE: (kind, ("batch", *rest))}, types)
+    given: dict[Name, Type] = {SOURCE: (kind, ("batch", *rest))}
+    if architecture.ahead:
+        given[AHEAD] = (FLOAT, ("batch", n_steps, architecture.ahead))
+    model = graph.model("decode", given, types)
     onnx.checker.check_model(model)
     return model
 
@@ -73,6 +78,14 @@ def _filled_up(graph: GraphBuilder, architecture: Architecture, sizes: Name) -> 
     rest = [graph.constant([0], np.int64)] * (n_axes - 2)
     pads = graph("Concat", graph.constant([0] * n_axes, np.int64), missing, *rest, axis=0)
     return graph("Pad", SOURCE, pads)
+
+
+def _filled_up_ahead(graph: GraphBuilder, sizes: Name) -> Name:
+    """What is known beforehand, with a row where there is none."""
+    rows = graph("Slice", sizes, *(graph.constant([value], np.int64) for value in (0, 1)))
+    missing = graph("Max", graph("Sub", graph.constant([1], np.int64), rows), graph.constant([0], np.int64))
+    pads = graph("Concat", graph.constant([0, 0, 0], np.int64), missing, graph.constant([0, 0], np.int64), axis=0)
+    return graph("Pad", AHEAD, pads)
 
 
 def _decode_tokens(
@@ -135,17 +148,21 @@ def _likeliest(graph: GraphBuilder, scores: Name) -> tuple[Name, Name]:
 
 
 def _decode_vectors(
-    graph: GraphBuilder, architecture: Architecture, step: onnx.ModelProto, n_steps: int, n: Name
+    graph: GraphBuilder, architecture: Architecture, step: onnx.ModelProto, n_steps: int, n: Name, ahead: Name | None
 ) -> dict[Name, Name]:
-    """The vectors, by name; each step is given the one before, the first one zeros."""
+    """The vectors, by name; each step is given the one before, the first one zeros, and what is known of it."""
     states, features = state_names(architecture.settings), architecture.target.features
     body = graph.body("loop")
+    vector = STEP + FED if ahead is None else body.local("vector")
     given: dict[Name, Type] = {
         body.local("i"): (INT64, ()),
         body.local("goes_on"): (BOOL, ()),
-        STEP + FED: (FLOAT, ("rows", features)),
+        vector: (FLOAT, ("rows", features)),
         **{STEP + name: (FLOAT, ("rows", architecture.settings.decoder_width)) for name in states},
     }
+    if ahead is not None:
+        now = body("Gather", ahead, body.local("i"), axis=1)  # rows x known
+        body.named(STEP + FED, body("Concat", vector, now, axis=1))
     body.include(_renamed(step, STEP, {}))
     after: dict[Name, Type] = {
         body("Identity", body.local("goes_on")): (BOOL, ()),

@@ -7,7 +7,7 @@ batch their first dimension.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -24,7 +24,8 @@ class DecodeModule(tf.Module):
     """What is saved: the models, and `serve`, the decode of sources as `Codec.source_array` makes them.
 
     `serve` gives `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,) float32`, or standardised
-    `vectors` `(batch, n_steps, features) float32`.
+    `vectors` `(batch, n_steps, features) float32`. A model that is given what is known of each step beforehand takes
+    it as `ahead`, `(batch, n_steps, known) float32`, standardised.
     """
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int) -> None:
@@ -35,10 +36,12 @@ class DecodeModule(tf.Module):
             vocabulary = codecs.target
             serve = lambda source: _greedy(encoder, decoder, source, vocabulary, n_steps)._asdict()  # noqa: E731 - its parameter's name is the signature's
         else:
-            serve = lambda source: {"vectors": _forecast(encoder, decoder, source, n_steps)}  # noqa: E731 - likewise
+            serve = _served_forecast(encoder, decoder, codecs, n_steps)
         source = encoder.inputs[0]
-        spec = tf.TensorSpec(source.shape, source.dtype, name="source")
-        self.serve = tf.function(serve, input_signature=[spec], autograph=False)
+        specs = [tf.TensorSpec(source.shape, source.dtype, name="source")]
+        if codecs.ahead is not None:
+            specs.append(tf.TensorSpec((None, n_steps, codecs.ahead.features), tf.float32, name="ahead"))
+        self.serve = tf.function(serve, input_signature=specs, autograph=False)
         with portable(encoder, decoder):
             self.serve.get_concrete_function()  # traced now: what is saved and what is run are one graph
 
@@ -80,13 +83,25 @@ def _greedy(encoder: keras.Model, decoder: keras.Model, source: Tensor, vocabula
     return Greedy(tf.transpose(tokens.stack()), total)
 
 
-def _forecast(encoder: keras.Model, decoder: keras.Model, source: Tensor, n_steps: int) -> Tensor:
-    """Real vectors `(batch, n_steps, features)`, each step given the one before, the first one zeros."""
+def _served_forecast(encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int) -> Callable[..., Any]:
+    """What serves vectors; the names of its parameters are the signature's."""
+    if codecs.ahead is None:
+        return lambda source: {"vectors": _forecast(encoder, decoder, source, None, n_steps)}
+    return lambda source, ahead: {"vectors": _forecast(encoder, decoder, source, ahead, n_steps)}
+
+
+def _forecast(encoder: keras.Model, decoder: keras.Model, source: Tensor, ahead: Tensor | None, n_steps: int) -> Tensor:
+    """Real vectors `(batch, n_steps, features)`, each step given the one before, the first one zeros.
+
+    And what is known of each step beforehand, `(batch, n_steps, known)`, where there is anything.
+    """
     state, memory = split_encoded(encoder(source), decoder)
-    vector = tf.zeros((tf.shape(source)[0], 1, decoder.inputs[0].shape[-1]))
+    known = 0 if ahead is None else ahead.shape[-1]
+    vector = tf.zeros((tf.shape(source)[0], 1, decoder.inputs[0].shape[-1] - known))
     vectors = []
-    for _ in range(n_steps):
-        vector, *after = decoder([vector, *state, *memory])  # batch x 1 x features
+    for i in range(n_steps):
+        fed = vector if ahead is None else tf.concat([vector, ahead[:, i : i + 1]], axis=2)
+        vector, *after = decoder([fed, *state, *memory])  # batch x 1 x features
         state = after[: len(state)]
         vectors.append(vector)
     return tf.concat(vectors, axis=1)

@@ -7,15 +7,15 @@ decoding takes the likeliest token at each step, so an export that decodes other
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tasks.seq2seq.arrays.sequences import Rows, Sequences
+from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import source_array
 from tasks.seq2seq.data.teacher_forcing import shift_right
@@ -37,8 +37,9 @@ MAX_LOGITS = 64_000_000
 TOLERANCE = 1e-4
 
 # Sources, as `feeding.Batch` describes them, to `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,)`,
-# or to standardised `vectors` `(batch, n_steps, features)`.
-Decode = Callable[[NDArray[Any]], Mapping[str, Any]]
+# or to standardised `vectors` `(batch, n_steps, features)`. Where the decoder is given what is known of each step
+# beforehand, that comes behind the sources, `(batch, n_steps, known)`, standardised.
+Decode = Callable[..., Mapping[str, Any]]
 # Source and decoder input to the output of each step, as the training model.
 Teacher = Callable[[Tensor, Tensor], Tensor]
 
@@ -57,7 +58,9 @@ def engine_decode(engine: Engine, codecs: Codecs, n_steps: int) -> Decode:
     """The greedy decode as our own predictions make it, with the outputs of an export."""
     target = codecs.target
     if not isinstance(target, Vocabulary):
-        return lambda source: {"vectors": forecast(engine.step, engine.encode(source), target.features, n_steps)}
+        return lambda source, ahead=None: {
+            "vectors": forecast(engine.step, engine.encode(source), target.features, n_steps, ahead)
+        }
     vocabulary = target
 
     def decode(source: NDArray[Any]) -> Mapping[str, Any]:
@@ -69,10 +72,24 @@ def engine_decode(engine: Engine, codecs: Codecs, n_steps: int) -> Decode:
     return decode
 
 
-def spread(sources: Sequences, n: int) -> Sequences:
-    """`n` of the sources at most, evenly over all lengths, the shortest and the longest among them."""
-    order = np.argsort(sources.lengths, kind="stable")
-    return sources.take(order[np.linspace(0, len(order) - 1, min(n, len(order))).astype(np.int64)])
+class Samples(NamedTuple):
+    """Sources, and what is known of the steps behind them, `(n, steps, known)`; None where nothing is."""
+
+    source: Sequences
+    ahead: NDArray[np.float64] | None = None
+
+    @classmethod
+    def spread(cls, pairs: Pairs, n: int) -> Samples:
+        """Those of `n` pairs at most, evenly over all lengths of sources, the shortest and the longest among them."""
+        order = np.argsort(pairs.source.lengths, kind="stable")
+        chosen = pairs.take(order[np.linspace(0, len(order) - 1, min(n, len(order))).astype(np.int64)])
+        return cls(chosen.source, chosen.ahead)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Samples]) -> Samples:
+        """All samples of all parts; at least one part."""
+        ahead = [part.ahead for part in parts if part.ahead is not None]
+        return cls(Sequences.concatenate([part.source for part in parts]), np.concatenate(ahead) if ahead else None)
 
 
 class Verifier:
@@ -82,10 +99,10 @@ class Verifier:
     rounding decides and each is right. Numbers must agree to `TOLERANCE`.
     """
 
-    def __init__(self, teacher: Teacher, codecs: Codecs, sources: Sequences, n_steps: int) -> None:
+    def __init__(self, teacher: Teacher, codecs: Codecs, samples: Samples, n_steps: int) -> None:
         """Takes the trained model, the sources to decode, and the time steps that exports decode at most."""
         self._n_steps, target = n_steps, codecs.target
-        self._batches = list(_batches(sources, codecs, n_steps))
+        self._batches = list(_batches(samples, codecs, n_steps))
         # Which of the two, only a vocabulary's ids for start and end say.
         self._comparison = _Tokens(teacher, target) if isinstance(target, Vocabulary) else _Vectors(teacher)
 
@@ -96,9 +113,9 @@ class Verifier:
             ExportError: it answers otherwise; with the first sample that it does so for.
         """
         with _exact():
-            for source in self._batches:
-                answer = {key: np.asarray(value) for key, value in decode(source).items()}
-                found = self._shape_fault(answer, len(source)) or self._comparison.fault(source, answer)
+            for source, *ahead in self._batches:
+                answer = {key: np.asarray(value) for key, value in decode(source, *ahead).items()}
+                found = self._shape_fault(answer, len(source)) or self._comparison.fault(source, answer, *ahead)
                 if found:
                     row, said = found
                     shown = np.array2string(source[row], threshold=20)
@@ -158,10 +175,13 @@ class _Vectors:
     def __init__(self, teacher: Teacher) -> None:
         self._graph = _traced(teacher)
 
-    def fault(self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]]) -> tuple[int, str] | None:
+    def fault(
+        self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]], *ahead: NDArray[Any]
+    ) -> tuple[int, str] | None:
         """The first row whose vectors are not the model's, and what is wrong with it."""
         vectors = answer["vectors"]
-        fed = np.concatenate([np.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
+        before = np.concatenate([np.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
+        fed = np.concatenate([before, *ahead], axis=2)
         expected = self._graph(source, fed).numpy()
         near = (np.abs(vectors - expected) <= _rounding(expected)).all((1, 2))
         if near.all():
@@ -190,13 +210,15 @@ def _rounding(numbers: NDArray[Any]) -> NDArray[Any]:
     return allowed
 
 
-def _batches(sources: Sequences, codecs: Codecs, n_steps: int) -> Iterator[NDArray[Any]]:
-    """The sources by their length, in batches whose logits stay within bounds."""
+def _batches(samples: Samples, codecs: Codecs, n_steps: int) -> Iterator[list[NDArray[Any]]]:
+    """The sources by their length, in batches whose logits stay within bounds, and what is known behind them."""
+    sources, known = samples.source, codecs.standardised_ahead(samples.ahead)
     order: Rows = np.argsort(sources.lengths, kind="stable")
     width = codecs.target.size or codecs.target.features
     size = max(1, min(MAX_BATCH, MAX_LOGITS // (width * n_steps)))
     for first in range(0, len(order), size):
-        yield source_array(sources.take(order[first : first + size]), codecs.source)
+        rows = order[first : first + size]
+        yield [source_array(sources.take(rows), codecs.source), *([] if known is None else [known[rows]])]
 
 
 @contextlib.contextmanager

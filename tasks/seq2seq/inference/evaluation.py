@@ -12,6 +12,7 @@ from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.data.window_frames import Frame
 from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
@@ -74,7 +75,7 @@ class TokenEvaluation:
         self._forced = TeacherForced(model.engine, model.codecs)
         self._counters = Counters(metrics_of("tokens"), TokenTarget(vocabulary, settings))
 
-    def add(self, pairs: Pairs, _recent: Floats | None = None) -> Evaluated:
+    def add(self, pairs: Pairs, _recent: Floats | None = None, _frame: Frame | None = None) -> Evaluated:
         """Predicts and scores a block."""
         predictions, flags = self._predictor.predict(pairs.source), self._codecs.source.flags(pairs.source)
         self._counters.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
@@ -126,32 +127,30 @@ class TokenEvaluation:
 class VectorEvaluation:
     """Of models whose target is real vectors."""
 
-    def __init__(
-        self, model: Inference, scaling: Scaling, scale: Floats | None, season: int, *, relative: bool, cosine: bool
-    ) -> None:
+    def __init__(self, model: Inference, scaling: Scaling, scale: Floats | None, season: int, *, cosine: bool) -> None:
         """Takes the models, the target's scaling, the naive error in training for MASE, and the season.
 
-        `relative`: pairs are differences from the last of their recent steps. `cosine`: targets are
-        embeddings, whose nearest neighbours are compared; they are kept in memory.
+        `cosine`: targets are embeddings, whose nearest neighbours are compared; they are kept in memory.
         """
         self._codecs, self._scaling, self._season = model.codecs, scaling, season
-        self._relative, self._cosine = relative, cosine
+        self._cosine = cosine
         self._predictor = model.predictor()
         self._counters = Counters(metrics_of("vectors"), VectorTarget(scale, embeddings=cosine))
 
-    def add(self, pairs: Pairs, recent: Floats | None = None) -> Evaluated:
+    def add(self, pairs: Pairs, recent: Floats | None = None, frame: Frame | None = None) -> Evaluated:
         """Predicts and scores a block.
 
         Args:
             pairs: the block.
-            recent: of a series, the last season of target values before each target, `(n, season, features)`.
+            recent: of series, the last season of target values before each target, `(n, season, features)`.
+            frame: what the targets were taken from and divided by; None where they are as they were read.
         """
-        reference, prediction = pairs.target.padded(), self._predictor.predict(pairs.source).sequences.padded()
+        predicted = self._predictor.predict(pairs.source, ahead=pairs.ahead)
+        reference, prediction = pairs.target.padded(), predicted.sequences.padded()
         mean = None if self._cosine else np.broadcast_to(np.array(self._scaling.mean), reference.shape)
-        if self._relative and recent is not None:
-            origin = recent[:, -1:]
-            reference, prediction = reference + origin, prediction + origin
-            mean = None if mean is None else mean + origin
+        if frame is not None:
+            reference, prediction = frame.restore(reference), frame.restore(prediction)
+            mean = None if mean is None else frame.restore(mean)
         self._counters.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
         flags = self._codecs.source.flags(pairs.source)
         return Evaluated(

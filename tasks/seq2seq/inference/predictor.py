@@ -101,24 +101,30 @@ class Predictor:
         self._method = METHODS[decoding.method]
         self._width = self._method.width(decoding)
 
-    def predict(self, source: Sequences, *, with_states: bool = False) -> Predictions:
+    def predict(
+        self, source: Sequences, *, ahead: NDArray[np.float64] | None = None, with_states: bool = False
+    ) -> Predictions:
         """Predictions of sources.
 
         Args:
             source: as the source's codec encodes them.
+            ahead: what is known of each target step beforehand, `(n, steps, features)`, where the model is given it.
             with_states: give the encoder's states too.
         """
         back = None
         if not source.is_uniform:
             order = np.argsort(source.lengths, kind="stable")
             source, back = source.take(order), np.argsort(order, kind="stable")
+            ahead = None if ahead is None else ahead[order]
+        known = self._codecs.standardised_ahead(ahead)
         keys = source_keys(source, self._decoding.seed) if self._method.draws else None
         steps = source.lengths + self._codecs.source.has_end
 
         def decode(batch: Batch) -> _Answer:
             sources = source.part(batch.part.start, batch.part.stop)
             encoded = self._engine.encode(self._codecs.source.source_array(sources, batch.width))
-            found = self._decode(encoded, None if keys is None else keys[batch.part])
+            part = batch.part
+            found = self._decode(encoded, None if keys is None else keys[part], None if known is None else known[part])
             state = np.concatenate(encoded.state, axis=1)[:, : self._engine.state_size] if with_states else None
             return _Answer(found, state)
 
@@ -137,12 +143,12 @@ class Predictor:
         numbers = max(1, self._codecs.target.size)
         return min(MOST_SOURCES, max(1, min(MOST_ROWS, MOST_SCORES // numbers) // self._width))
 
-    def _decode(self, encoded: Encoded, keys: Hashes | None) -> Any:  # noqa: ANN401 - see `_Answer`
+    def _decode(self, encoded: Encoded, keys: Hashes | None, ahead: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 - see `_Answer`
         target = self._codecs.target
         if isinstance(target, Vocabulary):
             search = Search(encoded, target.start, self._n_steps, target.end, keys)
             return self._method.search(self._engine.step, search, self._decoding)
-        return forecast(self._engine.step, encoded, target.features, self._n_steps)
+        return forecast(self._engine.step, encoded, target.features, self._n_steps, ahead)
 
     def _side_by_side(self, decode: Callable[[Batch], _Answer], parts: list[Batch]) -> list[_Answer]:
         if len(parts) <= 1 or self._threads == 1:  # as in a service, where starting threads takes as long as decoding

@@ -51,6 +51,7 @@ class Measured(NamedTuple):
     unknown: share of held-out rows, or of rows to predict, with source symbols that training has not seen, in [0, 1].
     longest, median: time steps of sources.
     sentinels: of columns of real numbers.
+    unread_time: of series whose rows are taken in order, what is wrong with columns that look like time.
     shifts: against the model that serves.
     """
 
@@ -64,6 +65,7 @@ class Measured(NamedTuple):
     longest: int = 0
     median: float = 0.0
     sentinels: tuple[Sentinel, ...] | None = None
+    unread_time: tuple[str, ...] | None = None
     shifts: tuple[Shift, ...] = ()
 
     @classmethod
@@ -78,6 +80,7 @@ class Measured(NamedTuple):
         overlap: Counted | None = None,
         unknown: Counted | None = None,
         sentinels: Iterable[Sentinel] | None = None,
+        unread_time: Iterable[str] | None = None,
     ) -> Self:
         """The figures of training data and of rows to predict, from what was counted of either.
 
@@ -90,6 +93,7 @@ class Measured(NamedTuple):
             overlap: held-out rows whose source is in training too.
             unknown: rows with source symbols that training has not seen.
             sentinels: numbers that look like marks of missing values; None where there are no real numbers.
+            unread_time: what is wrong with columns that look like time and are not read; None of pairs.
         """
         return cls(
             rows=sum(lengths.values()),
@@ -102,6 +106,7 @@ class Measured(NamedTuple):
             overlap=_share(overlap),
             unknown=_share(unknown),
             sentinels=None if sentinels is None else tuple(sentinels),
+            unread_time=None if unread_time is None else tuple(unread_time),
         )
 
 
@@ -195,6 +200,13 @@ def _sentinels(measured: Measured, _limits: Limits) -> Iterator[Outcome]:
         )
 
 
+def _time(measured: Measured, _limits: Limits) -> Iterator[Outcome]:
+    if measured.unread_time == ():
+        yield Outcome(True, "no column looks like time that is not read and not even")
+    for fault in measured.unread_time or ():
+        yield Outcome(False, fault)
+
+
 def _drift(measured: Measured, limits: Limits) -> Iterator[Outcome]:
     for shift in measured.shifts:
         limit = limits["max_drift"]
@@ -232,6 +244,7 @@ DATA_CHECKS: tuple[DataCheck, ...] = (
     ),
     DataCheck("lengths", _lengths),
     DataCheck("sentinels", _sentinels),
+    DataCheck("time", _time),
     DataCheck("drift", _drift),
 )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.metrics.intervals import mean_interval, wilson_interval
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.series import is_set
 
 Reals = NDArray[np.float64]
 
@@ -137,5 +138,10 @@ def problem_of(experiment: Experiment) -> dict[str, Any]:
         return {"kind": data.kind, "problem": data.problem, **vars(data.dimensions)}
     names = ("kind", "source_encoding", "target_encoding", "source_lowercase", "target_lowercase")
     series = ("history", "horizon", "relative_to_last", "source_columns", "target_columns")
-    chosen = {name: getattr(data, name) for name in (*names, *(series if data.is_series else ()))}
+    # What few set only where it is set, so that problems of before are what they were.
+    beside = ("time", "series", "scale", "known", "calendar", "static", "gaps")
+    names = (*names, *(series if data.is_series else ()), *(name for name in beside if is_set(data, name)))
+    chosen = {name: getattr(data, name) for name in names}
+    if experiment.model.series_embedding:
+        chosen["series_numbers"] = True
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}

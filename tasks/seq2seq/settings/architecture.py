@@ -23,13 +23,33 @@ class Side:
 class Architecture:
     """The model that the settings ask for on data of these two sides.
 
-    `masked`: sources are padded, and padding changes nothing.
+    `masked`: sources are padded, and padding changes nothing. `ahead`: numbers that are known of each target step
+    beforehand, which the decoder is given beside the vector of the step before. `series`: how many series there are,
+    an unknown one among them, where sources say which one they are of.
     """
 
     source: Side
     target: Side
     masked: bool
     settings: ModelSettings
+    ahead: int = 0
+    series: int = 0
+
+    @property
+    def embeds_series(self) -> bool:
+        """Whether the encoder is given an embedding of the series, whose number is the last feature of a source."""
+        return bool(self.series and self.settings.series_embedding)
+
+    @property
+    def read(self) -> int:
+        """Numbers that the encoder reads at a step of vectors, the mark of what is there among them."""
+        given = self.source.features + self.masked
+        return given - 1 + self.settings.series_embedding if self.embeds_series else given
+
+    @property
+    def fed(self) -> int:
+        """Numbers that the decoder is given at a step of vectors."""
+        return self.target.features + self.ahead
 
     def without_dropout(self) -> Architecture:
         """The same for inference: Keras draws what to drop of the recurrent state even where nothing is dropped."""

@@ -17,6 +17,7 @@ CheckRule = Literal[
     "unknown",
     "lengths",
     "sentinels",
+    "time",
     "drift",
 ]
 

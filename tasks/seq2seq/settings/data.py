@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
 from tasks.seq2seq.settings.dialect import Dialect
-from tasks.seq2seq.settings.section import Fraction, Section
+from tasks.seq2seq.settings.section import ColumnNames, Fraction, Section
+from tasks.seq2seq.settings.series import SeriesSettings
 from tasks.seq2seq.settings.where import Where
 
 # Of users' files; the rows of `tasks.storage.readers.formats`.
@@ -54,7 +55,6 @@ class SyntheticData(Section):
 
 
 Encoding = Literal["integers", "characters", "words", "vectors"]
-ColumnNames = str | int | tuple[str | int, ...]
 
 
 def _as_markers(value: Any) -> Any:  # noqa: ANN401 - what a TOML or a flag may hold
@@ -74,7 +74,7 @@ ENCODINGS = (
 )
 
 
-class FilesData(Section):
+class FilesData(SeriesSettings):
     """The user's own pairs, or a series that is cut into windows."""
 
     kind: Literal["files"] = "files"
@@ -200,19 +200,6 @@ class FilesData(Section):
     max_reject_rate: float = Field(
         0.0, ge=0, le=1, description="share of rows that may be rejected before the run fails, in [0, 1]"
     )
-    history: int | None = Field(
-        None,
-        ge=1,
-        description="cuts a series, one row a time step, into windows: time steps of each source",
-    )
-    horizon: int | None = Field(None, ge=1, description="time steps of each target, those after the source's")
-    stride: int = Field(1, ge=1, description="time steps from one window to the next")
-    season: int = Field(1, ge=1, description="time steps of a season, for the seasonal naive forecast and MASE")
-    relative_to_last: bool = Field(
-        False,
-        description="learn a series of vectors as differences from the last step of each window's source, so that a "
-        "trend may lead beyond the range of training",
-    )
 
     @field_validator("source_encoding", "target_encoding", mode="before")
     @classmethod
@@ -253,14 +240,24 @@ class FilesData(Section):
         return self.weight if self.header or self.weight is None else _position(self.weight)
 
     @property
-    def is_series(self) -> bool:
-        """Whether a row is a time step of a series, not a pair."""
-        return self.history is not None
+    def time_column(self) -> str | int | None:
+        """Name of the column of time stamps, or its position from 0; None where rows are in order."""
+        return self.time if self.header or self.time is None else _position(self.time)
+
+    def columns_of(self, setting: str) -> tuple[str | int, ...]:
+        """Names of the columns that `series`, `known` or `static` names, or positions from 0."""
+        names: ColumnNames | None = getattr(self, setting)
+        return () if names is None else self._listed(names)
 
     def _columns(self, names: ColumnNames | None, side: int) -> tuple[str | int, ...]:
         if names is None:
             names = side if not self.header else ("source", "target")[side]
-        if isinstance(names, str) and self.is_series:
+        if isinstance(names, str) and not self.is_series:
+            names = (names,)
+        return self._listed(names)
+
+    def _listed(self, names: ColumnNames) -> tuple[str | int, ...]:
+        if isinstance(names, str):
             names = tuple(name.strip() for name in names.split(","))
         columns = names if isinstance(names, tuple) else (names,)
         return columns if self.header else tuple(_position(name) for name in columns)

@@ -85,31 +85,6 @@ def _weight_faults(data: FilesData) -> Iterator[str]:
         yield f"data.weight is {weight!r}, a source or target column too; name a column of numbers"
 
 
-def series_fits(sections: Sections) -> Iterator[str]:
-    """A series has a history and a horizon, and values that can be cut into windows."""
-    data = sections.get("data")
-    if not isinstance(data, FilesData):
-        return
-    if (data.history is None) is not (data.horizon is None):
-        given, missing = ("history", "horizon") if data.horizon is None else ("horizon", "history")
-        yield f"data.{given} is set and data.{missing} is not; a series needs both"
-    if not data.is_series:
-        yield from (
-            f"data.{name} is {getattr(data, name)}; it is for a series with data.history and data.horizon"
-            for name in ("stride", "season", "relative_to_last")
-            if getattr(data, name) != FilesData.model_fields[name].default
-        )
-        return
-    if data.relative_to_last and {data.source_encoding, data.target_encoding} != {"vectors"}:
-        yield "data.relative_to_last is set, but source and target are not both vectors"
-    for side, columns in (("source", data.source_columns), ("target", data.target_columns)):
-        encoding = getattr(data, f"{side}_encoding")
-        if encoding not in ("integers", "vectors"):
-            yield f"data.{side}_encoding is {encoding!r}; the time steps of a series are integers or vectors"
-        if encoding == "integers" and len(columns) > 1:
-            yield f"data.{side} names {len(columns)} columns; a series of integers has one, vectors may have several"
-
-
 def dialect_fits(sections: Sections) -> Iterator[str]:
     """The marks of a dialect differ from one another, and its encoding is one."""
     data = sections.get("data")

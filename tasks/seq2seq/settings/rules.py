@@ -20,7 +20,6 @@ from tasks.seq2seq.settings.data_rules import (
     dimensions_agree,
     encodings_fit,
     fresh_sources_suffice,
-    series_fits,
     shared_vocabulary_fits,
     splits_leave_training_data,
 )
@@ -28,6 +27,7 @@ from tasks.seq2seq.settings.decoding import DECODING_METHODS, DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model_rules import embeddings_fit, model_settings_are_used, vectors_fit, widths_fit
 from tasks.seq2seq.settings.section import Sections
+from tasks.seq2seq.settings.series_rules import series_fits
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.settings.training_rules import training_faults
 

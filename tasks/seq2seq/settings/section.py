@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+ColumnNames = str | int | tuple[str | int, ...]  # names, or positions from 0
 
 
 class Section(BaseModel):

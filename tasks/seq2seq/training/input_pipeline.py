@@ -61,5 +61,6 @@ def batch_specs(codecs: Codecs, lengths: Lengths | None) -> tuple[tf.TensorSpec,
             return tf.TensorSpec((None, steps), tf.int32)
         return tf.TensorSpec((None, steps, codec.features + marked), tf.float32)
 
-    target = spec(n_out, codecs.target)
-    return spec(n_in, codecs.source, marked=1), target, target, tf.TensorSpec((None, n_out), tf.float32)
+    target, known = spec(n_out, codecs.target), 0 if codecs.ahead is None else codecs.ahead.features
+    fed = spec(n_out, codecs.target, marked=known)
+    return spec(n_in, codecs.source, marked=1), fed, target, tf.TensorSpec((None, n_out), tf.float32)

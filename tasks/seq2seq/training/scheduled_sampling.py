@@ -79,7 +79,10 @@ def sampled_inputs(models: Models) -> Callable[[Tensor, Tensor, Tensor], Tensor]
 
         def advance(i: Tensor, given: Tensor, state: list[Tensor], used: Any) -> tuple[Any, ...]:  # noqa: ANN401
             output, *after = decoder([given[:, None], *state, *memory], training=False)
-            own = tf.ensure_shape(tf.cast(predict(output[:, 0]), given.dtype), given.shape)
+            own = tf.cast(predict(output[:, 0]), given.dtype)
+            if len(given.shape) > 1:  # behind a vector is what is known of the step, which stays the truth
+                own = tf.concat([own, by_step[i][:, own.shape[-1] :]], axis=1)
+            own = tf.ensure_shape(own, given.shape)
             coin = is_own[:, i] if len(given.shape) == 1 else is_own[:, i, None]
             given = tf.where(coin, own, by_step[i])
             after = [tf.cast(part, before.dtype) for part, before in zip(after, state, strict=False)]

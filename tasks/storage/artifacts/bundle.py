@@ -9,6 +9,8 @@ A bundle holds everything that prediction needs and nothing that comes after:
     bundle.json          lengths, encodings, the experiment
     codecs.json          symbols and ids, or means and deviations, of both sides
     profile.json         lengths and symbol counts of the training pairs
+    series.json          of series: how windows are cut, and the step of time
+    series.parquet       of series: a row for each that training had
 
 The two graphs predict; the Keras models are what another training starts from, and what Keras' users load. Nothing
 here is ever unpickled: graphs are run after `graph_check` has found them to be ours, models load with `safe_mode=True`,
@@ -54,11 +56,13 @@ class BundleFacts(BaseModel):
     target: SideFacts
     masked: bool
     relative: bool
+    ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture of the model, given the settings that it was made by."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
 
     @property
     def is_single(self) -> bool:

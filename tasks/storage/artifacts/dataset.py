@@ -8,8 +8,10 @@ validation.parquet   \\
 rejects.parquet      /  rows that could not be used, with row number and reason
 account.json         what was read, rejected, split, and what repeats
 codecs.json          symbols and ids, or means and deviations, of both sides
-series.json          of a series: the error of the naive forecast in training, for MASE
 profile.json         lengths and symbol counts of the training pairs
+
+Of series, in the place of the pairs' files: those of `tasks.storage.artifacts.stored_series`, from which pairs are cut
+as they are read.
 """
 
 from __future__ import annotations
@@ -29,13 +31,15 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.windows import recent_steps
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.shown import shown
-from tasks.storage.artifacts.lists import from_lists, steps_type, to_lists
+from tasks.storage.artifacts.lists import from_lists, list_type, steps_type, to_lists
 from tasks.storage.artifacts.parquet_files import opened_parquet
 from tasks.storage.artifacts.shapes import CodecsFile
+from tasks.storage.artifacts.stored_series import StoredSeries, is_series, read_table, read_windows
 from tasks.storage.files.archives import load_arrays
 from tasks.storage.files.json_files import read_json, write_json
 
@@ -47,8 +51,9 @@ ROW_GROUP_STEPS = 2_621_440
 # used up the next is read, so that memory holds two of them.
 SHUFFLED_ROW_GROUPS = 4
 CODECS = "codecs.json"
-SERIES = "series.json"
 WEIGHT = "weight"
+# What stands beside pairs for whoever scores them, and not for a person.
+NOT_SHOWN = ("source_hash", "recent", "centre", "scale")
 _SHOWN = 200  # characters of what a file says of itself
 
 
@@ -72,8 +77,9 @@ class DatasetFacts(BaseModel):
     """What steps need to know of a dataset without opening it.
 
     `masked`: sequences are of different lengths, and padded. `relative`: vectors are differences from the
-    last step of their source. `held_back_rows`: rows, or windows of a series, whose sources are in the holdout of
-    the experiment's name, and which neither training nor validation sees.
+    last step of their source. `ahead`: features that are known of each target step beforehand. `held_back_rows`:
+    rows, or windows of series, whose sources are in the holdout of the experiment's name, and which neither training
+    nor validation sees.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,11 +94,13 @@ class DatasetFacts(BaseModel):
     target: SideFacts
     masked: bool
     relative: bool = False
+    ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings) -> Architecture:
         """The architecture that the settings ask for on this dataset."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
 
 
 @dataclass(frozen=True)
@@ -213,12 +221,30 @@ def read_pairs(path: Path, rng: np.random.Generator | None = None) -> Iterator[P
             yield Pairs(from_lists(table["source"]), from_lists(table["target"]), weights)
 
 
+def read_split(folder: Path, split: str, rng: np.random.Generator | None = None) -> Iterator[Pairs]:
+    """Blocks of the pairs of a split of a dataset; of series, of its windows.
+
+    Args:
+        folder: of the dataset.
+        split: train or validation.
+        rng: shuffles them; None keeps order.
+
+    Raises:
+        ArtifactError: the files are of another schema.
+    """
+    if is_series(folder):
+        return read_windows(folder, split, rng)
+    return read_pairs(folder / f"{split}.parquet", rng)
+
+
 def has_weights(path: Path) -> bool:
-    """Whether the pairs in a file that `write_pairs` wrote have weights.
+    """Whether the pairs in a file that `write_pairs` wrote have weights; windows of series, which no file has, do not.
 
     Raises:
         ArtifactError: the file is of another schema.
     """
+    if not path.exists() and is_series(path.parent):
+        return False
     with _opened(path) as file:
         return WEIGHT in file.schema_arrow.names
 
@@ -254,13 +280,18 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
     np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
 
 
-def read_evaluation(folder: Path) -> Iterator[PairBlock]:
+def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlock]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
     `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
-    and of a series of vectors the `recent` time steps before the target, a season of them.
+    and of series of vectors the `recent` time steps before the target, a season of them, and what the windows' values
+    were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a model that was made
+    of another dataset, and knows series by numbers of its own.
     """
+    if is_series(folder):
+        yield from _read_held_out_windows(folder, "test", model)
+        return
     fresh = folder / "evaluation.npz"
     if fresh.exists():
         arrays = load_arrays(fresh)
@@ -273,12 +304,40 @@ def read_evaluation(folder: Path) -> Iterator[PairBlock]:
     yield from read_with_beside(folder / "test.parquet")
 
 
+def _read_held_out_windows(folder: Path, split: str, model: Path | None = None) -> Iterator[PairBlock]:
+    stored = StoredSeries(folder, read_table(model) if model and is_series(model) else None)
+    hashes, done = stored.hashes() if split == "test" else None, 0
+    for lasts in stored.blocks(split):
+        pairs, frames = stored.cut(lasts)
+        beside = stored.origins(lasts)
+        if hashes is not None:
+            beside["source_hash"] = pa.array(hashes[done : done + len(lasts)])
+        done += len(lasts)
+        if stored.steps.target.ndim > 1:
+            recent = recent_steps(stored.steps, lasts, stored.described["season"])
+            beside["recent"] = _vectors(recent)
+        if frames.target is not None:
+            beside |= {
+                "centre": _vectors(frames.target.centre[:, None]),
+                "scale": _vectors(frames.target.scale[:, None]),
+            }
+        yield PairBlock(pairs, beside)
+
+
+def _vectors(rows: NDArray[np.float64]) -> pa.Array:
+    """A column of vectors `(n, steps, features)`."""
+    return to_lists(Sequences.of_rows(rows), list_type(pa.float64(), rows.shape[2]))
+
+
 def read_validation(folder: Path) -> Iterator[PairBlock]:
     """The pairs to choose models by: the validation split; of a generated problem, which has none, the fresh set.
 
     Raises:
         ArtifactError: the file is of another schema.
     """
+    if is_series(folder) and len(StoredSeries(folder).lasts("validation")):
+        yield from _read_held_out_windows(folder, "validation")
+        return
     split = folder / "validation.parquet"
     yield from read_with_beside(split) if split.exists() else read_evaluation(folder)
 

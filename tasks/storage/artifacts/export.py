@@ -13,17 +13,17 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.storage.artifacts.dataset import read_evaluation, read_pairs, write_codecs
+from tasks.storage.artifacts.dataset import read_evaluation, read_split, write_codecs
 
 if TYPE_CHECKING:
     from tasks.seq2seq.export.saved_model import DecodeModule
-    from tasks.seq2seq.export.verification import Decode
+    from tasks.seq2seq.export.verification import Decode, Samples
 
 # TensorFlow Serving takes a folder of versions, and serves the highest. A bundle never changes: it is its first.
 SAVED_MODEL = "saved_model/1"
 ONNX_FILE = "decode.onnx"
+DECODE_INPUTS = ("source", "ahead")  # the second one of models that are given what is known of each step beforehand
 
 
 def save_decode(folder: Path, decode: DecodeModule, codecs: Codecs) -> None:
@@ -42,7 +42,9 @@ def load_decode(folder: Path) -> Decode:
 
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     # Asked for its signature each time, since it holds the weights and must live as long as it is used.
-    return lambda source: loaded.signatures["serving_default"](source=tf.constant(source))
+    return lambda *given: loaded.signatures["serving_default"](
+        **{name: tf.constant(array) for name, array in zip(DECODE_INPUTS, given, strict=False)}
+    )
 
 
 def load_onnx(folder: Path) -> Decode:
@@ -51,16 +53,17 @@ def load_onnx(folder: Path) -> Decode:
 
     session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda source: dict(zip(names, session.run(names, {"source": source}), strict=True))
+    return lambda *given: dict(
+        zip(names, session.run(names, dict(zip(DECODE_INPUTS, given, strict=False))), strict=True)
+    )
 
 
-def read_samples(dataset: Path, n: int) -> Sequences:
+def read_samples(dataset: Path, n: int) -> Samples:
     """`n` sources of a dataset at most, over all lengths: held-out ones first, then those of training."""
-    from tasks.seq2seq.export.verification import spread  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.export.verification import Samples  # noqa: PLC0415 - likewise
 
-    parts = [spread(block.pairs.source, n) for block in itertools.islice(read_evaluation(dataset), 1)]
-    missing = n - sum(len(part) for part in parts)
+    parts = [Samples.spread(block.pairs, n) for block in itertools.islice(read_evaluation(dataset), 1)]
+    missing = n - sum(len(part.source) for part in parts)
     if missing:
-        pairs = next(read_pairs(dataset / "train.parquet"))
-        parts.append(spread(pairs.source, missing))
-    return Sequences.concatenate(parts)
+        parts.append(Samples.spread(next(read_split(dataset, "train")), missing))
+    return Samples.concatenate(parts)

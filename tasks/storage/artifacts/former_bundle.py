@@ -97,12 +97,12 @@ def _copy(making: Path, folder: Path, manifest: Manifest) -> None:
 def _verify(making: Path, known: Known, encoder: keras.Model, decoder: keras.Model) -> int:
     """Verifies the graphs on sources drawn at random; gives how many."""
     from tasks.seq2seq.export.drawn_sources import draw_sources  # noqa: PLC0415 - loads TensorFlow
-    from tasks.seq2seq.export.verification import N_VERIFIED, Verifier, engine_decode, inference  # noqa: PLC0415 - likewise
+    from tasks.seq2seq.export.verification import N_VERIFIED, Samples, Verifier, engine_decode, inference  # noqa: PLC0415 - likewise
 
     n_steps = steps_of(known.experiment.decoding.max_length or known.facts.target.length, known.codecs)
     sources = draw_sources(known.codecs.source, _lengths(making), N_VERIFIED, np.random.default_rng(0))
     engine = load_engine(making, known.facts, known.experiment)
-    verifier = Verifier(inference(encoder, decoder), known.codecs, sources, n_steps)
+    verifier = Verifier(inference(encoder, decoder), known.codecs, Samples(sources), n_steps)
     verifier.check(" with ".join(GRAPHS), engine_decode(engine, known.codecs, n_steps))
     return len(sources)
 

@@ -4,7 +4,7 @@ A holdout is an artifact of its own, so that it outlives the dataset that it was
 
     evaluation.npz or test.parquet   the pairs, as the dataset held them out
     codecs.json                      what their ids stand for
-    series.json                      of a series: the error of the naive forecast in training
+    steps.*.npy, windows.test.npy    of series, in the place of pairs, with `series.parquet` and `series.json`
     sources.npz                      hashes of the sources, which training leaves out from then on
 """
 
@@ -27,7 +27,8 @@ from tasks.seq2seq.data.vocabulary_mapping import translate
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.dataset import CODECS, SERIES, DatasetFacts, PairBlock, read_codecs, read_evaluation
+from tasks.storage.artifacts.dataset import CODECS, DatasetFacts, PairBlock, read_codecs, read_evaluation
+from tasks.storage.artifacts.stored_series import is_series, series_files
 from tasks.storage.files.archives import load_arrays
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import HOLDOUT
@@ -80,7 +81,8 @@ def is_comparable(holdout: Handle, experiment: Experiment) -> bool:
 
 def write_holdout(dataset: Handle, experiment: Experiment, folder: Path) -> Made:
     """Fills `folder` with what a dataset held out."""
-    for name in (*_PAIRS, CODECS, SERIES):
+    of_series = series_files(dataset.path, "test") if is_series(dataset.path) else []
+    for name in (*_PAIRS, CODECS, *of_series):
         if (dataset.path / name).exists():
             shutil.copyfile(dataset.path / name, folder / name)
     np.savez(folder / _SOURCES, hashes=held_out_sources(dataset.path))
@@ -123,16 +125,17 @@ def read_sources(holdout: Handle) -> Hashes:
     return hashes
 
 
-def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[PairBlock]:
-    """The holdout's pairs as a model with these codecs takes them.
+def read_holdout(holdout: Handle, codecs: Codecs, model: Path | None = None) -> Iterator[PairBlock]:
+    """The holdout's pairs as a model with these codecs takes them; `model` is its bundle, which may number series.
 
     Raises:
         DataError: the model cannot take them.
     """
     own = read_codecs(holdout.path)
-    for block in read_evaluation(holdout.path):
+    for block in read_evaluation(holdout.path, model):
         pairs = Pairs(
             translate(block.pairs.source, own.source, codecs.source),
             translate(block.pairs.target, own.target, codecs.target),
+            ahead=block.pairs.ahead,
         )
         yield replace(block, pairs=pairs)

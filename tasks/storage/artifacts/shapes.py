@@ -56,12 +56,19 @@ class AccountFile(TypedDict):
     repeats: Repeats
     unknown: NotRequired[dict[str, Count]]
     sentinels: NotRequired[list[SentinelFound]]
+    unread_time: NotRequired[list[str]]
 
 
 class SeriesFile(TypedDict):
-    """`series.json`: the error of the naive forecast in training, a number for each feature."""
+    """`series.json`: how windows are cut; the error of the naive forecast in training, a number for each feature."""
 
-    scale: list[Number]
+    scale: list[Number | None] | None
+    season: NotRequired[int]  # these are not in holdouts of before, whose windows are pairs
+    plan: NotRequired[dict[str, Any]]
+    time: NotRequired[dict[str, Any] | None]
+    ids: NotRequired[list[str]]
+    files: NotRequired[list[str]]
+    numbered: NotRequired[bool]
 
 
 class BundleFile(TypedDict):
@@ -88,5 +95,8 @@ class EvaluationFile(TypedDict):
 
 
 class CodecsFile(TypedDict):
+    """`codecs.json`: what stands between the user's values and the model's."""
+
     source: dict[str, Any]
     target: dict[str, Any]
+    ahead: NotRequired[dict[str, Any]]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 # A reject's reason is the side and one of these.
 FINE, NULL, NULL_INSIDE, TYPE, NOT_FINITE, FEATURES, UTF8, EMPTY, TOO_LONG, LENGTH, UNKNOWN, NEGATIVE = range(12)
 INTEGER_RANGE, UNCLEAR_COMMA, EXTREME = range(12, 15)
+REPEATED, OFF_STEP, SKIPPED, ZONE = range(15, 19)
 REASONS = (
     "",
     "null",
@@ -26,6 +27,10 @@ REASONS = (
     "integer_range",
     "unclear_comma",
     "extreme",
+    "repeated",
+    "off_step",
+    "skipped",
+    "zone",
 )
 
 Reasons = NDArray[np.int8]  # indices into REASONS

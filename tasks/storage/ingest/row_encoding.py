@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -19,9 +20,12 @@ from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.data_rules import columns_fit, dialect_fits
 from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.known_series import KnownSeries
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, Reasons
 from tasks.storage.ingest.row_rules import RowRules
+from tasks.storage.ingest.series_reading import with_beside
 from tasks.storage.readers.blocks import Layout
 from tasks.storage.readers.user_files import has_column
 
@@ -76,6 +80,9 @@ class Reading:
         source, target: the sides.
         reject_unknown: whether rows with source symbols that training has not seen are rejected.
         all_origins: of a series, whether to forecast from each origin and not from the last alone.
+        ahead: the scaling of what is known of target steps beforehand, where the model is given it.
+        series: of series, what training found.
+        numbered: whether sources say which series they are of.
     """
 
     data: FilesData
@@ -83,9 +90,19 @@ class Reading:
     target: SideEncoder
     reject_unknown: bool
     all_origins: bool
+    ahead: Scaling | None = None
+    series: KnownSeries | None = None
+    numbered: bool = False
 
     @classmethod
-    def of(cls, experiment: Experiment, codecs: Codecs, lengths: tuple[int, int], settings: BatchSettings) -> Reading:
+    def of(
+        cls,
+        experiment: Experiment,
+        codecs: Codecs,
+        lengths: tuple[int, int],
+        settings: BatchSettings,
+        series: KnownSeries | None = None,
+    ) -> Reading:
         """As the experiment's data was read, with what `settings` say; `lengths` are the longest of training.
 
         Raises:
@@ -108,7 +125,15 @@ class Reading:
             target=SideEncoder.of(data, "target", codecs.target, lengths[1] if is_synthetic or has_horizon else None),
             reject_unknown=data.unknown == "reject",
             all_origins=settings.origins == "all",
+            ahead=codecs.ahead,
+            series=series,
+            numbered=bool(experiment.model.series_embedding),
         )
+
+    @property
+    def time(self) -> TimeFacts | None:
+        """What the stamps of training were; None where none were read."""
+        return self.series.time if self.series else None
 
     def describe(self) -> dict[str, Any]:
         """What an output depends on, as JSON takes it."""
@@ -121,6 +146,19 @@ class Reading:
             "target": list(self.data.target_columns),
             "all_origins": self.all_origins if self.data.is_series else None,
         }
+
+    def check_histories(self) -> None:
+        """Refuses bare histories where the model is given more.
+
+        Raises:
+            DataError: with what to do.
+        """
+        data = self.data
+        if data.is_series and (data.scale != "global" or self.source.codec.features > len(data.source_columns)):
+            raise DataError(
+                "the model is given more than a history, as data.scale, data.gaps, data.known, data.calendar, "
+                "data.static or model.series_embedding say: predict a table of rows with predict_table, or a file"
+            )
 
     def from_last(self, source: Sequences) -> tuple[Sequences, Sequences | None]:
         """Sources as the model takes them, and the time steps that its forecasts are added to, if it wants that.
@@ -153,18 +191,24 @@ class Reading:
         sides = dict.fromkeys(data.source_columns, "source")
         only_source = self._layout(sides)
         wanted = [name for name in data.target_columns if name not in sides]
-        if data.is_series and data.relative_to_last:
+        if self._needs_target:
             sides |= dict.fromkeys(wanted, "target")  # what the forecast is added to
         elif (not data.is_series or self.all_origins) and all(has_column(file, only_source, name) for name in wanted):
             sides |= dict.fromkeys(wanted, "target")
         return self._layout(sides)
 
     def _layout(self, sides: dict[str | int, str]) -> Layout:
-        return Layout(
+        layout = Layout(
             columns=tuple(sides),
             kinds=tuple(getattr(self.data, f"{side}_encoding") for side in sides.values()),
             dialect=self.data.dialect,
             sides=tuple(sides.values()),
             prefix="--",
-            optional=() if self.data.is_series and self.data.relative_to_last else ("target",),
+            optional=() if self._needs_target else ("target",),
         )
+        return with_beside(self.data, layout) if self.data.is_series else layout
+
+    @property
+    def _needs_target(self) -> bool:
+        """Whether forecasts are told from the target's own past."""
+        return self.data.is_series and (self.data.relative_to_last or self.data.scale != "global")

@@ -24,6 +24,7 @@ from tasks.storage.ingest.reasons import (
     NEGATIVE,
     NOT_FINITE,
     NULL,
+    NULL_INSIDE,
     TOO_LONG,
     TYPE,
     Reasons,
@@ -122,6 +123,23 @@ def read_time_steps(array: pa.ChunkedArray, encoding: str, dialect: Dialect = PL
     mark(reasons, lengths == 0, EMPTY)
     mark(reasons, lengths > 1, LENGTH)
     return np.where(reasons == FINE, _single_values(column), 0), reasons
+
+
+def read_measurements(array: pa.ChunkedArray, dialect: Dialect = PLAIN) -> tuple[NDArray[np.float64], Reasons]:
+    """A column of numbers that may be missing, `(n,)`, NaN where one is, and why some rows cannot be used.
+
+    Raises:
+        DataError: the column's type has no numbers.
+    """
+    column = to_column(array, "vectors", features=1, dialect=dialect)
+    lengths, reasons = column.steps.lengths, column.reasons
+    _mark_extremes(column)
+    mark(reasons, lengths == 0, NULL)
+    mark(reasons, lengths > 1, LENGTH)
+    values = _single_values(column)
+    is_missing = np.isin(reasons, (NULL, NULL_INSIDE)) | ((reasons == NOT_FINITE) & np.isnan(values))
+    reasons[is_missing] = FINE
+    return np.where(is_missing | (reasons != FINE), np.nan, values), reasons
 
 
 def _mark_extremes(column: Column) -> None:

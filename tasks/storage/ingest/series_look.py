@@ -1,4 +1,4 @@
-"""A look at a series: its first windows, and where its splits begin and end."""
+"""A look at series: what was found in time, the first windows, and where the splits begin and end."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from tasks.seq2seq.arrays.hashing import Hashes
-from tasks.seq2seq.data.codecs import Codec
+from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.splits import SPLITS
-from tasks.seq2seq.data.windows import cut_windows
 from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.artifacts.dataset import read_codecs
+from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
+from tasks.storage.artifacts.stored_series import StoredSeries, read_table
+from tasks.storage.files.json_files import load_json
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.found_files import FoundFiles
 from tasks.storage.ingest.look_values import describe_side, understood
-from tasks.storage.ingest.series import LearnedSeries, ReadSeries, learn_series
+from tasks.storage.ingest.series import ingest_series
+from tasks.storage.ingest.series_splits import bounds_of
 
 _SHOWN_WINDOWS = 5
 
@@ -24,69 +28,99 @@ _SHOWN_WINDOWS = 5
 def look_at_series(
     data: FilesData, folder: Path, held_out: Hashes, report: Report, files: FoundFiles
 ) -> dict[str, Any]:
-    """What a look tells of the files of a series; the folder takes the rejects.
+    """What a look tells of the files of series; the folder takes a whole dataset of them.
 
     Raises:
         DataError: as making the dataset would.
     """
-    learned = learn_series(data, folder, held_out, report, files)
-    accounts = [one.account for one in learned.read]
-    windows = {split: sum(one["windows_by_split"][split] for one in accounts) for split in SPLITS}
-    assert data.history is not None
-    assert data.horizon is not None
+    ingest_series(data, folder, held_out, report, files)
+    account, codecs = load_json(folder / "account.json"), read_codecs(folder)
     return {
-        **{name: {"train": sum(one[name] for one in accounts)} for name in ("read", "rejected")},
-        "reasons": dict(learned.rejects.reasons),
-        "splits": windows,
-        "held_back": sum(one.held_back for one in learned.read),
+        **{name: {"train": account[name]} for name in ("read", "rejected")},
+        "reasons": account["reasons"],
+        "splits": {split: account["splits"].get(split, 0) for split in SPLITS},
+        "held_back": account["held_back"],
         "repeats": {},
-        "source": _describe_side(learned, "source", data.history),
-        "target": _describe_side(learned, "target", data.horizon),
-        "pairs": _first_windows(learned, data),
+        "time": account["time"],
+        "n_series": account["n_series"],
+        "source": _describe_side(folder, codecs, "source", data),
+        "target": _describe_side(folder, codecs, "target", data),
+        "pairs": _first_windows(folder, data, codecs),
         "odd_rows": [],
-        "series": [_describe_file(one) for one in learned.read],
+        "series": _describe_series(folder, account["series"], data),
     }
 
 
-def _describe_side(learned: LearnedSeries, side: str, length: int) -> dict[str, Any]:
-    codec: Codec = getattr(learned.codecs, side)
-    counts: NDArray[np.int64] | None = None
+def _describe_side(folder: Path, codecs: Codecs, side: str, data: FilesData) -> dict[str, Any]:
+    codec, length = getattr(codecs, side), {"source": data.history, "target": data.horizon}[side]
+    counts = None
     if codec.is_tokens:
-        counts = np.zeros(codec.size, np.int64)
-        for one in learned.read:
-            counts += np.bincount(codec.encode(getattr(one.series, side)[one.learned]), minlength=codec.size)
-    return describe_side(codec, counts, length)
+        stored = StoredSeries(folder)
+        steps = stored.steps
+        series = steps.series_of(np.arange(len(steps)))
+        since = steps.slots - stored.table["first_slot"].to_numpy()[series]
+        bounds = bounds_of(stored.table["time_steps"].to_numpy(), stored.table["setting"].to_pylist(), data)["train"]
+        in_training = (since >= bounds[0][series]) & (since < bounds[1][series])
+        counts = np.bincount(getattr(steps, side)[in_training], minlength=codec.size)
+    return describe_side(codec, counts, length or 0)
 
 
-def _first_windows(learned: LearnedSeries, data: FilesData) -> list[dict[str, Any]]:
+def _first_windows(folder: Path, data: FilesData, codecs: Codecs) -> list[dict[str, Any]]:
     """The first windows of training, in the user's own values."""
-    assert data.history is not None
-    assert data.horizon is not None
-    first = next((one for one in learned.read if len(one.origins["train"])), None)
-    if first is None:
-        return []
-    origins = first.origins["train"][:_SHOWN_WINDOWS]
-    windows, codecs = cut_windows(first.series, origins, data.history, data.horizon), learned.codecs
-    return [
-        {
-            "file": first.name,
-            "row": int(origin),
-            "source_steps": data.history,
-            "target_steps": data.horizon,
-            "source": understood(codecs.source, codecs.source.encode(windows.source[i])),
-            "target": understood(codecs.target, codecs.target.encode(windows.target[i])),
+    stored = StoredSeries(folder)
+    lasts = np.asarray(stored.lasts("train")[:_SHOWN_WINDOWS])
+    origins, steps = stored.origins(lasts), stored.steps
+    shown = []
+    for i, last in enumerate(lasts.tolist()):
+        source = steps.source[last + 1 - stored.plan.history : last + 1]
+        target = steps.target[last + 1 : last + 1 + stored.plan.horizon]
+        shown.append(
+            {
+                "file": origins["file"][i].as_py(),
+                "row": origins["row"][i].as_py(),
+                "source_steps": data.history,
+                "target_steps": data.horizon,
+                "source": understood(codecs.source, source),
+                "target": understood(codecs.target, target),
+            }
+        )
+    return shown
+
+
+def _describe_series(folder: Path, accounts: list[dict[str, Any]], data: FilesData) -> list[dict[str, Any]]:
+    """Of each series, what was read of it, and the first and last row, or stamp, of each split."""
+    table = read_table(folder)
+    numbers = table["number"].to_pylist()
+    lengths, keys = table["time_steps"].to_numpy(), table["setting"].to_pylist()
+    bounds, rows = bounds_of(lengths, keys, data), {number: row for row, number in enumerate(numbers)}
+    described = []
+    for number, one in enumerate(accounts):
+        row = rows.get(number)
+        title = {"series": one["series"]} if "series" in one else {}
+        borders = {
+            split: None if row is None else _border(folder, table, row, bounds[split][:, row]) for split in SPLITS
         }
-        for i, origin in enumerate(origins.tolist())
-    ]
+        described.append(
+            {
+                "file": one["file"],
+                **title,
+                **{name: one[name] for name in ("read", "rejected", "windows_by_split")},
+                "rows_by_split": borders,
+            }
+        )
+    return described
 
 
-def _describe_file(one: ReadSeries) -> dict[str, Any]:
-    """Rows are numbered from 1; a split without a row has no borders."""
-    account = one.account
-    return {
-        "file": one.name,
-        **{name: account[name] for name in ("read", "rejected", "windows_by_split")},
-        "rows_by_split": {
-            split: [first + 1, last] if last > first else None for split, (first, last) in one.bounds.items()
-        },
-    }
+def _border(folder: Path, table: pa.Table, row: int, bounds: Any) -> list[Any] | None:  # noqa: ANN401 - two numbers
+    """The first and the last of a split, as rows or as stamps; None where it has none."""
+    first, end = bounds.tolist()
+    if end <= first:
+        return None
+    stored = StoredSeries(folder)
+    time = stored.described.get("time")
+    base, phase = (np.array([table[name][row].as_py()]) for name in ("first_index", "phase"))
+    if time is None:
+        return [first + 1, end]
+    facts = TimeFacts.model_validate(time)
+    stamps = (facts.axis.stamps(base + step, phase) for step in (first, end - 1))
+    return [str(to_stamps(one, facts)[0].as_py()) for one in stamps]

@@ -1,7 +1,8 @@
-"""A file of a series: a row a time step, checked and held in memory as a whole."""
+"""Files of series: a row a time step, checked, given the number of its series and its stamp."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,102 +10,180 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows
-from tasks.seq2seq.data.windows import Series
+from tasks.seq2seq.data.time_axis import Stamps
 from tasks.seq2seq.settings.data import FilesData
+from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.ingest.reasons import EXTREME, FINE, first_faults
+from tasks.storage.ingest.reasons import EXTREME, FINE, Reasons, first_faults
 from tasks.storage.ingest.rejects import Rejects
-from tasks.storage.ingest.row_rules import describe_extreme, read_time_steps
-from tasks.storage.readers.blocks import Layout, RowBlock
+from tasks.storage.ingest.row_rules import describe_extreme, read_measurements, read_time_steps
+from tasks.storage.ingest.series_names import SeriesNames
+from tasks.storage.ingest.time_column import Clock
+from tasks.storage.readers.blocks import Kind, Layout, RowBlock
 from tasks.storage.readers.user_files import read_blocks
 
 
-class SeriesRead(NamedTuple):
-    """A series as it was read.
+class StepRows(NamedTuple):
+    """Rows of series that can be used, `(n,)` each.
 
-    rows: the numbers of the rows that could be read, from 1.
-    has_target: the time steps whose target can be used, too, `(time,) bool`; only optional ones are there without.
-    kept: the columns of these rows, where they are kept.
+    series: the number of each row's series.
+    stamps, later: see `TimeRead`; without `data.time` the number of the row.
+    files: the number of its file.
+    rows: its number in the file, from 1.
+    is_whole: whether each of its columns can be used; only those that may be missing at prediction are there without.
+    values: of each column that holds values, in the order of the layout; where time is read, NaN is a missing one.
     """
 
-    series: Series
+    series: Rows
+    stamps: Stamps
+    later: Stamps
+    files: Rows
     rows: Rows
-    has_target: NDArray[np.bool_]
-    kept: pa.Table | None
+    is_whole: NDArray[np.bool_]
+    values: tuple[NDArray[Any], ...]
+
+    def take(self, rows: NDArray[Any]) -> StepRows:
+        """Some of them, by numbers or a mask."""
+        return self.of_columns([column[rows] for column in self.columns])
+
+    @property
+    def columns(self) -> list[NDArray[Any]]:
+        """All of them, those of values last."""
+        one_by_one = [self.series, self.stamps, self.later, self.files, self.rows, self.is_whole]
+        return [*one_by_one, *self.values]
+
+    @classmethod
+    def of_columns(cls, columns: Sequence[NDArray[Any]]) -> StepRows:
+        """The rows of what `columns` gives."""
+        series, stamps, later, files, rows, is_whole, *values = columns
+        return cls(series, stamps, later, files, rows, is_whole, tuple(values))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[StepRows]) -> StepRows:
+        """All rows of all parts, in order; at least one part."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls.of_columns([np.concatenate(of) for of in zip(*(part.columns for part in parts), strict=True)])
+
+
+def new_clock(data: FilesData, known: TimeFacts | None = None) -> Clock:
+    """What reads the stamps of files; those without a zone are of the place that is set, or that training had."""
+    place = data.time_zone or (known.zone if known else None)
+    return Clock(data.time_format, place, str(data.time_column))
 
 
 def series_layout(data: FilesData) -> Layout:
-    """The columns of a series, each named once, sources first."""
+    """The columns of series, each named once: sources, targets, what is known ahead, what is static, ids, time."""
     sides = {**dict.fromkeys(data.target_columns, "target"), **dict.fromkeys(data.source_columns, "source")}
     columns = tuple(dict.fromkeys((*data.source_columns, *data.target_columns)))
+    return with_beside(data, Layout(columns, (), sides=tuple(sides[column] for column in columns)))
+
+
+def value_columns(data: FilesData) -> tuple[str | int, ...]:
+    """The columns that hold values, in the order of the layout."""
+    values = dict.fromkeys((*data.source_columns, *data.target_columns))
+    return (*values, *data.columns_of("known"), *data.columns_of("static"))
+
+
+def with_beside(data: FilesData, values: Layout) -> Layout:
+    """The layout of the columns of values with those that a series has beside them."""
+    kinds: list[Kind] = [getattr(data, f"{side}_encoding") for side in values.sides]
+    beside: list[tuple[str | int, Kind, str]] = [
+        *((column, "number", name) for name in ("known", "static") for column in data.columns_of(name)),
+        *((column, "id", "series") for column in data.columns_of("series")),
+        *(() if data.time_column is None else ((data.time_column, "time", "time"),)),
+    ]
     return Layout(
-        columns=columns,
-        kinds=tuple(getattr(data, f"{sides[column]}_encoding") for column in columns),
+        columns=(*values.columns, *(column for column, _, _ in beside)),
+        kinds=(*kinds, *(kind for _, kind, _ in beside)),
         dialect=data.dialect,
-        sides=tuple(sides[column] for column in columns),
+        sides=(*values.sides, *(side for _, _, side in beside)),
+        prefix=values.prefix,
+        optional=values.optional,
     )
 
 
-def read_series(
-    file: InputFile, layout: Layout, data: FilesData, rejects: Rejects, kept: pa.Schema | None = None
-) -> SeriesRead:
-    """Reads a whole series, its unusable rows sent to `rejects`.
+class SeriesReader:
+    """Reads files of series, one after the other.
 
     Args:
-        file: the file.
-        layout: its columns; where those of the target are not among them, the target has no features.
-        data: the settings that say what they are.
+        data: the settings.
+        layout: their columns, see `series_layout`.
+        names: numbers the series.
+        clock: reads their stamps.
         rejects: takes the rows that cannot be used.
-        kept: columns that are kept as they are, if any.
-
-    Raises:
-        DataError: the file breaks off, is damaged, or changes while it is read.
     """
-    blocks, tables, n = [], [], 0
-    for block in read_blocks(file, layout, kept):
-        blocks.append(_steps(block, file, layout, rejects))
-        tables.append(block.kept)
-        n = max([n, *block.rows[-1:].tolist(), *(reject.row for reject in block.rejects[-1:])])
-    usable, has_target = np.zeros((2, n), np.bool_)
-    columns = {
-        name: np.zeros(n, np.int64 if kind == "integers" else np.float64)
-        for name, kind in zip(layout.columns, layout.kinds, strict=True)
-    }
-    for rows, values, is_used, is_whole in blocks:
-        usable[rows - 1], has_target[rows - 1] = is_used, is_whole
-        for name, steps in zip(layout.columns, values, strict=True):
-            columns[name][rows - 1] = steps
-    source, target = (_side_steps(columns, n, data, side) for side in ("source", "target"))
-    numbers = np.concatenate([block.rows for block in blocks])
-    whole = None if kept is None else pa.concat_tables(tables)
-    return SeriesRead(Series(source, target, usable), numbers, has_target, whole)
 
+    def __init__(self, data: FilesData, layout: Layout, names: SeriesNames, clock: Clock, rejects: Rejects) -> None:
+        self._data, self._layout, self._names, self._clock, self._rejects = data, layout, names, clock, rejects
+        self._at = {side: [i for i, one in enumerate(layout.sides) if one == side] for side in set(layout.sides)}
+        self.values_at = [i for i, kind in enumerate(layout.kinds) if kind not in ("id", "time")]
+        self.files: list[str] = []
+        self.read = 0
 
-def _side_steps(columns: dict[str | int, NDArray[Any]], n: int, data: FilesData, side: str) -> NDArray[Any]:
-    values = [columns[name] for name in getattr(data, f"{side}_columns") if name in columns]
-    steps = np.stack(values, axis=1) if values else np.zeros((n, 0))
-    return steps[:, 0] if values and getattr(data, f"{side}_encoding") == "integers" else steps
+    def blocks(
+        self, key: str, file: InputFile, kept: pa.Schema | None = None
+    ) -> Iterator[tuple[StepRows, pa.Table | None]]:
+        """Streams the rows of a file that can be used, and the columns of it that are kept.
 
+        Raises:
+            DataError: the file breaks off, is damaged, or changes while it is read.
+        """
+        of_file = None if self._at.get("series") else self._names.number_of_file(key, file.name)
+        self.files.append(file.name)
+        for block in read_blocks(file, self._layout, kept):
+            n = len(block.rows) + len(block.rejects)
+            self.read += n
+            rows, reasons = self._read(block, key, file, of_file)
+            self._names.count("read", rows.series)
+            self._names.count("rejected", rows.series[reasons != FINE])
+            if of_file is not None and block.rejects:
+                lost = np.full(len(block.rejects), of_file)
+                self._names.count("read", lost)
+                self._names.count("rejected", lost)
+            is_fine = reasons == FINE
+            if is_fine.all():
+                yield rows, block.kept
+            else:
+                yield rows.take(is_fine), None if block.kept is None else block.kept.filter(pa.array(is_fine))
 
-class _Steps(NamedTuple):
-    """A block's row numbers, the values of each column, which rows can be used, and of which every column can."""
+    def _read(self, block: RowBlock, key: str, file: InputFile, of_file: int | None) -> tuple[StepRows, Reasons]:
+        n, found = len(block.rows), dict[int, Reasons]()
+        values = []
+        for i in self.values_at:
+            steps, found[i] = self._values(block, i)
+            values.append(steps)
+        series = np.full(n, -1 if of_file is None else of_file, np.int64)
+        if of_file is None:
+            at = self._at["series"]
+            series, found[at[0]] = self._names.numbers(key, file.name, [block.table.column(i) for i in at])
+        stamps = later = block.rows
+        for i in self._at.get("time", ()):
+            stamps, later, found[i] = self._clock.read(block.table.column(i), file.path)
+        reasons = self._reject(block, file, found)
+        is_whole = first_faults(list(found.values()))[0] == FINE
+        files = np.full(n, len(self.files) - 1, np.int64)
+        return StepRows(series, stamps, later, files, block.rows, is_whole, tuple(values)), reasons
 
-    rows: Rows
-    values: list[NDArray[Any]]
-    is_used: NDArray[np.bool_]
-    is_whole: NDArray[np.bool_]
+    def _values(self, block: RowBlock, i: int) -> tuple[NDArray[Any], Reasons]:
+        """The values of a column; those of time steps may be missing where time says what is."""
+        column, kind, side = block.table.column(i), self._layout.kinds[i], self._layout.sides[i]
+        if kind == "integers":
+            return read_time_steps(column, kind, block.dialect)
+        if side in ("source", "target") and self._data.time is not None:
+            return read_measurements(column, block.dialect)
+        steps, reasons = read_time_steps(column, "vectors", block.dialect)
+        return np.where(reasons == FINE, steps, np.nan), reasons
 
-
-def _steps(block: RowBlock, file: InputFile, layout: Layout, rejects: Rejects) -> _Steps:
-    columns = [read_time_steps(block.table.column(i), kind, block.dialect) for i, kind in enumerate(layout.kinds)]
-    needed = [i for i, side in enumerate(layout.sides) if side not in layout.optional]
-    reasons, blamed = first_faults([columns[i][1] for i in needed])
-    extreme = np.flatnonzero(reasons == EXTREME)
-    if extreme.size and not rejects.remark:
-        row, column = int(extreme[0]), needed[blamed[extreme[0]]]
-        value = block.table.column(column)[row]
-        where = f"row {block.rows[row]} of {file.path}"
-        rejects.remark = describe_extreme(where, block.table.column_names[column], value)
-    rejects.add_block(file.name, block, reasons, lambda i: layout.sides[needed[blamed[i]]])
-    is_whole = first_faults([faults for _, faults in columns])[0] == FINE
-    return _Steps(block.rows, [values for values, _ in columns], reasons == FINE, is_whole)
+    def _reject(self, block: RowBlock, file: InputFile, found: dict[int, Reasons]) -> Reasons:
+        sides, rejects = self._layout.sides, self._rejects
+        needed = [i for i in sorted(found) if sides[i] not in self._layout.optional]
+        reasons, blamed = first_faults([found[i] for i in needed])
+        extreme = np.flatnonzero(reasons == EXTREME)
+        if extreme.size and not rejects.remark:
+            row, column = int(extreme[0]), needed[blamed[extreme[0]]]
+            value = block.table.column(column)[row]
+            where = f"row {block.rows[row]} of {file.path}"
+            rejects.remark = describe_extreme(where, block.table.column_names[column], value)
+        rejects.add_block(file.name, block, reasons, lambda i: sides[needed[blamed[i]]])
+        return reasons

@@ -135,11 +135,23 @@ class Lineage(BaseModel):
         return {name: value for name, value in content.items() if name != "engine" or value is not None}
 
 
+class SeriesForecast(BaseModel):
+    """How many series of an input were forecast, and of how many nothing was, by the reason."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    forecast: int
+    not_forecast: dict[str, int]
+
+
+_OF_SOME = ("input_version", "known_ahead", "series")  # fields of an account
+
+
 class Account(BaseModel):
     """Where each row of an input went, and the files that hold them.
 
-    Of pairs, `read = predicted + rejected`. Of a series, `read = windows + history_only + rejected`, and each window
-    is a prediction.
+    Of pairs, `read = predicted + rejected`. Of series, `read = predicted + history_only + known_ahead + rejected`, and
+    `series` says how many were forecast, and why the others were not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -152,6 +164,8 @@ class Account(BaseModel):
     predicted: int
     rejected: int
     history_only: int = 0
+    known_ahead: int = 0
+    series: SeriesForecast | None = None
     reasons: dict[str, int]
     advice: list[str] = []  # settings that would read some of the rejects, a line each
     columns_left_out: list[str]
@@ -162,9 +176,9 @@ class Account(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_it_was_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without a version where there is none, as in accounts of older versions: their checksums shall still fit."""
+        """Without what only some have where there is none, as accounts of older versions: their checksums shall fit."""
         content: dict[str, Any] = serialise(self)
-        return {name: value for name, value in content.items() if name != "input_version" or value is not None}
+        return {name: value for name, value in content.items() if value or name not in _OF_SOME}
 
     @model_validator(mode="after")
     def _names_its_own_files(self) -> Self:
@@ -198,11 +212,12 @@ class Account(BaseModel):
         Raises:
             DataError: the numbers do not add up, a defect of this program.
         """
-        kept = self.predicted + self.history_only + self.rejected
+        kept = self.predicted + self.history_only + self.known_ahead + self.rejected
         if self.read != kept or self.rejected != sum(self.reasons.values()):
             raise DataError(
                 f"the account of {self.name} does not add up: {self.read} rows read, {self.predicted} predicted, "
-                f"{self.history_only} history only, {self.rejected} rejected ({self.reasons}); its output is not kept, "
+                f"{self.history_only} history only, {self.known_ahead} known ahead, "
+                f"{self.rejected} rejected ({self.reasons}); its output is not kept, "
                 f"please report this defect"
             )
 

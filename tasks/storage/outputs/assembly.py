@@ -17,9 +17,9 @@ from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import explain_os_errors, flush, remove_tree
 from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.rejects import Rejects, read_rejects, write_rejects
-from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, SeriesForecast
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
-from tasks.storage.outputs.chunks import FileToRead, in_chunks, tally_of
+from tasks.storage.outputs.chunks import FileToRead, forecast_series, in_chunks, tally_of
 from tasks.storage.outputs.remote_outputs import Seen, look_at_output, send_output
 from tasks.storage.outputs.span_files import SpanFiles
 from tasks.storage.outputs.writers import OutputWriter
@@ -67,6 +67,7 @@ class Assembly:
     n_resumed: int = 0
     _seen: Seen = field(default_factory=dict)
     _tally: Tally | None = None
+    _series: SeriesForecast | None = None
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -122,6 +123,9 @@ class Assembly:
             for some in read_rejects(span.rejects):
                 rejects.add([replace(one, row=one.row + before) for one in some])
             self.reading.rows.read += end.read
+            self.reading.rows.history_only += end.history_only
+            self.reading.rows.known_ahead += end.known_ahead
+            self._series = end.series
 
     def _piece(self, number: int, rows: int) -> Piece:
         part = self.work / f"{number:06d}.part"
@@ -186,6 +190,7 @@ class Assembly:
                     self.kind,
                     self.lineage.model_dump_json(),
                     csv_safe=bool(self.lineage.writing.get("csv_safe")),
+                    long=bool(self.lineage.writing.get("long")),
                 )
             )
         return self._writer
@@ -238,6 +243,8 @@ class Assembly:
             predicted=self._writer.rows,
             rejected=sum(reasons.values()),
             history_only=self.reading.rows.history_only,
+            known_ahead=self.reading.rows.known_ahead,
+            series=self._series or forecast_series(self.reading.rows),
             reasons=dict(sorted(reasons.items())),
             advice=self._rejects.dialect_advice("--"),
             tally=self._tally,

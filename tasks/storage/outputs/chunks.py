@@ -6,8 +6,10 @@ file has, what the model takes:
     source       the encoded source sequences
     target       the encoded target sequences, where the file has them
     has_target   whether a row's target can be scored
-    origin       of a relative series, the time step that a forecast is added to
-    origin_row   of a series, the number of the row that a forecast is made from
+    origin, scale      what the forecast of a window is added to, once it is multiplied by the scale
+    ahead              what is known of the steps of a horizon beforehand
+    origin_row         of series, the number of the row that a forecast is made from
+    prediction_times   of series with a time, the stamps of the horizon
 """
 
 from __future__ import annotations
@@ -15,28 +17,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from tasks.seq2seq.arrays.sequences import Rows, Sequences
-from tasks.seq2seq.data.codecs import Codec
-from tasks.seq2seq.data.windows import Series, cut_windows, find_origins
+from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.artifacts.lists import list_type, steps_type, to_lists
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading, SideEncoder
-from tasks.storage.ingest.series_reading import read_series
+from tasks.storage.outputs.accounts import SeriesForecast
 from tasks.storage.outputs.partitions import Partitions
+from tasks.storage.outputs.series_chunks import SeriesOfFile, SeriesRead, times_type
 from tasks.storage.readers.blocks import Layout, RowBlock
 from tasks.storage.readers.spans import Span
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
 MARK = "\0"  # before the names of our own columns
-SOURCE, TARGET, HAS_TARGET, ORIGIN, ORIGIN_ROW = (
-    f"{MARK}{name}" for name in ("source", "target", "has_target", "origin", "origin_row")
+SOURCE, TARGET, HAS_TARGET, ORIGIN, SCALE, AHEAD, ORIGIN_ROW, TIMES = (
+    f"{MARK}{name}"
+    for name in ("source", "target", "has_target", "origin", "scale", "ahead", "origin_row", "prediction_times")
 )
 _ROW_BYTES = 50  # of a file whose rows nobody has counted; it only moves a progress bar
 BLOCK_STEPS = 2_621_440  # time steps of windows that are cut at once
@@ -44,10 +44,23 @@ BLOCK_STEPS = 2_621_440  # time steps of windows that are cut at once
 
 @dataclass
 class RowsRead:
-    """How many rows were read, and how many of them only served as history; the rejects are counted by `Rejects`."""
+    """How many rows were read, how many of them only served as history, and how many only say what is known ahead.
+
+    The rejects are counted by `Rejects`. `series`: what became of the series, where there are any.
+    """
 
     read: int = 0
     history_only: int = 0
+    known_ahead: int = 0
+    series: SeriesRead | None = None
+
+
+def forecast_series(rows: RowsRead) -> SeriesForecast | None:
+    """What became of the series of a file, as its account says it; None of pairs."""
+    found = rows.series
+    if found is None:
+        return None
+    return SeriesForecast(forecast=found.forecast, not_forecast=dict(sorted(found.not_forecast.items())))
 
 
 @dataclass(frozen=True)
@@ -97,9 +110,14 @@ class FileToRead:
         reading, no_flags = self.reading, pa.array([], pa.bool_())
         beside = {SOURCE: _no_rows(reading.source)}
         if reading.data.is_series:
+            data = reading.data
+            if data.relative_to_last or data.scale != "global":
+                beside |= {ORIGIN: _no_rows(reading.target), SCALE: _no_rows(reading.target)}
+            if reading.ahead is not None:
+                beside[AHEAD] = pa.array([], steps_type(reading.ahead.features))
             beside[ORIGIN_ROW] = pa.array([], pa.int64())
-            if reading.data.relative_to_last:
-                beside[ORIGIN] = _no_rows(reading.target)
+            if reading.time is not None:
+                beside[TIMES] = pa.array([], times_type(reading.time))
         if self.has_targets:
             beside |= {TARGET: _no_rows(reading.target), HAS_TARGET: no_flags}
         return _beside(self._written(self.kept.empty_table()), beside)
@@ -143,46 +161,27 @@ class FileToRead:
         return table if fine.all() else table.filter(pa.array(fine))
 
     def _windows(self, rejects: Rejects) -> Iterator[pa.Table]:
-        data = self.reading.data
-        assert data.history is not None
-        series, rows, has_target, kept = read_series(self.file, self.layout, data, rejects, self.kept)
-        assert kept is not None
-        kept = self._written(kept)
-        origins = find_origins(series.usable, data.history, 0, 1)
-        if not self.reading.all_origins:
-            origins = origins[-1:]
-        self.rows.read += len(series)
-        self.rows.history_only += int(series.usable.sum()) - len(origins)
-        size = max(1, BLOCK_STEPS // data.history)
-        for first in range(0, len(origins), size):
-            chosen = origins[first : first + size]
-            # The last step of a history is the row with the number of its origin: rows are counted from 1.
-            yield _beside(kept.take(np.searchsorted(rows, chosen)), self._window_columns(series, chosen, has_target))
-
-    def _window_columns(self, series: Series, origins: Rows, has_target: NDArray[np.bool_]) -> dict[str, pa.Array]:
-        reading, data = self.reading, self.reading.data
-        assert data.history is not None
-        assert data.horizon is not None
-        source = cut_windows(series, origins, data.history, 0, relative=data.relative_to_last).source
-        source = _encoded(source, reading.source.codec)
-        columns = {SOURCE: to_lists(source, _type_of(source)), ORIGIN_ROW: pa.array(origins)}
-        if data.relative_to_last:
-            last = Sequences.of_rows(series.target[origins - 1][:, None])
-            columns[ORIGIN] = to_lists(last, _type_of(last))
-        if self.has_targets:
-            ahead = np.minimum(origins[:, None] + np.arange(data.horizon), len(series) - 1)
-            is_there = (origins + data.horizon <= len(series)) & has_target[ahead].all(axis=1)
-            target = _encoded(Sequences.of_rows(series.target[ahead]), reading.target.codec)
-            columns |= {TARGET: to_lists(target, _type_of(target)), HAS_TARGET: pa.array(is_there)}
-        return columns
+        reading = self.reading
+        found = SeriesOfFile(self.file, self.layout, reading, rejects)
+        kept = self._written(found.open(self.kept))
+        lasts = found.lasts()
+        self.rows.read += found.read
+        self.rows.known_ahead += found.known_ahead
+        self.rows.history_only += found.n_usable - found.known_ahead - len(lasts)
+        self.rows.series = found.series
+        size = max(1, BLOCK_STEPS // found.plan.history)
+        for first in range(0, len(lasts), size):
+            rows, columns = found.windows(
+                lasts[first : first + size],
+                with_target=self.has_targets,
+                source=reading.source.codec,
+                target=reading.target.codec,
+            )
+            yield _beside(kept.take(rows), {f"{MARK}{name}": column for name, column in columns.items()})
 
 
 def _no_rows(side: SideEncoder) -> pa.Array:
     return pa.array([], steps_type(side.codec.features))
-
-
-def _encoded(steps: Sequences, codec: Codec) -> Sequences:
-    return Sequences(codec.encode(steps.values), steps.offsets)
 
 
 def _type_of(steps: Sequences) -> pa.DataType:
@@ -206,7 +205,8 @@ def in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         while n >= rows:
             joined = pa.concat_tables(waiting)
             yield joined.slice(0, rows)
-            waiting, n = [joined.slice(rows)], n - rows
+            n -= rows
+            waiting = [joined.slice(rows)] if n else []  # an empty one would bring its dictionaries
     if n:
         yield pa.concat_tables(waiting)
 

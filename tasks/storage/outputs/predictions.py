@@ -17,7 +17,7 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.artifacts.dataset import PairBlock
+from tasks.storage.artifacts.dataset import NOT_SHOWN, PairBlock
 from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.artifacts.parquet_files import read_parquet
 
@@ -74,8 +74,9 @@ def _texts(sequences: Sequences, vocabulary: Vocabulary) -> list[str]:
 class PredictionWriter:
     """Streams evaluated pairs into a Parquet file.
 
-    Columns: `file` and `row` where the pairs came from, `source`, `target` and `prediction` as the user
-    writes them, and what there is of `log_probability`, `correct`, `n_unknown` and `outside_range`.
+    Columns: `file` and `row` where the pairs came from, of series their ids and `origin_time`, `source`, `target` and
+    `prediction` as the user writes them, and what there is of `log_probability`, `correct`, `n_unknown` and
+    `outside_range`.
     """
 
     def __init__(self, path: Path, codecs: Codecs) -> None:
@@ -86,7 +87,7 @@ class PredictionWriter:
 
     def write(self, block: PairBlock, evaluated: Evaluated) -> None:
         """Adds a block."""
-        columns = {name: block.beside[name] for name in ("file", "row") if name in block.beside}
+        columns = {name: column for name, column in block.beside.items() if name not in NOT_SHOWN}
         columns["source"] = to_values(block.pairs.source, self._codecs.source)
         columns["target"] = to_values(evaluated.reference, self._codecs.target)
         columns["prediction"] = to_values(evaluated.prediction, self._codecs.target)

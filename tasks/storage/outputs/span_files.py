@@ -18,19 +18,26 @@ from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import written_aside
 from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.outputs.accounts import SeriesForecast
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
 
 _END = b"end"
 
 
 class SpanEnd(BaseModel):
-    """What a span holds: rows that were read, the rows of each predicted chunk, and the digest of its rejects."""
+    """What a span holds: rows that were read, the rows of each predicted chunk, and the digest of its rejects.
+
+    `history_only`, `known_ahead` and `series` are of series, which are read as a whole: see `Account`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     read: int
     rows: list[int]
     rejects: str
+    history_only: int = 0
+    known_ahead: int = 0
+    series: SeriesForecast | None = None
 
 
 class SpanFiles(NamedTuple):
@@ -69,9 +76,24 @@ class SpanFiles(NamedTuple):
         with written_aside(self.rejects) as aside, write_rejects(aside) as rejects:
             yield rejects
 
-    def write_end(self, read: int, rows: list[int]) -> SpanEnd:
+    def write_end(
+        self,
+        read: int,
+        rows: list[int],
+        *,
+        history_only: int = 0,
+        known_ahead: int = 0,
+        series: SeriesForecast | None = None,
+    ) -> SpanEnd:
         """Says that all is there."""
-        end = SpanEnd(read=read, rows=rows, rejects=file_digest(self.rejects))
+        end = SpanEnd(
+            read=read,
+            rows=rows,
+            rejects=file_digest(self.rejects),
+            history_only=history_only,
+            known_ahead=known_ahead,
+            series=series,
+        )
         write_chunk(self._end, pa.table({}).replace_schema_metadata({_END: end.model_dump_json()}))
         return end
 

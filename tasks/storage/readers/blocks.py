@@ -17,7 +17,9 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.dialect import PLAIN, Dialect
 from tasks.storage.files.limits import MOST_COLUMNS, ROW_BYTES, ROWS_A_BYTE, ROWS_OF_ANY_FILE
 
-Kind = Literal["integers", "characters", "words", "vectors", "number"]  # the last: one real number a row
+# The last three are of one value a row: a real number, a time stamp, what a series is called by.
+Kind = Literal["integers", "characters", "words", "vectors", "number", "time", "id"]
+SINGLE: tuple[Kind, ...] = ("number", "time", "id")
 BLOCK_ROWS = 32_768
 BLOCK_BYTES = 32 * 2**20
 _SHOWN_COLUMNS = 30
@@ -165,6 +167,8 @@ def dropped_names(names: Sequence[str], layout: Layout) -> list[str]:
 def settings_of(layout: Layout) -> str:
     """The settings that name the layout's columns."""
     sides = dict.fromkeys(layout.sides[: len(layout.columns)])
+    if layout.prefix != "data.":  # at prediction, only these can be named otherwise
+        sides = {side: None for side in sides if side in ("source", "target")}
     return " and ".join(f"{layout.prefix}{side}" for side in sides)
 
 

@@ -21,6 +21,7 @@ from tasks.storage.files.limits import DEEPEST_TYPE, ROW_BYTES, SHOWN_BYTES
 from tasks.storage.readers.arrow_columns import CheckedColumn, can_be_kept, check_column, kept_type, row_content
 from tasks.storage.readers.blocks import (
     BLOCK_ROWS,
+    SINGLE,
     Kind,
     Layout,
     Reject,
@@ -44,6 +45,8 @@ EXPECTED: dict[Kind, str] = {
     "words": "a string or a list of strings",
     "vectors": "a list of numbers, a list of lists of numbers, or a number,",
     "number": "a number",
+    "time": "dates, timestamps, integers or text",
+    "id": "text, integers, booleans or dates",
 }
 
 
@@ -80,7 +83,7 @@ class Columnar(ABC):
         for name, kind, side in zip(layout.names, layout.kinds, layout.sides, strict=False):
             found = _place(schema, name).kind
             if side not in layout.optional and not _fits(found, kind):
-                use = "" if kind == "number" else f" for the encoding {kind}"
+                use = "" if kind in SINGLE else f" for the encoding {kind}"
                 raise DataError(
                     f"{file.path}: column {name!r} is of type {found}, expected {EXPECTED[kind]}{use}"
                     f"{self._hint(file, name, kind, layout)}"
@@ -91,13 +94,14 @@ class Columnar(ABC):
     def _hint(self, file: InputFile, name: str, kind: Kind, layout: Layout) -> str:
         """What a column of another type looks like, where it is the user who says how it is read."""
         side = layout.sides[layout.names.index(name)]
-        if kind == "number" or layout.prefix != "data.":
+        if kind in SINGLE or layout.prefix != "data.":
             return ""
         values = []
         # A hint is not worth another error than the one that is being told.
         with contextlib.suppress(pa.ArrowException, OSError, ValueError, OverflowError), file.open_file() as opened:
-            first = next(self.batches(opened, [name]))
-            values = first.column(0).slice(0, _LOOKED_AT).to_pylist()
+            first = next(self.batches(opened, [name])).column(0)
+            first.validate(full=True)  # or damage would be read beyond its buffers
+            values = first.slice(0, _LOOKED_AT).to_pylist()
         advice = advise(values, f"data.{side}_encoding", kind)
         return f"; it {advice}" if advice else ""
 
@@ -308,6 +312,9 @@ def _fits(found: pa.DataType, kind: Kind) -> bool:
         return _is_text(found if inner is None else inner)
     if kind == "number":
         return _is_number(found)
+    if kind in ("time", "id"):
+        is_stamp = types.is_date(found) or types.is_timestamp(found)
+        return is_stamp or types.is_integer(found) or _is_text(found) or (kind == "id" and types.is_boolean(found))
     if kind == "integers":
         return _is_number(inner or found) and not types.is_floating(inner or found)
     if inner is not None and _is_list(inner):

@@ -16,6 +16,12 @@ import pyarrow as pa
 
 from tasks.storage.readers.blocks import Kind, Layout
 
+_SINGLE_TYPES: dict[Kind, pa.DataType] = {
+    "number": pa.float64(),
+    "time": pa.int64(),
+    "id": pa.int64(),
+    "characters": pa.large_string(),
+}
 _INT64 = (-(2**63), 2**63 - 1)
 _NONE = type(None)
 _PARTS_NUMBERS = re.compile(r"[\s,;\[\]]")
@@ -82,8 +88,8 @@ def to_array(values: list[Value], kind: Kind) -> pa.Array:
 
 
 def _list_type(kind: Kind) -> pa.DataType:
-    if kind in ("number", "characters"):
-        return pa.float64() if kind == "number" else pa.large_string()
+    if kind in _SINGLE_TYPES:
+        return _SINGLE_TYPES[kind]
     return pa.large_list({"integers": pa.int64(), "vectors": pa.float64()}.get(kind, pa.large_string()))
 
 
@@ -182,10 +188,27 @@ def _number(value: Any) -> Value:  # noqa: ANN401 - as above
     return Value(_numbers([value])[0], Form.FLAT)
 
 
+def _mark(value: Any) -> Value:  # noqa: ANN401 - as above
+    """A time stamp or an id: text, or an integer."""
+    if isinstance(value, str):
+        return Value(_encodable(value), Form.TEXT)
+    if type(value) is not int:
+        raise _Unfit
+    if not _INT64[0] <= value <= _INT64[1]:
+        raise _Unfit("integer_range")
+    return Value(value, Form.FLAT)
+
+
+def _id(value: Any) -> Value:  # noqa: ANN401 - as above
+    return Value(json.dumps(value), Form.TEXT) if isinstance(value, bool) else _mark(value)
+
+
 _CONVERTERS: dict[Kind, Callable[[Any], Value]] = {
     "integers": _integers,
     "characters": _characters,
     "words": _words,
     "vectors": _vectors,
     "number": _number,
+    "time": _mark,
+    "id": _id,
 }

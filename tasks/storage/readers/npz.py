@@ -22,6 +22,7 @@ from tasks.storage.files.limits import HEADER_BYTES, ROW_BYTES
 from tasks.storage.readers.blocks import (
     BLOCK_BYTES,
     BLOCK_ROWS,
+    SINGLE,
     Kind,
     Layout,
     Reject,
@@ -42,6 +43,8 @@ _ACCEPTED: dict[Kind, tuple[str, int, str]] = {
     "integers": ("biuU", 2, "integers in 1 or 2 dimensions, or text in 1"),
     "vectors": ("biufU", 3, "numbers in 1, 2 or 3 dimensions, or text in 1"),
     "number": ("biufU", 1, "numbers or text in 1 dimension"),
+    "time": ("iuUM", 1, "dates, times, integers or text in 1 dimension"),
+    "id": ("biuUM", 1, "text, integers, booleans or dates in 1 dimension"),
     "characters": ("U", 1, "text in 1 dimension"),
     "words": ("U", 1, "text in 1 dimension"),
 }
@@ -244,7 +247,7 @@ def _check_type(where: str, kind: Kind, array: _Array) -> None:
     found = f"is of type {array.dtype} in {len(array.shape)} dimensions"
     if not _fits(array.dtype, len(array.shape), kind):
         words = _ACCEPTED[kind][2]
-        use = "" if kind == "number" else f" for the encoding {kind}"
+        use = "" if kind in SINGLE else f" for the encoding {kind}"
         raise DataError(f"{where} {found}, expected {words}{use}")
 
 

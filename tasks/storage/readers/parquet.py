@@ -17,6 +17,7 @@ from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS, Layout, check_
 from tasks.storage.readers.column_sizes import row_sizes
 from tasks.storage.readers.columnar import Columnar, no_text, without_dictionary
 from tasks.storage.readers.parquet_footer import check_footer
+from tasks.storage.readers.parquet_pages import check_pages
 from tasks.storage.readers.spans import Span, spans_of_groups
 
 _SAMPLED_ROWS = 256
@@ -60,6 +61,7 @@ class Parquet(Columnar):
         parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True, **_TIMES)
         check_footer(opened, parquet.schema)
         groups, first, end = _groups_of(parquet.metadata, span)
+        check_pages(opened, parquet.metadata, groups, set(names))
         n_rows = 0
         size = _batch_rows(opened, parquet, names)
         for batch in parquet.iter_batches(size, row_groups=groups, columns=names, use_threads=False):

@@ -188,6 +188,8 @@ def _legible(file: InputFile, layout: Layout | None = None) -> Iterator[None]:
         raise DataError(
             f"{file.path} cannot be read as {_spoken(file)}, is it cut short or of another format? ({_reason(error)})"
         ) from error
+    except DataError as error:
+        raise _by_name(file, error) from error
 
 
 @contextmanager
@@ -201,10 +203,15 @@ def _whole(file: InputFile, where: Callable[[], str]) -> Iterator[None]:
         raise DataError(
             f"{file.path} breaks off or is damaged{where()}: {_reason(error)}; make or copy it again"
         ) from error
-    except DataError:
+    except DataError as error:
         _check_unchanged(file, before)
-        raise
+        raise _by_name(file, error) from error
     _check_unchanged(file, before)
+
+
+def _by_name(file: InputFile, error: DataError) -> DataError:
+    """An error that names the file, of what knows no more of it than its bytes."""
+    return error if file.path in error.args[0] else DataError(f"{file.path}: {error.args[0]}")
 
 
 def _check_unchanged(file: InputFile, before: Stamp) -> None:

@@ -43,7 +43,8 @@ class _Attended(NamedTuple):
 def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelProto:
     """Writes a step of the decoder.
 
-    Its inputs are `fed`, tokens `(rows,) int32` or vectors `(rows, features) float32`, the state and the memory; its
+    Its inputs are `fed`, tokens `(rows,) int32` or vectors `(rows, features) float32`, behind them what is known of the
+    step beforehand, the state and the memory; its
     outputs `output`, the log-probabilities of all tokens `(rows, vocabulary) float32` or standardised vectors
     `(rows, features) float32`, the next state, and with attention its weights.
     """

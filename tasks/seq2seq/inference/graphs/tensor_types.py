@@ -47,7 +47,7 @@ def encoded_types(architecture: Architecture) -> dict[Name, Type]:
 def step_inputs(architecture: Architecture) -> dict[Name, Type]:
     """What a step of the decoder is given."""
     side = architecture.target
-    fed: Type = (INT32, (ROWS,)) if side.vocabulary else (FLOAT, (ROWS, side.features))
+    fed: Type = (INT32, (ROWS,)) if side.vocabulary else (FLOAT, (ROWS, architecture.fed))
     return {FED: fed, **state_types(architecture), **memory_types(architecture)}
 
 

@@ -83,8 +83,8 @@ def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
     if settings.share_embeddings:
         source_table = target_table
     memory, units = settings.memory_width, settings.decoder_width
-    source_width = source.features + architecture.masked if source_table is None else source_table.shape[1]
-    target_width = target.features if target_table is None else target_table.shape[1]
+    source_width = architecture.read if source_table is None else source_table.shape[1]
+    target_width = architecture.fed if target_table is None else target_table.shape[1]
     return ModelWeights(
         source_table,
         target_table,
@@ -94,6 +94,7 @@ def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
         _dense(make, memory, units) if settings.attention_needs.has_keys else None,
         _attention(make, settings),
         _output(make, architecture, target_table),
+        make.table(architecture.series, settings.series_embedding) if architecture.embeds_series else None,
     )
 
 

@@ -52,14 +52,18 @@ def decode_step_by_step(
     return Decoded.of_turns(turns, n, n_steps, end)
 
 
-def forecast(step: StepFunction, encoded: Encoded, features: int, n_steps: int) -> NDArray[np.float32]:
+def forecast(
+    step: StepFunction, encoded: Encoded, features: int, n_steps: int, ahead: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Real vectors `(sources, n_steps, features) float32`.
 
-    Each step is given the vector predicted before, the first one zeros, as in training.
+    Each step is given the vector predicted before, the first one zeros, as in training; and what is known of it
+    beforehand, where there is anything, `(sources, n_steps, known)`, standardised.
     """
     state, memory = encoded
     vector, vectors = np.zeros((len(state[0]), features), np.float32), list[NDArray[np.float32]]()
-    for _ in range(n_steps):
-        vector, state = step(vector, state, memory)
+    for i in range(n_steps):
+        fed = vector if ahead is None else np.concatenate([vector, ahead[:, i]], axis=1)
+        vector, state = step(fed, state, memory)
         vectors.append(vector)
     return np.stack(vectors, axis=1)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.seq2seq.arrays.sequences import Sequences
+from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ExportError
-from tasks.seq2seq.export.verification import MAX_BATCH, TOLERANCE, Verifier, spread
+from tasks.seq2seq.export.verification import MAX_BATCH, TOLERANCE, Samples, Verifier
 
 WORDS = Vocabulary.learn("words", {"a": 1, "b": 1}, "target")  # ids 4 and 5, the end is 2
 CODECS = Codecs(WORDS, WORDS)
@@ -36,7 +36,7 @@ def says(tokens=SAID, log_probability=LOG_PROBABILITY, row=1):
 
 
 def verify(decode, teacher=table):
-    Verifier(teacher, CODECS, SOURCES, n_steps=3).check("the export", decode)
+    Verifier(teacher, CODECS, Samples(SOURCES), n_steps=3).check("the export", decode)
 
 
 def test_an_export_that_says_what_the_model_holds_likeliest_is_accepted():
@@ -109,7 +109,10 @@ SCALING = Scaling((0.0,), (1.0,), (0.0,), (1.0,))
 def test_vectors_must_be_what_the_model_gives_after_those_before(off, accepted):
     """This one counts: each vector is the one before and 1."""
     verifier = Verifier(
-        lambda _source, fed: fed + 1, Codecs(SCALING, SCALING), Sequences.of_rows(np.ones((3, 2, 1))), n_steps=3
+        lambda _source, fed: fed + 1,
+        Codecs(SCALING, SCALING),
+        Samples(Sequences.of_rows(np.ones((3, 2, 1)))),
+        n_steps=3,
     )
 
     def decode(source):
@@ -134,16 +137,20 @@ def test_all_sources_are_decoded_in_batches_of_like_lengths():
         widths.append(source.shape)
         return says(row=0)(source)
 
-    Verifier(table, CODECS, sources, n_steps=3).check("the export", decode)
+    Verifier(table, CODECS, Samples(sources), n_steps=3).check("the export", decode)
     assert widths == [(MAX_BATCH, 7), (10, 7)]  # the longest ones of 6 tokens and an end
 
 
 def test_what_is_verified_on_is_spread_over_all_lengths():
     lengths = np.array([1] * 50 + [2] * 40 + [9])
     sources = Sequences.of_lengths(np.ones(lengths.sum(), np.int32), lengths)
-    assert spread(sources, 10).lengths.tolist() == [1] * 5 + [2] * 4 + [9]
-    assert len(spread(sources, 1000)) == 91
-    assert len(spread(sources.part(0, 0), 5)) == len(spread(sources, 0)) == 0
+    pairs = Pairs(sources, sources, ahead=lengths[:, None, None].astype(np.float64))
+    spread = Samples.spread(pairs, 10)
+    assert spread.source.lengths.tolist() == [1] * 5 + [2] * 4 + [9]
+    assert spread.ahead is not None
+    assert spread.ahead.ravel().tolist() == spread.source.lengths.tolist()
+    assert len(Samples.spread(pairs, 1000).source) == 91
+    assert len(Samples.spread(pairs.part(0, 0), 5).source) == len(Samples.spread(pairs, 0).source) == 0
 
 
 def test_settings_of_tensorflow_are_after_a_check_what_they_were():

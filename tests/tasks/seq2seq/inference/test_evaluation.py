@@ -7,6 +7,7 @@ from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.data.window_frames import Frame
 from tasks.seq2seq.inference.evaluation import Inference, TokenEvaluation, VectorEvaluation
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
@@ -196,14 +197,14 @@ def series():
     return Pairs.of_rows(values[:, :5], values[:, 5:])
 
 
-def evaluate(model, pairs, recent=None, *, scale=None, season=1, relative=False, cosine=False, scaling=SCALING):
-    evaluation = VectorEvaluation(model, scaling, scale, season, relative=relative, cosine=cosine)
-    return evaluation, evaluation.add(pairs, recent)
+def evaluate(model, pairs, recent=None, *, scale=None, season=1, frame=None, cosine=False, scaling=SCALING):
+    evaluation = VectorEvaluation(model, scaling, scale, season, cosine=cosine)
+    return evaluation, evaluation.add(pairs, recent, frame)
 
 
 def test_vector_scores_are_those_of_scoring_by_hand(forecaster, series):
     """In two blocks; the target goes on with a source of the same features, whose last step is the naive forecast."""
-    evaluation = VectorEvaluation(forecaster, SCALING, np.array([2.0]), 1, relative=False, cosine=False)
+    evaluation = VectorEvaluation(forecaster, SCALING, np.array([2.0]), 1, cosine=False)
     blocks = [evaluation.add(series.part(0, 7)), evaluation.add(series.part(7, 20))]
     scores = json.loads(json.dumps(evaluation.scores(), allow_nan=False))
     forecast = forecaster.predictor().predict(series.source).sequences.padded()
@@ -276,15 +277,18 @@ def test_without_a_whole_season_there_is_no_seasonal_forecast(forecaster, series
     assert evaluation.scores()["relative_mae_naive"] is not None
 
 
-def test_a_relative_series_is_scored_in_its_original_units(forecaster, series):
-    """Every prediction, reference and mean has the last recent step added; errors stay, baselines do not."""
-    plain, relative = (evaluate(forecaster, series, RECENT, relative=flag) for flag in (False, True))
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_windows_are_scored_in_the_units_that_they_were_taken_from(forecaster, series, scale):
+    """Every prediction, reference and mean is multiplied and has the centre added; so are errors multiplied."""
+    frame = Frame(RECENT[:, -1], np.full_like(RECENT[:, -1], scale))
+    plain, framed = (evaluate(forecaster, series, RECENT, frame=one) for one in (None, frame))
     last = RECENT[:, -1:]
-    assert relative[1].reference.padded() == pytest.approx(series.target.padded() + last)
-    assert relative[1].prediction.padded() == pytest.approx(plain[1].prediction.padded() + last)
-    scores, others = relative[0].scores(), plain[0].scores()
-    for name in ("mae", "rmse", "relative_mae_mean"):
-        assert scores[name] == pytest.approx(others[name])
+    assert framed[1].reference.padded() == pytest.approx(scale * series.target.padded() + last)
+    assert framed[1].prediction.padded() == pytest.approx(scale * plain[1].prediction.padded() + last)
+    scores, others = framed[0].scores(), plain[0].scores()
+    for name in ("mae", "rmse"):
+        assert scores[name] == pytest.approx(scale * others[name])
+    assert scores["relative_mae_mean"] == pytest.approx(others["relative_mae_mean"])
     error = np.abs(plain[1].prediction.padded() - series.target.padded()).mean()
     assert scores["relative_mae_naive"] == pytest.approx(error / np.abs(series.target.padded()).mean())
     assert scores["relative_mae_naive"] != pytest.approx(others["relative_mae_naive"])
@@ -296,7 +300,7 @@ def test_embeddings_are_compared_by_their_angles_over_all_blocks():
     source = sequences([[4], [5], [6, 7], [8, 8, 8], [4, 4]])
     said = Predictor(model.engine, model.codecs, 1).predict(source).sequences.padded()
     target = 3.0 * said[[0, 1, 2, 4, 3]]
-    evaluation = VectorEvaluation(model, PLANE, None, 1, relative=False, cosine=True)
+    evaluation = VectorEvaluation(model, PLANE, None, 1, cosine=True)
     pairs = Pairs(source, Sequences.of_rows(target))
     for first, last in ((0, 2), (2, 5)):
         evaluation.add(pairs.part(first, last))

@@ -23,6 +23,7 @@ GOOD = Measured(
     longest=30,
     median=10,
     sentinels=(),
+    unread_time=(),
 )
 
 
@@ -67,6 +68,7 @@ def test_good_data_keeps_every_rule():
         ("unknown", {"unknown": 0.06}),
         ("lengths", {"longest": 501}),
         ("sentinels", {"sentinels": (Sentinel("level", -3.4e38, 12),)}),
+        ("time", {"unread_time": ("column 'day' looks like time and does not ascend",)}),
     ],
 )
 def test_each_rule_warns_alone_and_ends_the_run_where_it_is_said_to(rule, change):

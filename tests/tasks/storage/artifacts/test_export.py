@@ -103,12 +103,12 @@ def pairs(length, n):
 def test_samples_are_held_out_sources_first_then_those_of_training(tmp_path):
     write_evaluation(tmp_path / "evaluation.npz", pairs(2, 5))
     write_pairs(tmp_path / "train.parquet", [PairBlock(pairs(3, 50))])
-    assert read_samples(tmp_path, 12).lengths.tolist() == [2] * 5 + [3] * 7
-    assert read_samples(tmp_path, 4).lengths.tolist() == [2] * 4
-    assert len(read_samples(tmp_path, 1000)) == 55
+    assert read_samples(tmp_path, 12).source.lengths.tolist() == [2] * 5 + [3] * 7
+    assert read_samples(tmp_path, 4).source.lengths.tolist() == [2] * 4
+    assert len(read_samples(tmp_path, 1000).source) == 55
 
 
 def test_where_no_row_was_held_out_samples_are_those_of_training(tmp_path):
     write_pairs(tmp_path / "test.parquet", [PairBlock(pairs(2, 0))])
     write_pairs(tmp_path / "train.parquet", [PairBlock(pairs(3, 50))])
-    assert read_samples(tmp_path, 12).lengths.tolist() == [3] * 12
+    assert read_samples(tmp_path, 12).source.lengths.tolist() == [3] * 12

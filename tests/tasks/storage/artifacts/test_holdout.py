@@ -11,7 +11,7 @@ from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import fix_holdout
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
-from tasks.storage.artifacts.dataset import read_codecs, read_evaluation, read_pairs
+from tasks.storage.artifacts.dataset import read_codecs, read_evaluation, read_pairs, read_split
 from tasks.storage.artifacts.holdout import fixed_holdout, is_comparable, read_holdout, read_sources
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.files.inputs import InputFile
@@ -138,7 +138,7 @@ def test_no_time_step_of_a_series_holdout_enters_training_when_the_series_has_gr
     """A window that overlaps one of the holdout would show its target."""
     settings = experiment(wave_file(tmp_path / "wave.csv", 200), data={**WAVE, **more})
     dataset, _ = promote_first(settings, store)
-    rows = pq.read_table(dataset.path / "test.parquet")["row"].to_pylist()
+    rows = [row for block in read_evaluation(dataset.path) for row in block.beside["row"].to_pylist()]
     held_out = {step for row in rows for step in range(row - 4, row + 2)}  # rows count from 1: the row is the origin
     after = make(experiment(wave_file(tmp_path / "wave.csv", 400), data={**WAVE, **more}), store)
     account = json.loads((after.path / "account.json").read_text())
@@ -148,8 +148,8 @@ def test_no_time_step_of_a_series_holdout_enters_training_when_the_series_has_gr
     base = np.append(np.nan, level[:-1]) if more else 0
     free = {i for i in range(4, 400 - 1) if not set(range(i - 4, i + 2)) & held_out}
     for split in ("train", "validation"):
-        targets = pq.read_table(after.path / f"{split}.parquet")["target"].to_pylist()
-        origins = {int(np.nanargmin(np.abs(level - base - target[0][0]))) for target in targets}
+        targets = [first for pairs in read_split(after.path, split) for first in pairs.target.padded()[:, 0, 0]]
+        origins = {int(np.nanargmin(np.abs(level - base - target))) for target in targets}
         assert len(origins) > 10
         assert origins <= free
 

@@ -12,7 +12,7 @@ from tests.helpers.in_object_stores import servers, url_of
 from tests.helpers.object_stores import environment
 
 pytestmark = pytest.mark.seconds
-server = servers("moto")
+server = servers()
 
 
 @pytest.fixture

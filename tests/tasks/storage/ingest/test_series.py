@@ -11,7 +11,8 @@ import pytest
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
-from tasks.storage.artifacts.dataset import read_codecs
+from tasks.storage.artifacts import stored_series
+from tasks.storage.artifacts.dataset import read_codecs, read_evaluation, read_split
 from tasks.storage.files.json_files import load_json
 from tasks.storage.ingest.series import ingest_series
 from tests.helpers.settled import SETTLED
@@ -29,8 +30,19 @@ class Dataset:
         self.rejects = pq.read_table(folder / "rejects.parquet").to_pylist()
 
     def raw(self, split):
-        path = self.folder / f"{split}.parquet"
-        return pq.read_table(path).to_pylist() if path.exists() else []
+        """The windows of a split, as they would be fed; those of the test with what stands beside them."""
+        if split == "test":
+            return [
+                {"source": block.pairs.source[i].tolist(), "target": block.pairs.target[i].tolist()}
+                | {name: column[i].as_py() for name, column in block.beside.items()}
+                for block in read_evaluation(self.folder)
+                for i in range(len(block.pairs))
+            ]
+        return [
+            {"source": pairs.source[i].tolist(), "target": pairs.target[i].tolist()}
+            for pairs in read_split(self.folder, split)
+            for i in range(len(pairs))
+        ]
 
     def windows(self, split):
         """History and horizon, one after the other, of each window; of a single feature."""
@@ -67,9 +79,10 @@ def ingest(tmp_path):
             assert len(dataset.raw(name)) == rows == sum(one["windows_by_split"][name] for one in account["series"])
             assert account["splits"].get(name, 0) == rows
         assert facts.rejected_rows == account["rejected"] == sum(account["reasons"].values()) == len(dataset.rejects)
-        assert {path.name for path in folder.iterdir()} - {"validation.parquet"} == {
-            "train.parquet", "test.parquet", "rejects.parquet", "account.json", "codecs.json", "profile.json",
-            "series.json",
+        assert {path.name for path in folder.iterdir()} - {"steps.target.npy", "steps.filled.npy"} == {
+            "rejects.parquet", "account.json", "codecs.json", "profile.json", "series.json", "series.parquet",
+            *(f"steps.{name}.npy" for name in ("source", "ahead", "slot", "file", "row")),
+            *(f"windows.{name}.npy" for name in (*SPLITS, "hash")),
         }  # fmt: skip
         return dataset
 
@@ -348,15 +361,24 @@ def test_windows_that_repeat_are_counted(ingest, write):
     assert set(ingest(write(y=COUNT)).account["repeats"].values()) == {0}
 
 
-def test_many_windows_of_a_long_history_are_written_in_blocks(ingest, write, monkeypatch):
+def test_many_windows_of_a_long_history_are_cut_in_blocks(ingest, write, monkeypatch):
     """A window's steps stand in many others: only some windows are held at a time."""
-    from tasks.storage.ingest import series as series_files
+    dataset = ingest(write(y=COUNT))
+    whole = {name: dataset.raw(name) for name in SPLITS}
+    monkeypatch.setattr(stored_series, "BLOCK_STEPS", 60)
+    assert {name: dataset.raw(name) for name in SPLITS} == whole
+    assert [len(pairs) for pairs in read_split(dataset.folder, "train")] == [10] * 7 + [5]
 
-    whole = ingest(write(y=COUNT))
-    monkeypatch.setattr(series_files, "ROW_GROUP_STEPS", 60)
-    parts = ingest(write(y=COUNT))
-    for name in SPLITS:
-        assert parts.raw(name) == whole.raw(name)
+
+def test_windows_are_shuffled_over_all_blocks_and_each_comes_once(ingest, write, monkeypatch):
+    dataset = ingest(write(y=COUNT))
+    monkeypatch.setattr(stored_series, "BLOCK_STEPS", 60)
+    monkeypatch.setattr(stored_series, "SIDE_BY_SIDE", 4)
+    blocks = list(read_split(dataset.folder, "train", np.random.default_rng(0)))
+    firsts = [pairs.source.padded()[:, 0, 0].tolist() for pairs in blocks]
+    assert sorted(first for block in firsts for first in block) == [float(i) for i in range(1, 76)]
+    assert max(map(len, firsts)) <= 10
+    assert firsts != sorted(firsts)
 
 
 def test_files_of_one_name_in_two_folders_are_counted_each_by_its_own_rows(ingest, tmp_path):
@@ -371,21 +393,17 @@ def test_files_of_one_name_in_two_folders_are_counted_each_by_its_own_rows(inges
     assert [one["rejected"] for one in dataset.account["series"]] == [1, 0]
 
 
-def test_what_is_read_and_cut_is_reported_with_its_counts(tmp_path):
+def test_what_is_read_and_put_in_order_is_reported_with_its_counts(tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
         (tmp_path / "in" / f"{name}.csv").write_text("y\n" + "".join(f"{i}\n" for i in range(100)))
     (tmp_path / "dataset").mkdir()
     told = []
     data = FilesData(train=tmp_path / "in", **REALS, **WINDOW, **SETTLED)
-    facts = ingest_series(data, tmp_path / "dataset", report=lambda *what: told.append(what))
-    assert told[:2] == [("time steps read", 100, None), ("time steps read", 200, None)]
-    cut = {what: (done, total) for what, done, total in told[2:]}
-    assert cut == {
-        "train windows cut": (facts.train_rows,) * 2,
-        "validation windows cut": (facts.validation_rows,) * 2,
-        "test windows cut": (facts.evaluation_rows,) * 2,
-    }
+    ingest_series(data, tmp_path / "dataset", report=lambda *what: told.append(what))
+    assert told == [
+        ("time steps read", 100, None), ("time steps read", 200, None), ("time steps put in order", 200, None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("day", [0, 2])

@@ -1,0 +1,107 @@
+"""What the settings of series ask of one another; see `tasks.seq2seq.settings.rules`."""
+
+from __future__ import annotations
+
+import itertools
+import zoneinfo
+from collections.abc import Iterator
+
+from tasks.seq2seq.data.time_axis import Step
+from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.settings.section import Sections
+from tasks.seq2seq.settings.series import SeriesSettings, is_set
+
+_OF_TIME = ("time_format", "time_zone", "step", "duplicates_at", "gaps", "calendar")
+_OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static")
+_OF_NUMBERS = ("mean", "sum", "min", "max")
+
+
+def series_fits(sections: Sections) -> Iterator[str]:
+    """A series has a history and a horizon, and values that can be cut into windows."""
+    data = sections.get("data")
+    if not isinstance(data, FilesData):
+        return
+    if (data.history is None) is not (data.horizon is None):
+        given, missing = ("history", "horizon") if data.horizon is None else ("horizon", "history")
+        yield f"data.{given} is set and data.{missing} is not; a series needs both"
+    model = sections.get("model")
+    embeds = isinstance(model, ModelSettings) and bool(model.series_embedding)
+    if not data.is_series:
+        if embeds:
+            yield "model.series_embedding is set, but the data are pairs; it is for series with data.series"
+        yield from (
+            f"data.{name} is {getattr(data, name)}; it is for a series with data.history and data.horizon"
+            for name in SeriesSettings.model_fields
+            if name not in ("history", "horizon") and is_set(data, name)
+        )
+        return
+    yield from _value_faults(data)
+    yield from _time_faults(data)
+    yield from _column_faults(data)
+    if embeds:
+        if data.series is None:
+            yield "model.series_embedding is set, but data.series is not; name the columns of the ids"
+        if {data.source_encoding, data.target_encoding} != {"vectors"}:
+            yield "model.series_embedding is set, but source and target are not both vectors"
+
+
+def _value_faults(data: FilesData) -> Iterator[str]:
+    if {data.source_encoding, data.target_encoding} != {"vectors"}:
+        yield from (
+            f"data.{name} is set, but source and target are not both vectors"
+            for name in _OF_REALS
+            if is_set(data, name)
+        )
+        if data.duplicates_at in _OF_NUMBERS:
+            yield f'data.duplicates_at is "{data.duplicates_at}", but integers are symbols; take first, last or reject'
+    for side, columns in (("source", data.source_columns), ("target", data.target_columns)):
+        encoding = getattr(data, f"{side}_encoding")
+        if encoding not in ("integers", "vectors"):
+            yield f"data.{side}_encoding is {encoding!r}; the time steps of a series are integers or vectors"
+        if encoding == "integers" and len(columns) > 1:
+            yield f"data.{side} names {len(columns)} columns; a series of integers has one, vectors may have several"
+
+
+def _time_faults(data: FilesData) -> Iterator[str]:
+    if data.time is None:
+        yield from (
+            f"data.{name} is {getattr(data, name)!r}, but data.time is not set; name the column of time stamps"
+            for name in _OF_TIME
+            if is_set(data, name)
+        )
+    if data.time is None and data.series is not None:
+        yield (
+            f"data.series is {data.series!r}, but data.time is not set; the rows of several series in one file are "
+            f"told apart and sorted by both"
+        )
+    if data.fill is not None and data.gaps != "fill":
+        yield f'data.fill is "{data.fill}", but data.gaps is "{data.gaps}"; set data.gaps to "fill", or leave it out'
+    if data.calendar and data.step is not None and Step.parse(data.step).unit == "number":
+        yield f"data.calendar is set, but data.step is {data.step}, a plain number, which no calendar has; leave it out"
+    if len(set(data.calendar)) < len(data.calendar):
+        yield f"data.calendar names something twice: {list(data.calendar)}"
+    if data.time_zone is not None and data.time_zone not in zoneinfo.available_timezones():
+        yield f"data.time_zone is {data.time_zone!r}, which is no zone; expected one such as Europe/Berlin, or UTC"
+
+
+def _column_faults(data: FilesData) -> Iterator[str]:
+    """Names of a column that has another part already; only the source and the target may share some."""
+    named = {
+        "source or data.target": (*data.source_columns, *data.target_columns),
+        "time": () if data.time_column is None else (data.time_column,),
+        **{name: data.columns_of(name) for name in ("series", "known", "static")},
+    }
+    for (one, columns), (other, others) in itertools.combinations(named.items(), 2):
+        for column in sorted(set(columns) & set(others), key=str):
+            yield f"data.{other} names the column {column!r}, which data.{one} names too; a column has one part"
+    for name in ("series", "known", "static"):
+        columns = data.columns_of(name)
+        if len(set(columns)) < len(columns):
+            yield f"data.{name} names a column twice: {columns}"
+    if not data.header:
+        yield from (
+            f"data.{name} is {columns}; with data.header = false give the column's position, counted from 0"
+            for name, columns in list(named.items())[1:]
+            if any(isinstance(column, str) for column in columns)
+        )

@@ -1,0 +1,78 @@
+"""What a model knows of the series that it was trained on, and what is done with one that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.seq2seq.data.window_frames import level
+from tasks.seq2seq.data.windows import Levels, SeriesSteps
+from tasks.storage.artifacts.shapes import SeriesFile
+from tasks.storage.artifacts.stamps import TimeFacts
+from tasks.storage.artifacts.stored_series import SERIES, list_matrix, numbers_by_ids, read_table
+from tasks.storage.files.json_files import read_json
+
+
+@dataclass(frozen=True)
+class KnownSeries:
+    """The series of training, by their ids.
+
+    time: what their stamps are; None where none were read.
+    table: a row a series, see `tasks.storage.artifacts.stored_series`.
+    """
+
+    time: TimeFacts | None
+    table: pa.Table
+
+    @classmethod
+    def read(cls, folder: Path) -> KnownSeries | None:
+        """What a dataset or a bundle says; None where it is not of series."""
+        if not (folder / SERIES).exists():
+            return None
+        described = read_json(folder / SERIES, SeriesFile)
+        time = described.get("time")
+        table = read_table(folder)
+        return cls(None if time is None else TimeFacts.model_validate(time), table)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, ...], int]:
+        """The row of each series of training, by its ids; of one that validation and test have too, its first."""
+        columns = [self.table[name].to_pylist() for name in self.table.column_names if name.startswith("id.")]
+        found: dict[tuple[str, ...], int] = {}
+        for row, ids in enumerate(zip(*columns, strict=True)):
+            found.setdefault(ids, row)
+        return found
+
+    def numbers_of(self, ids: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+        """The number by which the model knows each series, `(series,)`; 0 of a new one."""
+        known = numbers_by_ids(self.table)
+        return np.array([known.get(one, 0) for one in ids], np.int64)
+
+    def levels_of(self, ids: Sequence[tuple[str, ...]], steps: SeriesSteps) -> tuple[Levels, Levels]:
+        """Mean and deviation of each series: those of training, or of a new one those of all its steps.
+
+        Args:
+            ids: of each series, `(series,)`; none where each file is a series.
+            steps: of these series.
+        """
+        rows = np.array([self._rows.get(one, -1) if one else -1 for one in ids], np.int64)
+        source, target = (self._levels(side, rows, steps) for side in ("source", "target"))
+        return source, target
+
+    def _levels(self, side: str, rows: NDArray[np.int64], steps: SeriesSteps) -> Levels:
+        values = getattr(steps, side)
+        centre, scale = np.zeros((2, len(rows), values.shape[1]))
+        is_known = rows >= 0
+        for name, result in (("mean", centre), ("scale", scale)):
+            result[is_known] = list_matrix(self.table[f"{side}_{name}"])[rows[is_known]]
+        for i in np.flatnonzero(~is_known).tolist():
+            own = values[steps.firsts[i] : steps.firsts[i + 1]]
+            if len(own):
+                (centre[i],), (scale[i],) = level(own[None])
+        return Levels(centre, np.where(scale == 0, 1.0, scale))
