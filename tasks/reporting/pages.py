@@ -8,7 +8,6 @@ import jinja2
 
 from tasks.seq2seq.shown import shown, shown_lines
 
-
 # Templates that others include: named here, so that a change of them makes pages anew.
 SHARED = ("macros.html.jinja", "style.css.jinja")
 
