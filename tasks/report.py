@@ -78,7 +78,7 @@ def _step_inputs(experiment: Experiment, digests: Mapping[str, str], verdict: Ve
         settings={**experiment.model_dump(mode="json", exclude=UNKEYED), "decision": verdict._asdict()},
         made_from=dict(digests),
         code=__name__,
-        libraries=("jinja2", "matplotlib"),
+        libraries=("jinja2",),
     )
 
 

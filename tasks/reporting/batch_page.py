@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.reporting.pages import cell, html_pages
+from tasks.reporting.wording import join_words, name_of_field, write_count, write_score
 from tasks.seq2seq.metrics.table import NOTHING_TO_SCORE
 from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.accounts import PICTURE
@@ -31,9 +32,52 @@ def render_page(batch: Batch) -> str:
         n_more=max(0, len(batch["files"]) - SHOWN_FILES),
         said=SAID,
         unscored=UNSCORED,
-        scores=dict(score_rows(batch)),
+        scores=[(name_of_field(name), write_score(name, value)) for name, value in _scores(batch)],
+        why=why,
+        summary=summary_of(batch),
+        drift=drift_rows(batch),
         pictures=find_pictures(batch),
     )
+
+
+def why(file: Batch) -> str:
+    """Why a file was done so: of one that was predicted, what it was before, which is true no more."""
+    if file["state"] != "predict":
+        return str(file["reason"])
+    return "it was new" if file["reason"] == "not predicted yet" else f"before: {file['reason']}"
+
+
+def summary_of(batch: Batch) -> str:
+    """What the run did, in a sentence."""
+    done = [
+        f"{write_count(batch['predicted_files'], 'file')} predicted now",
+        f"{batch['kept_files']:,} unchanged",
+        *([f"{batch['waiting_files']:,} waiting for a next run"] if batch["waiting_files"] else []),
+        *([f"{batch['failed']:,} failed"] if batch["failed"] else []),
+    ]
+    return f"{join_words(done)}."
+
+
+def drift_rows(batch: Batch) -> list[dict[str, str]]:
+    """How the rows differ from the training data, in words."""
+    return [
+        {
+            "name": name_of_field(shift["name"]),
+            "psi": f"{shift['psi']:.3f}",
+            "before": shift["before"],
+            "now": shift["now"],
+            "verdict": VERDICTS[shift["verdict"]],
+        }
+        for shift in batch["drift"]
+    ]
+
+
+VERDICTS = {
+    "stable": "as in training",
+    "moderate": "somewhat different",
+    "shifted": "different",
+    "too few rows": "too few rows to tell",
+}
 
 
 def describe_shifts(batch: Batch) -> str:
@@ -59,7 +103,7 @@ def as_table(batch: Batch) -> list[dict[str, Any]]:
             "file": shown(file["name"]),
             "state": SAID[file["state"]],
             **{name: file.get(name) for name in ("read", "predicted", "rejected")},
-            "why": shown(file["reason"]),
+            "why": shown(why(file)),
         }
         for file in batch["files"][:SHOWN_FILES]
     ]
@@ -77,7 +121,7 @@ def _markdown(batch: Batch) -> Iterator[str]:
     yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
     for file in batch["files"][:SHOWN_FILES]:
         numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
-        yield f"| `{cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {cell(file['reason'])} |"
+        yield f"| `{cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {cell(why(file))} |"
     if len(batch["files"]) > SHOWN_FILES:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
     if batch["checks"]:
@@ -87,7 +131,7 @@ def _markdown(batch: Batch) -> Iterator[str]:
         yield from ("", "## Encoder states", "")
         yield from (f"`{cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
     if batch["scored"]:
-        rows = [f"| {name} | {value} |" for name, value in score_rows(batch)]
+        rows = [f"| {name_of_field(name)} | {write_score(name, value)} |" for name, value in _scores(batch)]
         yield from ("", "## Scores", "", *(["| score | |", "|---|---|", *rows] if rows else [UNSCORED]))
     if batch["drift"]:
         yield from (
@@ -97,21 +141,25 @@ def _markdown(batch: Batch) -> Iterator[str]:
             "| what | PSI | then | now | |",
             "|---|---|---|---|---|",
         )
-        for shift in batch["drift"]:
-            yield f"| {shift['name']} | {shift['psi']:.3f} | {shift['before']} | {shift['now']} | {shift['verdict']} |"
+        for row in drift_rows(batch):
+            yield f"| {' | '.join(row.values())} |"
 
 
 def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
     """Names and values of the scores as a person reads them; nothing where no row could be scored."""
-    if not (batch["scored"] or {}).get("n_evaluated"):
-        return
-    for name, value in batch["scored"].items():
+    for name, value in _scores(batch):
         numbers = value if isinstance(value, list | tuple) else [value]
         said = [
             "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
             for number in numbers
         ]
         yield name.replace("_", " "), " to ".join(said)
+
+
+def _scores(batch: Batch) -> Iterator[tuple[str, Any]]:
+    """Those by their short names; none where no row could be scored."""
+    if (batch["scored"] or {}).get("n_evaluated"):
+        yield from batch["scored"].items()
 
 
 UNSCORED = f"{NOTHING_TO_SCORE}: no row has a target that can be used"

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from tasks.reporting.data_words import data_rows
+from tasks.reporting.model_pictures import draw_pictures
+from tasks.reporting.model_words import example_groups, judgement, learned, score_rows
 from tasks.reporting.pages import cell, html_pages
+from tasks.reporting.wording import as_on_pages, flatten, write_duration, write_percent, write_size, write_value
 from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.storage.artifacts.dataset import DatasetFacts
 from tasks.storage.artifacts.parquet_files import read_parquet
 from tasks.storage.artifacts.shapes import EvaluationFile
 from tasks.storage.files.json_files import read_json, write_json
-from tasks.storage.store.manifest import Handle, Manifest, short
+from tasks.storage.store.manifest import Handle, Manifest
 
 PAGE, SUMMARY = "report.html", "report.md"
 MAX_REJECTS = 20
-MAX_ATTENTION_MAPS = 4
 _MARKS = {True: "right", False: "wrong", None: ""}
+# Of the experiment, what a command does without: it changes no result.
+_UNSAID = {"training": {"tensorboard"}, "model": {"cudnn", "vector_files"}}
 
 
 def write_page(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Verdict, folder: Path) -> None:
@@ -29,6 +34,7 @@ def write_page(experiment: Experiment, inputs: Mapping[str, Handle], verdict: Ve
     evaluation = read_evaluation(inputs["evaluation"])
     write_json(folder / "evaluation.json", evaluation)
     context = {**_context(experiment, inputs, evaluation), "verdict": verdict}
+    context["reason"] = as_on_pages(verdict.reason)
     (folder / PAGE).write_text(html_pages().get_template("report.html.jinja").render(context), encoding="utf-8")
     (folder / SUMMARY).write_text(_markdown(context), encoding="utf-8")
 
@@ -44,65 +50,71 @@ def read_evaluation(evaluation: Handle) -> EvaluationFile:
 
 def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: EvaluationFile) -> dict[str, Any]:
     history = read_json(inputs["training"].path / "history.json", dict[str, Any])
+    facts = inputs["dataset"].facts_as(DatasetFacts)
     scores = evaluation["scores"]
     rejects, n_rejects = _rejects(inputs["dataset"].path)
+    made = Manifest.read(inputs["training"].path)
     return {
         "name": experiment.promotion_name,
+        "learned": learned(experiment, facts, history),
         "headline": headline(scores),
-        "scores": dict(_score_rows(scores)),
-        "examples": evaluation["examples"],
-        "pictures": _pictures(evaluation, history, experiment.training.sampling),
-        "mistakes": evaluation["mistakes"],
-        "data": dict(_data_rows(inputs["dataset"])),
+        "judgement": list(judgement(scores)),
+        "examples": example_groups(evaluation["examples"]),
+        "first_examples": evaluation["examples"],
+        "mistakes": _mistakes(evaluation),
+        "scores": list(score_rows(scores, facts)),
+        "is_tokens": not facts.target.features,
+        "pictures": list(draw_pictures(evaluation, history, sampled=experiment.training.sampling != "none")),
+        "data": list(data_rows(facts, _account(inputs["dataset"].path))),
         "checks": inputs["checks"].fact("findings", list[dict[str, str]]),
         "rejects": rejects,
         "n_rejects": n_rejects,
+        "when": f"on {made.made_at:%-d %B %Y at %H:%M} UTC, in {write_duration(made.made_in_seconds)}",
+        "command": command_of(experiment),
+        "training": list(_sizes(inputs, history).items()),
         "steps": [_step(handle) for handle in inputs.values()],
-        "sizes": _sizes(inputs, history),
-        "settings": dict(_flatten(experiment.model_dump(mode="json", exclude=UNKEYED))),
-        "lineage": _lineage(inputs),
+        "settings": [
+            (name, write_value(value)) for name, value in flatten(experiment.model_dump(mode="json", exclude=UNKEYED))
+        ],
+        "lineage": list(_lineage(inputs).items()),
     }
 
 
-def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every single score; those by step and by position are in the pictures."""
-    for name, value in scores.items():
-        if isinstance(value, int):
-            yield name.replace("_", " "), f"{value:,}"
-        elif isinstance(value, float):
-            yield name.replace("_", " "), f"{value:.4g}"
+def command_of(experiment: Experiment) -> str:
+    """The command that trains with these settings, of which those are given that are not as they are by default."""
+    words = ["python", "-m", "flows.train_and_eval"]
+    for name, value in flatten(experiment.model_dump(mode="json", exclude_defaults=True, exclude=_UNSAID)):
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{name}", str(one)]
+    return shlex.join(words)
 
 
-def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], sampling: str) -> dict[str, str]:
-    """The pictures there are, by what they show."""
-    from tasks.reporting import figures  # noqa: PLC0415 - matplotlib takes a second, a cached run never loads it
+def _mistakes(evaluation: EvaluationFile) -> dict[str, Any]:
+    """The commonest, with words for what is not there."""
+    found = evaluation["mistakes"]
+    if not found:
+        return {}
+    wrong = [
+        {name: value if value != "" else "(nothing)" for name, value in one.items()}
+        for one in found["wrong_predictions"]
+    ]
+    confusions = [
+        {
+            **one,
+            "expected": "(inserted)" if one["expected"] is None else one["expected"],
+            "predicted": "(left out)" if one["predicted"] is None else one["predicted"],
+        }
+        for one in found["confusions"]
+    ]
+    return {**found, "wrong_predictions": wrong, "confusions": confusions}
 
-    scores = evaluation["scores"]
-    curve = "learning curve"
-    if sampling != "none":
-        curve += "; in training some inputs were the model's own predictions, in validation none"
-    pictures = {curve: figures.learning_curve(history["curve"], history["epochs"], history["metric"])}
-    if not scores["n_evaluated"]:
-        return {name: figures.data_uri(png) for name, png in pictures.items()}
-    if "mae" in scores:
-        errors = {"model": scores["mae_by_step"]}
-        if relative := scores["relative_mae_naive_by_step"]:
-            pairs = zip(scores["mae_by_step"], relative, strict=True)
-            errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
-        pictures["error by step ahead"] = figures.error_by_step(errors)
-        if evaluation["examples"]:
-            pictures["the first examples: what came, and dashed what was predicted"] = figures.forecasts(
-                evaluation["examples"]
-            )
-    else:
-        pictures["accuracy by position"] = figures.accuracy_by_position(scores["accuracy_by_position"])
-        matrix = evaluation["mistakes"]["matrix"]
-        pictures["confusion matrix of tokens"] = figures.confusion(np.array(matrix["counts"]), matrix["labels"])
-    for i, found in enumerate(evaluation["attention"][:MAX_ATTENTION_MAPS], 1):
-        pictures[f"what example {i} attended to: at each step of the prediction (rows), the source"] = (
-            figures.attention(found["source"], found["predicted"], np.array(found["weights"]))
-        )
-    return {name: figures.data_uri(png) for name, png in pictures.items()}
+
+def _account(dataset: Path) -> dict[str, Any]:
+    path = dataset / "account.json"
+    return read_json(path, dict[str, Any]) if path.exists() else {}
 
 
 def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
@@ -113,22 +125,11 @@ def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
     return table.slice(0, MAX_REJECTS).to_pylist(), table.num_rows
 
 
-def _data_rows(dataset: Handle) -> Iterator[tuple[str, Any]]:
-    for name, value in _flatten(dataset.facts):
-        yield name.replace("_", " ").replace(".", ": "), value
-    account = dataset.path / "account.json"
-    if account.exists():
-        for name, value in _flatten(read_json(account, dict[str, Any])):
-            yield name.replace("_", " ").replace(".", ": "), value
-
-
 def _step(handle: Handle) -> dict[str, Any]:
-    size = sum(entry.bytes for entry in Manifest.read(handle.path).files.values())
     return {
         "kind": handle.kind,
-        "seconds": handle.made_in_seconds,
-        "size": f"{size / 1e6:.2f} MB",
-        "digest": short(handle.digest),
+        "time": write_duration(handle.made_in_seconds),
+        "size": write_size(sum(entry.bytes for entry in Manifest.read(handle.path).files.values())),
         "path": handle.path,
     }
 
@@ -145,7 +146,7 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
         **{f"pre-trained {name} vectors": said for name, said in vectors.items()},
         "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
         **({"training was ended by": f"training.{ended_by}"} if ended_by != "epochs" else {}),
-        "padding in training batches": f"{100 * history['padding_share']:.2f} %",
+        "padding in training batches": write_percent(history["padding_share"]),
         "training rate without the first step": f"{rate:,.0f} sequences/s" if rate else "one step only",
         "training rate with tracing": f"{figures['sequences_per_s_with_tracing']:,.0f} sequences/s",
     }
@@ -170,27 +171,20 @@ def _lineage(inputs: Mapping[str, Handle]) -> dict[str, str]:
     }
 
 
-def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield f"{prefix}{name}", value
-
-
 def _markdown(context: dict[str, Any]) -> str:
     number, what = context["headline"]
     examples = [
         f"| `{cell(example['text']['source'])}` | `{cell(example['text']['expected'])}` "
         f"| `{cell(example['text']['predicted'])}` | {_MARKS[example['correct']]} |"
-        for example in context["examples"]
+        for example in context["first_examples"]
     ]
-    pictures = [f"{what}\n\n![{what}]({uri})\n" for what, uri in context["pictures"].items()]
-    steps = [f"| {step['kind']} | {step['seconds']:.2f} s | `{step['path']}` |" for step in context["steps"]]
+    pictures = [f"{picture.title}\n\n![{cell(picture.alt)}]({picture.data_uri()})\n" for picture in context["pictures"]]
+    steps = [f"| {step['kind']} | {step['time']} | `{step['path']}` |" for step in context["steps"]]
     return "\n".join(
         [
             f"# {context['name']}",
-            f"**{number}** {what}. {_said(context['verdict'])}",
+            context["learned"],
+            f"**{number}** {what}. {' '.join(context['judgement'])} {_said(context['verdict'])}",
             "",
             "| source | expected | predicted | |",
             "|---|---|---|---|",
@@ -209,4 +203,4 @@ def _markdown(context: dict[str, Any]) -> str:
 
 
 def _said(verdict: Verdict) -> str:
-    return f"The gate {'passed' if verdict.passed else 'refused'} it: {verdict.reason}."
+    return f"The gate {'passed' if verdict.passed else 'refused'} it: {as_on_pages(verdict.reason)}."

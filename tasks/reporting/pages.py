@@ -8,6 +8,9 @@ import jinja2
 
 from tasks.seq2seq.shown import shown, shown_lines
 
+# Templates that others include: named here, so that a change of them makes pages anew.
+SHARED = ("macros.html.jinja", "style.css.jinja")
+
 
 def html_pages() -> jinja2.Environment:
     """The templates of this folder, in which nothing that is filled in is mark-up or acts on the page."""

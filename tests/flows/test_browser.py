@@ -15,6 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from flows._cli.checkout import ROOT
 from flows._server import local as _server
+from tests.helpers.page_audit import SCHEMES, WIDTHS, faults_of
 from tests.helpers.served import ask
 from tests.helpers.tiny import TINY
 
@@ -79,6 +80,7 @@ def browser(tmp_path_factory):
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options=options, service=ChromeService(DRIVER))
     yield driver
     driver.quit()
@@ -183,9 +185,18 @@ def test_the_report_on_disk_shows_its_pictures(browser, site, picture):
     _, folder = site
     (page,) = folder.glob("store/report/*/report.html")
     browser.get(page.as_uri())
-    see(browser, "reverse_first", "learning curve")
-    until(browser, pictures_are_drawn, seconds=30)
+    see(browser, "reverse_first", "Learning curve")
+    assert len(browser.find_elements(By.TAG_NAME, "svg")) == 4
     picture("report")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["store/report/*/report.html", "predictions/_report.html"])
+def test_a_page_can_be_read_at_any_width_in_dark_and_in_light(browser, site, name, width, scheme):
+    _, folder = site
+    (page,) = folder.glob(name)
+    assert faults_of(browser, page.as_uri(), width, scheme) == []
 
 
 def test_the_server_answers_on_loopback_alone(site):

@@ -103,7 +103,7 @@ def test_runs_have_readable_names_and_the_report_is_an_artifact(run, store):
     shown = {artifact.key: artifact for artifact in artifacts}
     report = shown["report-letters"]
     assert report.type == "markdown"
-    assert report.data.count("](data:image/png;base64,") == 3  # learning curve, positions, confusions
+    assert report.data.count("](data:image/svg+xml;base64,") == 4  # loss, accuracy, positions, confusions
     assert len(report.data) < 300_000
     assert "| source | expected | predicted |" in report.data
     assert Path(summary["report"]).as_uri() in shown["page-letters"].data
@@ -226,7 +226,7 @@ def test_the_report_stands_alone(run, store):
     _, summary, _ = run(main, *TINY, store=store)
     page = open(summary["report"], encoding="utf-8").read()  # noqa: PTH123, SIM115
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("<svg ") == 4
     for text in (
         "95 % interval",
         "training.batch_size",

@@ -110,13 +110,13 @@ def test_the_account_says_where_every_row_went(spelling):
 
 def test_the_report_says_what_was_read_rejected_split_learned_and_missed(spelling):
     account = spelling.account
-    assert spelling.said("read: train") == "1500"
-    assert spelling.said("rejected: test") == "1"
-    assert spelling.said("splits: train") == str(account["splits"]["train"])
-    assert spelling.said("reasons: source empty") == "2"
-    assert spelling.said("repeats: duplicates") == str(account["repeats"]["duplicates"])
-    assert spelling.said("unknown: test") == "1"
-    for text in ("test.tsv", "source_empty", "chrf", "ash birch", "of 4 held-out sequences right as a whole"):
+    assert spelling.said("rows read: train") == "1,500"
+    assert spelling.said("rows rejected: test") == "1"
+    assert spelling.said("pairs: train") == f"{account['splits']['train']:,}"
+    assert spelling.said("rejected because: source empty") == "2"
+    assert spelling.said("pairs that are there more than once") == f"{account['repeats']['duplicates']:,}"
+    assert spelling.said("with unknown symbols: test") == "1"
+    for text in ("test.tsv", "source_empty", "chrF", "ash birch", "of 4 held-out sequences right as a whole"):
         assert text in spelling.page, text
 
 
@@ -259,11 +259,11 @@ def test_mase_is_over_the_naive_error_of_training_at_the_season(series):
 def test_the_report_of_a_series_says_how_its_rows_were_used(series):
     account = series.account
     assert account["read"] == 500 == account["windows"] + account["history_only"] + account["rejected"]
-    assert series.said("read") == "500"
+    assert series.said("rows read") == "500"
     assert series.said("windows") == str(account["windows"])
-    assert series.said("history only") == str(account["history_only"])
-    assert series.said("reasons: source type") == "1"
-    assert series.said("splits: test") == str(series.scores["n_evaluated"])
+    assert series.said("rows that are only history") == str(account["history_only"])
+    assert series.said("rejected because: source type") == "1"
+    assert series.said("pairs: test") == str(series.scores["n_evaluated"])
     assert "broken" in series.page
 
 

@@ -120,7 +120,7 @@ def _line(scores: Scores) -> str:
 
 def _headline(scores: Scores) -> Headline:
     share = 100 * scores["nearest_neighbour_accuracy"]
-    return Headline(f"{share:.2f} %", f"of {scores['n_evaluated']} held-out vectors nearest to the right one")
+    return Headline(f"{share:.2f} %", f"of {scores['n_evaluated']:,} held-out vectors nearest to the right one")
 
 
 COSINE_SIMILARITY = Metric(

@@ -44,7 +44,7 @@ def _relative_headline(scores: Scores) -> Headline:
     ratio = scores[f"relative_mae_{name}"]
     return Headline(
         "none" if ratio is None else f"{ratio:.3f}",
-        f"times the error of the {name} forecast, over {scores['n_evaluated']} held-out sequences",
+        f"times the error of the {name} forecast, over {scores['n_evaluated']:,} held-out sequences",
     )
 
 

@@ -43,7 +43,7 @@ def _sequences_headline(scores: Scores) -> Headline:
     low, high = scores["sequence_accuracy_interval"]
     return Headline(
         f"{100 * scores['sequence_accuracy']:.2f} %",
-        f"of {scores['n_evaluated']} held-out sequences right as a whole (95 % interval {100 * low:.2f} to "
+        f"of {scores['n_evaluated']:,} held-out sequences right as a whole (95 % interval {100 * low:.2f} to "
         f"{100 * high:.2f} %)",
     )
 

@@ -210,8 +210,12 @@ def _time(measured: Measured, _limits: Limits) -> Iterator[Outcome]:
 def _drift(measured: Measured, limits: Limits) -> Iterator[Outcome]:
     for shift in measured.shifts:
         limit = limits["max_drift"]
-        words = f"{shift.name.replace('_', ' ')} {shift.verdict}: PSI {shift.psi:.3f}, expected below {limit:g}; "
-        is_kept = shift.psi < limit or shift.verdict == "too few rows"
+        is_unknown = shift.verdict == "too few rows"
+        is_kept = shift.psi < limit or is_unknown
+        found = (
+            "too few rows to tell" if is_unknown else f"{shift.verdict}: PSI {shift.psi:.3f}, expected below {limit:g}"
+        )
+        words = f"{shift.name.replace('_', ' ')}: {found}; "
         yield Outcome(is_kept, f"{words}{shift.before} in the promoted model's training data, {shift.now} now")
 
 

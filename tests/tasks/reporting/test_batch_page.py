@@ -3,7 +3,7 @@
 import pytest
 
 from flows._cli.batch_summary import show_batch
-from tasks.reporting.batch_page import as_markdown, as_table, render_page, score_rows
+from tasks.reporting.batch_page import as_markdown, as_table, render_page, score_rows, summary_of, why
 from tasks.seq2seq.metrics.accumulators import TokenCounts, VectorCounts
 from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.shown import shown_lines
@@ -69,3 +69,28 @@ def test_names_from_outside_can_only_be_read_on_the_terminal_the_page_and_in_pre
     assert "<script>" not in render_page(run).partition("<body")[2]
     (row,) = [line for line in as_markdown(run).splitlines() if ".csv" in line]
     assert row.replace("\\|", "").count("|") == 7
+
+
+def test_a_file_that_was_predicted_does_not_say_that_it_is_not_predicted_yet():
+    run = batch(None)
+    run["files"][0]["reason"] = "not predicted yet"
+    for page in (as_markdown(run), render_page(run), *as_table(run)[0].values()):
+        assert "not predicted yet" not in str(page)
+    assert why(run["files"][0]) == "it was new"
+    assert why({"state": "predict", "reason": "a.csv changed"}) == "before: a.csv changed"
+    assert why({"state": "wait", "reason": "a.csv changed just now"}) == "a.csv changed just now"
+
+
+def test_what_was_done_is_said_in_a_sentence_without_what_there_was_none_of():
+    assert summary_of(batch(None)) == "1 file predicted now and 0 unchanged."
+    said = summary_of({**batch(None), "predicted_files": 2000, "waiting_files": 1, "failed": 3})
+    assert said == "2,000 files predicted now, 0 unchanged, 1 waiting for a next run and 3 failed."
+
+
+def test_too_few_rows_are_no_drift_and_raw_names_are_words():
+    shift = {"name": "outside_range", "psi": 0.0101, "before": "0 %", "now": "1 %", "verdict": "too few rows"}
+    run = batch(None) | {"drift": [shift]}
+    for page in (as_markdown(run), render_page(run)):
+        assert "too few rows to tell" in page
+        assert "values outside the training range" in page
+        assert "outside_range" not in page

@@ -1,10 +1,11 @@
 """Names and values from outside are only read where they are shown."""
 
 import logging
+import re
 
 from flows._cli.command import put, say
 from tasks.reporting.night_page import as_markdown, link
-from tasks.reporting.pages import cell, html_pages
+from tasks.reporting.pages import SHARED, cell, html_pages
 from tasks.runtime.log import _show
 from tasks.storage.ingest.reject_table import reject_table
 from tasks.storage.readers.blocks import Reject
@@ -67,3 +68,13 @@ def test_what_is_logged_does_not_act():
     assert _show(record)
     assert not acts(record.getMessage())
     assert record.getMessage().endswith("is 3")
+
+
+def test_every_template_that_others_include_is_named_so_that_its_change_makes_pages_anew():
+    environment = html_pages()
+    included = {
+        name
+        for template in environment.list_templates(extensions=["jinja"])
+        for name in re.findall(r'(?:from|include) "([^"]+)"', environment.loader.get_source(environment, template)[0])
+    }
+    assert included == set(SHARED)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.reporting.figures import attention_figure
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.scaling import Scaling
@@ -112,23 +111,3 @@ def test_steps_of_vectors_are_numbered():
     pairs = Pairs.of_rows(np.zeros((1, 3, 1)), np.ones((1, 2, 1)))
     (found,) = map_attention(engine(codecs, attention="luong_dot"), codecs, pairs)
     assert (found.source, found.predicted, found.weights.shape) == (["1", "2", "3"], ["1", "2"], (2, 3))
-
-
-def ticks(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def test_the_picture_has_the_weights_with_the_source_across_and_the_prediction_down():
-    weights = np.array([[0.1, 0.9, 0], [0, 0.5, 0.5]])
-    axes = attention_figure(["a", "$b$", "<end>"], ["x", "<end>"], weights).axes[0]
-    assert (ticks(axes.xaxis), ticks(axes.yaxis)) == (["a", "$b$", "<end>"], ["x", "<end>"])
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("source", "predicted")
-    assert (axes.images[0].get_array() == weights).all()
-    assert axes.images[0].get_clim() == (0, 1)
-    assert axes.yaxis_inverted()
-
-
-def test_more_symbols_than_can_be_read_are_numbered():
-    axes = attention_figure(["a"] * 31, ["b"] * 30, np.zeros((30, 31))).axes[0]
-    assert "a" not in ticks(axes.xaxis)
-    assert ticks(axes.yaxis) == ["b"] * 30
