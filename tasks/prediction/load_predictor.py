@@ -51,7 +51,7 @@ class LoadedPredictor:
             DataError: naming the sequences that the model cannot take, and why.
         """
         chunk = self._chunk(sequences)
-        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source)).sequences
         target = self._serving.codecs.target
         if isinstance(sequences, pa.Array | pa.ChunkedArray):
             return to_values(predicted, target, self._symbols)

@@ -60,6 +60,20 @@ def error_by_step(errors: dict[str, list[float]]) -> bytes:
     return _png(figure)
 
 
+def coverage(shares: dict[str, list[float]]) -> bytes:
+    """The share of values in each interval at each step ahead, by the share that should lie in it, which is dashed."""
+    figure = Figure(figsize=(5.4, 2.8), layout="constrained")
+    axes = figure.subplots()
+    for i, (nominal, by_step) in enumerate(shares.items()):
+        steps, color = np.arange(1, len(by_step) + 1), colormaps["tab10"](i % 10)
+        axes.plot(steps, by_step, "o-", color=color, label=f"{100 * float(nominal):g} % interval")
+        axes.axhline(float(nominal), linestyle="--", color=color, linewidth=1)
+    axes.set(xlabel="steps ahead", ylabel="share of values in it", ylim=(0, 1.02))
+    axes.legend(frameon=False)
+    _clean(axes)
+    return _png(figure)
+
+
 def forecasts(examples: list[dict[str, Any]]) -> bytes:
     """What came (full lines) and what was predicted (dashed) of some examples, a color a feature."""
     shown = examples[:MAX_FORECASTS]

@@ -66,11 +66,12 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: E
 
 def _score_rows(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every single score; those by step and by position are in the pictures."""
-    for name, value in scores.items():
+    for name, value in _flatten(scores):
+        words = name.replace("_", " ").replace(".", ", ", 1)
         if isinstance(value, int):
-            yield name.replace("_", " "), f"{value:,}"
+            yield words, f"{value:,}"
         elif isinstance(value, float):
-            yield name.replace("_", " "), f"{value:.4g}"
+            yield words, f"{value:.4g}"
 
 
 def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], sampling: str) -> dict[str, str]:
@@ -90,6 +91,8 @@ def _pictures(evaluation: Mapping[str, Any], history: Mapping[str, Any], samplin
             pairs = zip(scores["mae_by_step"], relative, strict=True)
             errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
         pictures["error by step ahead"] = figures.error_by_step(errors)
+        if coverage := scores.get("interval_coverage_by_step"):
+            pictures["share of values in each interval, and dashed what it should be"] = figures.coverage(coverage)
         if evaluation["examples"]:
             pictures["the first examples: what came, and dashed what was predicted"] = figures.forecasts(
                 evaluation["examples"]

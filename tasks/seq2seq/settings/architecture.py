@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.settings.model import ModelSettings
 
 
@@ -24,7 +25,8 @@ class Architecture:
     """The model that the settings ask for on data of these two sides.
 
     `masked`: sources are padded, and padding changes nothing. `ahead`: numbers that are known of each target step
-    beforehand, which the decoder is given beside the vector of the step before.
+    beforehand, which the decoder is given beside the vector of the step before. `quantiles`: those that are forecast of
+    each feature, see `tasks.seq2seq.data.quantiles`; none: one number.
     """
 
     source: Side
@@ -32,6 +34,12 @@ class Architecture:
     masked: bool
     settings: ModelSettings
     ahead: int = 0
+    quantiles: Quantiles = ()
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the decoder puts out at a step of vectors."""
+        return self.target.features * max(1, len(self.quantiles))
 
     @property
     def fed(self) -> int:

@@ -92,7 +92,8 @@ def _check_architecture(folder: Path, known: Known, encoder: keras.Model, decode
     """Refuses models that are not of the architecture that the bundle says: graphs are written by it."""
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - loads TensorFlow
 
-    expected = build_models(known.facts.architecture(known.experiment.model).without_dropout())
+    settings, quantiles = known.experiment.model, known.experiment.training.forecast_quantiles
+    expected = build_models(known.facts.architecture(settings, quantiles).without_dropout())
     for name, found, own in zip(KERAS_MODELS, (encoder, decoder), (expected.encoder, expected.decoder), strict=True):
         there, ours = _weights(found), _weights(own)
         if there != ours:

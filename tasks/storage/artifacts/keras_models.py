@@ -1,8 +1,8 @@
 """Keras models on disk: the weights of a training, and the two models of a bundle with the graphs written from them.
 
 Apart from `bundle`, which reads what predicts, so that nothing that predicts reaches Keras. Models load with
-`safe_mode=True`, and of custom objects only the layers of `tasks.seq2seq.models.attention` and `input_feeding` are
-known.
+`safe_mode=True`, and of custom objects only the layers of `tasks.seq2seq.models.attention`, `input_feeding` and
+`quantile_output` are known.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def save_graphs(
     from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
     from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
 
-    architecture = facts.architecture(experiment.model)
+    architecture = facts.architecture(experiment.model, experiment.training.forecast_quantiles)
     weights = keras_weights(architecture, encoder, decoder)
     graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
     for name, graph in zip(GRAPHS, graphs, strict=True):
@@ -129,7 +129,7 @@ def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
     """
     import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
 
-    from tasks.seq2seq.models import attention, input_feeding  # noqa: F401, PLC0415 - Keras finds layers that were imported
+    from tasks.seq2seq.models import attention, input_feeding, quantile_output  # noqa: F401, PLC0415 - Keras finds layers that were imported
 
     try:
         encoder, decoder = (
