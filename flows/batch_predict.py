@@ -9,12 +9,11 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("batch_predict", needs_server=True))  # what follows is imported once the settings are accepted
 
-from pathlib import Path
 
 from prefect import flow
 
 from flows._cli.batch_summary import show_batch, show_plan
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
 from flows._cli.commands.batch_predict import COMMAND, BatchPredictOptions
 from flows._cli.flow_work import FlowWork
@@ -22,10 +21,10 @@ from flows._cli.notify import tell, tell_of_failure
 from flows._cli.settings import from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
-from tasks.prediction.jobs import plan
+from tasks.predict_batch import open_workers, plan_files
 from tasks.reporting.batch_page import describe_shifts
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
-from tasks.storage.store.artifact_store import Store
+from tasks.seq2seq.settings.where import Where
 
 
 @flow(
@@ -37,7 +36,7 @@ from tasks.storage.store.artifact_store import Store
 )
 def batch_predict(
     settings: BatchSettings,
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     notify: str | None = None,
 ) -> Summary:
@@ -49,7 +48,7 @@ def batch_predict(
         refresh: make everything again, whatever is cached
         notify: notification block that hears of a failed run, and of rows that shifted, such as slack-webhook/team
     """
-    settings, store = check_batch_settings(from_checkout(settings)), ROOT / store
+    settings, store = check_batch_settings(from_checkout(settings)), from_root(store)
     batch = predict_batch(settings, store, refresh=refresh)
     if batch["shifted"]:
         tell(notify, describe_shifts(batch), report=batch["report"])
@@ -58,7 +57,8 @@ def batch_predict(
 
 def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int:
     """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
-    jobs = plan(settings, Store(options.store), refresh=options.refresh)
+    with open_workers(settings):
+        jobs = plan_files(settings, options.store, refresh=options.refresh)
     show_plan(jobs)
     return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
 

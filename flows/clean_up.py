@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow
 
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import Summary
 from flows._cli.notify import tell_of_failure
 from flows._cli.settings import absolute_paths
 from tasks.clean_up import clean_up_store
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.where import Where
 
 
 @flow(
@@ -22,7 +21,7 @@ from tasks.seq2seq.settings.pruning import PruneSettings
     on_failure=[tell_of_failure],
     on_crashed=[tell_of_failure],
 )
-def clean_up(settings: PruneSettings, store: Path = ROOT / "data" / "artifacts", notify: str | None = None) -> Summary:  # noqa: ARG001 - the hooks read it
+def clean_up(settings: PruneSettings, store: Where = ROOT / "data" / "artifacts", notify: str | None = None) -> Summary:  # noqa: ARG001 - the hooks read it
     """Removes what is old, too large or replaced, never what serves or is in use.
 
     Args:
@@ -31,5 +30,5 @@ def clean_up(settings: PruneSettings, store: Path = ROOT / "data" / "artifacts",
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
     given = absolute_paths(settings.model_dump(mode="json", exclude_unset=True), ROOT)
-    summary: Summary = run_step(clean_up_store, PruneSettings.model_validate(given), ROOT / store)
+    summary: Summary = run_step(clean_up_store, PruneSettings.model_validate(given), from_root(store))
     return summary

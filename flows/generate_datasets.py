@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_SUCCESS, Summary, run_command, write_summary
 from flows._cli.commands.generate_datasets import COMMAND, GenerateDatasetsOptions
 from flows._cli.flow_work import FlowWork
@@ -26,6 +26,7 @@ from flows._pipelines.steps import run_steps
 from tasks.generate import copy_pairs
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 
 
 @flow(
@@ -37,7 +38,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 )
 def generate_datasets(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     output: Path | None = None,
     notify: str | None = None,  # noqa: ARG001 - the hooks read it
@@ -51,7 +52,7 @@ def generate_datasets(
         output: Parquet file to write the training pairs of a synthetic problem to as well
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
-    experiment, store = EXPERIMENT.check(from_checkout(experiment)), ROOT / store
+    experiment, store = EXPERIMENT.check(from_checkout(experiment)), from_root(store)
     dataset = run_steps([DATASET_STEP], experiment, store, refresh=refresh)[DATASET_STEP.name]
     if output:
         run_step(copy_pairs, dataset, output)

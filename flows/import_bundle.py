@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from flows._cli.start import start
 
 if __name__ == "__main__":
-    sys.exit(start("import_bundle"))
+    sys.exit(start("import_bundle", may_load_tensorflow=True))
 
 from flows._cli.command import Summary, Work, put, run_command
 from flows._cli.commands.import_bundle import COMMAND, ImportSettings
 from flows._cli.settings import Options
+from flows._cli.start import native_messages_aside
 from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import short
@@ -20,8 +20,8 @@ from tasks.storage.store.manifest import short
 
 def bring_in(settings: ImportSettings, options: Options) -> Summary:
     """Copies the bundle, checked, or makes a new one of a former format, and says where it lies."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it is loaded for a former format only
-    handle = import_bundle(Store(options.store), settings.folder)
+    with native_messages_aside():
+        handle = import_bundle(Store(options.store), settings.folder)
     return {"digest": handle.digest, "path": str(handle.path)}
 
 

@@ -9,13 +9,12 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("nightly", needs_server=True))  # what follows is imported once the settings are accepted
 
-from pathlib import Path
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows._cli.batch_summary import show_batch, show_plan
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command
 from flows._cli.commands.nightly import COMMAND, NightlyOptions
 from flows._cli.flow_work import FlowWork
@@ -32,6 +31,7 @@ from tasks.reporting.batch_page import describe_shifts
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.settings.nightly import NightlySettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import read_promotions
 
@@ -45,7 +45,7 @@ from tasks.storage.store.promotions import read_promotions
 )
 def nightly(
     settings: NightlySettings,
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     notify: str | None = None,
 ) -> Summary:
@@ -61,7 +61,7 @@ def nightly(
         notify: notification block that hears of a failed run, a refused model and rows that shifted, such as
             slack-webhook/team
     """
-    settings, store = NIGHTLY.check(from_checkout(settings)), ROOT / store
+    settings, store = NIGHTLY.check(from_checkout(settings)), from_root(store)
     failure: Exception | None = None
     model: Summary = {}
     try:
@@ -97,7 +97,7 @@ def _tell(notify: str | None, name: str, model: Summary, predictions: Summary) -
         tell(notify, describe_shifts(predictions), report=predictions["report"])
 
 
-def _serves(settings: NightlySettings, store: Path) -> bool:
+def _serves(settings: NightlySettings, store: Where) -> bool:
     return read_promotions(Store(store), settings.promotion_name).promoted is not None
 
 

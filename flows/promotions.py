@@ -41,14 +41,14 @@ def decide_and_describe(settings: PromotionsSettings, options: Options) -> Summa
     elif name and reason and settings.rollback:
         _roll_back(store, _known(store, name), reason)
     names = [_known(store, name)] if name else decided_names(store)
-    return {"store": str(store.root), "names": [_describe(store, name) for name in names]}
+    return {"store": store.shown, "names": [_describe(store, name) for name in names]}
 
 
 def _known(store: Store, name: str) -> str:
     names = decided_names(store)
     if name not in names:
         raise SettingsError(
-            f"no model was ever decided upon as {name!r} in {store.root}{nearest(name, names)}; there are: "
+            f"no model was ever decided upon as {name!r} in {store.shown}{nearest(name, names)}; there are: "
             f"{', '.join(names) or 'none'}"
         )
     return name
@@ -101,7 +101,7 @@ def _describe_decision(store: Store, decision: Decision) -> Summary:
 
 def _find(store: Store, model: str) -> str:
     try:
-        Manifest.read(store.folder("bundle", model))
+        store.manifest("bundle", model)
     except ArtifactError:
         return FORMER if _has_former(store, model) else GONE
     return THERE

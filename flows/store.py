@@ -13,14 +13,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
-from flows._cli.commands.store import COMMAND, LIST, PRUNE, VERIFY, WHY, StoreSettings
+from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, say, write_summary
+from flows._cli.commands.store import COMMAND, LEADERBOARD, LIST, PRUNE, VERIFY, WHY, StoreSettings
 from flows._cli.settings import Options
-from flows._cli.table import print_table
+from flows._cli.table import Justify, print_table
+from tasks.reporting.leaderboard import as_csv, as_page, board_rows, make_boards
 from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.settings.where import is_url
+from tasks.storage.files.atomic import write_atomically
 from tasks.storage.outputs.clean_up import clean_up, describe_pruning, plan_clean_up
 from tasks.storage.outputs.origins import SOUND, trace_artifact, trace_prediction
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.experiments import list_experiments
 from tasks.storage.store.inventory import Inventory, Stored, take_inventory
 from tasks.storage.store.kinds import KINDS
 from tasks.storage.store.manifest import short
@@ -34,7 +38,7 @@ def work(settings: StoreSettings, options: Options) -> int:
     """Answers one of the commands; gives the exit code."""
     answer, show = _COMMANDS[settings.command]
     store = Store(options.store)
-    summary = {"store": str(store.root), "command": settings.command, **answer(settings, store)}
+    summary = {"store": store.shown, "command": settings.command, **answer(settings, store)}
     write_summary(options.summary, summary)
     is_sound = not summary.get("faults")
     if not options.quiet:
@@ -68,7 +72,7 @@ def _describe(inventory: Inventory, one: Stored, users: list[Stored]) -> Summary
         "kind": one.kind,
         "name": one.name,
         "digest": one.digest,
-        "path": str(one.path),
+        "path": one.where,
         "bytes": one.bytes,
         "made_at": one.made_at.isoformat(timespec="seconds"),
         "made_from": dict(one.made_from),
@@ -123,6 +127,11 @@ def _size(n_bytes: int) -> str:
 def trace(settings: StoreSettings, store: Store) -> Summary:
     """The way back from a prediction file or an artifact."""
     (word,) = settings.about
+    if is_url(word):
+        raise SettingsError(
+            f"why looks at a file on this machine, or takes a digest, but got {word}; copy the file here, and its "
+            f"account beside it"
+        )
     if Path(word).exists() or not _DIGITS.fullmatch(word):
         origins = trace_prediction(store, Path(word).absolute())
     else:
@@ -202,7 +211,7 @@ def _say_faults(summary: Summary) -> None:
 
 def prune(settings: StoreSettings, store: Store) -> Summary:
     """Removes what may go, or says what would."""
-    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, store.root)
+    pruning = (plan_clean_up if settings.dry_run else clean_up)(settings, store.where)
     return describe_pruning(pruning, is_plan=settings.dry_run)
 
 
@@ -230,11 +239,35 @@ def show_pruned(summary: Summary) -> None:
     print(f"{verb}: {len(shown):,} of {summary['store']}, {_size(total)} of {_size(summary['bytes_before'])}")
 
 
+def leaderboard(settings: StoreSettings, store: Store) -> Summary:
+    """All experiments side by side, those on the same data together; written to files too where that is asked for."""
+    boards = make_boards(list_experiments(store), next(iter(settings.about), None))
+    if settings.csv:
+        write_atomically(settings.csv, as_csv(boards))
+    if settings.page:
+        write_atomically(settings.page, as_page(boards, store.shown))
+    return {"problems": boards}
+
+
+def show_leaderboard(summary: Summary) -> None:
+    """Prints a table for each dataset."""
+    for board in summary["problems"]:
+        put(f"{', '.join(board['names'])}, on dataset {short(board['dataset'])}:")
+        rows = board_rows(board)
+        numbers = {"", "trained in", "parameters", "size"}
+        columns: dict[str, Justify] = {name: "right" if name in numbers else "left" for name in rows[0]}
+        print_table(columns, [tuple(row.values()) for row in rows])
+        put("")
+    n = sum(len(board["experiments"]) for board in summary["problems"])
+    put(f"{n:,} experiments on {len(summary['problems']):,} datasets, in {summary['store']}")
+
+
 _COMMANDS: dict[str, tuple[Callable[[StoreSettings, Store], Summary], Callable[[Summary], None]]] = {
     LIST: (list_artifacts, show_list),
     WHY: (trace, show_trace),
     VERIFY: (verify_store, show_verified),
     PRUNE: (prune, show_pruned),
+    LEADERBOARD: (leaderboard, show_leaderboard),
 }
 
 

@@ -9,11 +9,10 @@ from flows._cli.start import start
 if __name__ == "__main__":
     sys.exit(start("train_and_eval", needs_server=True))  # what follows is imported once the settings are accepted
 
-from pathlib import Path
 
 from prefect import flow
 
-from flows._cli.checkout import ROOT
+from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, write_summary
 from flows._cli.commands.train_and_eval import COMMAND, TrainAndEvalOptions
 from flows._cli.flow_work import FlowWork
@@ -24,6 +23,7 @@ from flows._pipelines.dry_run import look_and_plan, show_dry_run
 from flows._pipelines.model import MODEL_STEPS, describe_model, make_model
 from flows._pipelines.steps import needs_tensorflow
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 
 
@@ -36,7 +36,7 @@ from tasks.storage.store.artifact_store import Store
 )
 def train_and_eval(
     experiment: Experiment = Experiment(),  # noqa: B008 - frozen, and the default that Prefect's form shows
-    store: Path = ROOT / "data" / "artifacts",
+    store: Where = ROOT / "data" / "artifacts",
     refresh: bool = False,
     notify: str | None = None,  # noqa: ARG001 - the hooks read it
 ) -> Summary:
@@ -48,7 +48,7 @@ def train_and_eval(
         refresh: make everything again, whatever is cached
         notify: notification block that hears of a failed run, such as slack-webhook/team
     """
-    experiment, store = EXPERIMENT.check(from_checkout(experiment)), ROOT / store
+    experiment, store = EXPERIMENT.check(from_checkout(experiment)), from_root(store)
     return describe_model(make_model(experiment, store, refresh=refresh))
 
 

@@ -12,36 +12,38 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
 from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, render_page
+from tasks.reporting.pages import cell
 from tasks.runtime.caching import TASK_OPTIONS
 from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
-from tasks.storage.files.atomic import write_atomically
-from tasks.storage.outputs.accounts import Account, list_accounts
-from tasks.storage.outputs.output_paths import find_batch_files
+from tasks.seq2seq.settings.where import Where, is_url, name_of
+from tasks.seq2seq.shown import shown
+from tasks.storage.outputs.accounts import Account
+from tasks.storage.outputs.output_paths import find_batch_files, names_of_outputs, write_about_run
 from tasks.storage.store.artifact_store import Store
 
 
 @task(name="write batch report", task_run_name="report {settings.title}", **TASK_OPTIONS)
 def write_batch(
-    jobs: list[Job], settings: BatchSettings, store: Path, checks: Sequence[Mapping[str, str]] = ()
+    jobs: list[Job], settings: BatchSettings, store: Where, checks: Sequence[Mapping[str, str]] = ()
 ) -> Batch:
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
-    write_atomically(settings.output / RUN, json.dumps(batch, indent=1))
-    write_atomically(settings.output / PAGE, render_page(batch))
-    return {**batch, "report": str(settings.output / PAGE)}
+    write_about_run(settings, RUN, json.dumps(batch, indent=1))
+    return {**batch, "report": write_about_run(settings, PAGE, render_page(batch))}
 
 
 @task(name="publish batch report", task_run_name="publish predictions of {batch[model][name]}", **TASK_OPTIONS)
 def publish_batch(batch: Batch) -> None:
     """Shows the run, the account of each file, and where all of it lies, as artifacts of the run in Prefect's UI."""
-    where = f"Predictions in `{batch['output']}`"
+    where = f"Predictions in `{cell(batch['output'])}`"
     create_markdown_artifact(as_markdown(batch), key="batch-predict", description=where)
     create_table_artifact(as_table(batch), key="batch-predict-accounts", description=f"Account of each file. {where}")
-    for key, path in (("batch-predict-page", Path(batch["report"])), ("batch-predict-output", Path(batch["output"]))):
-        create_link_artifact(path.absolute().as_uri(), link_text=path.name, key=key, description=f"On disk: `{path}`")
+    for key, where in (("batch-predict-page", batch["report"]), ("batch-predict-output", batch["output"])):
+        link = where if is_url(where) else Path(where).absolute().as_uri()
+        create_link_artifact(link, link_text=shown(name_of(where)), key=key, description=f"It lies in `{cell(where)}`")
 
 
 def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
@@ -67,7 +69,7 @@ def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:
         "scored_now": _scored(new),
         "drift": [shift._asdict() for shift in shifts],
         "shifted": any(shift.verdict == "shifted" for shift in shifts),
-        "outputs_without_input": sorted(set(list_accounts(settings.output)) - names),
+        "outputs_without_input": sorted(names_of_outputs(settings) - names),
         "files_of_other_formats": found.others,
         "files_already_given": found.again,
     }

@@ -28,14 +28,16 @@ from tasks.seq2seq.monitoring.data_checks import Finding, Measured, Sentinel, ch
 from tasks.seq2seq.monitoring.drift import DayProfile, compare
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.artifacts.shapes import AccountFile, ProfileFile
-from tasks.storage.files.atomic import temporary_folder
+from tasks.storage.files.atomic import folder_aside
 from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.ingest.duplicates import count_repeats
 from tasks.storage.outputs.chunk_files import read_chunk
 from tasks.storage.outputs.chunks import HAS_TARGET, ORIGIN_ROW, SOURCE, TARGET
+from tasks.storage.outputs.output_paths import work_folder
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, CHECKS
 from tasks.storage.store.making import Made, StepInputs
@@ -44,7 +46,7 @@ from tasks.storage.store.promotions import read_promotions
 
 
 @task(name="check data", task_run_name="check {experiment.promotion_name}", **TASK_OPTIONS)
-def check_dataset(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
+def check_dataset(experiment: Experiment, dataset: Handle, store: Where, *, refresh: bool = False) -> Handle:
     """Holds a dataset against the rules; its facts are the findings.
 
     Raises:
@@ -147,7 +149,7 @@ class CheckedRows(NamedTuple):
 
 
 @task(name="check rows", task_run_name="check {settings.title}", **TASK_OPTIONS)
-def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> CheckedRows:
+def check_rows(jobs: list[Job], settings: BatchSettings, store: Where) -> CheckedRows:
     """Holds the first rows of the files that are to be predicted against the rules.
 
     Raises:
@@ -169,10 +171,10 @@ def check_rows(jobs: list[Job], settings: BatchSettings, store: Path) -> Checked
 
 
 def _samples(
-    todo: list[Job], model: BatchModel, settings: BatchSettings, store: Path, n_rows: int
+    todo: list[Job], model: BatchModel, settings: BatchSettings, store: Where, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     """The first rows of each file, or what keeps them from being read."""
-    if settings.runner == "processes":
+    if settings.runner.kind != "threads":
         yield from _samples_of_workers(todo, settings, store, n_rows)
         return
     for job in todo:
@@ -183,11 +185,11 @@ def _samples(
 
 
 def _samples_of_workers(
-    todo: list[Job], settings: BatchSettings, store: Path, n_rows: int
+    todo: list[Job], settings: BatchSettings, store: Where, n_rows: int
 ) -> Iterator[tuple[Job, Sample | DataError]]:
     jobs = {job.name: job for job in todo}
     given = {name: job.model_dump(mode="json") for name, job in jobs.items()}
-    with temporary_folder("check") as folder:
+    with folder_aside(work_folder(settings) / "sample") as folder:  # which workers elsewhere see, too
         request = request_of("sample", settings, store, jobs=given, n_rows=n_rows, folder=str(folder))
 
         def failed(name: str, how: str) -> Outcome:

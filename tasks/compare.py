@@ -14,8 +14,10 @@ from tasks.runtime.progress import progress
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
 from tasks.storage.artifacts.holdout import HoldoutFacts, fixed_holdout, is_comparable, read_holdout
+from tasks.storage.files.archives import load_arrays
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, HOLDOUT_SCORES
 from tasks.storage.store.making import Made
@@ -26,7 +28,7 @@ VALUES = "values.npz"
 
 
 @task(name="compare models", task_run_name="compare {experiment.promotion_name}", **TASK_OPTIONS)
-def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Path) -> Standing:
+def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, store: Where) -> Standing:
     """Decodes the holdout with both models, each only once; nothing for a model that was decided upon before."""
     name = experiment.promotion_name
     promotions = read_promotions(Store(store), name)
@@ -59,8 +61,7 @@ def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[
         libraries=("numpy", "onnxruntime"),
     )
     scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))
-    with np.load(scores.path / VALUES, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return load_arrays(scores.path / VALUES)
 
 
 def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store: Store, folder: Path) -> Made:
@@ -70,7 +71,7 @@ def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store:
     evaluator = Evaluator(experiment, model, holdout.path)
     parts, metric = [], ""
     with progress("compare") as update:
-        for block in read_holdout(holdout, model.codecs):
+        for block in read_holdout(holdout, model.codecs, bundle.path):
             metric, values = evaluator.evaluation.values(evaluator.add(block))
             parts.append(values)
             update(sum(map(len, parts)), n_rows, {})

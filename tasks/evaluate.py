@@ -15,6 +15,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.inference.evaluation import Evaluated
 from tasks.seq2seq.settings.evaluation import TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.dataset import DatasetFacts, PairBlock, read_evaluation
 from tasks.storage.files.json_files import write_json
@@ -27,7 +28,7 @@ from tasks.storage.store.manifest import Handle
 
 @task(name="evaluate model", task_run_name="evaluate {experiment.promotion_name}", **TASK_OPTIONS)
 def evaluate_model(
-    experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
+    experiment: Experiment, dataset: Handle, bundle: Handle, store: Where, *, refresh: bool = False
 ) -> Handle:
     """Scores a bundle on the dataset's fresh set or test split; its facts are the scores and the examples."""
     return finished(

@@ -9,6 +9,7 @@ from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs, values_of
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, load_engine, steps_of
 from tasks.storage.artifacts.dataset import DatasetFacts, read_codecs, write_codecs
 from tasks.storage.artifacts.export import read_samples
@@ -24,7 +25,7 @@ from tasks.storage.store.manifest import Handle
 
 @task(name="export model", task_run_name="export {experiment.promotion_name}", **TASK_OPTIONS)
 def export_model(
-    experiment: Experiment, dataset: Handle, training: Handle, store: Path, *, refresh: bool = False
+    experiment: Experiment, dataset: Handle, training: Handle, store: Where, *, refresh: bool = False
 ) -> Handle:
     """Exports trained weights as a bundle; its facts are `BundleFacts`."""
     return finished(
@@ -78,6 +79,7 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
         masked=shape.masked,
         relative=shape.relative,
         ahead=shape.ahead,
+        series=shape.series,
     )
     save_bundle(folder, models.encoder, models.decoder, facts, experiment)
     write_codecs(folder, codecs)

@@ -9,6 +9,7 @@ from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import load_bundle, load_graphs, steps_of
 from tasks.storage.artifacts.dataset import write_codecs
 from tasks.storage.artifacts.export import ONNX_FILE, load_onnx, read_samples
@@ -21,7 +22,7 @@ from tasks.storage.store.manifest import Handle
 
 @task(name="export onnx", task_run_name="export onnx {experiment.promotion_name}", **TASK_OPTIONS)
 def export_onnx(
-    experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
+    experiment: Experiment, dataset: Handle, bundle: Handle, store: Where, *, refresh: bool = False
 ) -> Handle:
     """Exports a bundle's decode to ONNX; its facts are how many sources it was verified on."""
     return finished(

@@ -9,6 +9,7 @@ from prefect import task
 
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import BundleFacts, steps_of
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.export import SAVED_MODEL, load_decode, read_samples, save_decode
@@ -21,7 +22,7 @@ from tasks.storage.store.manifest import Handle
 
 @task(name="export saved model", task_run_name="export saved model {experiment.promotion_name}", **TASK_OPTIONS)
 def export_saved_model(
-    experiment: Experiment, dataset: Handle, bundle: Handle, store: Path, *, refresh: bool = False
+    experiment: Experiment, dataset: Handle, bundle: Handle, store: Where, *, refresh: bool = False
 ) -> Handle:
     """Exports a bundle's decode as a SavedModel; its figures are how many sources it was verified on."""
     step = saved_model_inputs(experiment, {"dataset": dataset.digest, "bundle": bundle.digest}, Store(store))

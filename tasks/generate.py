@@ -21,6 +21,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.dataset import (
     DatasetFacts,
     PairBlock,
@@ -44,7 +45,7 @@ from tasks.storage.store.manifest import Handle
 
 
 @task(name="generate dataset", task_run_name="generate {experiment.promotion_name}", **TASK_OPTIONS)
-def generate_dataset(experiment: Experiment, store: Path, *, refresh: bool = False) -> Handle:
+def generate_dataset(experiment: Experiment, store: Where, *, refresh: bool = False) -> Handle:
     """Makes the dataset of an experiment and gives its handle; its facts are `DatasetFacts`."""
     files = _find_files(experiment)
     plain = _step_inputs(experiment, files)
@@ -131,11 +132,16 @@ def _step_inputs(experiment: Experiment, found: FoundFiles | None) -> StepInputs
     return step_inputs(
         DATASET,
         experiment,
-        settings={**settings, "seed": experiment.seed},
+        settings={**settings, "seed": experiment.seed, **_numbers(experiment)},
         made_from=made_from,
         code=__name__,
         libraries=("numpy", "pyarrow"),
     )
+
+
+def _numbers(experiment: Experiment) -> dict[str, bool]:
+    """That sources say which series they are of, where a model is to embed that; else nothing, as before there were."""
+    return {"series_numbers": True} if experiment.model.series_embedding else {}
 
 
 @task(name="copy pairs", task_run_name="copy to {path}", **TASK_OPTIONS)
@@ -153,7 +159,8 @@ def write_dataset(
     if isinstance(data, SyntheticData):
         return _write_synthetic(experiment, data, folder, held_out)
     if data.is_series:
-        facts = ingest_series(data, folder, held_out, report, files)
+        numbered = bool(experiment.model.series_embedding)
+        facts = ingest_series(data, folder, held_out, report, files, numbered=numbered)
         if time := load_json(folder / "account.json")["time"]:
             logger().info("Series: %s", describe_time(time))
     else:

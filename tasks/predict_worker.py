@@ -1,7 +1,7 @@
 """What a worker process of batch prediction does: files are looked at, sampled, or read, predicted and written here.
 
-`python -m tasks.predict_worker` answers the requests of `tasks.predict_batch`; it knows no Prefect. Nothing that native
-code does to this process is done to the run.
+`answer` does what `tasks.predict_batch` asks for; it knows no Prefect. What native code does to a
+worker's process is not done to the run.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.prediction.divided import predict_span
 from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
 from tasks.prediction.queue import ChunkFiles, predict_chunks
 from tasks.prediction.shards import predict_jobs, read_sample, serving_of
 from tasks.reporting.states_picture import SampledStates
-from tasks.runtime.runners import Told, serve_requests
+from tasks.runtime.runners import Told
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where, as_where
 from tasks.storage.outputs.chunk_files import write_chunk
 from tasks.storage.store.artifact_store import Store
 
@@ -33,12 +35,12 @@ def answer(request: Request, told: Told) -> dict[str, Any]:
     log = logging.getLogger("tasks")
     log.addHandler(handler)
     try:
-        return _KINDS[request["kind"]](request, settings, Path(request["store"]), told)
+        return _KINDS[request["kind"]](request, settings, as_where(request["store"], "store"), told)
     finally:
         log.removeHandler(handler)
 
 
-def _look(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _look(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     for name in request["names"]:
         told({"begun": name})
         (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
@@ -46,7 +48,7 @@ def _look(request: Request, settings: BatchSettings, store: Path, told: Told) ->
     return {}
 
 
-def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _sample(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     for name, job in _jobs(request):
         told({"begun": name})
@@ -64,11 +66,11 @@ def _sample(request: Request, settings: BatchSettings, store: Path, told: Told) 
     return {}
 
 
-def _predict(request: Request, settings: BatchSettings, store: Path, told: Told) -> dict[str, Any]:
+def _predict(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
     model = _model(request["settings"], store)
     serving = serving_of(model, settings, store)
     todo = list(_jobs(request))
-    with ThreadPoolExecutor(settings.workers) as threads:
+    with ThreadPoolExecutor(settings.runner.workers) as threads:
 
         def submit(_label: str, chunks: list[ChunkFiles]) -> Any:  # noqa: ANN401 - a future, which the queue names
             return threads.submit(predict_chunks, serving, chunks)
@@ -88,10 +90,25 @@ def _predict(request: Request, settings: BatchSettings, store: Path, told: Told)
     return {"first_at": done.first_at}
 
 
-_KINDS: dict[str, Callable[[Request, BatchSettings, Path, Told], dict[str, Any]]] = {
+def _span(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
+    """A span of the one file of the request."""
+    ((name, job),) = _jobs(request)
+    told({"begun": name})
+    outcome: dict[str, Any] = {}
+    try:
+        end, n_resumed = predict_span(job, request["span"], _model(request["settings"], store), settings, store)
+        outcome = {"read": end.read, "n_resumed": n_resumed}
+    except DataError as error:
+        outcome["error"] = str(error)
+    told({"done": name, "outcome": outcome})
+    return {}
+
+
+_KINDS: dict[str, Callable[[Request, BatchSettings, Where, Told], dict[str, Any]]] = {
     "look": _look,
     "sample": _sample,
     "predict": _predict,
+    "span": _span,
 }
 
 
@@ -100,7 +117,7 @@ def _jobs(request: Request) -> list[tuple[str, Job]]:
 
 
 @lru_cache(maxsize=1)
-def _model(settings: str, store: Path) -> BatchModel:
+def _model(settings: str, store: Where) -> BatchModel:
     """The run's model without its weights, which are loaded once a process too."""
     return find_model(BatchSettings.model_validate_json(settings), Store(store))
 
@@ -118,7 +135,3 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._told({"level": record.levelno, "message": record.getMessage()})
-
-
-if __name__ == "__main__":
-    serve_requests(answer)

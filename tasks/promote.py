@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -12,6 +11,7 @@ from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.seq2seq.promotion.comparison import Standing
 from tasks.seq2seq.promotion.gate import Verdict, judge
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.holdout import write_holdout
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import HOLDOUT
@@ -21,7 +21,7 @@ from tasks.storage.store.promotions import Decision, Promotion, decide, read_pro
 
 @task(name="promote model", task_run_name="promote {experiment.promotion_name}", **TASK_OPTIONS)
 def promote_model(
-    experiment: Experiment, dataset: Handle, bundle: Handle, evaluation: Handle, standing: Standing, store: Path
+    experiment: Experiment, dataset: Handle, bundle: Handle, evaluation: Handle, standing: Standing, store: Where
 ) -> Promotion:
     """Asks the gate about a model that was made in this run, or never decided upon."""
     name = experiment.promotion_name

@@ -18,6 +18,7 @@ from tasks.runtime.caching import (
 )
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import REPORT
 from tasks.storage.store.making import Made, StepInputs
@@ -34,7 +35,7 @@ def write_report(
     bundle: Handle,
     evaluation: Handle,
     promotion: Promotion,
-    store: Path,
+    store: Where,
     *,
     refresh: bool = False,
 ) -> Handle:
@@ -82,7 +83,7 @@ def _step_inputs(experiment: Experiment, digests: Mapping[str, str], verdict: Ve
 
 
 @task(name="publish report", task_run_name="publish {experiment.promotion_name}", **TASK_OPTIONS)
-def publish_report(experiment: Experiment, report: Handle, _store: Path) -> None:
+def publish_report(experiment: Experiment, report: Handle, _store: Where) -> None:
     """Shows the report's short form in Prefect's UI, and where the whole page lies, as artifacts of the run."""
     create_markdown_artifact(
         (report.path / SUMMARY).read_text(encoding="utf-8"),

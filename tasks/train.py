@@ -29,6 +29,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.checkpoint import Checkpoint
 from tasks.storage.artifacts.dataset import DatasetFacts, has_weights, read_codecs, read_split
 from tasks.storage.artifacts.keras_models import WEIGHTS, save_weights, weights_digest
@@ -55,7 +56,7 @@ MAX_ONE_HOT = 10_000
 
 
 @task(name="train model", task_run_name="train {experiment.promotion_name}", **TASK_OPTIONS)
-def train_model(experiment: Experiment, dataset: Handle, store: Path, *, refresh: bool = False) -> Handle:
+def train_model(experiment: Experiment, dataset: Handle, store: Where, *, refresh: bool = False) -> Handle:
     """Trains the experiment's model on a dataset; its facts are the rates and the last metrics."""
     step = training_inputs(experiment, {"dataset": dataset.digest}, Store(store))
     start = step.made_from.get("start")
@@ -146,6 +147,7 @@ def write_training(
             logs=logs,
             snapshot=snapshot,
             save=checkpoint.write if checkpoint else None,
+            say=lambda line: logger().info("%s", line),
         )
     _say_what_ended(history, experiment.training)
     save_weights(models.train, folder)

@@ -20,6 +20,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from flows._cli.checkout import ROOT
+from flows._cli.commands.sweep import check_sweep
 from flows._cli.settings import read_settings_text
 from tasks.seq2seq.errors import Seq2SeqError, SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
@@ -27,6 +28,8 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.sweep import SweepSettings
+from tasks.seq2seq.settings.where import Where
 
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
@@ -130,7 +133,7 @@ class Served:
         """As Prefect names it."""
         return f"{self.flow.name}/{self.entry.name}"
 
-    def create(self, store: Path | None = None) -> RunnerDeployment:
+    def create(self, store: Where | None = None) -> RunnerDeployment:
         """What serving sends to the server: what `prefect deploy` does, but for the work pool.
 
         Args:
@@ -179,15 +182,27 @@ def read_deployments(path: Path) -> list[Served]:
     return served
 
 
+class _WithoutAliases(yaml.SafeLoader):
+    """Refuses what stands for something else, by which a few lines could be gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()
+            raise yaml.YAMLError(
+                f"the alias *{alias.anchor} in line {alias.start_mark.line + 1}; write out what it stands for"
+            )
+        return super().compose_node(parent, index)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(read_settings_text(path))
+        content = yaml.load(read_settings_text(path), _WithoutAliases)  # noqa: S506 - it is a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the deployments in {path} cannot be read: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"{path} is nested too deep to hold deployments") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is no YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter of dates and numbers that are none
+        raise SettingsError(f"{path} is no YAML that can be served: {error}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no keys; expected a list under `deployments`")
     return content
@@ -244,6 +259,7 @@ _CHECKS: dict[Any, Any] = {
     Experiment: check_experiment,
     BatchSettings: check_batch_settings,
     NightlySettings: check_nightly_settings,
+    SweepSettings: check_sweep,
 }
 
 

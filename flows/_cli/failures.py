@@ -11,16 +11,16 @@ import logging
 import re
 from collections.abc import Iterator
 
-from prefect.logging.handlers import PrefectConsoleHandler
-
 from flows._cli.command import EXIT_FAILED, EXIT_INTERRUPTED, OUT_OF_MEMORY, say
 from flows._cli.interruption import LINE, interrupted_by
 from flows._server.credentials import without_credentials
+from tasks.runtime.log import RUN_LOGGERS, console_handlers
 from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
 _FAILED_STATE = re.compile(r"^(Finished in state \w+)\(.*? run encountered an exception:? (\w+)\b.*\)$", re.DOTALL)
-_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+# What it logs of each step that went well: what came of it is told by the step itself.
+_WENT_WELL = re.compile(r"^Finished in state (Completed|Cached)\(")
 
 
 @contextlib.contextmanager
@@ -52,27 +52,18 @@ def _closing(message: str, error: Exception) -> str:
 def told_at_the_end() -> Iterator[None]:
     """Keeps the messages of errors out of what is logged to the terminal: whoever is inside tells them at the end."""
     with contextlib.ExitStack() as stack:
-        for name in _RUN_LOGGERS:
+        for name in RUN_LOGGERS:
             logger = logging.getLogger(name)
             for change in (_without_traceback, _without_credentials):
                 logger.addFilter(change)
                 stack.callback(logger.removeFilter, change)
-        for handler in _consoles():
+        for handler in console_handlers():
             stack.callback(handler.setFormatter, handler.formatter)
             handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
-            handler.addFilter(_is_not_told_at_the_end)
-            stack.callback(handler.removeFilter, _is_not_told_at_the_end)
+            for choice in (_is_not_told_at_the_end, _is_news):
+                handler.addFilter(choice)
+                stack.callback(handler.removeFilter, choice)
         yield
-
-
-def _consoles() -> list[logging.Handler]:
-    """Where Prefect writes the lines of runs that a person sees."""
-    found: list[logging.Handler] = []
-    logger: logging.Logger | None = logging.getLogger(_RUN_LOGGERS[0])
-    while logger:
-        found += [handler for handler in logger.handlers if isinstance(handler, PrefectConsoleHandler)]
-        logger = logger.parent
-    return found
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -93,6 +84,12 @@ def _without_credentials(record: logging.LogRecord) -> bool:
 
 def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_told_at_the_end", False)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is more than Prefect's word that all went well, which only `--verbose` shows."""
+    is_detailed = logging.getLogger(record.name).getEffectiveLevel() <= logging.DEBUG
+    return is_detailed or not _WENT_WELL.match(str(record.msg))
 
 
 class _Brief(logging.Formatter):

@@ -19,6 +19,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows._cli import sign_of_life
 from flows._cli.command import EXIT_SUCCESS, Command, Summary, say, write_summary
 from flows._cli.failures import failures_told, told_at_the_end
 from flows._cli.limits import LEAST_WITH_TENSORFLOW_MIB, too_little_memory
@@ -66,6 +67,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
         with log_level(options):
             get_logger("command").debug("%s: %r %r", self.command.name, settings, options)
             if options.makes_nothing:
+                sign_of_life.end()
                 return self.plan(settings, options)
             with contextlib.ExitStack() as stack:
                 local = _find_server(stack)
@@ -96,6 +98,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
                 stack.callback(drain)
                 stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
         check_block(options.notify)
+        sign_of_life.end()
         with failures_told(), told_at_the_end():
             return {**self.run(settings, options), **_memory(peak)}
 

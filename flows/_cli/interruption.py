@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from flows._cli import sign_of_life
+
 LINE = "interrupted; finished steps are kept, run the same command again to go on"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_TO_UNWIND = 2.0
@@ -112,6 +114,7 @@ def _tell(line: str, code: int) -> None:
         if _watch.code is not None:
             return
         _watch.code = code
+        sign_of_life.end()
         descriptor = sys.stderr.fileno() if sys.stderr else 2
         with contextlib.suppress(OSError):
             os.write(descriptor, f"{line}\n".encode())

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows._cli.commands.import_bundle import ImportSettings
+from flows._cli.commands.predict_lines import LinesSettings
 from flows._cli.commands.promotions import PromotionsSettings
 from flows._cli.commands.serve import ServeSettings
 from flows._cli.commands.store import StoreSettings
@@ -24,6 +25,8 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.runner import RunnerSettings
+from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
 HEAD = """# Settings
@@ -48,17 +51,24 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Before training. A rule that is not kept warns, or ends the run where `checks.fail` names it.",
         TrainingChecks,
     ),
-    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*`.", BatchSettings),
+    "Batch prediction": ("", "Of `python -m flows.batch_predict`, beside `decoding.*` and `runner.*`.", BatchSettings),
+    "Runner": (
+        "runner.",
+        "Of `python -m flows.batch_predict`; what does the work changes no output.",
+        RunnerSettings,
+    ),
     "Checks of the rows to predict": (
         "checks.",
         "Of `python -m flows.batch_predict`, before the first row.",
         BatchChecks,
     ),
+    "Lines": ("", "Of `python -m flows.predict_lines [LINE ...]`, beside `decoding.*`.", LinesSettings),
     "Night": ("", "Of `python -m flows.nightly`, beside those of an experiment.", NightlySettings),
+    "Sweep": ("sweep.", "Of `python -m flows.sweep`, beside those of an experiment.", SearchSettings),
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",
-        "Of `python -m flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune`.",
+        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM]`.",
         StoreSettings,
     ),
     "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),
@@ -86,7 +96,7 @@ def _section(title: str) -> Iterator[str]:
         yield from (note, "")
     yield from ("| key | default | meaning |", "|---|---|---|")
     for name, field in _own_fields(model).items():
-        if name not in ("decoding", "checks") and field.description:
+        if name not in ("decoding", "checks", "runner") and field.description:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
     yield ""
 

@@ -31,6 +31,7 @@ from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settin
 from tasks.seq2seq.settings.rules import check_experiment, check_section, nearest
 from tasks.seq2seq.settings.section import Section, Sections
 from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.seq2seq.settings.where import Where, check_url, is_url
 from tasks.storage.files.limits import SETTINGS_BYTES, SETTINGS_DOTS
 
 
@@ -38,7 +39,10 @@ class Options(Section):
     """What every command takes beside its settings."""
 
     config: Path | None = Field(None, description="TOML file with the settings")
-    store: Path = Field(ROOT / "data" / "artifacts", description="folder of the artifact store")
+    store: Where = Field(
+        ROOT / "data" / "artifacts",
+        description="folder of the artifact store, or its URL in an object store, such as s3://bucket/folder",
+    )
     summary: Path | None = Field(None, description="file to write the result to, as JSON")
     quiet: bool = Field(False, description="print nothing but warnings and errors")
 
@@ -187,7 +191,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = tomllib.loads(read_settings_text(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config {path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a `TOMLDecodeError`, or of numbers of too many digits
         raise SettingsError(f"--config {path} is no TOML: {error}") from error
     except RecursionError as error:
         raise SettingsError(f"--config {path} is nested too deep to be settings") from error
@@ -203,7 +207,7 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
             for name, value in section.items()
         }
 
-    result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments"})
+    result = resolve(raw, {"config", "store", "summary", "output", "folder", "deployments", "csv", "page"})
     for name in ("inputs", "outputs"):
         if isinstance(result.get(name), list):
             result[name] = [_absolute(where, base, name) for where in result[name]]
@@ -219,8 +223,13 @@ def absolute_paths(raw: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return result
 
 
+_MAY_BE_URLS = {"store", "inputs", "output", "train", "validation", "test"}
+
+
 def _absolute(path: str, base: Path, name: str) -> str:
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+    if is_url(path) and name in _MAY_BE_URLS:
+        return check_url(path, name)
+    if is_url(path):
         raise SettingsError(
             f"{name} is {without_credentials(path)!r}, a URL; expected a path: copy it here first, or mount it"
         )
@@ -233,7 +242,11 @@ def from_checkout(settings: Section) -> dict[str, Any]:
 
 
 def _path_fields(model: type[BaseModel]) -> set[str]:
-    return {name for name, field in model.model_fields.items() if field.annotation in (Path, Path | None)}
+    return {
+        name
+        for name, field in model.model_fields.items()
+        if field.annotation in (Path, Path | None, Where, Where | None)
+    }
 
 
 def _read_flags(model: type[Section], options: type[Options], word: str | None, argv: list[str]) -> dict[str, Any]:
@@ -241,18 +254,27 @@ def _read_flags(model: type[Section], options: type[Options], word: str | None, 
     flags = dict(_flags(arguments, word))
     known = list(flags)
     switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
-    words = _switched([_with_underscores(part) for part in argv], switches)
+    words: list[str] = []
+    parts = _switched([_with_underscores(part) for part in argv], switches)
     if word:
-        words = _words_first(words, switches)
-    _refuse_sections(words, known)
+        words, parts = _words_apart(parts, switches)
+    _refuse_sections(parts, known)
     try:
-        given = dict(CliSettingsSource[Any](arguments, cli_parse_args=words)())
+        given = dict(CliSettingsSource[Any](arguments, cli_parse_args=parts)())
     except SourceError as error:
         message = str(error).removeprefix("error parsing CLI: ")
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
-        hints = "".join(f"\n--{name} is no flag{nearest(name, known)}" for name in unknown)
+        hints = "".join(f"\n--{name} is no flag{_hint(name, known)}" for name in unknown)
         raise SettingsError(f"{message}{hints}; --help lists all flags") from error
-    return _as_setting(given, word, model.model_fields[word]) if word else given
+    return _with_words(given, words, word, model.model_fields[word]) if word else given
+
+
+_RENAMED = {"workers": "runner.workers"}
+
+
+def _hint(name: str, known: list[str]) -> str:
+    new = _RENAMED.get(name)
+    return f"; it is now --{new}" if new in known else nearest(name, known)
 
 
 def _refuse_sections(words: list[str], known: list[str]) -> None:
@@ -263,9 +285,9 @@ def _refuse_sections(words: list[str], known: list[str]) -> None:
             raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
 
 
-def _as_setting(given: dict[str, Any], name: str, field: FieldInfo) -> dict[str, Any]:
-    """The words of the command line as their setting takes them, which may be only one."""
-    words = given.pop(name, [])
+def _with_words(given: dict[str, Any], words: list[str], name: str, field: FieldInfo) -> dict[str, Any]:
+    """What is given with the words of the command line as their setting takes them, which may be only one."""
+    given.pop(name, None)
     if len(words) > 1 and not takes_many(field):
         raise SettingsError(f"expected one {name.upper()}, but {len(words)} were given: {', '.join(words)}")
     return {**given, name: words if takes_many(field) else words[0]} if words else given
@@ -287,21 +309,25 @@ def _switched(words: list[str], switches: set[str]) -> list[str]:
     return result
 
 
-def _words_first(words: list[str], switches: set[str]) -> list[str]:
-    """Words that are no flags and no flag's value before all others: the parser takes them only together."""
-    plain, flags = [], []
-    rest = iter(words)
-    for word in rest:
-        if word == "--":  # all others are words, whatever they begin with
-            plain += [f"./{other}" if other.startswith("-") else other for other in rest]
-        elif not word.startswith("-"):
-            plain.append(word)
+def _words_apart(parts: list[str], switches: set[str]) -> tuple[list[str], list[str]]:
+    """The words that are no flags and no flag's value, and all else.
+
+    The parser never sees the words: it would take one with a comma, or in brackets, for several.
+    """
+    words: list[str] = []
+    flags: list[str] = []
+    rest = iter(parts)
+    for part in rest:
+        if part == "--":  # all others are words, whatever they begin with
+            words += rest
+        elif not part.startswith("-"):
+            words.append(part)
         else:
-            flags.append(word)
-            name = word.removeprefix("--").removeprefix("no-")
-            if "=" not in word and name not in {*switches, "help"} and word != "-h":
+            flags.append(part)
+            name = part.removeprefix("--").removeprefix("no-")
+            if "=" not in part and name not in {*switches, "help"} and part != "-h":
                 flags += [value for value in [next(rest, None)] if value is not None]
-    return [*plain, *flags]
+    return words, flags
 
 
 def _with_underscores(word: str) -> str:

@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Iterator
 
+from flows._cli import sign_of_life
 from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
 from flows._cli.limits import LEAST_MIB, too_little_memory
 
 
-def start(name: str, *, needs_server: bool = False) -> int:
+def start(name: str, *, needs_server: bool = False, may_load_tensorflow: bool = False) -> int:
     """`python -m flows.NAME`: what its module in flows/ calls in its first line; gives the exit code.
 
     Args:
         name: of the module, which is imported once the settings are accepted.
         needs_server: whether a Prefect server is started meanwhile, where none is configured.
+        may_load_tensorflow: whether it may do so without a server.
     """
     watch_for_signals()
     before_the_end(_end_children)
@@ -32,7 +34,9 @@ def start(name: str, *, needs_server: bool = False) -> int:
 
                 say(f"refused: {refusal}")
                 return EXIT_REFUSED
-            _begin()
+            _begin(name)
+        elif may_load_tensorflow:
+            _keep_native_messages_apart()
         from flows._cli.command import run_command  # noqa: PLC0415 - after the server was started
 
         return end(run_command(importlib.import_module(f"flows._cli.commands.{name}").COMMAND))
@@ -58,17 +62,22 @@ def _remove_what_was_begun() -> None:
     remove_begun()
 
 
-def _begin() -> None:
+def _begin(name: str) -> None:
     """Starts the Prefect server that the run will need, while the rest is imported."""
     from flows._server.local import begin  # noqa: PLC0415 - signals are watched for first
 
-    # Python's messages get a descriptor of their own, so that native ones can be kept apart.
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _keep_native_messages_apart()
+    sign_of_life.begin(name)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     begin()
+
+
+def _keep_native_messages_apart() -> None:
+    """Gives Python's messages a descriptor of their own."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 STARTER = "SEQ2SEQ_SERVED_BY"
@@ -89,7 +98,7 @@ if os.environ.get(STARTER) == str(os.getppid()):  # a run that flows.serve start
 
 @contextlib.contextmanager
 def native_messages_aside() -> Iterator[None]:
-    """Keeps what native code writes to descriptor 2 aside, and gives it back if the block fails.
+    """Keeps what native code writes to descriptor 2 aside, and gives it back if the block fails by no error of ours.
 
     TensorFlow's libraries print notes while they load that no setting silences.
     """
@@ -103,9 +112,11 @@ def native_messages_aside() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            from tasks.seq2seq.errors import Seq2SeqError  # noqa: PLC0415 - as above
+
             aside.seek(0)
-            if not interrupted_by():
+            if not interrupted_by() and not isinstance(error, Seq2SeqError):
                 os.write(kept, aside.read())
             raise
         finally:

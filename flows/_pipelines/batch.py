@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows._cli.batch_summary import describe_speed
 from flows._cli.command import Summary
 from tasks.batch_report import publish_batch, write_batch
@@ -11,10 +9,11 @@ from tasks.check import check_rows
 from tasks.predict_batch import open_workers, plan_batch, predict_files
 from tasks.runtime.caching import run_step
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.outputs.output_paths import only_run
 
 
-def predict_batch(settings: BatchSettings, store: Path, *, refresh: bool) -> Summary:
+def predict_batch(settings: BatchSettings, store: Where, *, refresh: bool) -> Summary:
     """Predicts what is not predicted yet, and describes the output folder as it then is; call it inside a flow."""
     with only_run(settings), open_workers(settings):
         jobs = run_step(plan_batch, settings, store, refresh=refresh)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from flows._cli.command import Summary, put
@@ -13,6 +12,7 @@ from tasks.generate import held_out_sources
 from tasks.runtime.progress import progress, report
 from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.ingest.look import look_at_files
 from tasks.storage.ingest.reject_table import count_reasons, cut, reject_table
 from tasks.storage.ingest.time_text import describe_time
@@ -24,7 +24,7 @@ _SHOWN_FILES = 5  # of a series
 _PAIR_COLUMNS: dict[str, Justify] = {"file": "left", "row": "right", "source": "left", "target": "left"}
 
 
-def look_and_plan(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool) -> Summary:
+def look_and_plan(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool) -> Summary:
     """Reads the user's files, of a generated problem nothing, and looks for the steps; it makes nothing.
 
     Raises:

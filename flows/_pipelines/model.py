@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flows._cli.command import Summary
 from flows._cli.summary import (
     describe_dataset,
@@ -12,6 +10,7 @@ from flows._cli.summary import (
     describe_steps,
     seconds_since_start,
 )
+from flows._pipelines.outcomes import bundle_line, dataset_line, evaluation_line, promotion_line, training_line
 from flows._pipelines.steps import Results, Step, run_steps, shown
 from tasks.check import check_dataset, checks_inputs
 from tasks.compare import compare_models
@@ -23,18 +22,27 @@ from tasks.generate import dataset_inputs, generate_dataset
 from tasks.promote import find_decision, promote_model
 from tasks.report import publish_report, report_inputs, write_report
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.export import ONNX_FILE, SAVED_MODEL
 from tasks.train import train_model, training_inputs
 
-DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs)
+DATASET_STEP = Step("dataset", generate_dataset, key=dataset_inputs, outcome=dataset_line)
 MODEL_STEPS = (
     DATASET_STEP,
     Step("checks", check_dataset, ("dataset",), key=checks_inputs, is_shown=False),
-    Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True),
-    Step("bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True),
-    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs),
+    Step("training", train_model, ("dataset",), key=training_inputs, loads_tensorflow=True, outcome=training_line),
+    Step(
+        "bundle", export_model, ("dataset", "training"), key=bundle_inputs, loads_tensorflow=True, outcome=bundle_line
+    ),
+    Step("evaluation", evaluate_model, ("dataset", "bundle"), key=evaluation_inputs, outcome=evaluation_line),
     Step("standing", compare_models, ("bundle", "evaluation")),
-    Step("promotion", promote_model, ("dataset", "bundle", "evaluation", "standing"), find=find_decision),
+    Step(
+        "promotion",
+        promote_model,
+        ("dataset", "bundle", "evaluation", "standing"),
+        find=find_decision,
+        outcome=promotion_line,
+    ),
     Step(
         "report",
         write_report,
@@ -62,7 +70,7 @@ MODEL_STEPS = (
 )
 
 
-def make_model(experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+def make_model(experiment: Experiment, store: Where, *, refresh: bool) -> Results:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     return run_steps(MODEL_STEPS, experiment, store, refresh=refresh)
 

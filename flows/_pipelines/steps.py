@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import Task
 
-from tasks.runtime.caching import run_step
+from tasks.runtime.caching import make_step, run_step
+from tasks.runtime.log import logger
 from tasks.seq2seq.settings.experiment import Experiment
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import StepInputs
 from tasks.storage.store.manifest import Handle
@@ -35,6 +36,7 @@ class Step:
         loads_tensorflow: whether making it takes TensorFlow.
         is_wanted: whether the experiment asks for it.
         is_shown: whether its time and place are told with the result.
+        outcome: what came of it in a line of the log; None for what needs none.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Step:
     loads_tensorflow: bool = False
     is_wanted: Callable[[Experiment], bool] = lambda _experiment: True
     is_shown: bool = True
+    outcome: Callable[[Any], str] | None = None
 
     @property
     def can_be_found(self) -> bool:
@@ -64,13 +67,53 @@ def wanted(steps: Sequence[Step], experiment: Experiment) -> list[Step]:
     return [step for step in steps if step.is_wanted(experiment)]
 
 
-def run_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool) -> Results:
+def run_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool) -> Results:
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     results: Results = {}
     for step in wanted(steps, experiment):
         options = {"refresh": refresh} if step.key else {}
         given = [results[name] for name in step.needs]
         results[step.name] = run_step(step.task, experiment, *given, store, **options)
+        _tell(step, results[step.name])
+    return results
+
+
+def _tell(step: Step, result: Any) -> None:  # noqa: ANN401 - whatever the step gives
+    if step.outcome:
+        was_there = " (it was there)" if isinstance(result, Handle) and result.cached else ""
+        logger().info("%s: %s%s", step.name.capitalize(), step.outcome(result), was_there)
+
+
+def make_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Where, *, refresh: bool
+) -> Results:
+    """The same without a flow, each step with an experiment of its own; all of them have a key."""
+    results: Results = {}
+    for step in steps:
+        given = [results[name] for name in step.needs]
+        results[step.name] = make_step(step.task, experiment_of(step), *given, store, refresh=refresh)
+    return results
+
+
+def find_steps(
+    steps: Sequence[Step], experiment_of: Callable[[Step], Experiment], store: Store, found: Results
+) -> Results | None:
+    """What `make_steps` would give, if all of it is there; it makes nothing.
+
+    Args:
+        steps: of the pipeline, which all have a key.
+        experiment_of: the experiment of each.
+        store: where it is looked for.
+        found: results that were found before, and need not be checked again.
+    """
+    results = dict(found)
+    for step in steps:
+        if step.name not in results:
+            digests = {name: handle.digest for name, handle in results.items()}
+            handle = step.look(experiment_of(step), digests, store)
+            if not isinstance(handle, Handle):
+                return None
+            results[step.name] = handle
     return results
 
 
@@ -88,7 +131,7 @@ class Planned(NamedTuple):
     why: str
 
 
-def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Path, *, refresh: bool = False) -> list[Planned]:
+def plan_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, refresh: bool = False) -> list[Planned]:
     """Looks at the steps in their order, and checks the artifacts that are there; it makes nothing.
 
     Args:

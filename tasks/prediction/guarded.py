@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from tasks.runtime.log import logger
 from tasks.runtime.runners import Told, WorkerEnded, Workers
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 
+ANSWER = "tasks.predict_worker:answer"  # what workers call
 Outcome = dict[str, Any]  # of a file, as JSON
 
 
-def request_of(kind: str, settings: BatchSettings, store: Path, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def request_of(kind: str, settings: BatchSettings, store: Where, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """A request of a run, with what its kind needs beside settings and store."""
     given = settings.model_dump_json(exclude_unset=True)  # what is not set is the model's own
     return {"kind": kind, "settings": given, "store": str(store), **more}
@@ -81,7 +82,7 @@ class FilesOfWorkers:
                 told(said)
 
         try:
-            self._workers.run({**self._base, "names": list(names)}, listen)
+            self._workers.run(ANSWER, {**self._base, "names": list(names)}, listen)
         except WorkerEnded as ended:
-            return done, begun, str(ended)
+            return done, set(names) if ended.is_mute else begun, str(ended)
         return done, begun, None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.prediction.division import Division
 from tasks.prediction.failing import failing_alone
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
+from tasks.runtime.runners import check_runner
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.quantiles import column_name
 from tasks.seq2seq.errors import DataError, SettingsError
@@ -22,21 +26,30 @@ from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import nearest
+from tasks.seq2seq.settings.where import is_url
 from tasks.storage.artifacts.bundle import BundleFacts, check_format, read_experiment
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.artifacts.shapes import ProfileFile
-from tasks.storage.files.inputs import LOCAL, InputFile
+from tasks.storage.files.atomic import folder_aside
+from tasks.storage.files.inputs import InputFile, Stamp, input_file
 from tasks.storage.files.json_files import read_json
 from tasks.storage.ingest.known_series import KnownSeries
 from tasks.storage.ingest.row_encoding import Reading
-from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account
+from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, known_digest
 from tasks.storage.outputs.chunks import MARK, FileToRead
-from tasks.storage.outputs.output_paths import check_output_folder, find_batch_files, list_places
+from tasks.storage.outputs.output_paths import (
+    check_output_folder,
+    find_batch_files,
+    list_places,
+    output_place,
+    work_folder,
+)
 from tasks.storage.outputs.partitions import Partitions, PartitionValue, check_partitions
 from tasks.storage.outputs.predictions import read_held_out
 from tasks.storage.outputs.writers import check_schema
 from tasks.storage.readers.blocks import Layout, listed
+from tasks.storage.readers.spans import Span
 from tasks.storage.readers.user_files import columns_left_out, read_columns
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Handle, Manifest
@@ -60,8 +73,9 @@ class Job(BaseModel):
     action: Action
     reason: str
     digest: str | None = None
-    stamp: tuple[int, int] | None = None
+    stamp: Stamp | None = None
     partitions: dict[str, PartitionValue] = Field(default_factory=dict)
+    division: Division | None = None
     n_resumed: int = 0
     account: Account | None = None
 
@@ -115,8 +129,9 @@ def _writing(settings: BatchSettings, partitions: Partitions) -> dict[str, Any]:
     asked = {name: getattr(settings, name) for name in ("format", "token_log_probabilities", "encoder_states")}
     if settings.states_picture is not None:
         asked["states_picture"] = settings.states_picture
-    if settings.csv_safe:
-        asked["csv_safe"] = True
+    for name in ("csv_safe", "long"):
+        if getattr(settings, name):
+            asked[name] = True
     if settings.drop:
         asked["drop"] = sorted(settings.drop)
     if partitions:
@@ -136,6 +151,11 @@ def find_model(settings: BatchSettings, store: Store) -> BatchModel:
     experiment = read_experiment(bundle)
     facts = bundle.facts_as(BundleFacts)
     codecs = read_codecs(bundle.path)
+    if settings.long and not (getattr(experiment.data, "is_series", False) and facts.target.features):
+        raise SettingsError(
+            "--long is set, but the model does not forecast series of numbers, of which each step would be a row; "
+            "leave it out"
+        )
     return BatchModel(
         bundle=bundle,
         name=name,
@@ -159,6 +179,12 @@ def check_batch(settings: BatchSettings, store: Store) -> None:
     check_output_folder(settings)
     model = find_model(settings, store)
     places = list_places(settings)
+    with folder_aside(work_folder(settings) / "probe") if settings.runner.address else nullcontext() as probe:
+        seen = [probe] if probe else []
+        if not is_url(store.where):  # what lies in an object store, each machine fetches for itself
+            seen.append(model.bundle.path / "manifest.json")
+        seen += [Path(place.file.path) for place in places if not is_url(place.file.path)]
+        check_runner(settings.runner, seen)
     if settings.drop or settings.states_picture is not None:
         _check_columns([file for place in places if (file := _opened(place, model))], settings, model)
 
@@ -248,7 +274,7 @@ def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, ref
     if place.file.may_be_half_written(settings.settle):
         reason = f"{name} changed just now and may be half written; the next run takes it, or --settle 0"
         return job.model_copy(update={"action": "wait", "reason": reason})
-    digest = place.file.digest()
+    digest = known_digest(place) or place.file.digest()
     job = job.model_copy(update={"digest": digest, "partitions": dict(place.partitions)})
     found = find_account(place, model.lineage(digest, place.partitions))
     if isinstance(found, Account) and not refresh and (found.read or settings.allow_empty_files):
@@ -258,7 +284,12 @@ def _inspect(place: OutputPlace, settings: BatchSettings, model: BatchModel, ref
         raise DataError(fault)
     with failing_alone(path, "written"):
         check_schema(opened.empty().select(opened.names).schema, settings.format)
-    return job.model_copy(update={"reason": "a refresh was asked for" if isinstance(found, Account) else found})
+    return job.model_copy(
+        update={
+            "reason": "a refresh was asked for" if isinstance(found, Account) else found,
+            "division": Division.of(opened, settings.chunk_rows, always=settings.runner.kind == "dask"),
+        }
+    )
 
 
 def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
@@ -267,15 +298,17 @@ def find_place(job: Job, settings: BatchSettings) -> OutputPlace:
     Raises:
         DataError: it is not there any more, or was changed since the plan was made.
     """
-    file = InputFile(job.path, LOCAL, job.name, settings.input_format)
+    file = input_file(job.path, job.name, settings.input_format)
     if file.stamp() != job.stamp:
         raise DataError(f"{job.path} changed since this run looked at it; the next run takes it as it is then")
-    return OutputPlace(file, job.name, settings.output, job.partitions)
+    return output_place(settings, file, job.name, job.partitions)
 
 
 OWN_COLUMNS = (
     "origin_row",
     "prediction_times",
+    "prediction_time",
+    "horizon_step",
     "prediction",
     "log_probability",
     "n_unknown",
@@ -308,8 +341,21 @@ def open_file(place: OutputPlace, model: BatchModel) -> FileToRead:
     return opened
 
 
+def open_divided(job: Job, model: BatchModel, settings: BatchSettings, span: Span | None = None) -> FileToRead:
+    """A file of which it is known how it is divided, ready to be read from one of its spans, or not to be read at all.
+
+    Raises:
+        DataError: it is not there any more, or was changed since the plan was made.
+    """
+    place, division = find_place(job, settings), job.division
+    assert division is not None
+    layout = model.layout(place.file)
+    left_out = [*division.left_out]
+    return FileToRead(place.file, division.schema, layout, model.reading, left_out, place.partitions, span)
+
+
 @lru_cache(maxsize=16_384)
-def _columns(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> tuple[pa.Schema, list[str]]:
+def _columns(file: InputFile, _stamp: Stamp, layout: Layout) -> tuple[pa.Schema, list[str]]:
     """The columns of a file as it is now: of JSON lines they take a pass over it, which is made once."""
     return read_columns(file, layout), columns_left_out(file, layout)
 

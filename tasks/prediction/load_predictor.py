@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +15,28 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.where import as_where
 from tasks.storage.files.atomic import temporary_folder
 from tasks.storage.files.inputs import LOCAL, InputFile
 from tasks.storage.ingest.python_values import EXPECTED, plain_integers, to_array
-from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
+from tasks.storage.ingest.reasons import FINE, REASONS, TYPE, Reasons
 from tasks.storage.ingest.rejects import write_rejects
 from tasks.storage.outputs.accounts import OutputPlace
 from tasks.storage.outputs.predictions import symbol_column, to_values
 from tasks.storage.outputs.python_values import to_python
+from tasks.storage.outputs.writers import as_field
 from tasks.storage.store.artifact_store import Store
 
 MOST_NAMED = 10  # sequences in an error
 CHUNK_ROWS = 65_536  # of a table, that are predicted together
 STORE = Path(__file__).parent.parent.parent / "data" / "artifacts"
+
+
+class PredictedLine(NamedTuple):
+    """The prediction of a line of text; where there is none, the reason."""
+
+    prediction: str | None
+    reason: str | None = None
 
 
 class LoadedPredictor:
@@ -36,6 +46,11 @@ class LoadedPredictor:
         """See `load_predictor`."""
         self._serving, self._model, self._reading = ServingModel(serving), model, model.reading
         self._symbols = symbol_column(self._serving.codecs.target)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model's bundle."""
+        return self._serving.serving.bundle.digest
 
     def predict(self, sequences: Any) -> Any:  # noqa: ANN401 - plain Python, numpy or Arrow
         """Predictions, in the order of their sources.
@@ -90,7 +105,25 @@ class LoadedPredictor:
         predicted = [self._serving.predict_chunk(chunk) for chunk in chunks or [opened.empty()]]
         return pa.concat_tables(part.replace_schema_metadata(None) for part in predicted)
 
+    def predict_lines(self, lines: Sequence[bytes]) -> list[PredictedLine]:
+        """Predictions of lines of text, each read as the field of a CSV would be, and written as one.
+
+        Args:
+            lines: as UTF-8.
+        """
+        reading = self._reading
+        reading.check_histories()
+        text = pa.array(lines, pa.binary()).cast(pa.string(), safe=False)  # bytes that are no text get their reason
+        source, reasons = reading.source.encode(text, reading.data.dialect)
+        source, origin = reading.from_last(source.take(np.flatnonzero(reasons == FINE)))
+        chunk = Chunk(source, origin=origin)
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        values = to_values(predicted.sequences, self._serving.codecs.target, self._symbols)
+        texts = iter(as_field("prediction", pa.chunked_array([values])).to_pylist())
+        return [PredictedLine(None, REASONS[why]) if why else PredictedLine(str(next(texts))) for why in reasons]
+
     def _chunk(self, sequences: Any) -> Chunk:  # noqa: ANN401 - likewise
+        self._reading.check_histories()
         source = self._plain(sequences)
         source, origin = self._reading.from_last(self._checked(sequences) if source is None else source)
         return Chunk(source, origin=origin)
@@ -134,7 +167,7 @@ def load_predictor(
     Args:
         model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the store; None means
             the only promoted name.
-        store: folder of the artifact store.
+        store: folder of the artifact store, or its URL in an object store, such as s3://bucket/folder.
         decoding: how sequences are chosen; what is not set is the model's own.
 
     Raises:
@@ -142,6 +175,7 @@ def load_predictor(
         ArtifactError: it is missing, altered, or of a newer format.
     """
     settings = BatchSettings(inputs=(Path(),), output=Path(), model=model, decoding=decoding or DecodingSettings())
-    found = find_model(settings, Store(Path(store)))
-    serving = Serving(store=Path(store), bundle=found.bundle, decoding=found.decoding, threads=None)
+    where = as_where(store, "store")
+    found = find_model(settings, Store(where))
+    serving = Serving(store=where, bundle=found.bundle, decoding=found.decoding, threads=None)
     return LoadedPredictor(found, serving)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from tasks.seq2seq.metrics.accumulators import VectorCounts, count_tokens
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Scored, Tally
 from tasks.seq2seq.settings.decoding import DecodingSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.artifacts.bundle import Bundle, load_bundle
 from tasks.storage.artifacts.lists import from_lists
 from tasks.storage.outputs.chunks import (
@@ -44,7 +44,7 @@ class Serving(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    store: Path
+    store: Where
     bundle: Handle
     decoding: DecodingSettings
     token_log_probabilities: bool = False

@@ -15,7 +15,7 @@ from tasks.prediction.failing import failing_alone
 from tasks.prediction.jobs import Job
 from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
 from tasks.runtime.progress import Update
-from tasks.seq2seq.cpu import available_cores
+from tasks.runtime.runners import n_workers
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import explain_os_errors
@@ -106,7 +106,7 @@ class ChunkQueue:
         self._done: dict[str, Job] = {}
         self._chunk_rows = settings.chunk_rows
         # One more than are predicted at once, so that no worker waits.
-        self._most = (settings.workers or available_cores()) + 1
+        self._most = n_workers(settings.runner) + 1
         self._group: list[Entry] = []
         self._opened: dict[str, Assembly] = {}
         self._under_way: deque[_Group] = deque()

@@ -16,9 +16,12 @@ from tasks.prediction.queue import ChunkQueue, Entry, Submit
 from tasks.runtime.progress import Update
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.atomic import temporary_folder
 from tasks.storage.ingest.rejects import write_rejects
+from tasks.storage.outputs.accounts import Lineage
 from tasks.storage.outputs.assembly import Assembly, StatesPicture, work_name
+from tasks.storage.outputs.chunks import FileToRead
 from tasks.storage.outputs.output_paths import work_folder
 
 Picture = Callable[[str], StatesPicture]  # of a column's name: what draws encoder states
@@ -38,7 +41,7 @@ class Done(NamedTuple):
     rows_per_s: float | None = None
 
 
-def serving_of(model: BatchModel, settings: BatchSettings, store: Path) -> Serving:
+def serving_of(model: BatchModel, settings: BatchSettings, store: Where) -> Serving:
     """What loads the model of a run in any process."""
     return Serving(
         store=store,
@@ -53,7 +56,7 @@ def predict_jobs(
     jobs: Sequence[Job],
     model: BatchModel,
     settings: BatchSettings,
-    store: Path,
+    store: Where,
     submit: Submit,
     picture: Picture,
     update: Update,
@@ -97,7 +100,7 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
     assembly = None
     try:
         with failing_alone(job.path, "read"):
-            assembly = _open(job, model, settings, picture)
+            assembly = open_assembly(job, open_file(find_place(job, settings), model), model, settings, picture)
             queue.opened(job, assembly)
             queue.expect(assembly.reading.estimate_rows(), assembly.reading.file.size)
             for piece in assembly.read(settings.chunk_rows):
@@ -112,14 +115,23 @@ def _read(job: Job, model: BatchModel, settings: BatchSettings, queue: ChunkQueu
         yield Entry(job, assembly, None)
 
 
-def _open(job: Job, model: BatchModel, settings: BatchSettings, picture: Picture) -> Assembly:
-    assert job.digest is not None
-    lineage = model.lineage(job.digest, job.partitions)
-    work = work_folder(settings) / work_name(lineage, job.name, settings.chunk_rows)
-    place = find_place(job, settings)
-    reading = open_file(place, model)
+def work_of(job: Job, model: BatchModel, settings: BatchSettings) -> Path:
+    """The folder for what is not finished of a file."""
+    return work_folder(settings) / work_name(_lineage(job, model), job.name, settings.chunk_rows)
+
+
+def open_assembly(
+    job: Job, reading: FileToRead, model: BatchModel, settings: BatchSettings, picture: Picture
+) -> Assembly:
+    """The output of a file, to be put together."""
     drawn = None if settings.states_picture is None else picture(settings.states_picture)
-    return Assembly(place, lineage, reading, settings.format, work, drawn)
+    place, work = find_place(job, settings), work_of(job, model, settings)
+    return Assembly(place, _lineage(job, model), reading, settings.format, work, drawn)
+
+
+def _lineage(job: Job, model: BatchModel) -> Lineage:
+    assert job.digest is not None
+    return model.lineage(job.digest, job.partitions)
 
 
 class Sample(NamedTuple):

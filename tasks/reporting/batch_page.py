@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.reporting.pages import cell, html_pages
 from tasks.seq2seq.metrics.table import NOTHING_TO_SCORE
+from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.accounts import PICTURE
 from tasks.storage.store.manifest import short
 
@@ -55,10 +56,10 @@ def as_table(batch: Batch) -> list[dict[str, Any]]:
     """The account of each file, a row each."""
     return [
         {
-            "file": file["name"],
+            "file": shown(file["name"]),
             "state": SAID[file["state"]],
             **{name: file.get(name) for name in ("read", "predicted", "rejected")},
-            "why": file["reason"],
+            "why": shown(file["reason"]),
         }
         for file in batch["files"][:SHOWN_FILES]
     ]
@@ -71,7 +72,8 @@ def as_markdown(batch: Batch) -> str:
 
 def _markdown(batch: Batch) -> Iterator[str]:
     yield f"# {batch['predicted']:,} of {batch['read']:,} rows predicted, {batch['rejected']:,} rejected"
-    yield f"Model {batch['model']['name'] or ''} `{short(batch['model']['digest'])}`, output in `{batch['output']}`."
+    output = cell(batch["output"])
+    yield f"Model {batch['model']['name'] or ''} `{short(batch['model']['digest'])}`, output in `{output}`."
     yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
     for file in batch["files"][:SHOWN_FILES]:
         numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))

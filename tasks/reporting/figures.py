@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from tasks.reporting.projection import NOTHING, OTHERS, Colours, Projection
@@ -85,6 +87,20 @@ def forecasts(examples: list[dict[str, Any]]) -> bytes:
                 axes.plot(np.arange(1, len(feature) + 1), feature, style, color=color)
         axes.set(xlabel="steps ahead")
         _clean(axes)
+    return _png(figure)
+
+
+def best_so_far(scores: Sequence[float | None], best: Sequence[float | None], metric: str) -> bytes:
+    """The score of each trial of a sweep as a dot, and the best until then as a line."""
+    figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+    axes = figure.subplots()
+    numbers = np.arange(len(scores))
+    axes.plot(numbers, np.array(scores, np.float64), "o", color=INK, markersize=4, label="a trial")
+    axes.step(numbers, np.array(best, np.float64), where="post", color="#c0504d", label="best so far")
+    axes.set(xlabel="trial", ylabel=metric.replace("_", " "))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+    _clean(axes)
     return _png(figure)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from tasks.reporting.pages import cell, html_pages
 from tasks.seq2seq.metrics.table import headline
 from tasks.seq2seq.models.pretrained_embeddings import Coverage
 from tasks.seq2seq.promotion.gate import Verdict
 from tasks.seq2seq.settings.experiment import UNKEYED, Experiment
+from tasks.storage.artifacts.parquet_files import read_parquet
 from tasks.storage.artifacts.shapes import EvaluationFile
 from tasks.storage.files.json_files import read_json, write_json
 from tasks.storage.store.manifest import Handle, Manifest, short
@@ -112,7 +112,7 @@ def _rejects(dataset: Path) -> tuple[list[dict[str, Any]], int]:
     path = dataset / "rejects.parquet"
     if not path.exists():
         return [], 0
-    table = pq.read_table(path)
+    table = read_parquet(path)
     return table.slice(0, MAX_REJECTS).to_pylist(), table.num_rows
 
 

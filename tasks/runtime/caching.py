@@ -100,6 +100,12 @@ def run_step(task: Task[..., Any], *arguments: Any, **keywords: Any) -> Any:  # 
     return task(*arguments, return_state=True, **keywords).result()
 
 
+def make_step(task: Task[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+    """Does what a task does where there is no flow, and no server that would hear of it; gives its result."""
+    result = task.fn(*arguments, **keywords)
+    return result.data if isinstance(result, State) else result
+
+
 def _is_worth_a_retry(_task: Any, _run: Any, state: State[Any]) -> bool:  # noqa: ANN401
     """Trouble of the system may pass; what the user or the code got wrong will not."""
     error = state.result(raise_on_failure=False)

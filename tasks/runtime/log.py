@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tasks.seq2seq.shown import shown_lines
 
 if TYPE_CHECKING:
+    from prefect.logging.handlers import PrefectConsoleHandler
+
     Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
 def logger() -> Logger:
@@ -27,6 +31,18 @@ def logger() -> Logger:
         return _only_read(get_run_logger())
     except RuntimeError:
         return _only_read(get_logger("tasks"))
+
+
+def console_handlers() -> list[PrefectConsoleHandler]:
+    """Those that write the lines of runs where a person sees them."""
+    from prefect.logging.handlers import PrefectConsoleHandler  # noqa: PLC0415 - who has no run needs none
+
+    found: list[PrefectConsoleHandler] = []
+    logger: logging.Logger | None = logging.getLogger(RUN_LOGGERS[0])
+    while logger:
+        found += [handler for handler in logger.handlers if isinstance(handler, PrefectConsoleHandler)]
+        logger = logger.parent
+    return found
 
 
 def _only_read(found: Logger) -> Logger:

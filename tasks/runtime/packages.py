@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+from functools import cache
 
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.experiment import Experiment
@@ -28,10 +29,24 @@ def check_tensorboard(experiment: Experiment) -> None:
     check_folder(folder, "training.tensorboard")
 
 
+def check_optuna() -> None:
+    """Refuses a sweep where what draws its trials is not installed, before any work starts.
+
+    Raises:
+        SettingsError: with what to install.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise SettingsError(
+            "a sweep draws its trials with the package optuna, which is not installed; install it with: python -m pip "
+            'install "optuna>=5"'
+        )
+
+
 # The packages that hold ONNX Runtime, one of which is installed: with a GPU's kernels, and without.
 ENGINES = ("onnxruntime-gpu", "onnxruntime")
 
 
+@cache
 def installed_engine() -> str:
     """What predicts on this machine: the package and its version, such as `onnxruntime 1.23.2`."""
     for name in ENGINES:

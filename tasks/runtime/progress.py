@@ -15,11 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar, cast
 from uuid import UUID
+from weakref import WeakSet
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.theme import Theme
 
 from tasks.runtime.artifact_keys import artifact_key
+from tasks.runtime.log import console_handlers
 
 SECONDS_BEFORE_BAR = 2.0
 SECONDS_BETWEEN_FRAMES = 0.2
@@ -162,10 +165,24 @@ def _views() -> Iterator[_View]:
     from prefect.logging.loggers import get_logger  # noqa: PLC0415 - likewise
 
     if get_logger("tasks").isEnabledFor(logging.INFO):
-        console = Console(stderr=True)
+        console = _console_of_lines()
         yield _Bar(console) if console.is_terminal and not console.is_dumb_terminal else _Lines()
     if FlowRunContext.get() or TaskRunContext.get():
         yield _Artifact()
+
+
+_styled: WeakSet[Console] = WeakSet()
+
+
+def _console_of_lines() -> Console:
+    """The console that lines of the log are written by: a bar on it is drawn anew below each of them."""
+    for handler in console_handlers():
+        console: Console = handler.console
+        if console not in _styled:
+            console.push_theme(Theme())  # Prefect's has no styles but its own
+            _styled.add(console)
+        return console
+    return Console(stderr=True)
 
 
 class _Bar:

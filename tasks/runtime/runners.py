@@ -1,13 +1,17 @@
-"""What runs shards of work: threads of this process, or worker processes, which may die without the run.
+"""What does the work of a run side by side: threads of this process, worker processes, or a Dask cluster.
 
-A worker is a process that reads requests, one a line of JSON, and answers each with lines: any number of `told`, then
-an `answer` or an `error`. Native code that aborts it, a signal, or memory that the system takes away ends that worker
-alone: whoever waits for its answer is told how it ended, and another worker takes its place.
+A worker process reads calls, one a line of JSON, and answers each with lines: any number of `told`, then an `answer`
+or an `error`. Native code that aborts it, a signal, or memory that the system takes away ends that worker only: whoever
+waits for its answer is told how it ended, and another worker takes its place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import importlib
+import importlib.util
+import itertools
 import json
 import os
 import queue
@@ -15,50 +19,118 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
-from tasks.seq2seq.errors import Seq2SeqError
+from tasks.seq2seq.cpu import available_cores
+from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from tasks.seq2seq.settings.runner import RunnerSettings
 
 CHECKOUT = Path(__file__).parents[2]
 _LINE_LIMIT = 400  # characters of what a dying worker said
 _END_SECONDS = 5.0
+_MOST_CHECKED = 100
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Request = dict[str, Any]
 Told = Callable[[dict[str, Any]], None]
 Answer = Callable[[dict[str, Any], Told], dict[str, Any]]  # what a worker does with a request
 
 
 class WorkerEnded(Exception):  # noqa: N818 - a finding: whoever waits decides what it means
-    """A worker process ended before it answered; says how."""
+    """A worker ended before it answered; says how.
+
+    is_mute: whether what it said before is not known, as of a worker elsewhere.
+    """
+
+    def __init__(self, how: str, *, is_mute: bool = False) -> None:
+        """Takes how, in words."""
+        super().__init__(how)
+        self.is_mute = is_mute
 
 
-class Workers:
-    """Worker processes of one module, started as they are needed and kept for the next request."""
+class Workers(ABC):
+    """What does calls side by side, `n` at once: functions of our own, which take and give what JSON can hold."""
 
-    def __init__(self, module: str, n: int) -> None:
-        """Takes the module, which is run as `python -m MODULE`, and how many there may be at once."""
-        self._module = module
+    def __init__(self, n: int) -> None:
+        """Takes how many calls there may be at once."""
+        self.n = n
+        self._threads = ThreadPoolExecutor(n, thread_name_prefix="workers")
+
+    @abstractmethod
+    def run(self, call: str, request: Request, told: Told) -> dict[str, Any]:
+        """What a function answers to a request; waits for a worker, and may be called from several threads.
+
+        Args:
+            call: the function, an `Answer`, such as `tasks.predict_worker:answer`.
+            request: what JSON can hold.
+            told: is told what the function says meanwhile, or at its end.
+
+        Raises:
+            WorkerEnded: the worker ended first.
+            Seq2SeqError: the function says what is wrong with the request.
+        """
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
+        """What some work gives for each item, in order; as many are under way as there are workers.
+
+        Where one raises, or the generator is closed, those that have not begun are left, and the others waited for.
+
+        Args:
+            work: what asks a worker with `run`.
+            items: what it is done with.
+        """
+        futures = [self._threads.submit(contextvars.copy_context().run, work, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+    def close(self) -> None:
+        """Lets the workers go."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Here(Workers):
+    """Threads of this process: a call that ends it ends the run."""
+
+    def run(self, call: str, request: Request, told: Told) -> dict[str, Any]:
+        """Calls the function here."""
+        return find_call(call)(request, told)
+
+
+class Processes(Workers):
+    """Worker processes, started as they are needed and kept for the next call."""
+
+    def __init__(self, n: int) -> None:
+        """Takes how many there may be."""
+        super().__init__(n)
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(n):
             self._idle.put(None)
 
-    def run(self, request: dict[str, Any], told: Told) -> dict[str, Any]:
-        """The answer to a request; waits for a worker, and may be called from several threads.
-
-        Args:
-            request: what JSON can hold.
-            told: is told what the worker says meanwhile.
-
-        Raises:
-            WorkerEnded: the worker ended first.
-            Seq2SeqError: the worker says what is wrong with the request.
-        """
+    def run(self, call: str, request: Request, told: Told) -> dict[str, Any]:
+        """Has a worker process call the function."""
         worker = self._idle.get()
         try:
-            worker = worker or _Worker(self._module)
-            return worker.ask(request, told)
+            worker = worker or _Worker(call, threads_of(self.n))
+            return worker.ask({"call": call, "request": request}, told)
         except BaseException:
             if worker is not None:
                 worker.end()
@@ -67,16 +139,60 @@ class Workers:
         finally:
             self._idle.put(worker)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Ends the processes."""
+        super().close()
         with contextlib.suppress(queue.Empty):
             while True:
                 if worker := self._idle.get_nowait():
                     worker.end()
+
+
+def open_runner(settings: RunnerSettings) -> Workers:
+    """The workers that the settings name; end them by `with`.
+
+    Raises:
+        SettingsError: of a Dask cluster, as `tasks.runtime.cluster.check_cluster`.
+    """
+    if settings.kind == "dask":
+        from tasks.runtime.cluster import open_cluster  # noqa: PLC0415 - few have it
+
+        found: Workers = open_cluster(settings)
+        return found
+    return (Here if settings.kind == "threads" else Processes)(n_workers(settings))
+
+
+def check_runner(settings: RunnerSettings, paths: Iterable[Path]) -> None:
+    """Refuses workers that cannot do this run's work, before any of it.
+
+    Args:
+        settings: the runner's.
+        paths: files that workers elsewhere must see as this process does; some of many are looked at.
+
+    Raises:
+        SettingsError: with what is missing, and where.
+    """
+    if settings.kind != "dask":
+        return
+    if importlib.util.find_spec("distributed") is None:
+        raise SettingsError(
+            'runner.kind is "dask", but the package distributed is not installed; install it with: '
+            'python -m pip install "distributed>=2026.7", or set another kind'
+        )
+    from tasks.runtime.cluster import check_cluster  # noqa: PLC0415 - few have it
+
+    check_cluster(settings, [str(path) for path in itertools.islice(paths, _MOST_CHECKED)])
+
+
+def n_workers(settings: RunnerSettings) -> int:
+    """How many things are done at once on this machine."""
+    return settings.workers or available_cores()
+
+
+def threads_of(n: int) -> dict[str, str]:
+    """The environment of each of n workers of this machine: the threads of its libraries are its share of the cores."""
+    share = str(max(1, available_cores() // n))
+    return {"OMP_NUM_THREADS": share, "TF_NUM_INTRAOP_THREADS": share, "TF_NUM_INTEROP_THREADS": share}
 
 
 _of_run: list[Workers] = []  # a process runs one batch at a time
@@ -98,11 +214,12 @@ def workers_of_run() -> Workers:
 
 
 class _Worker:
-    def __init__(self, module: str) -> None:
+    def __init__(self, call: str, environment: dict[str, str]) -> None:
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", "tasks.runtime.worker", call],
             cwd=CHECKOUT,
+            env=os.environ | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -152,25 +269,8 @@ class _Worker:
         self._said.close()
 
 
-def serve_requests(answer: Answer) -> None:
-    """What a worker's module runs: answers requests until there are no more.
-
-    Standard output is the answers' alone; what libraries print goes to standard error.
-    """
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as out:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-        def say(line: dict[str, Any]) -> None:
-            out.write(json.dumps(line) + "\n")
-            out.flush()
-
-        for request in _requests():
-            try:
-                say({"answer": answer(request, lambda told: say({"told": told}))})
-            except Seq2SeqError as error:
-                say({"error": str(error)})
-
-
-def _requests() -> Iterator[dict[str, Any]]:
-    for line in sys.stdin:
-        yield json.loads(line)
+def find_call(call: str) -> Answer:
+    """The function of our own that a call names."""
+    module, _, name = call.partition(":")
+    found: Answer = getattr(importlib.import_module(module), name)
+    return found

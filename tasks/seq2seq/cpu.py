@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
+_share: list[int] = []
+
 
 def available_cores() -> int:
-    """The cores that the system lets this process run on, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores that this process may keep busy, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([cores, *_share])
+
+
+def use_at_most(cores: int) -> None:
+    """Has this process keep to its share of the machine, where others like it work beside it."""
+    _share[:] = [max(1, cores)]
 
 
 def cpu_flags() -> frozenset[str]:

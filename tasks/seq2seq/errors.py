@@ -32,6 +32,10 @@ class ArtifactError(Seq2SeqError):
     """An artifact or a store that is missing, altered, of another format, or cannot be written."""
 
 
+class PlaceError(Seq2SeqError):
+    """A place in an object store that does not answer, or lets nobody in."""
+
+
 class ExportError(Seq2SeqError):
     """An export that does not answer as the trained model does; it is not published."""
 

@@ -16,6 +16,7 @@ from tasks.prediction.jobs import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.seq2seq.sweep.check import check_sweep_settings
 from tasks.storage.ingest.reasons import REASONS
 
 README = (ROOT / "README.md").read_text()
@@ -51,13 +52,17 @@ def test_every_command_has_an_example_and_its_options_are_in_the_docs(name):
         assert any(f"--{flag}" in page or f"`{option}`" in page for page in PAGES.values()), flag
 
 
+# Where the README names a file of settings that is written out on another page.
+PAGE_OF = {"night.toml": "docs/nightly.md", "sweep.toml": "docs/sweeps.md"}
+
+
 @pytest.mark.parametrize(("page", "line"), COMMAND_LINES)
 def test_each_command_of_the_docs_is_accepted(page, line, monkeypatch, tmp_path):
     config = re.search(r"--config (\S+)", line)
     is_there = config is None or (ROOT / config[1]).exists()
     monkeypatch.chdir(ROOT if is_there else tmp_path)
     if not is_there:  # the page's own first file; the README's is on the page that it names
-        (tmp_path / config[1]).write_text((blocks("toml", page) or blocks("toml", "docs/nightly.md"))[0])
+        (tmp_path / config[1]).write_text((blocks("toml", PAGE_OF.get(config[1], page)))[0])
     name, *flags = shlex.split(line.split(" -m flows.")[1])
     command = COMMANDS[name]
     settings, _ = read_settings(command.tree, command.options, flags, name, "")
@@ -98,12 +103,16 @@ def test_the_lock_names_what_the_project_names():
         assert ">=" in requirement
 
 
+_CHECKS = {"predict": check_nightly_settings, "sweep": check_sweep_settings}
+
+
 @pytest.mark.parametrize("block", blocks("toml"))
 def test_each_experiment_of_the_docs_is_accepted(block, tmp_path):
     path = tmp_path / "experiment.toml"
     path.write_text(block)
     content = read_toml(path)
-    experiment = check_nightly_settings(content).experiment if "predict" in content else check_experiment(content)
+    check = next((_CHECKS[name] for name in _CHECKS if name in content), check_experiment)
+    experiment = check(content)
     assert experiment.data.kind == "files"
 
 
@@ -117,10 +126,13 @@ def test_each_example_is_accepted_and_listed_with_its_data(path):
         assert f"`{experiment.data.train.name}`" in page
 
 
+OF_TIME = ("repeated", "off_step", "skipped", "zone")
+
+
 def test_each_reason_of_a_reject_is_in_the_docs():
     page = PAGES["docs/own-data.md"]
     for reason in REASONS[1:]:
-        side = {"length": "target", "negative": "weight"}.get(reason, "source")
+        side = {"length": "target", "negative": "weight", **dict.fromkeys(OF_TIME, "time")}.get(reason, "source")
         assert f"`{side}_{reason}`" in page
     code = "".join(path.read_text() for path in ROOT.glob("tasks/storage/**/*.py"))
     of_formats = set(re.findall(r'Reject\([^"]*, "(\w+)"', code))

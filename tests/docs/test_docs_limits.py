@@ -26,9 +26,12 @@ SAID = {
     "values that a row group of Parquet says it has": (
         f"{limits.GROUP_VALUES:,}, and {limits.VALUES_A_BYTE} for each byte"
     ),
+    "bytes that the pages of a Parquet row group, of the columns that are read, or a batch of an Arrow file expand to at "
+    "once": f"{limits.EXPANDED_BYTES // 2**20} MiB",
     "the header of an array in an npz": f"{limits.HEADER_BYTES // 2**10} KiB",
     "a line of pre-trained vectors": f"{limits.VECTOR_LINE_BYTES // 2**20} MiB",
     "a JSON file of the store, or of outputs": f"{limits.JSON_BYTES // 2**20} MiB",
+    "the configuration of a Keras model": f"{limits.KERAS_CONFIG_BYTES // 2**20} MiB",
     "a file of settings, or of deployments": (
         f"{limits.SETTINGS_BYTES // 2**20} MiB, and {limits.SETTINGS_DOTS:,} points in a line"
     ),

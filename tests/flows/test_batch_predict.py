@@ -211,7 +211,7 @@ def test_a_higher_threshold_lets_a_day_pass(batch, tmp_path):
 def test_inputs_stand_anywhere_among_the_flags(run, store, tmp_path):
     one, other = (write_jsonl(tmp_path / f"{name}.jsonl", [[1]]) for name in "ab")
     flags = [
-        "--workers", "1", str(one), "--output", str(tmp_path / "out"), "--token-log-probabilities", str(other),
+        "--runner.workers", "1", str(one), "--output", str(tmp_path / "out"), "--token-log-probabilities", str(other),
         "--model=integers",
     ]  # fmt: skip
     code, summary, _ = run(main, *flags, store=store)
@@ -286,7 +286,7 @@ def test_the_only_promoted_model_need_not_be_named(run, store, tmp_path):
 def test_workers_and_chunks_of_the_real_runner_change_no_byte(batch, tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", integer_pairs(300, seed=3)[0])
     for workers in (1, 4):
-        batch(path, "--workers", workers, "--chunk-rows", "40", output=tmp_path / str(workers))
+        batch(path, "--runner.workers", workers, "--chunk-rows", "40", output=tmp_path / str(workers))
     assert contents(tmp_path / "1") == contents(tmp_path / "4")
     batch(path, output=tmp_path / "whole")
     one, other = (column(tmp_path / name / "a.jsonl.parquet", "log_probability") for name in ("1", "whole"))

@@ -55,7 +55,7 @@ def write_rows(path, n, seed=0):
 
 @pytest.mark.slow
 def test_a_folder_is_predicted_killed_resumed_and_extended_and_the_accounts_add_up_every_time(start, server, tmp_path):
-    flags = (tmp_path / "in", "--chunk-rows", "16", "--workers", "2")
+    flags = (tmp_path / "in", "--chunk-rows", "16", "--runner.workers", "2")
     good, broken = write_files(tmp_path / "in", scale=4)
     out = tmp_path / "out"
 
@@ -122,7 +122,7 @@ def test_two_commands_at_once_on_one_new_prefect_home_both_succeed(start, tmp_pa
 @pytest.mark.slow
 def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on_with_what_is_sound(start, server, tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 6000)
-    process = start(path, "--chunk-rows", "50", "--workers", "2")
+    process = start(path, "--chunk-rows", "50", "--runner.workers", "2")
     wait_for(lambda: parts(tmp_path / "out") >= 4)
     servers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ def test_an_interrupted_run_exits_with_130_and_the_next_one_goes_on_with_what_is
     content = damaged.read_bytes()
     damaged.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
     n_sound = parts(tmp_path / "out") - 1
-    code, said = finish(start(path, "--chunk-rows", "50", "--workers", "2", PREFECT_API_URL=server))
+    code, said = finish(start(path, "--chunk-rows", "50", "--runner.workers", "2", PREFECT_API_URL=server))
     assert code == 0
     assert f"{n_sound} chunks of an ended run taken over" in said
     assert finish(start(path, "--chunk-rows", "50", output="never", PREFECT_API_URL=server))[0] == 0
@@ -196,6 +196,45 @@ def test_a_file_that_cannot_be_written_fails_alone_with_its_column_and_the_place
     (tmp_path / "in" / "b.arrow").unlink()
     predict(store, tmp_path / "in", output=tmp_path / "without", model="integers")
     assert contents(tmp_path / "out") == contents(tmp_path / "without")
+
+
+READ_ONLY = """
+import errno, os, sys
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGING = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.utime")
+def refuse(event, arguments):
+    is_change = event in CHANGING or event == "open" and arguments[2] & WRITING
+    if is_change and any({store!r} in os.fsdecode(one) for one in arguments if isinstance(one, (str, bytes, os.PathLike))):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), arguments[0])
+sys.addaudithook(refuse)
+"""
+
+
+def test_a_store_that_can_only_be_read_is_enough_to_predict_from(start, server, store, tmp_path):
+    """The hook stands for a mount that is read-only: the user who runs the tests may write anywhere."""
+    path = write_rows(tmp_path / "a.jsonl", 200)
+    before = contents(store)
+    for code_before, words in (("", ()), (READ_ONLY.format(store=str(store)), ("--refresh",))):
+        code, said = finish(start(path, *words, before=code_before, PREFECT_API_URL=server))
+        assert code == 0, said
+    assert contents(store) == before
+    assert states(tmp_path / "out") == {"a.jsonl": "predict"}
+
+
+FEW = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160))
+"""
+
+
+@pytest.mark.slow
+def test_more_files_than_a_process_may_have_open_are_predicted(start, server, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(300):
+        write_rows(tmp_path / "in" / f"{number}.jsonl", 5, number)
+    code, said = finish(start(tmp_path / "in", before=FEW, PREFECT_API_URL=server))
+    assert code == 0, said
+    assert [*states(tmp_path / "out").values()] == ["predict"] * 300
 
 
 def test_predicting_loads_no_tensorflow_and_without_news_no_model(start, server, tmp_path):

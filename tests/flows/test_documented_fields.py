@@ -10,6 +10,7 @@ from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
 from flows.generate_datasets import main as generate_datasets_command
 from flows.import_bundle import main as import_bundle_command
+from flows.predict_lines import main as predict_lines_command
 from flows.promotions import main as promotions_command
 from flows.store import main as store_command
 from flows.train_and_eval import main as train
@@ -20,6 +21,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.rules import check_experiment
 from tests.conftest import ROOT
 from tests.helpers.batch_models import batch_models, integer_pairs
+from tests.helpers.sweeps import swept
 
 FIELDS = (ROOT / "docs" / "fields.md").read_text()
 STORE = (ROOT / "data" / "README.md").read_text()
@@ -69,6 +71,8 @@ def store(tmp_path_factory):
     models.need(*MODELS)
     store = tmp_path_factory.mktemp("documented") / "store"
     shutil.copytree(models.store, store)
+    for kind in ("validation", "sweep"):
+        shutil.copytree(swept(tmp_path_factory) / "store" / kind, store / kind)
     return store
 
 
@@ -98,7 +102,13 @@ def batches(store, tmp_path_factory, server):
     series = next(store.parent.parent.glob("batch-models*/wave.csv"))
     outputs = []
     for model, where in (("integers", folder / "pairs"), ("wave", series)):
-        settings = {"inputs": [str(where)], "output": str(folder / model), "model": model, "settle": 0, "workers": 1}
+        settings = {
+            "inputs": [str(where)],
+            "output": str(folder / model),
+            "model": model,
+            "settle": 0,
+            "runner": {"workers": 1},
+        }
         outputs.append((folder / model, batch_predict(check_batch_settings(settings), store)))
     return outputs
 
@@ -144,10 +154,24 @@ def test_the_fields_of_the_summaries_of_promotions_and_of_an_import_are_in_the_d
     assert bundle.name in summary["path"]
 
 
+def test_the_fields_of_the_summary_of_predict_lines_are_in_the_docs(store, run):
+    _, summary, _ = run(predict_lines_command, "1 2", "--model", "integers", store=store)
+    check(documented(FIELDS, "The summary of predict_lines"), [summary])
+
+
+def test_the_fields_of_the_summary_of_a_sweep_are_in_the_docs(tmp_path_factory, runs):
+    trained = documented(FIELDS, "The summary of generate_datasets") | documented(
+        FIELDS, "The summary of train_and_eval"
+    )
+    summary = json.loads((swept(tmp_path_factory) / "summary.json").read_text())
+    every = {"total_seconds", *(name for name in summary if name.startswith("peak_rss"))}
+    check(trained | documented(FIELDS, "The summary of sweep"), [summary, *runs[0]], SCORES | every)
+
+
 def test_the_fields_of_the_summaries_of_store_are_in_the_docs(store, batches, run, tmp_path):
     shutil.copytree(store, tmp_path / "copy")  # which this process does not hold
     output = next(path for folder, _ in batches for path in folder.rglob("*.jsonl.parquet"))
-    asked = (["list"], ["why", str(output)], ["verify"], ["prune", "--older-than", "0", "--dry-run"])
+    asked = (["list"], ["why", str(output)], ["verify"], ["prune", "--older-than", "0", "--dry-run"], ["leaderboard"])
     found = [run(store_command, *words, store=tmp_path / "copy")[1] for words in asked]
     check(documented(FIELDS, "The summary of store"), found)
 
@@ -180,7 +204,18 @@ def test_every_folder_of_a_store_is_in_the_docs(store, runs):
 
 def test_the_fields_of_a_manifest_and_its_facts_are_in_the_docs(store, runs):
     check(documented(STORE, "Fields of `manifest.json`"), read_all(store, "*/[0-9a-f]*/manifest.json"))
-    for kind in ("dataset", "checks", "training", "bundle", "evaluation", "holdout", "holdout_scores", "report"):
+    for kind in (
+        "dataset",
+        "checks",
+        "training",
+        "bundle",
+        "evaluation",
+        "holdout",
+        "holdout_scores",
+        "report",
+        "validation",
+        "sweep",
+    ):
         table = documented(STORE, "Facts", kind)
         facts = [manifest["facts"] for manifest in read_all(store, f"{kind}/*/manifest.json")]
         if kind == "bundle":  # of which the page says: as of its dataset

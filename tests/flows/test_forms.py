@@ -8,10 +8,11 @@ from prefect.utilities.callables import parameter_schema
 from flows.batch_predict import batch_predict
 from flows.generate_datasets import generate_datasets
 from flows.nightly import nightly
+from flows.sweep import sweep
 from flows.train_and_eval import train_and_eval
 
-FLOWS = [train_and_eval, generate_datasets, batch_predict, nightly]
-REQUIRED = ("inputs", "output", "train")
+FLOWS = [train_and_eval, generate_datasets, batch_predict, nightly, sweep]
+REQUIRED = ("inputs", "output", "train", "space")
 
 
 def leaves(schema, node, path):

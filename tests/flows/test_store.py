@@ -18,11 +18,12 @@ from tasks.prediction.jobs import describe_jobs
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.promotions import promote
 from tests.helpers import small_bundles
 from tests.helpers.batch_runs import predict
 from tests.helpers.chains import Chain, chain, index_of, put, serve, there
-from tests.helpers.stored import listing
+from tests.helpers.stored import digest, listing
 
 pytestmark = pytest.mark.seconds
 
@@ -77,7 +78,7 @@ def test_a_list_is_of_a_kind_or_a_name_where_that_is_asked_for(run, made, root):
 
 
 def test_a_store_that_is_not_there_holds_nothing_and_is_not_made(run, root):
-    for words in (["list"], ["verify"], ["prune"], ["prune", "--dry-run"]):
+    for words in (["list"], ["verify"], ["prune"], ["prune", "--dry-run"], ["leaderboard"]):
         assert run(main, *words, store=root)[0] == 0
     assert not root.exists() or not [path for path in root.rglob("*") if path.is_file()]
 
@@ -85,12 +86,17 @@ def test_a_store_that_is_not_there_holds_nothing_and_is_not_made(run, root):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "no command is given; expected list, why, verify or prune"),
+        ([], "no command is given; expected list, why, verify, prune or leaderboard"),
         (["lst"], "lst is no command, did you mean 'list'?"),
         (["why"], "why takes one word"),
         (["list", "bundle"], "list takes no more words, but got bundle"),
         (["list", "--older-than", "3"], "--older-than is not for list, but for prune"),
         (["prune", "--kind", "bundle"], "--kind is not for prune, but for list"),
+        (["prune", "--csv", "a.csv"], "--csv is not for prune, but for leaderboard"),
+        (["leaderboard", "g2p", "dates"], "leaderboard takes one problem, but got g2p dates"),
+        (["leaderboard", "--kind", "bundle"], "--kind is not for leaderboard, but for list"),
+        (["leaderboard", "--csv", "/dev/null/a.csv"], "--csv"),
+        (["leaderboard", "g2p"], "no experiment of the store is called 'g2p'; there are: none"),
         (["prune", "--keep-models", "-1"], "keep_models"),
         (["verify", "abcdef"], "no artifact in"),
         (["why", "abcdef"], "no artifact in"),
@@ -274,3 +280,49 @@ def test_nobody_rolls_back_to_a_model_that_is_gone(run, made, root):
     assert code == 2
     assert f"{made[1].bundle.path} is no artifact" in said
     assert run(promotions, "g2p", store=root)[1]["names"][0]["promoted"] == made[0].bundle.digest
+
+
+def test_all_experiments_stand_side_by_side_on_the_terminal_as_csv_and_on_a_page(run, root, tmp_path):
+    """Two models on one dataset, one of them served and with a score on validation too; a third on other data."""
+    store = Store(root)
+    dataset, other = (put(store, "dataset", name, {"train": digest("file")}) for name in ("pairs", "more"))
+    for n, (data, units, share) in enumerate([(dataset, 8, 0.5), (dataset, 16, 0.75), (other, 8, 0.25)]):
+        experiment = {"name": "g2p", "model": {"units": units}}
+        training = put_scored(store, "training", n, {"dataset": data.digest}, experiment, {})
+        origins = {"dataset": data.digest, "training": training.digest}
+        bundle = put_scored(store, "bundle", n, origins, experiment, {"parameters": 100 * units})
+        scored = {"dataset": data.digest, "bundle": bundle.digest}
+        facts = {"scores": {"sequence_accuracy": share, "sequence_accuracy_interval": [share - 0.1, share + 0.1]}}
+        put_scored(store, "evaluation", n, scored, experiment, facts)
+        if n == 1:
+            put_scored(store, "validation", n, scored, experiment, facts)
+            promote(store, "g2p", bundle.digest, "for the test")
+    files = {"--csv": tmp_path / "a.csv", "--page": tmp_path / "a.html"}
+    words = [word for flag, path in files.items() for word in (flag, str(path))]
+    code, summary, said = run(main, "leaderboard", "g2p", *words, store=root)
+    assert code == 0
+    both, alone = summary["problems"]
+    assert [(one["score"], one["settings"]) for one in both["experiments"]] == [
+        (0.75, {"model.units": 16}), (0.5, {"model.units": 8}),
+    ]  # fmt: skip
+    assert (both["experiments"][0]["promoted_as"], both["experiments"][0]["validation"]) == (["g2p"], 0.75)
+    assert (alone["differs"], alone["experiments"][0]["parameters"]) == ([], 800)
+    assert re.search(r"1 +g2p +0\.75 \(0\.65 to 0\.85\) +0\.75 \(0\.65 to 0\.85\) +16 .* g2p", said)
+    assert "3 experiments on 2 datasets" in said
+    assert len(files["--csv"].read_text().splitlines()) == 4
+    assert files["--page"].read_text().count("<table>") == 2
+    # What is damaged is left out, and the others are told.
+    next(root.glob("evaluation/*/manifest.json")).write_text("{}")
+    assert "2 experiments on" in run(main, "leaderboard", store=root)[2]
+
+
+def put_scored(store, kind, n, made_from, experiment, facts):
+    """An artifact with facts, of an experiment."""
+
+    def write(folder):
+        (folder / "content.txt").write_text(f"{kind} {n}")
+        return Made(facts)
+
+    step = StepInputs(kind, {"n": n}, made_from, experiment, {})
+    with store.lock(step):
+        return store.make(step, write)

@@ -9,8 +9,9 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 
 from tasks.batch_report import describe, write_batch
-from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_files, predict_shard
+from tasks.predict_batch import open_workers, plan_batch, predict_chunk, predict_divided, predict_files, predict_group
 from tasks.seq2seq.settings.batch import check_batch_settings
+from tasks.seq2seq.settings.where import as_where
 from tasks.storage.outputs.output_paths import only_run
 from tasks.storage.store.artifact_store import Store
 
@@ -39,7 +40,7 @@ class HereAndNow:
         pass
 
     def submit(self, task, parameters):
-        assert task in (predict_chunk, predict_shard)
+        assert task in (predict_chunk, predict_group, predict_divided)
         if self.n == self.dies_before:
             raise Killed
         self.n += 1
@@ -53,33 +54,35 @@ class Killed(BaseException):
 
 def settings_of(*inputs, output, **settings):
     """The settings of a run; files are taken at once unless told otherwise."""
-    given = {"inputs": [str(where) for where in inputs], "output": str(output), "settle": 0, "workers": 1}
-    return check_batch_settings({**given, **settings})
+    given = {"inputs": [str(where) for where in inputs], "output": str(output), "settle": 0}
+    kind = settings.pop("kind", "threads")  # or the whole section
+    runner = kind if isinstance(kind, dict) else {"kind": kind, "workers": settings.pop("workers", 1)}
+    return check_batch_settings({**given, "runner": runner, **settings})
 
 
 def predict(store, *inputs, output, runner=None, runner_kind="threads", refresh=False, **given):
     """A whole run, without a server; gives the jobs."""
-    settings = settings_of(*inputs, output=output, runner=runner_kind, **given)
+    settings = settings_of(*inputs, output=output, kind=runner_kind, **given)
     runner = runner or HereAndNow()
     with open_workers(settings):
-        jobs = plan_batch.fn(settings, Path(store), refresh=refresh)
+        jobs = plan_batch.fn(settings, as_where(store, "store"), refresh=refresh)
     return carry_out(jobs, settings, store, runner)
 
 
 def carry_out(jobs, settings, store, runner):
     """What was planned, without a server; gives the jobs by name."""
-    with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _settings: runner):
-        return {job.name: job for job in predict_files(jobs, settings, Path(store)).jobs}
+    with only_run(settings), open_workers(settings), patch("tasks.predict_batch.open_runner", lambda _n: runner):
+        return {job.name: job for job in predict_files(jobs, settings, as_where(store, "store")).jobs}
 
 
 def report(store, jobs, *inputs, output, **settings):
     """What `_run.json` would hold."""
-    return describe([*jobs.values()], settings_of(*inputs, output=output, **settings), Store(Path(store)))
+    return describe([*jobs.values()], settings_of(*inputs, output=output, **settings), Store(as_where(store, "store")))
 
 
 def write_report(store, jobs, *inputs, output, **settings):
     """Writes `_run.json` and the page."""
-    return write_batch.fn([*jobs.values()], settings_of(*inputs, output=output, **settings), Path(store))
+    return write_batch.fn([*jobs.values()], settings_of(*inputs, output=output, **settings), as_where(store, "store"))
 
 
 def rows_of(path):

@@ -174,11 +174,10 @@ def compare_with(made, digest):
 
 def registered_layers():
     """What Keras knows of us once a bundle is loaded, and once all that the domain has was imported."""
-    from tasks.seq2seq.errors import ArtifactError
-    from tasks.storage.artifacts.keras_models import load_models
+    from tasks.storage.artifacts.keras_models import load_into_keras
 
-    with contextlib.suppress(ArtifactError):
-        load_models(Path("nowhere"))
+    with contextlib.suppress(ValueError):
+        load_into_keras(Path("nowhere"))
     import keras
 
     known = {*keras.saving.get_custom_objects()}

@@ -9,7 +9,7 @@ from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.artifacts.keras_models import save_bundle, weights_digest
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.making import Made, StepInputs

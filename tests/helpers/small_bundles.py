@@ -1,4 +1,7 @@
-"""Bundles without Keras' models: all that a store and the commands for it look at, made in a moment."""
+"""Bundles of which Keras' models only look like such: all that a store and the commands for it look at, made in a moment."""
+
+import json
+import zipfile
 
 import numpy as np
 
@@ -9,7 +12,7 @@ from tasks.seq2seq.inference.graphs.step import step_graph
 from tasks.seq2seq.inference.graphs.weights import DenseWeights, LayerWeights, ModelWeights, RecurrentWeights
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
-from tasks.storage.artifacts.bundle import GRAPHS, BundleFacts
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts
 from tasks.storage.artifacts.dataset import SideFacts, write_codecs
 from tasks.storage.files.json_files import write_json
 from tasks.storage.store.making import Made, StepInputs
@@ -35,6 +38,14 @@ def graphs():
     return encoder_graph(architecture, weights), step_graph(architecture, weights)
 
 
+def write_keras_likeness(path):
+    """An archive with the members of a Keras model, which Keras would not load."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("metadata.json", "config.json"):
+            archive.writestr(name, json.dumps({}))
+        archive.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n".ljust(4096))
+
+
 def make(store, kind="bundle", seed=1, made_from=None, experiment=None, change=lambda _folder: None):
     """An artifact with the files of a bundle; another seed makes another one.
 
@@ -47,6 +58,8 @@ def make(store, kind="bundle", seed=1, made_from=None, experiment=None, change=l
         write_codecs(folder, Codecs(VOCABULARY, VOCABULARY))
         for name, graph in zip(GRAPHS, graphs(), strict=True):
             (folder / name).write_bytes(graph.SerializeToString())
+        for name in KERAS_MODELS:
+            write_keras_likeness(folder / name)
         write_json(folder / "profile.json", PROFILE)
         change(folder)
         return Made(FACTS.model_dump() | {"units": 8 + seed})

@@ -13,6 +13,7 @@ from tasks.predict import load_predictor
 from tasks.seq2seq.errors import DataError
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
+from tests.helpers.batch_runs import account_of, predict, rows_of
 from tests.helpers.fresh_processes import in_a_fresh_process, predict_panel
 from tests.tasks.test_own_data import Made
 
@@ -28,7 +29,7 @@ def sales(store, day, price):
     return level * (1 + 0.4 * np.sin(2 * np.pi * day / 7) - 0.3 * (price - 1))
 
 
-def rows_of(stores, days, rng, known_ahead=0):
+def panel_rows(stores, days, rng, known_ahead=0):
     """Rows of the stores, shuffled; some are missing, and those ahead have a price and no sales."""
     rows = []
     for store in stores:
@@ -44,14 +45,16 @@ def rows_of(stores, days, rng, known_ahead=0):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("panel"), np.random.default_rng(0)
-    (folder / "shop.csv").write_text("\n".join(["store,day,sales,price", *rows_of(range(4), DAYS, rng)]) + "\n")
+    (folder / "shop.csv").write_text("\n".join(["store,day,sales,price", *panel_rows(range(4), DAYS, rng)]) + "\n")
     data = {
         "train": folder / "shop.csv", "source": "sales", "source_encoding": "vectors", "target_encoding": "vectors",
         "history": 14, "horizon": HORIZON, "time": "day", "series": "store", "scale": "series", "known": "price",
         "calendar": ["weekday"], "gaps": "fill", "fill": "linear",
     }  # fmt: skip
     training = {"epochs": 10, "batch_size": 32, "learning_rate": 0.02}
-    model = {"units": 16, "attention": "luong_dot", "bidirectional": True, "encoder_units": 8}
+    model = {
+        "units": 16, "attention": "luong_dot", "bidirectional": True, "encoder_units": 8, "series_embedding": 3,
+    }  # fmt: skip
     found = Made(folder / "store", data=data, model=model, training=training)
     promote(Store(found.store), found.experiment.promotion_name, found.bundle.digest, "for the test")
     return found
@@ -84,7 +87,7 @@ def test_exports_that_are_given_what_is_known_ahead_answer_as_the_model(made, ex
 def forecast(made):
     """The rows of an output that another process made, by store; s7 is new, and s9 too short."""
     rng, folder = np.random.default_rng(1), made.store.parent
-    rows = rows_of((0, 2, 7), DAYS, rng, known_ahead=HORIZON) + rows_of((9,), 5, rng, known_ahead=HORIZON)
+    rows = panel_rows((0, 2, 7), DAYS, rng, known_ahead=HORIZON) + panel_rows((9,), 5, rng, known_ahead=HORIZON)
     (folder / "night.csv").write_text("\n".join(["store,day,sales,price", *rows]) + "\n")
     made_rows = in_a_fresh_process(predict_panel, made.store, folder / "night.csv", folder / "out")
     return {row["store"]: row for row in made_rows}
@@ -122,9 +125,19 @@ def test_a_panel_in_memory_is_forecast_as_one_in_a_file(forecast, made):
         predictor.predict([[1.0] * 14])
 
 
-def test_the_account_says_what_became_of_every_row_and_series(forecast, made):
-    from tests.helpers.batch_runs import account_of
+def test_with_long_rows_each_step_is_one(forecast, made, tmp_path):
+    predict(made.store, made.store.parent / "night.csv", output=tmp_path, long=True, format="csv")
+    rows = rows_of(tmp_path / "night.csv.csv")
+    assert len(rows) == 3 * HORIZON
+    assert [float(row["prediction"]) for row in rows] == pytest.approx(
+        [value for row in forecast.values() for (value,) in row["prediction"]]
+    )
+    assert [row["horizon_step"] for row in rows[:HORIZON]] == [str(i + 1) for i in range(HORIZON)]
+    assert rows[0]["prediction_time"] == str(FIRST + dt.timedelta(DAYS))
+    assert account_of(tmp_path, "night.csv")["predicted"] == 3
 
+
+def test_the_account_says_what_became_of_every_row_and_series(forecast, made):
     assert forecast
     account = account_of(made.store.parent / "out", "night.csv")
     assert account["series"] == {"forecast": 3, "not_forecast": {"history_too_short": 1}}

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.check import check_rows
 from tasks.predict_batch import open_workers, plan_batch, predict_files
-from tasks.runtime.runners import WorkerEnded, Workers
+from tasks.runtime.runners import Processes, WorkerEnded
 from tasks.storage.outputs.output_paths import only_run
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import HereAndNow, contents, predict, settings_of
@@ -37,7 +37,7 @@ def workers():
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "tasks.predict_worker" in child.cmdline():
+            if "tasks.predict_worker:answer" in child.cmdline():
                 found.append(child)
     return found
 
@@ -52,8 +52,7 @@ def aborting(path):
             for worker in workers():
                 with contextlib.suppress(psutil.Error, OSError):
                     if any(opened.path == str(path) for opened in worker.open_files()):
-                        os.kill(worker.pid, signal.SIGABRT)
-                        worker.wait(10)
+                        os.kill(worker.pid, signal.SIGABRT)  # whoever started it waits for it, and learns how it ended
                         times.append(worker.pid)
 
     thread = threading.Thread(target=watch)
@@ -80,27 +79,27 @@ def test_outputs_rejects_and_accounts_are_those_of_threads_to_the_last_byte(stor
     assert workers() == []
 
 
-@pytest.mark.parametrize("stage", ["look", "check", "predict"])
+@pytest.mark.parametrize("stage", ["look", "check", "predict", "span"])
 def test_a_file_that_ends_the_process_that_has_it_fails_by_name_and_the_others_go_on(store, tmp_path, stage):
     bad = write(tmp_path / "in" / "b.jsonl", 60_000)
     for name in ("a", "c", "d"):
         write(tmp_path / "in" / f"{name}.jsonl")
     settings = settings_of(
-        tmp_path / "in", output=tmp_path / "out", model="integers", runner="processes", workers=1,
-        checks={"sample_rows": 200_000},
+        tmp_path / "in", output=tmp_path / "out", model="integers", kind="processes", workers=1,
+        checks={"sample_rows": 200_000}, chunk_rows=5_000 if stage == "span" else 65_536,
     )  # fmt: skip
     runner = HereAndNow()
     with (
         contextlib.ExitStack() as stack,
         only_run(settings),
         open_workers(settings),
-        patch("tasks.predict_batch.open_runner", lambda _settings: runner),
+        patch("tasks.predict_batch.open_runner", lambda _n: runner),
     ):
         times = stack.enter_context(aborting(bad)) if stage == "look" else None
         jobs = plan_batch.fn(settings, store)
         times = stack.enter_context(aborting(bad)) if stage == "check" else times
         jobs = check_rows.fn(jobs, settings, store).jobs
-        times = stack.enter_context(aborting(bad)) if stage == "predict" else times
+        times = stack.enter_context(aborting(bad)) if stage in ("predict", "span") else times
         done = {job.name: job for job in predict_files(jobs, settings, store).jobs}
     assert times
     assert {name: job.action for name, job in done.items()} == {
@@ -113,5 +112,5 @@ def test_a_file_that_ends_the_process_that_has_it_fails_by_name_and_the_others_g
 
 
 def test_a_worker_that_cannot_start_says_why():
-    with Workers("tasks.no_such_module", 1) as some, pytest.raises(WorkerEnded, match=r"exit code 1.*no_such_module"):
-        some.run({}, lambda _said: None)
+    with Processes(1) as some, pytest.raises(WorkerEnded, match=r"exit code 1.*no_such_module"):
+        some.run("tasks.no_such_module:answer", {}, lambda _said: None)

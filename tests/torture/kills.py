@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tests.torture.commands import Command, leftovers
 
+NEW_HOMES = 4  # of so many kills one has Prefect set up its database; the others find it as the undisturbed run left it
 TINY = ("--data.n_samples", "3000", "--model.units", "16", "--evaluation.min_sequence_accuracy", "0")
 
 
@@ -31,15 +32,17 @@ class Victim:
     def __init__(self, folder: Path, prepare: Callable[[Path], None], flow: str, words: Callable[[Path], list[object]]):
         """Takes a folder, what fills a new one, the command, and its words for a folder."""
         self._folder, self._prepare, self._flow, self._words = folder, prepare, flow, words
-        undisturbed = self._begin("undisturbed")
-        ran = self._command(undisturbed).run()
+        self._undisturbed = self._begin("undisturbed")
+        ran = self._command(self._undisturbed).run()
         assert ran.code == 0, ran.said
-        self._seconds, self._expected = ran.seconds, outputs(undisturbed)
+        self._seconds, self._expected = ran.seconds, outputs(self._undisturbed)
 
     def kill(self, number: int, seed: int) -> Killed:
         """Kills the command once at a moment that the seed draws, and runs it again."""
         rng = random.Random(f"{self._flow}-{seed}-{number}")  # noqa: S311 - not for secrets
         folder = self._begin(f"kill-{seed}-{number}")
+        if number % NEW_HOMES:
+            shutil.copytree(self._undisturbed / "prefect", folder / "prefect")
         command = self._command(folder)
         hit = command.kill_after(rng.uniform(0.2, self._seconds))
         faults = [f"lives on: {one}" for one in command.orphans()]

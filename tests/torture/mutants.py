@@ -81,7 +81,7 @@ def predict_mutants(form: str, n: int, seed: int, store: Path, folder: Path) -> 
     inbox.mkdir(parents=True)
     for i, data in enumerate(mutants(form, n, seed)):
         (inbox / f"{i}.{form}").write_bytes(data)
-    words = ("--store", store, "--settle", "0", "--runner", "processes", "--summary", folder / "summary.json")
+    words = ("--store", store, "--settle", "0", "--runner.kind", "processes", "--summary", folder / "summary.json")
     command = Command(folder, "batch_predict", inbox, "--output", output, "--quiet", *words)
     ran = command.run(60 + n * SECONDS_A_FILE)
     faults = [f"a traceback: {ran.said[-2000:]}"] * ("Traceback" in ran.said)

@@ -26,7 +26,7 @@ COUNTS = ROOT / "data" / "torture" / "counts.json"
 PAGE = ROOT / "docs" / "reliability.md"
 SHORT = {"main job": 12, "batch prediction": 20, "night": 6, "mutants": 500}
 LONG = {"main job": 60, "batch prediction": 60, "night": 20, "mutants": 5_000}
-MUTANTS_A_RUN = 250
+MUTANTS_A_RUN = 1_000
 _TABLE = re.compile(r"(<!-- torture -->\n).*?(<!-- end of torture -->)", re.DOTALL)
 
 

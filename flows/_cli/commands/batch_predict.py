@@ -23,8 +23,11 @@ class BatchPredictOptions(FlowOptions):
 
 def _check(settings: BatchSettings, options: BatchPredictOptions) -> None:
     from tasks.prediction.jobs import check_batch  # noqa: PLC0415 - settings are refused without reading files
+    from tasks.storage.outputs.output_paths import prepare_output  # noqa: PLC0415 - likewise
 
     check_batch(settings, Store(options.store))
+    if not options.makes_nothing:
+        prepare_output(settings)
 
 
 COMMAND = Command(
@@ -36,4 +39,5 @@ COMMAND = Command(
     tree=BATCH,
     options=BatchPredictOptions,
     check=_check,
+    fills_store=False,  # a store that can be read is enough
 )

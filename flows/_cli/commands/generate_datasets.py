@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field
@@ -35,6 +36,8 @@ def check_output(experiment: Experiment, output: Path | None) -> None:
     Raises:
         SettingsError: with what to do.
     """
+    if output and re.match(r"\w+:/", str(output)):
+        raise SettingsError(f"--output {output} is a URL, expected a file on this machine, which can be copied there")
     check_writable(output, "--output")
     if output and isinstance(experiment.data, FilesData):
         raise SettingsError(

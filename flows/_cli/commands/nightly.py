@@ -19,7 +19,7 @@ class NightlyOptions(FlowOptions):
 
 def _check(settings: NightlySettings, options: NightlyOptions) -> None:
     from flows._cli.checks import check_model  # noqa: PLC0415 - settings are refused without reading files
-    from tasks.storage.outputs.output_paths import check_output_folder, list_places  # noqa: PLC0415 - likewise
+    from tasks.storage.outputs.output_paths import check_output_folder, list_places, prepare_output  # noqa: PLC0415 - likewise
     from tasks.storage.store.promotions import read_promotions  # noqa: PLC0415 - likewise
 
     store = Store(options.store)
@@ -32,6 +32,8 @@ def _check(settings: NightlySettings, options: NightlyOptions) -> None:
             raise
     check_output_folder(settings.batch)
     list_places(settings.batch)
+    if not options.makes_nothing:
+        prepare_output(settings.batch)
 
 
 COMMAND = Command(

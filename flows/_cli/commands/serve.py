@@ -12,6 +12,7 @@ from flows._cli.command import Command
 from flows._cli.settings import LoggedOptions, Tree
 from tasks.seq2seq.settings.rules import check_section
 from tasks.seq2seq.settings.section import Section
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.store.artifact_store import Store
 
 DEPLOYMENTS = ROOT / "prefect.yaml"
@@ -28,12 +29,13 @@ class ServeSettings(Section):
 class ServeOptions(LoggedOptions):
     """The command's own options."""
 
-    store: Path = Field(
-        ROOT / "data" / "artifacts", description="folder of the artifact store, for deployments that name none"
+    store: Where = Field(
+        ROOT / "data" / "artifacts",
+        description="folder of the artifact store, or its URL, for deployments that name none",
     )
 
     @property
-    def named_store(self) -> Path | None:
+    def named_store(self) -> Where | None:
         """The store, where it is not only the default."""
         return self.store if "store" in self.model_fields_set else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -12,20 +13,25 @@ from flows._cli.settings import Options, Tree
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.seq2seq.settings.rules import check_section, nearest
+from tasks.storage.files.atomic import check_writable
 
-LIST, WHY, VERIFY, PRUNE = "list", "why", "verify", "prune"
-COMMANDS = (LIST, WHY, VERIFY, PRUNE)
-_ONLY_LISTED = ("kind", "name")
+LIST, WHY, VERIFY, PRUNE, LEADERBOARD = "list", "why", "verify", "prune", "leaderboard"
+COMMANDS = (LIST, WHY, VERIFY, PRUNE, LEADERBOARD)
+_FLAGS = {LIST: {"kind", "name"}, LEADERBOARD: {"csv", "page"}, PRUNE: {*PruneSettings.model_fields, "dry_run"}}
 
 
 class StoreSettings(PruneSettings):
     """What is asked, and what it is about."""
 
     words: tuple[str, ...] = Field(
-        (), description="list; why FILE or why DIGEST; verify, or verify DIGEST ...; or prune"
+        (),
+        description="list; why FILE or why DIGEST; verify, or verify DIGEST ...; prune; leaderboard, or leaderboard "
+        "PROBLEM, an experiment's name or a generated problem's",
     )
     kind: str | None = Field(None, description="list: only artifacts of this kind, such as bundle (all)")
     name: str | None = Field(None, description="list: only artifacts of experiments with this name (all)")
+    csv: Path | None = Field(None, description="leaderboard: file to write the experiments to, as CSV (none)")
+    page: Path | None = Field(None, description="leaderboard: file to write them to, as a page of HTML (none)")
     dry_run: bool = Field(False, description="prune: say what would go and how large it is, and remove nothing")
 
     @property
@@ -62,22 +68,29 @@ def _faults(settings: StoreSettings) -> Iterator[str]:
         yield "why takes one word: a prediction file, or six or more first digits of a digest"
     if command in (LIST, PRUNE) and settings.about:
         yield f"{command} takes no more words, but got {' '.join(settings.about)}"
+    if command == LEADERBOARD and len(settings.about) > 1:
+        yield f"leaderboard takes one problem, but got {' '.join(settings.about)}"
     given = settings.model_fields_set - {"words"}
-    known = {LIST: {*_ONLY_LISTED}, PRUNE: {*PruneSettings.model_fields, "dry_run"}}.get(command, set())
-    for name in sorted(given - known):
-        flag = f"--{name.replace('_', '-')}"
-        yield f"{flag} is not for {command}, but for {LIST if name in _ONLY_LISTED else PRUNE}"
+    for name in sorted(given - _FLAGS.get(command, set())):
+        meant = next(other for other, flags in _FLAGS.items() if name in flags)
+        yield f"--{name.replace('_', '-')} is not for {command}, but for {meant}"
+
+
+def _check(settings: StoreSettings, _options: Options) -> None:
+    check_writable(settings.csv, "--csv")
+    check_writable(settings.page, "--page")
 
 
 COMMAND = Command(
     name="store",
     description=(
-        "Show what the store holds, where a prediction file or an artifact came from, and whether all is as it was "
-        "written; or remove what is old, too large or replaced. What serves, what it was made from, and what a running "
-        "process has opened always stays. "
+        "Show what the store holds, where a prediction file or an artifact came from, whether all is as it was "
+        "written, and all experiments side by side; or remove what is old, too large or replaced. What serves, what it "
+        "was made from, and what a running process has opened always stays. "
         "Example: python -m flows.store prune --keep-models 3 --older-than 90 --dry-run"
     ),
     tree=Tree(StoreSettings, check_store, title="store", word="words"),
     options=Options,
+    check=_check,
     fills_store=False,
 )

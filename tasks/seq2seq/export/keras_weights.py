@@ -39,6 +39,7 @@ def keras_weights(architecture: Architecture, *models: keras.Model) -> ModelWeig
         ),
         memory_keys=_dense(layers["memory_keys"]) if settings.attention_needs.has_keys else None,
         attention=_attention(layers, settings),
+        series_table=_table(layers["series_features"]) if architecture.embeds_series else None,
         output=_tied(target_table)
         if settings.tie_embeddings and target_table is not None
         else _dense(layers["output"]),

@@ -130,6 +130,7 @@ COSINE_SIMILARITY = Metric(
     lambda kept: mean_cosine_similarity(kept.references, kept.predictions),
     "the mean cosine of the angle between the prediction and the right embedding, in [-1, 1]",
     is_wanted=lambda target: target.embeddings,
+    better="maximize",
 )
 NEAREST_NEIGHBOUR = Metric(
     "nearest_neighbour_accuracy",
@@ -140,4 +141,5 @@ NEAREST_NEIGHBOUR = Metric(
     is_wanted=lambda target: target.embeddings,
     line=_line,
     headline=_headline,
+    better="maximize",
 )

@@ -51,22 +51,34 @@ def _relative_headline(scores: Scores) -> Headline:
 FORECAST_METRICS = (
     _counted("n_evaluated", lambda counts: counts.n, "how many sequences were evaluated"),
     _counted(
-        "mae", lambda counts: score(counts.absolute, counts.n_values), "the mean absolute error", line=_errors_line
+        "mae",
+        lambda counts: score(counts.absolute, counts.n_values),
+        "the mean absolute error",
+        line=_errors_line,
+        better="minimize",
+    ),
+    _scored(
+        "mae_interval",
+        VectorScorer.mae_interval,
+        "the 95 % interval of `mae` by how it differs between sequences, low and high end; null of a single one",
     ),
     _counted(
         "rmse",
         _root_mean_square,
         "the root of the mean squared error",
+        better="minimize",
     ),
     _counted(
         "smape",
         lambda counts: score(counts.percentage, counts.n_values),
         "the symmetric mean absolute percentage error, in [0, 200] percent",
+        better="minimize",
     ),
     _scored(
         "mase",
         VectorScorer.mase,
         "the error over that of the naive forecast within the training split; below 1 is better than that",
+        better="minimize",
     ),
     _scored(
         "relative_mae_naive",
@@ -74,16 +86,19 @@ FORECAST_METRICS = (
         "the error over that of repeating the last value; null without that forecast, or where it makes no error",
         line=_relative_line,
         headline=_relative_headline,
+        better="minimize",
     ),
     _scored(
         "relative_mae_seasonal_naive",
         lambda scorer: scorer.relative_mae("seasonal_naive"),
         "the error over that of repeating the last season",
+        better="minimize",
     ),
     _scored(
         "relative_mae_mean",
         lambda scorer: scorer.relative_mae("mean"),
         "the error over that of always saying the training mean",
+        better="minimize",
     ),
     _scored("mae_by_step", VectorScorer.mae_by_step, "`mae` at each step of the horizon"),
     _scored("rmse_by_step", VectorScorer.rmse_by_step, "`rmse` at each step of the horizon"),

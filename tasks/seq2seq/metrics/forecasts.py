@@ -12,6 +12,7 @@ from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError, TrainingError
 from tasks.seq2seq.metrics.accumulators import Reals, VectorCounts, error_sums, finite, score
+from tasks.seq2seq.metrics.intervals import Interval, mean_interval
 from tasks.seq2seq.metrics.metric import VectorTarget
 from tasks.seq2seq.metrics.tokens import HashCounts
 
@@ -36,6 +37,8 @@ class VectorScorer:
         self._n = 0
         # Sums over rows of absolute, squared and symmetric percentage errors, horizon x features each.
         self._sums = np.zeros((3, 0, 0))
+        # Of the mean absolute error of each row: the mean so far, and the sum of squares about it.
+        self._row_mean = self._row_squares = 0.0
         # Of each baseline, the sums of absolute errors over the rows that have it: the model's, the baseline's.
         self._against: dict[str, tuple[Reals, Reals]] = {}
         self._references, self._predictions = HashCounts(), HashCounts()
@@ -81,9 +84,22 @@ class VectorScorer:
         for name, baseline in baselines.items():
             model_sum, baseline_sum = self._against.get(name, (0.0, 0.0))
             self._against[name] = model_sum + sums[0], baseline_sum + np.abs(truth - baseline).sum(axis=0)
+        self._add_rows(np.abs(truth - forecast).mean(axis=(1, 2)))
         self._references.add(_vector_hashes(truth))
         self._predictions.add(_vector_hashes(forecast))
         self._n += len(truth)
+
+    def _add_rows(self, errors: Reals) -> None:
+        """Merges the mean and the squares of some rows with those so far.
+
+        Source: T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+        variances", Technical Report STAN-CS-79-773, Stanford University (1979).
+        """
+        n, before = len(errors), self._n
+        mean = float(errors.mean())
+        gap = mean - self._row_mean
+        self._row_squares += float(((errors - mean) ** 2).sum()) + gap**2 * before * n / (before + n)
+        self._row_mean += gap * n / (before + n)
 
     @property
     def counts(self) -> VectorCounts:
@@ -103,6 +119,12 @@ class VectorScorer:
     def majority_baseline(self) -> float | None:
         """The share of the commonest reference, in [0, 1]."""
         return score(self._references.highest, self._n)
+
+    def mae_interval(self) -> Interval | None:
+        """The 95 % interval of the mean absolute error; None of fewer than two sequences."""
+        if self._n < 2:  # noqa: PLR2004 - one alone has no spread
+            return None
+        return mean_interval(self._row_mean, math.sqrt(self._row_squares / (self._n - 1)), self._n)
 
     def mae_by_step(self) -> list[float] | None:
         """The mean absolute error at each step of the horizon."""

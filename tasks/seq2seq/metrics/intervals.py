@@ -1,4 +1,4 @@
-"""How far a share that was counted can be trusted."""
+"""How far a share that was counted, or a mean, can be trusted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Z_95 = 1.959963984540054
 
 
 class Interval(NamedTuple):
-    """A confidence interval of a share, both ends in [0, 1]."""
+    """A confidence interval; of a share, both ends are in [0, 1]."""
 
     low: float
     high: float
@@ -34,3 +34,16 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> Interval:
     low = 0.0 if successes == 0 else (centre - margin) / scale
     high = 1.0 if successes == trials else (centre + margin) / scale
     return Interval(low, high)
+
+
+def mean_interval(mean: float, deviation: float, n: int, z: float = Z_95) -> Interval:
+    """The interval of a mean by the central limit, 95 % by default.
+
+    Args:
+        mean: of the values.
+        deviation: their standard deviation, with `n - 1`.
+        n: how many there are, at least 1.
+        z: the quantile of the normal distribution.
+    """
+    margin = z * deviation / math.sqrt(n)
+    return Interval(mean - margin, mean + margin)

@@ -16,6 +16,7 @@ from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 
 Kind = Literal["tokens", "vectors"]
+Direction = Literal["maximize", "minimize"]
 Scores = Mapping[str, Any]  # of one evaluation, by the names of the metrics
 
 
@@ -75,6 +76,7 @@ class Metric:
             these counts do not suffice.
         line: its line on the terminal; None if it has none of its own.
         headline: what a report begins with; only of a metric that can stand for the whole evaluation.
+        better: which way it should go; None of what does not say how good a model is. A sweep can choose by the others.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Metric:
     rate: Callable[[Any], Any] | None = None
     line: Callable[[Scores], str] | None = None
     headline: Callable[[Scores], Headline] | None = None
+    better: Direction | None = None
 
 
 class Counters:

@@ -68,6 +68,7 @@ BLEU = Metric(
     "BLEU by sacrebleu, in [0, 100]; with `evaluation.bleu`",
     is_wanted=lambda target: target.settings.bleu,
     line=lambda scores: f"  bleu: {scores['bleu']:.2f}",
+    better="maximize",
 )
 CHRF = Metric(
     "chrf",
@@ -77,4 +78,5 @@ CHRF = Metric(
     "chrF2 by sacrebleu, in [0, 100]; with `evaluation.chrf`",
     is_wanted=lambda target: target.settings.chrf,
     line=lambda scores: f"  chrf: {scores['chrf']:.2f}",
+    better="maximize",
 )

@@ -11,9 +11,9 @@ from tasks.seq2seq.metrics.metric import Headline, Metric, Scores, write_number
 from tasks.seq2seq.metrics.tokens import TokenScorer
 
 
-def _scored(name: str, value: Callable[[TokenScorer], Any], meaning: str) -> Metric:
+def _scored(name: str, value: Callable[[TokenScorer], Any], meaning: str, **words: Any) -> Metric:  # noqa: ANN401 - the metric's
     """A metric of an evaluation only."""
-    return Metric(name, "tokens", TokenScorer.of, value, meaning)
+    return Metric(name, "tokens", TokenScorer.of, value, meaning, **words)
 
 
 def _counted(name: str, rate: Callable[[TokenCounts], Any], meaning: str, **words: Any) -> Metric:  # noqa: ANN401 - the metric's
@@ -67,6 +67,7 @@ TOKEN_METRICS = (
         "the share of sequences that are equal to their reference",
         line=_sequences_line,
         headline=_sequences_headline,
+        better="maximize",
     ),
     _counted(
         "sequence_accuracy_interval",
@@ -78,6 +79,7 @@ TOKEN_METRICS = (
         _token_accuracy,
         "the share of positions with the right token, of those up to the longer of prediction and reference: a token "
         "too few or too many is wrong",
+        better="maximize",
     ),
     _scored(
         "accuracy_by_position",
@@ -88,12 +90,14 @@ TOKEN_METRICS = (
         "edit_distance",
         lambda scorer: score(scorer.counts.n_edits, scorer.counts.n),
         "the mean number of edits (Levenshtein) from a prediction to its reference",
+        better="minimize",
     ),
     _counted(
         "token_error_rate",
         lambda counts: score(counts.n_edits, counts.n_reference_tokens),
         "all edits over all tokens of the references, which can pass 1; null without any",
         line=_tokens_line,
+        better="minimize",
     ),
     _scored("distinct_predictions", lambda scorer: scorer.distinct_predictions, "how many predictions are different"),
     _scored("distinct_references", lambda scorer: scorer.distinct_references, "how many references are different"),
@@ -106,6 +110,7 @@ TOKEN_METRICS = (
         "teacher_forced_token_accuracy",
         TokenScorer.teacher_forced_accuracy,
         "the share of right tokens where the reference so far was given",
+        better="maximize",
     ),
     _scored(
         "mean_reference_length",

@@ -86,7 +86,7 @@ def build_models(architecture: Architecture) -> Models:
     mask = _mask(architecture.source, source) if architecture.masked else None
     return _connect(
         settings,
-        _Sequence(source, of_source(source), mask),
+        _Sequence(source, _with_series(architecture, of_source(source)), mask),
         _Sequence(decoder_input, of_target(decoder_input)),
         _output(architecture, of_target if settings.tie_embeddings else None),
     )
@@ -122,6 +122,24 @@ def _features(side: Side, width: int, name: str, *, tied: bool = False) -> layer
     return layers.Embedding(
         side.vocabulary, side.vocabulary, embeddings_initializer="identity", trainable=False, name=name
     )
+
+
+def _with_series(architecture: Architecture, features: Tensor) -> Tensor:
+    """The source's vectors with an embedding in the place of their series' number, which stands before the mark.
+
+    The first embedding is that of series which training has not seen: zeros, which no gradient reaches.
+    """
+    if not architecture.embeds_series:
+        return features
+    at = architecture.source.features - 1
+    table = layers.Embedding(
+        architecture.series,
+        architecture.settings.series_embedding,
+        name="series_features",
+        embeddings_initializer="zeros",
+    )
+    number = ops.cast(features[..., at], "int32")
+    return ops.concatenate([features[..., :at], table(number), features[..., at + 1 :]], axis=-1)
 
 
 def _mask(side: Side, source: Tensor) -> Tensor:

@@ -13,11 +13,10 @@ SIDE_BY_SIDE_UNITS = 256
 
 def set_up_threads(units: int) -> None:
     """Tells TensorFlow how to share the cores; it obeys once, before its first operation."""
-    if units > SIDE_BY_SIDE_UNITS:
-        return
+    cores = available_cores()
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(available_cores())
+        tf.config.threading.set_intra_op_parallelism_threads(1 if units <= SIDE_BY_SIDE_UNITS else cores)
+        tf.config.threading.set_inter_op_parallelism_threads(cores)
     except RuntimeError:  # TensorFlow is at work already, as in a notebook: it keeps its threads
         return
 

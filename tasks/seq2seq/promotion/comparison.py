@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.seq2seq.metrics.intervals import Z_95, wilson_interval
+from tasks.seq2seq.metrics.intervals import mean_interval, wilson_interval
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.series import is_set
@@ -128,8 +128,7 @@ def _paired_means(difference: Reals) -> tuple[float, float, float]:
     """The mean of the differences, with its 95 % interval by the central limit."""
     mean = float(difference.mean())
     spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
-    margin = Z_95 * spread / math.sqrt(len(difference))
-    return mean, mean - margin, mean + margin
+    return mean, *mean_interval(mean, spread, len(difference))
 
 
 def problem_of(experiment: Experiment) -> dict[str, Any]:
@@ -143,4 +142,6 @@ def problem_of(experiment: Experiment) -> dict[str, Any]:
     beside = ("time", "series", "scale", "known", "calendar", "static", "gaps")
     names = (*names, *(series if data.is_series else ()), *(name for name in beside if is_set(data, name)))
     chosen = {name: getattr(data, name) for name in names}
+    if experiment.model.series_embedding:
+        chosen["series_numbers"] = True
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}

@@ -25,8 +25,9 @@ class Architecture:
     """The model that the settings ask for on data of these two sides.
 
     `masked`: sources are padded, and padding changes nothing. `ahead`: numbers that are known of each target step
-    beforehand, which the decoder is given beside the vector of the step before. `quantiles`: those that are forecast of
-    each feature, see `tasks.seq2seq.data.quantiles`; none: one number.
+    beforehand, which the decoder is given beside the vector of the step before. `series`: how many series there are,
+    an unknown one among them, where sources say which one they are of. `quantiles`: those that are forecast of each
+    feature, see `tasks.seq2seq.data.quantiles`; none: one number.
     """
 
     source: Side
@@ -34,12 +35,24 @@ class Architecture:
     masked: bool
     settings: ModelSettings
     ahead: int = 0
+    series: int = 0
     quantiles: Quantiles = ()
 
     @property
     def outputs(self) -> int:
         """Numbers that the decoder puts out at a step of vectors."""
         return self.target.features * max(1, len(self.quantiles))
+
+    @property
+    def embeds_series(self) -> bool:
+        """Whether the encoder is given an embedding of the series, whose number is the last feature of a source."""
+        return bool(self.series and self.settings.series_embedding)
+
+    @property
+    def read(self) -> int:
+        """Numbers that the encoder reads at a step of vectors, the mark of what is there among them."""
+        given = self.source.features + self.masked
+        return given - 1 + self.settings.series_embedding if self.embeds_series else given
 
     @property
     def fed(self) -> int:

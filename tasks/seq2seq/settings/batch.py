@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -14,7 +13,10 @@ from tasks.seq2seq.settings.data import FilesData, FormatName, Markers, Syntheti
 from tasks.seq2seq.settings.decoding import DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.rules import decoding_faults, section_faults
+from tasks.seq2seq.settings.runner import RunnerSettings, renamed_faults, runner_faults
 from tasks.seq2seq.settings.section import ColumnNames, Section
+from tasks.seq2seq.settings.where import Where, name_of
+from tasks.seq2seq.shown import shown
 
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 
@@ -22,10 +24,12 @@ OutputFormat = Literal["parquet", "csv", "jsonl"]
 class BatchSettings(Section):
     """One run of batch prediction."""
 
-    inputs: tuple[Path, ...] = Field(
-        min_length=1, description="files to predict, folders of them, or patterns such as 'in/*.csv'"
+    inputs: tuple[Where, ...] = Field(
+        min_length=1,
+        description="files to predict, folders of them, or patterns such as 'in/*.csv'; or URLs of such in an object "
+        "store",
     )
-    output: Path = Field(description="folder for the predictions")
+    output: Where = Field(description="folder for the predictions, or its URL in an object store")
     model: str | None = Field(
         None,
         description="the model: a promoted name, the first digits of a bundle's digest, or a bundle's folder in the "
@@ -36,6 +40,11 @@ class BatchSettings(Section):
         False,
         description="with format csv: put an apostrophe before text that begins with = + - @, a tab or a carriage "
         "return, which spreadsheets would run as a formula; numbers stay",
+    )
+    long: bool = Field(
+        False,
+        description="of series: a row for each step of a forecast, with its time stamp and a number, in the place of a "
+        "row a series with lists",
     )
     input_format: FormatName | None = Field(
         None,
@@ -113,12 +122,7 @@ class BatchSettings(Section):
     )
     fail_on_drift: bool = Field(False, description="exit 1 where they are shifted")
     chunk_rows: int = Field(65_536, ge=1, le=10_000_000, description="rows that are decoded in one task")
-    workers: int | None = Field(None, ge=1, le=1_000, description="tasks at once (one a core)")
-    runner: Literal["threads", "processes"] = Field(
-        "threads",
-        description="what does the work: threads of this process, or worker processes, one of which may die by a file, "
-        "which then fails, and the others go on",
-    )
+    runner: RunnerSettings = Field(default_factory=RunnerSettings, description="what does the work")
     checks: BatchChecks = Field(default_factory=BatchChecks, description="what the rows must keep to")
     decoding: DecodingSettings = Field(
         default_factory=DecodingSettings, description="how sequences are chosen; what is not set is the model's own"
@@ -126,9 +130,9 @@ class BatchSettings(Section):
 
     @property
     def title(self) -> str:
-        """What is predicted, and where to, in a few words."""
-        what = self.inputs[0].name if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
-        return f"{what} into {self.output.name}"
+        """What is predicted, and where to, in a few words that can only be read."""
+        what = name_of(self.inputs[0]) if len(self.inputs) == 1 else f"{len(self.inputs)} inputs"
+        return shown(f"{what} into {name_of(self.output)}")
 
     def decoding_of(self, experiment: Experiment) -> DecodingSettings:
         """The model's decoding with what is set here; another method starts from its defaults.
@@ -160,6 +164,8 @@ def check_batch_settings(raw: Mapping[str, Any]) -> BatchSettings:
     Raises:
         SettingsError: naming every fault, each with its key.
     """
+    if renamed := list(renamed_faults(raw)):
+        raise SettingsError("\n".join(renamed))
     try:
         settings = BatchSettings.model_validate(raw)
     except ValidationError as error:
@@ -169,6 +175,8 @@ def check_batch_settings(raw: Mapping[str, Any]) -> BatchSettings:
             f"states_picture is {settings.states_picture!r}, but encoder_states is not set, so there are no states to "
             f"draw; set encoder_states, or leave states_picture out"
         )
+    if faults := list(runner_faults(settings.runner)):
+        raise SettingsError("\n".join(faults))
     if settings.csv_safe and settings.format != "csv":
         raise SettingsError(
             f"csv_safe is set, but format is {settings.format!r}; set format to csv, or leave csv_safe out"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -13,6 +12,7 @@ from tasks.seq2seq.data.problems import PROBLEMS, Dimensions, resolve_dimensions
 from tasks.seq2seq.settings.dialect import Dialect
 from tasks.seq2seq.settings.section import ColumnNames, Fraction, Section
 from tasks.seq2seq.settings.series import SeriesSettings
+from tasks.seq2seq.settings.where import Where
 
 # Of users' files; the rows of `tasks.storage.readers.formats`.
 FORMATS = (
@@ -78,12 +78,12 @@ class FilesData(SeriesSettings):
     """The user's own pairs, or a series that is cut into windows."""
 
     kind: Literal["files"] = "files"
-    train: Path = Field(
+    train: Where = Field(
         description="training pairs: .parquet, .arrow, .feather, .csv, .tsv, .jsonl (the last three also .gz, .zst) "
-        "or .npz; a file, a folder or a glob"
+        "or .npz; a file, a folder or a glob, or the URL of such in an object store"
     )
-    validation: Path | None = Field(None, description="pairs to validate on, likewise; else a split of the training")
-    test: Path | None = Field(None, description="pairs to evaluate on, likewise; else a split of the training")
+    validation: Where | None = Field(None, description="pairs to validate on, likewise; else a split of the training")
+    test: Where | None = Field(None, description="pairs to evaluate on, likewise; else a split of the training")
     format: FormatName | None = Field(
         None,
         description="what all of these files are read as, whatever their suffixes, such as .txt or .json; compression "
@@ -217,7 +217,7 @@ class FilesData(SeriesSettings):
         return Dialect(**{field.name: getattr(self, field.name) for field in fields(Dialect)})
 
     @property
-    def places(self) -> dict[str, Path]:
+    def places(self) -> dict[str, Where]:
         """Where the files lie, by the split that they are given for; training first."""
         places = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: where for name, where in places.items() if where is not None}

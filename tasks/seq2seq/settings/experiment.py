@@ -15,6 +15,7 @@ from tasks.seq2seq.settings.export import ExportSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.section import Section
 from tasks.seq2seq.settings.training import TrainingSettings
+from tasks.seq2seq.settings.where import name_of
 
 
 def _offer_either(schema: dict[str, Any]) -> None:
@@ -71,4 +72,4 @@ class Experiment(Section):
             return self.name
         if isinstance(self.data, SyntheticData):
             return self.data.problem
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.data.train.name.split(".")[0]).strip("-._") or "files"
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name_of(self.data.train).split(".")[0]).strip("-._") or "files"

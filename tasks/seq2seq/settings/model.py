@@ -54,6 +54,13 @@ class ModelSettings(Section):
     )
     source_embedding: int | None = Field(None, ge=0, le=16_384, description="of source tokens (`embedding`)")
     target_embedding: int | None = Field(None, ge=0, le=16_384, description="of target tokens (`embedding`)")
+    series_embedding: int = Field(
+        0,
+        ge=0,
+        le=16_384,
+        description="width of a learned embedding of each series, given to the encoder beside its values; new series "
+        "have one of zeros (0: none)",
+    )
     share_embeddings: bool = Field(
         False, description="one table of embeddings for source and target; they need one vocabulary"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tasks.seq2seq.data.time_axis import Step
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.series import SeriesSettings, is_set
 
@@ -24,7 +25,11 @@ def series_fits(sections: Sections) -> Iterator[str]:
     if (data.history is None) is not (data.horizon is None):
         given, missing = ("history", "horizon") if data.horizon is None else ("horizon", "history")
         yield f"data.{given} is set and data.{missing} is not; a series needs both"
+    model = sections.get("model")
+    embeds = isinstance(model, ModelSettings) and bool(model.series_embedding)
     if not data.is_series:
+        if embeds:
+            yield "model.series_embedding is set, but the data are pairs; it is for series with data.series"
         yield from (
             f"data.{name} is {getattr(data, name)}; it is for a series with data.history and data.horizon"
             for name in SeriesSettings.model_fields
@@ -34,6 +39,11 @@ def series_fits(sections: Sections) -> Iterator[str]:
     yield from _value_faults(data)
     yield from _time_faults(data)
     yield from _column_faults(data)
+    if embeds:
+        if data.series is None:
+            yield "model.series_embedding is set, but data.series is not; name the columns of the ids"
+        if {data.source_encoding, data.target_encoding} != {"vectors"}:
+            yield "model.series_embedding is set, but source and target are not both vectors"
 
 
 def _value_faults(data: FilesData) -> Iterator[str]:

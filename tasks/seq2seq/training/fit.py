@@ -18,6 +18,7 @@ from tasks.seq2seq.models.losses import PlainValidation, token_loss, vector_loss
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.bucketing import batches_of
 from tasks.seq2seq.training.callbacks.early_stopping import Best
+from tasks.seq2seq.training.callbacks.epoch_lines import EpochLines, Say
 from tasks.seq2seq.training.callbacks.history import History, Progress, Watch
 from tasks.seq2seq.training.callbacks.reduce_lr import Plateau
 from tasks.seq2seq.training.callbacks.time_limit import Deadline
@@ -65,6 +66,7 @@ def fit(
     logs: Path | None = None,
     snapshot: Snapshot | None = None,
     save: Save | None = None,
+    say: Say | None = None,
 ) -> History:
     """Trains `model` in place with teacher forcing; where there is validation, the best epoch's weights stay.
 
@@ -78,6 +80,7 @@ def fit(
         logs: folder for TensorBoard's event files; None for none.
         snapshot: of the same training, from which it goes on.
         save: is given a snapshot after each epoch that another one follows.
+        say: is told a line about each epoch.
 
     Raises:
         TrainingError: the loss is no longer a number.
@@ -92,6 +95,7 @@ def fit(
     around = [
         PlainValidation(model.loss) if settings.label_smoothing else None,
         _event_files(logs, batches) if logs else None,
+        EpochLines(callbacks.watch, settings.epochs, say) if say else None,
         Saving(parts, settings.epochs, save) if save else None,
     ]
     with unrolled(model, pairs.lengths):
@@ -138,10 +142,11 @@ class _Callbacks:
         self,
         plain: keras.callbacks.Callback | None,
         event_files: keras.callbacks.Callback | None,
+        lines: keras.callbacks.Callback | None,
         saving: keras.callbacks.Callback | None,
     ) -> list[keras.callbacks.Callback]:
         """All there are: the watch first, since the others read what it logs, and last the one that saves."""
-        every = (self.watch, plain, self.best, self.average, self.plateau, self.deadline, event_files, saving)
+        every = (self.watch, plain, self.best, self.average, self.plateau, self.deadline, event_files, lines, saving)
         return [one for one in every if one]
 
     def finish(self, all_pairs: int) -> History:

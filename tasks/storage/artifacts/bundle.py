@@ -59,11 +59,12 @@ class BundleFacts(BaseModel):
     masked: bool
     relative: bool
     ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings, quantiles: Quantiles = ()) -> Architecture:
         """The architecture of the model, given the settings and the quantiles that it was made by."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead, quantiles)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series, quantiles)
 
     @property
     def is_single(self) -> bool:
@@ -108,17 +109,6 @@ def read_experiment(handle: Handle) -> Experiment:
             f"{handle.path} was made with settings that this version of the project does not know; train it again "
             f"({first_fault(error)})"
         ) from error
-
-
-def check_bundle(handle: Handle) -> None:
-    """Proves that this version of the project can read a bundle and prepare its graphs; none of them is run.
-
-    Raises:
-        ArtifactError: it cannot.
-    """
-    check_format(handle)
-    known = read_known(handle)
-    load_engine(handle.path, known.facts, known.experiment)
 
 
 class Known(NamedTuple):

@@ -10,7 +10,6 @@ A checkpoint is whole or not there: `state.json` is replaced in one step and nam
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ import numpy as np
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.training.snapshot import Snapshot
-from tasks.storage.files.atomic import explain_os_errors, file_digest, remove_tree, write_atomically, written_aside
-from tasks.storage.files.json_files import load_json
+from tasks.storage.files.archives import load_arrays
+from tasks.storage.files.atomic import explain_os_errors, remove_tree, write_atomically, written_aside
+from tasks.storage.files.digests import file_digest
+from tasks.storage.files.json_files import first_fault, load_json
 from tasks.storage.store.manifest import canonical_digest
 
 CHECKPOINT_FORMAT_VERSION = 1
@@ -74,9 +75,9 @@ class Checkpoint:
         try:
             state = self._checked()
             arrays = self._arrays(state)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ArtifactError(
-                f"the checkpoint {self.folder} cannot be read ({type(error).__name__}: {error}): it was cut or altered"
+                f"the checkpoint {self.folder} cannot be read ({first_fault(error)}): it was cut or altered"
             ) from error
         return Snapshot(state["epochs"], state["facts"], arrays)
 
@@ -98,8 +99,8 @@ class Checkpoint:
         return state
 
     def _arrays(self, state: dict[str, Any]) -> dict[str, list[Any]]:
-        with np.load(self._file(state), allow_pickle=False) as file:
-            return {name: [file[f"{name}/{i}"] for i in range(n)] for name, n in state["arrays"].items()}
+        arrays = load_arrays(self._file(state))
+        return {name: [arrays[f"{name}/{i}"] for i in range(n)] for name, n in state["arrays"].items()}
 
     def _file(self, state: dict[str, Any]) -> Path:
         return self.folder / Path(state["file"]["name"]).name

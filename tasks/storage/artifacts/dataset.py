@@ -16,14 +16,17 @@ as they are read.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import types
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
@@ -33,9 +36,12 @@ from tasks.seq2seq.data.windows import recent_steps
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.model import ModelSettings
+from tasks.seq2seq.shown import shown
 from tasks.storage.artifacts.lists import from_lists, list_type, steps_type, to_lists
+from tasks.storage.artifacts.parquet_files import opened_parquet
 from tasks.storage.artifacts.shapes import CodecsFile
-from tasks.storage.artifacts.stored_series import StoredSeries, is_series, read_windows
+from tasks.storage.artifacts.stored_series import StoredSeries, is_series, read_table, read_windows
+from tasks.storage.files.archives import load_arrays
 from tasks.storage.files.json_files import read_json, write_json
 
 SCHEMA_VERSION = 2
@@ -49,6 +55,7 @@ CODECS = "codecs.json"
 WEIGHT = "weight"
 # What stands beside pairs for whoever scores them, and not for a person.
 NOT_SHOWN = ("source_hash", "recent", "centre", "scale")
+_SHOWN = 200  # characters of what a file says of itself
 
 
 class SideFacts(BaseModel):
@@ -89,11 +96,12 @@ class DatasetFacts(BaseModel):
     masked: bool
     relative: bool = False
     ahead: int = 0
+    series: int = 0
 
     def architecture(self, settings: ModelSettings, quantiles: Quantiles = ()) -> Architecture:
         """The architecture that the settings ask for on this dataset, with quantiles where they are forecast."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead, quantiles)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series, quantiles)
 
 
 @dataclass(frozen=True)
@@ -242,13 +250,30 @@ def has_weights(path: Path) -> bool:
         return WEIGHT in file.schema_arrow.names
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    file = pq.ParquetFile(path)
-    version = (file.schema_arrow.metadata or {}).get(b"schema_version")
-    if version != str(SCHEMA_VERSION).encode():
-        file.close()
-        raise ArtifactError(f"{path} is of schema {version!r}, expected {SCHEMA_VERSION}")
-    return file
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    with opened_parquet(path) as file:
+        schema = file.schema_arrow
+        version = (schema.metadata or {}).get(b"schema_version")
+        if version != str(SCHEMA_VERSION).encode():
+            raise ArtifactError(f"{path} is of schema {shown(repr(version), _SHOWN)}, expected {SCHEMA_VERSION}")
+        if fault := next(_column_faults(schema), None):
+            raise ArtifactError(f"{path} {fault}; make it again, or bring it back")
+        yield file
+
+
+def _column_faults(schema: pa.Schema) -> Iterator[str]:
+    for name in ("source", "target"):
+        kind = schema.field(name).type if name in schema.names else None
+        features = kind.value_type.list_size if kind and types.is_list(kind) and _is_vector(kind.value_type) else 0
+        if kind != steps_type(features):
+            yield f"has the column {name} of {shown(kind, _SHOWN)}, expected {steps_type(0)} or vectors"
+    if WEIGHT in schema.names and schema.field(WEIGHT).type != pa.float64():
+        yield f"has the column {WEIGHT} of {shown(schema.field(WEIGHT).type, _SHOWN)}, expected {pa.float64()}"
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    return bool(types.is_fixed_size_list(kind))
 
 
 def write_evaluation(path: Path, pairs: Pairs) -> None:
@@ -256,32 +281,38 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
     np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
 
 
-def read_evaluation(folder: Path) -> Iterator[PairBlock]:
+def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlock]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
     `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
     and of series of vectors the `recent` time steps before the target, a season of them, and what the windows' values
-    were taken from and divided by, if they were: `centre` and `scale`.
+    were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a model that was made
+    of another dataset, and knows series by numbers of its own.
     """
     if is_series(folder):
-        yield from _read_test_windows(folder)
+        yield from _read_held_out_windows(folder, "test", model)
         return
     fresh = folder / "evaluation.npz"
     if fresh.exists():
-        with np.load(fresh, allow_pickle=False) as arrays:
-            pairs = Pairs.of_rows(arrays["source"], arrays["target"])
+        arrays = load_arrays(fresh)
+        sides = [arrays[name] for name in ("source", "target") if name in arrays]
+        if len(sides) != len(arrays) or not all(map(_is_padded, sides)) or len({*map(len, sides)}) != 1:
+            raise ArtifactError(f"{fresh} holds no pairs of ids; make it again, or bring it back")
+        pairs = Pairs.of_rows(sides[0], sides[1])
         yield PairBlock(pairs, {"row": pa.array(np.arange(1, len(pairs) + 1))})
         return
     yield from read_with_beside(folder / "test.parquet")
 
 
-def _read_test_windows(folder: Path) -> Iterator[PairBlock]:
-    stored = StoredSeries(folder)
-    hashes, done = stored.hashes(), 0
-    for lasts in stored.blocks("test"):
+def _read_held_out_windows(folder: Path, split: str, model: Path | None = None) -> Iterator[PairBlock]:
+    stored = StoredSeries(folder, read_table(model) if model and is_series(model) else None)
+    hashes, done = stored.hashes() if split == "test" else None, 0
+    for lasts in stored.blocks(split):
         pairs, frames = stored.cut(lasts)
-        beside = {**stored.origins(lasts), "source_hash": pa.array(hashes[done : done + len(lasts)])}
+        beside = stored.origins(lasts)
+        if hashes is not None:
+            beside["source_hash"] = pa.array(hashes[done : done + len(lasts)])
         done += len(lasts)
         if stored.steps.target.ndim > 1:
             recent = recent_steps(stored.steps, lasts, stored.described["season"])
@@ -297,6 +328,23 @@ def _read_test_windows(folder: Path) -> Iterator[PairBlock]:
 def _vectors(rows: NDArray[np.float64]) -> pa.Array:
     """A column of vectors `(n, steps, features)`."""
     return to_lists(Sequences.of_rows(rows), list_type(pa.float64(), rows.shape[2]))
+
+
+def read_validation(folder: Path) -> Iterator[PairBlock]:
+    """The pairs to choose models by: the validation split; of a generated problem, which has none, the fresh set.
+
+    Raises:
+        ArtifactError: the file is of another schema.
+    """
+    if is_series(folder) and len(StoredSeries(folder).lasts("validation")):
+        yield from _read_held_out_windows(folder, "validation")
+        return
+    split = folder / "validation.parquet"
+    yield from read_with_beside(split) if split.exists() else read_evaluation(folder)
+
+
+def _is_padded(side: NDArray[Any]) -> bool:
+    return side.dtype == np.int32 and side.ndim == 2  # noqa: PLR2004 - rows and their ids
 
 
 def read_with_beside(path: Path) -> Iterator[PairBlock]:

@@ -17,9 +17,10 @@ import numpy as np
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, Known, load_engine, read_known, steps_of
+from tasks.storage.artifacts.keras_archives import check_keras_models
 from tasks.storage.artifacts.keras_models import load_models, save_graphs, weights_digest
 from tasks.storage.artifacts.shapes import ProfileFile
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.json_files import read_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import BUNDLE, format_version
@@ -53,6 +54,8 @@ def convert_bundle(store: Store, folder: Path, manifest: Manifest) -> Handle:
             f"{format_version(BUNDLE)}; it is made into one only where TensorFlow is installed, and here it is not: "
             f"import it on a machine that is set up by requirements.lock, and bring the new bundle here"
         )
+    _check_kept(folder, manifest)
+    check_keras_models(folder, known)  # before anything is written
     inputs = StepInputs(
         BUNDLE,
         depends_on={"converted_from_format": FORMER},
@@ -70,43 +73,25 @@ def convert_bundle(store: Store, folder: Path, manifest: Manifest) -> Handle:
 def _write(making: Path, folder: Path, manifest: Manifest, known: Known) -> Made:
     """Fills `making` with the new bundle."""
     _copy(making, folder, manifest)
-    models = load_models(making)
-    _check_architecture(folder, known, *models)
+    models = load_models(making, known)
     save_graphs(making, *models, known.facts, known.experiment)
     n_verified = _verify(making, known, *models)
     alike = {name: weights_digest(model) for name, model in zip(KERAS_MODELS, models, strict=True)}
     return Made(manifest.facts, alike=alike, figures={"verified": n_verified})
 
 
-def _copy(making: Path, folder: Path, manifest: Manifest) -> None:
-    """Copies what is kept; the copies are what is loaded, and so they are what is checked."""
+def _check_kept(folder: Path, manifest: Manifest) -> None:
     for name in KEPT:
         if name not in manifest.files:
             raise ArtifactError(f"{folder} holds no {name}, which a bundle of format {FORMER} has; train it again")
+
+
+def _copy(making: Path, folder: Path, manifest: Manifest) -> None:
+    """Copies what is kept; the copies are what is loaded, and so they are what is checked."""
+    for name in KEPT:
         shutil.copyfile(folder / name, making / name)
         if file_digest(making / name) != manifest.files[name].sha256:
             raise ArtifactError(f"{folder / name} changed while it was copied; try again")
-
-
-def _check_architecture(folder: Path, known: Known, encoder: keras.Model, decoder: keras.Model) -> None:
-    """Refuses models that are not of the architecture that the bundle says: graphs are written by it."""
-    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - loads TensorFlow
-
-    settings, quantiles = known.experiment.model, known.experiment.training.forecast_quantiles
-    expected = build_models(known.facts.architecture(settings, quantiles).without_dropout())
-    for name, found, own in zip(KERAS_MODELS, (encoder, decoder), (expected.encoder, expected.decoder), strict=True):
-        there, ours = _weights(found), _weights(own)
-        if there != ours:
-            raise ArtifactError(
-                f"{folder / name} has layers with the weights {there}, expected {ours} by the bundle's settings; train "
-                f"it again"
-            )
-
-
-def _weights(model: keras.Model) -> dict[str, list[tuple[int, ...]]]:
-    """The shapes of the weights by layer; what has none bears a name that Keras makes up."""
-    shapes = {layer.name: [weight.shape for weight in layer.get_weights()] for layer in model.layers}
-    return {name: found for name, found in shapes.items() if found}
 
 
 def _verify(making: Path, known: Known, encoder: keras.Model, decoder: keras.Model) -> int:

@@ -29,6 +29,7 @@ from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.storage.artifacts.dataset import CODECS, DatasetFacts, PairBlock, read_codecs, read_evaluation
 from tasks.storage.artifacts.stored_series import is_series, series_files
+from tasks.storage.files.archives import load_arrays
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.kinds import HOLDOUT
 from tasks.storage.store.making import Made
@@ -111,20 +112,27 @@ def _ids(block: PairBlock) -> Ids:
 
 
 def read_sources(holdout: Handle) -> Hashes:
-    """Hashes of the holdout's sources, ascending."""
-    with np.load(holdout.path / _SOURCES, allow_pickle=False) as arrays:
-        hashes: Hashes = arrays["hashes"]
+    """Hashes of the holdout's sources, ascending.
+
+    Raises:
+        ArtifactError: the file is not as this project writes it.
+    """
+    hashes = load_arrays(holdout.path / _SOURCES).get("hashes")
+    if hashes is None or hashes.dtype != np.uint64 or hashes.ndim != 1:
+        raise ArtifactError(
+            f"{holdout.path / _SOURCES} holds no list of hashes; bring it back from a backup of the store"
+        )
     return hashes
 
 
-def read_holdout(holdout: Handle, codecs: Codecs) -> Iterator[PairBlock]:
-    """The holdout's pairs as a model with these codecs takes them.
+def read_holdout(holdout: Handle, codecs: Codecs, model: Path | None = None) -> Iterator[PairBlock]:
+    """The holdout's pairs as a model with these codecs takes them; `model` is its bundle, which may number series.
 
     Raises:
         DataError: the model cannot take them.
     """
     own = read_codecs(holdout.path)
-    for block in read_evaluation(holdout.path):
+    for block in read_evaluation(holdout.path, model):
         pairs = Pairs(
             translate(block.pairs.source, own.source, codecs.source),
             translate(block.pairs.target, own.target, codecs.target),

@@ -1,8 +1,8 @@
 """Keras models on disk: the weights of a training, and the two models of a bundle with the graphs written from them.
 
-Apart from `bundle`, which reads what predicts, so that nothing that predicts reaches Keras. Models load with
-`safe_mode=True`, and of custom objects only the layers of `tasks.seq2seq.models.attention`, `input_feeding` and
-`quantile_output` are known.
+Apart from `bundle`, which reads what predicts, so that nothing that predicts reaches Keras. Models load after
+`keras_archives` has found them to be ours, with `safe_mode=True`, and of custom objects only the layers of
+`tasks.seq2seq.models.attention`, `input_feeding` and `quantile_output` are known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, checked_folder
+from tasks.seq2seq.shown import shown
+from tasks.storage.artifacts.bundle import GRAPHS, KERAS_MODELS, BundleFacts, Known, checked_folder, read_known
+from tasks.storage.artifacts.keras_archives import check_keras_models
 from tasks.storage.files.atomic import check_room
 from tasks.storage.files.json_files import write_json
 from tasks.storage.store.artifact_store import Store
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 WEIGHTS = "model.weights.h5"
+_SHOWN = 300  # characters of what Keras says
 _HDF5_BYTES = 4096  # more than what it writes of each array and layer beside the values
 
 
@@ -74,8 +77,8 @@ def load_weights(model: keras.Model, folder: Path) -> None:
     """
     try:
         model.load_weights(folder / WEIGHTS)
-    except ValueError as error:
-        raise ArtifactError(f"{folder / WEIGHTS} does not fit the model: {error}") from error
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder / WEIGHTS} does not fit the model: {shown(error, _SHOWN)}") from error
 
 
 def save_bundle(
@@ -116,25 +119,53 @@ def load_keras_models(handle: Handle, store: Store) -> tuple[keras.Model, keras.
     """Checks a bundle's files and loads its inference encoder and decoder into Keras.
 
     Raises:
-        ArtifactError: as of `load_bundle`, or Keras does not load them, or not in its safe mode.
+        ArtifactError: as of `load_bundle`, and as of `load_models`.
     """
-    return load_models(checked_folder(handle, store))
+    return load_models(checked_folder(handle, store), read_known(handle))
 
 
-def load_models(folder: Path) -> tuple[keras.Model, keras.Model]:
-    """Encoder and decoder of a bundle whose files were checked, or are being made.
+def load_models(folder: Path, known: Known) -> tuple[keras.Model, keras.Model]:
+    """Encoder and decoder of a bundle whose files were checked, or are being made, and which says so much of itself.
 
     Raises:
-        ArtifactError: Keras does not load them, or not in its safe mode.
+        ArtifactError: they are not such as this project writes, Keras does not load them, or not in its safe mode, or
+            they are of another architecture.
     """
+    check_keras_models(folder, known)
+    try:
+        models = load_into_keras(folder)
+    except Exception as error:  # its errors, and those of TensorFlow and HDF5, have no other class in common
+        raise ArtifactError(f"{folder} holds models that Keras does not load: {shown(error, _SHOWN)}") from error
+    _check_architecture(folder, known, *models)
+    return models
+
+
+def load_into_keras(folder: Path) -> tuple[keras.Model, keras.Model]:
+    """Encoder and decoder, which `check_keras_models` has looked at."""
     import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
 
     from tasks.seq2seq.models import attention, input_feeding, quantile_output  # noqa: F401, PLC0415 - Keras finds layers that were imported
 
-    try:
-        encoder, decoder = (
-            keras.saving.load_model(folder / name, compile=False, safe_mode=True) for name in KERAS_MODELS
-        )
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ArtifactError(f"{folder} holds models that Keras does not load: {error}") from error
+    encoder, decoder = (keras.saving.load_model(folder / name, compile=False, safe_mode=True) for name in KERAS_MODELS)
     return encoder, decoder
+
+
+def _check_architecture(folder: Path, known: Known, encoder: keras.Model, decoder: keras.Model) -> None:
+    """Refuses models that are not of the architecture that the bundle says: graphs are written by it."""
+    from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - loads TensorFlow
+
+    settings, quantiles = known.experiment.model, known.experiment.training.forecast_quantiles
+    expected = build_models(known.facts.architecture(settings, quantiles).without_dropout())
+    for name, found, own in zip(KERAS_MODELS, (encoder, decoder), (expected.encoder, expected.decoder), strict=True):
+        there, ours = _weights(found), _weights(own)
+        if there != ours:
+            raise ArtifactError(
+                f"{folder / name} has layers with the weights {there}, expected {ours} by the bundle's settings; train "
+                f"it again"
+            )
+
+
+def _weights(model: keras.Model) -> dict[str, list[tuple[int, ...]]]:
+    """The shapes of the weights by layer; what has none bears a name that Keras makes up."""
+    shapes = {layer.name: [weight.shape for weight in layer.get_weights()] for layer in model.layers}
+    return {name: found for name, found in shapes.items() if found}

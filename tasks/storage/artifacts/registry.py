@@ -56,7 +56,7 @@ def find_bundle(store: Store, model: str | None) -> FoundBundle:
         return FoundBundle(_by_folder(store, Path(model)), None)
     raise SettingsError(
         f"--model {model} is no promoted name, no digest of a bundle and no folder{nearest(model, names)}; promoted in "
-        f"{store.root} are: {', '.join(names) or 'none'}{_refused(store, model)}"
+        f"{store.shown} are: {', '.join(names) or 'none'}{_refused(store, model)}"
     )
 
 
@@ -65,7 +65,7 @@ def find_evaluation(store: Store, bundle_digest: str) -> Handle | None:
     found = []
     for digest in store.digests(EVALUATION):
         try:
-            manifest = Manifest.read(store.folder(EVALUATION, digest))
+            manifest = store.manifest(EVALUATION, digest)
         except ArtifactError:
             continue
         if manifest.made_from.get("bundle") == bundle_digest:
@@ -97,8 +97,8 @@ def _by_folder(store: Store, folder: Path) -> Handle:
         raise SettingsError(f"--model {folder} is an artifact of kind {manifest.kind!r}, expected a {BUNDLE}")
     if folder.resolve().parent != store.folder(BUNDLE, manifest.digest).resolve().parent:
         raise SettingsError(
-            f"--model {folder} lies outside the store {store.root}; name the store that it belongs to with --store, "
-            f"or bring it in with: python -m flows.import_bundle {folder} --store {store.root}"
+            f"--model {folder} lies outside the store {store.shown}; name the store that it belongs to with --store, "
+            f"or bring it in with: python -m flows.import_bundle {folder} --store {store.shown}"
         )
     name = folder.resolve().name
     if re.fullmatch(DIGEST_PATTERN, name) and name != manifest.digest:
@@ -111,10 +111,10 @@ def _by_folder(store: Store, folder: Path) -> Handle:
 
 def _not_one(store: Store, names: list[str]) -> str:
     if names:
-        return f"--model is required: {len(names)} names are promoted in {store.root}: {', '.join(names)}"
+        return f"--model is required: {len(names)} names are promoted in {store.shown}: {', '.join(names)}"
     return (
-        f"no model is promoted in {store.root}; train one with python -m flows.train_and_eval, or name a bundle by its "
-        f"digest with --model"
+        f"no model is promoted in {store.shown}; train one with python -m flows.train_and_eval, or name a bundle by "
+        f"its digest with --model"
     )
 
 

@@ -68,6 +68,7 @@ class SeriesFile(TypedDict):
     time: NotRequired[dict[str, Any] | None]
     ids: NotRequired[list[str]]
     files: NotRequired[list[str]]
+    numbered: NotRequired[bool]
 
 
 class BundleFile(TypedDict):

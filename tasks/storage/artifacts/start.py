@@ -51,7 +51,7 @@ def find_start(experiment: Experiment, dataset_digest: str, store: Store) -> str
         return promoted
     # It was trained on this very dataset: what it started from is the start again, so that nothing is made twice.
     try:
-        return Manifest.read(store.folder(TRAINING, made_from["training"])).made_from.get("start")
+        return store.manifest(TRAINING, made_from["training"]).made_from.get("start")
     except (ArtifactError, KeyError):
         return promoted
 

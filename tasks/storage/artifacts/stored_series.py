@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,6 @@ from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
@@ -30,6 +29,7 @@ from tasks.seq2seq.data.quantiles import PREFIX
 from tasks.seq2seq.data.time_axis import Stamps, Step
 from tasks.seq2seq.data.windows import Levels, SeriesSteps, WindowPlan, Windows, cut_windows
 from tasks.seq2seq.errors import ArtifactError
+from tasks.storage.artifacts.parquet_files import read_parquet
 from tasks.storage.artifacts.shapes import SeriesFile
 from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
 from tasks.storage.files.json_files import read_json
@@ -100,6 +100,24 @@ def series_files(folder: Path, split: str) -> list[str]:
     return [*arrays, f"windows.{split}.npy", *(["windows.hash.npy"] if split == "test" else []), TABLE, SERIES]
 
 
+def with_numbers(steps: SeriesSteps, numbers: Rows) -> SeriesSteps:
+    """Steps whose sources say which series they are of, by a number `(series,)` behind what else is known of them."""
+    before = np.zeros((len(numbers), 0)) if steps.static is None else steps.static
+    return replace(steps, static=np.concatenate([before, numbers[:, None].astype(np.float64)], axis=1))
+
+
+def read_table(folder: Path) -> pa.Table:
+    """The table of series of a dataset, a holdout or a bundle."""
+    return read_parquet(folder / TABLE)
+
+
+def numbers_by_ids(table: pa.Table) -> dict[tuple[str, ...], int]:
+    """The number by which each series of a table is told, by its ids."""
+    columns = [table[name].to_pylist() for name in table.column_names if name.startswith("id.")]
+    numbers = list_matrix(table["static"])[:, -1].astype(np.int64).tolist()
+    return dict(zip(zip(*columns, strict=True), numbers, strict=True))
+
+
 def copy_known_series(dataset: Path, bundle: Path) -> None:
     """Copies what a model must know of the series that it is trained on into its bundle; of pairs there is nothing."""
     if is_series(dataset):
@@ -109,9 +127,15 @@ def copy_known_series(dataset: Path, bundle: Path) -> None:
 
 @dataclass(frozen=True)
 class StoredSeries:
-    """The series of a dataset, opened; nothing is read before it is asked for."""
+    """The series of a dataset, opened; nothing is read before it is asked for.
+
+    Attributes:
+        folder: of the dataset, or of a holdout.
+        table_of_model: the table of another dataset, whose numbers of series are to be told instead of its own.
+    """
 
     folder: Path
+    table_of_model: pa.Table | None = None
 
     @cached_property
     def described(self) -> SeriesFile:
@@ -126,7 +150,7 @@ class StoredSeries:
     @cached_property
     def table(self) -> pa.Table:
         """A row a series."""
-        return pq.read_table(self.folder / TABLE, use_threads=False)
+        return read_table(self.folder)
 
     @cached_property
     def steps(self) -> SeriesSteps:
@@ -144,8 +168,17 @@ class StoredSeries:
             ahead=self._array("steps.ahead"),
             filled=self._array("steps.filled") if has_filled else None,
             levels=self._levels(),
-            static=list_matrix(self.table["static"]),
+            static=self._static(),
         )
+
+    def _static(self) -> NDArray[np.float64]:
+        static = list_matrix(self.table["static"])
+        if self.table_of_model is None or not self.described.get("numbered"):
+            return static
+        known = numbers_by_ids(self.table_of_model)
+        ids = [self.table[f"id.{i}"].to_pylist() for i in range(len(self.described["ids"]))]
+        static[:, -1] = [known.get(one, 0) for one in zip(*ids, strict=True)]
+        return static
 
     def _levels(self) -> tuple[Levels, Levels] | None:
         if self.plan.scale != "series":

@@ -22,12 +22,6 @@ _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]{16}\.tmp", re.DOTALL)
 _ASIDE_BYTES, _NAME_BYTES = 40, 255  # that such a name adds at most, and that a file's name may have
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def aside(path: Path) -> Path:
     """A name beside `path` that no other host, process or thread has: 64 bits of it are drawn anew by the kernel.
 

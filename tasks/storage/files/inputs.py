@@ -1,6 +1,6 @@
 """The one seam to file systems: which files lie where an input points to, and how their bytes are opened.
 
-Object stores later replace nothing but this module. What the files hold is the readers' to say.
+Those in object stores are `remote_inputs`'. What the files hold is the readers' to say.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ import pyarrow as pa
 from pyarrow import fs
 
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.where import Where, is_url
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_MAGIC = re.compile(r"[*?\[]")
+MAGIC = re.compile(r"[*?\[]")
 _CHUNK_BYTES = 2**20
 LOCAL = fs.LocalFileSystem()
 
 Found = TypeVar("Found")
+Stamp = tuple[int, int | str]  # bytes, and what changes with the content
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ class InputFile:
         """The bytes on disk."""
         return self.stamp()[0]
 
-    def stamp(self) -> tuple[int, int]:
+    @property
+    def version(self) -> str | None:
+        """What tells this content from all others without its being read; None of a disk, where nothing does."""
+        return None
+
+    def stamp(self) -> Stamp:
         """Size in bytes and time of the last change in nanoseconds; another stamp means another content."""
         info = self._reach(lambda: self.filesystem.get_file_info(self.path))
         if info.type == fs.FileType.NotFound:
@@ -78,8 +85,13 @@ class InputFile:
 
         It is the one rule for all that is read from folders and patterns, in training and at prediction.
         """
-        age = time.time() - self.stamp()[1] / 1e9
+        _, changed = self.stamp()
+        age = time.time() - float(changed) / 1e9
         return not self.is_named and -settle < age < settle
+
+    def on_disk(self) -> Path:
+        """Where its bytes lie on this machine."""
+        return Path(self.path)
 
     def open_file(self) -> pa.NativeFile:
         """The bytes as they are, with random access."""
@@ -91,16 +103,18 @@ class InputFile:
 
     def digest(self) -> str:
         """The sha256 of the bytes on disk, in hexadecimal."""
-        digest = hashlib.sha256()
+        digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
         with self.open_file() as opened:
-            while chunk := opened.read(_CHUNK_BYTES):
-                digest.update(chunk)
+            while n_bytes := opened.readinto(chunk):
+                digest.update(chunk[:n_bytes])
         return digest.hexdigest()
 
-    def _reach(self, action: Callable[[], Found]) -> Found:
+    def _reach(self, action: Callable[[], Found], *, missing_passes: bool = False) -> Found:
         try:
             return action()
         except FileNotFoundError as error:
+            if missing_passes:
+                raise
             raise DataError(missing(self.path)) from error
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error}; expected a file of sequences") from error
@@ -115,11 +129,11 @@ class Fault(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class InputPlace:
     """What there is where an input points to.
 
     Attributes:
-        where: the absolute path, or pattern.
+        where: the absolute path, the URL, or the pattern.
         is_there: whether something has this very name; what exists is never taken as a pattern.
         is_file, is_folder: what that is; neither of a device, a pipe or a socket.
         files: itself, all below the folder, or those that match the pattern, whatever their suffix; each once by its
@@ -128,7 +142,7 @@ class Place:
         again: other paths to the same files, sorted.
     """
 
-    where: Path
+    where: Where
     is_there: bool
     is_file: bool
     is_folder: bool
@@ -139,20 +153,24 @@ class Place:
     @property
     def is_pattern(self) -> bool:
         """Whether it is a pattern of names, whatever they match."""
-        return not self.is_there and bool(_MAGIC.search(str(self.where)))
+        return not self.is_there and bool(MAGIC.search(str(self.where)))
 
 
-def look_up(where: Path) -> Place:
+def look_up(where: Where) -> InputPlace:
     """The files that an input points to, whatever their suffix.
 
     Args:
         where: a file; a folder, of which all files are taken, however deep they lie, but for names that begin with
             `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders. Links are what they
-            lead to.
+            lead to. A URL is of a file, of all that begins with it and a slash, or a pattern.
 
     Raises:
         DataError: the folder cannot be listed. What lies below it and cannot be is a fault of the place.
     """
+    if is_url(where):
+        from tasks.storage.files.remote_inputs import look_up_url  # noqa: PLC0415 - it loads a library
+
+        return look_up_url(str(where))
     absolute = Path(where).absolute()
     try:
         info = LOCAL.get_file_info(str(absolute))
@@ -164,7 +182,7 @@ def look_up(where: Path) -> Place:
     is_there = info.type != fs.FileType.NotFound
     if is_there and not is_folder:
         files = [InputFile(str(absolute), LOCAL, absolute.name, is_named=True)] if is_file else []
-        return Place(absolute, is_there, is_file, is_folder, files)
+        return InputPlace(absolute, is_there, is_file, is_folder, files)
     base = base_folder(absolute)
     patterns = ["**", "*"] if is_folder else list(absolute.parts[len(base.parts) :])
     entries = sorted(set(_expand(str(base), patterns)))
@@ -172,7 +190,21 @@ def look_up(where: Path) -> Place:
         raise DataError(unlisted[0])
     files, again = _each_once(base, [entry.path for entry in entries if not entry.fault])
     faults = [Fault(entry.path, _below(base, entry.path), entry.fault) for entry in entries if entry.fault]
-    return Place(absolute, is_there, is_file, is_folder, files, faults, again)
+    return InputPlace(absolute, is_there, is_file, is_folder, files, faults, again)
+
+
+def input_file(path: str, below: str, form: str | None) -> InputFile:
+    """A file that was found before, by its path or URL."""
+    if is_url(path):
+        from tasks.storage.files.remote_inputs import RemoteFile  # noqa: PLC0415 - it loads a library
+
+        return RemoteFile(path, LOCAL, below, form)
+    return InputFile(path, LOCAL, below, form)
+
+
+def real_path(path: str) -> str:
+    """What a file is called by all paths to it."""
+    return path if is_url(path) else os.path.realpath(path)
 
 
 def base_folder(where: Path) -> Path:
@@ -184,7 +216,13 @@ def base_folder(where: Path) -> Path:
     if os.path.exists(absolute):  # noqa: PTH110
         return absolute.parent
     parts = absolute.parts
-    return Path(*parts[: next((i for i, part in enumerate(parts) if _MAGIC.search(part)), len(parts))])
+    return Path(*parts[: next((i for i, part in enumerate(parts) if MAGIC.search(part)), len(parts))])
+
+
+def base_url(url: str) -> str:
+    """What stands before the pattern in a URL; without one all of it."""
+    parts = url.split("/")
+    return "/".join(parts[: next((i for i, part in enumerate(parts) if MAGIC.search(part)), len(parts))])
 
 
 def _below(base: Path, path: str) -> str:
@@ -222,7 +260,7 @@ def _expand(folder: str, patterns: list[str]) -> Iterator[_Entry]:
         name = entry.path.rsplit("/", 1)[-1]
         if entry.path == folder:  # it cannot be listed
             yield entry
-        elif not fnmatchcase(name, "*" if first == "**" else first) or _is_hidden(name, first):
+        elif not fnmatchcase(name, "*" if first == "**" else first) or is_hidden(name, first):
             continue
         elif first == "**":
             if entry.is_folder and not _leads_back(folder, entry.path):
@@ -268,7 +306,7 @@ def _unreachable(path: str, error: OSError, *, is_link: bool) -> str:
     return f"{path} cannot be read: {error.strerror}; mend, rename or remove it"
 
 
-def _is_hidden(name: str, pattern: str) -> bool:
+def is_hidden(name: str, pattern: str) -> bool:
     """Whether a name is left out, unless the pattern asks for such names."""
     return name[0] in "._" and pattern[0] != name[0]
 
@@ -288,6 +326,8 @@ def split_suffixes(path: str) -> tuple[str, str | None]:
 
 def missing(path: str) -> str:
     """What is said of a file that is not there."""
+    if is_url(path):
+        return f"{path} does not exist; expected a file, a folder, or a pattern such as s3://bucket/data/*.parquet"
     if "\\x" in path:
         return f"{path} cannot be opened: its name is no UTF-8, it is shown with \\xNN for the other bytes; rename it"
     if os.path.islink(path):  # noqa: PTH114 - a path with patterns is no `Path` of something

@@ -19,9 +19,11 @@ ROWS_OF_ANY_FILE, ROWS_A_BYTE = (
     100,
 )  # rows that a file may announce: so many, and more for each byte
 GROUP_VALUES, VALUES_A_BYTE = 64 * 2**20, 8  # values that a row group may announce, likewise
+EXPANDED_BYTES = 512 * 2**20  # that pages of Parquet, or a batch of Arrow, expand to at once
 SHOWN_BYTES = 1_000  # that a reject keeps of a row that is too large
 HEADER_BYTES = 64 * 2**10  # of an array in an npz
 VECTOR_LINE_BYTES = 2**20  # a line of pre-trained vectors
 JSON_BYTES = 512 * 2**20  # a JSON file of the store, or of outputs
+KERAS_CONFIG_BYTES = 4 * 2**20  # of the configuration in a Keras model
 SETTINGS_BYTES = 2**20  # a file of settings, or of deployments
 SETTINGS_DOTS = 1_000  # points in a line of one: a parser takes the square of them

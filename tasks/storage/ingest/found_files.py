@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.readers.inputs import check_no_faults, find_inputs
 
@@ -56,7 +56,7 @@ def find_files(data: FilesData) -> FoundFiles:
     return found
 
 
-def _all_young(key: str, where: Path, young: list[InputFile], settle: float) -> str:
+def _all_young(key: str, where: Where, young: list[InputFile], settle: float) -> str:
     return (
         f"data.{key}: all {len(young)} file(s) of {where} changed within the last {settle:g} seconds and may be half "
         f"written, such as {young[0].path}; wait until their writer has finished, or take them as they are with "

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.seq2seq.data.window_frames import level
 from tasks.seq2seq.data.windows import Levels, SeriesSteps
 from tasks.storage.artifacts.shapes import SeriesFile
 from tasks.storage.artifacts.stamps import TimeFacts
-from tasks.storage.artifacts.stored_series import SERIES, TABLE, list_matrix
+from tasks.storage.artifacts.stored_series import SERIES, list_matrix, numbers_by_ids, read_table
 from tasks.storage.files.json_files import read_json
 
 
@@ -38,7 +37,7 @@ class KnownSeries:
             return None
         described = read_json(folder / SERIES, SeriesFile)
         time = described.get("time")
-        table = pq.read_table(folder / TABLE, use_threads=False)
+        table = read_table(folder)
         return cls(None if time is None else TimeFacts.model_validate(time), table)
 
     @cached_property
@@ -49,6 +48,11 @@ class KnownSeries:
         for row, ids in enumerate(zip(*columns, strict=True)):
             found.setdefault(ids, row)
         return found
+
+    def numbers_of(self, ids: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+        """The number by which the model knows each series, `(series,)`; 0 of a new one."""
+        known = numbers_by_ids(self.table)
+        return np.array([known.get(one, 0) for one in ids], np.int64)
 
     def levels_of(self, ids: Sequence[tuple[str, ...]], steps: SeriesSteps) -> tuple[Levels, Levels]:
         """Mean and deviation of each series: those of training, or of a new one those of all its steps.

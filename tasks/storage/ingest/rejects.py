@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.ingest.dialect_advice import advise_dialect
 from tasks.storage.ingest.encoding_advice import advise_encodings
 from tasks.storage.ingest.reasons import REASONS, TYPE, Reasons
@@ -32,6 +33,7 @@ _WHAT_TO_DO = (
     "mend the rows, change what the data settings accept, or let a share of them be left out with data.max_reject_rate"
 )
 _TYPE = f"_{REASONS[TYPE]}"
+_GROUP_ROWS, _GROUP_BYTES = 1_000, 4 * 2**20  # of the file's row groups; how the rows came makes no difference
 _SETTING = pa.field("setting", pa.string())  # of a dataset: the key of `[data]` that the file was given by
 
 
@@ -41,6 +43,8 @@ class Rejects:
     def __init__(self, writer: pq.ParquetWriter) -> None:
         """Takes the open file; see `write_rejects`."""
         self._writer = writer
+        self._waiting: list[dict[str, Any]] = []
+        self._n_bytes = 0  # of what waits
         self._setting = ""
         self.reasons: Counter[str] = Counter()
         self.start("")
@@ -69,8 +73,17 @@ class Rejects:
         self.reasons.update(counts)
         self._reasons_since_start.update(counts)
         beside = {_SETTING.name: self._setting if setting is None else setting}
-        rows = [{**vars(reject), **beside} for reject in rejects]
-        self._writer.write_table(pa.Table.from_pylist(rows, schema=self._writer.schema))
+        for reject in rejects:
+            self._waiting.append({**vars(reject), **beside})
+            self._n_bytes += len(reject.content)
+            if len(self._waiting) >= _GROUP_ROWS or self._n_bytes >= _GROUP_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits for others to be written with."""
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._writer.schema))
+        self._waiting, self._n_bytes = [], 0
 
     def _keep_some(self, rejects: list[Reject]) -> None:
         """Remembers the first, and the first that their type keeps from being read, for a refusal."""
@@ -105,7 +118,7 @@ class Rejects:
         ]
         self.add(sorted([*block.rejects, *found], key=lambda reject: reject.row))
 
-    def check_rate(self, where: Path, n_read: int, data: FilesData) -> None:
+    def check_rate(self, where: Where, n_read: int, data: FilesData) -> None:
         """Refuses files of which too many rows cannot be used.
 
         Raises:
@@ -143,7 +156,16 @@ class Rejects:
 def write_rejects(path: Path, *, of_dataset: bool = False) -> Iterator[Rejects]:
     """Writes rejects as Parquet; the file is there even if there are none. Those of a dataset say their `setting`."""
     with pq.ParquetWriter(path, _SCHEMA.insert(0, _SETTING) if of_dataset else _SCHEMA) as writer:
-        yield Rejects(writer)
+        rejects = Rejects(writer)
+        yield rejects
+        rejects.flush()
+
+
+def read_rejects(path: Path) -> Iterator[list[Reject]]:
+    """Streams what `write_rejects` wrote, of no dataset, some rows at a time."""
+    with pq.ParquetFile(path) as file:
+        for i in range(file.num_row_groups):
+            yield [Reject(**row) for row in file.read_row_group(i).to_pylist()]
 
 
 def read_first_rejects(path: Path) -> list[dict[str, Any]]:

@@ -82,6 +82,7 @@ class Reading:
         all_origins: of a series, whether to forecast from each origin and not from the last alone.
         ahead: the scaling of what is known of target steps beforehand, where the model is given it.
         series: of series, what training found.
+        numbered: whether sources say which series they are of.
     """
 
     data: FilesData
@@ -91,6 +92,7 @@ class Reading:
     all_origins: bool
     ahead: Scaling | None = None
     series: KnownSeries | None = None
+    numbered: bool = False
 
     @classmethod
     def of(
@@ -125,6 +127,7 @@ class Reading:
             all_origins=settings.origins == "all",
             ahead=codecs.ahead,
             series=series,
+            numbered=bool(experiment.model.series_embedding),
         )
 
     @property
@@ -144,6 +147,19 @@ class Reading:
             "all_origins": self.all_origins if self.data.is_series else None,
         }
 
+    def check_histories(self) -> None:
+        """Refuses bare histories where the model is given more.
+
+        Raises:
+            DataError: with what to do.
+        """
+        data = self.data
+        if data.is_series and (data.scale != "global" or self.source.codec.features > len(data.source_columns)):
+            raise DataError(
+                "the model is given more than a history, as data.scale, data.gaps, data.known, data.calendar, "
+                "data.static or model.series_embedding say: predict a table of rows with predict_table, or a file"
+            )
+
     def from_last(self, source: Sequences) -> tuple[Sequences, Sequences | None]:
         """Sources as the model takes them, and the time steps that its forecasts are added to, if it wants that.
 
@@ -154,11 +170,6 @@ class Reading:
             DataError: the forecast is of other columns than those of the source.
         """
         data = self.data
-        if data.is_series and (data.scale != "global" or self.source.codec.features > len(data.source_columns)):
-            raise DataError(
-                "the model is given more than the history, as data.scale, data.gaps, data.known, data.calendar and "
-                "data.static say: predict a table of rows with predict_table, or a file"
-            )
         if not data.relative_to_last:
             return source, None
         if not set(data.target_columns) <= set(data.source_columns):

@@ -45,6 +45,8 @@ def ingest_series(
     held_out: Hashes = NOTHING,
     report: Report = say_nothing,
     files: FoundFiles | None = None,
+    *,
+    numbered: bool = False,
 ) -> DatasetFacts:
     """Fills `folder` with the dataset that `tasks.storage.artifacts.dataset` describes.
 
@@ -54,6 +56,7 @@ def ingest_series(
         held_out: hashes of sources, ascending; training and validation see no time step of their windows.
         report: is told how far it is.
         files: those of the settings, where they were found already.
+        numbered: whether sources say which series they are of.
 
     Raises:
         DataError: a file cannot be read, too many rows cannot be used, a split has no window, or there is
@@ -70,7 +73,7 @@ def ingest_series(
         steps = Steps(data, layout, reader.values_at, clock, names, reader.files)
         _decide(data, steps, staged)
         writer = stack.enter_context(SeriesWriter(folder))
-        maker = SeriesMaker(data, steps, names, writer, held_out, folder)
+        maker = SeriesMaker(data, steps, names, writer, held_out, folder, numbered=numbered)
         _make(data, maker, steps, staged, rejects, reader, report)
     counted = maker.counted()
     check_splits(data, counted)
@@ -85,6 +88,7 @@ def ingest_series(
             "time": steps.time and steps.time.model_dump(),
             "ids": [str(column) for column in data.columns_of("series")],
             "files": reader.files,
+            "numbered": numbered,
         },
     )
     encode_symbols(folder, codecs)
@@ -106,6 +110,7 @@ def ingest_series(
         masked=True,
         relative=data.relative_to_last,
         ahead=0 if codecs.ahead is None else codecs.ahead.features,
+        series=maker.n_ids,
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.seq2seq.arrays.hashing import Hashes
 from tasks.seq2seq.data.codecs import Codecs
@@ -15,7 +14,7 @@ from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.dataset import read_codecs
 from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
-from tasks.storage.artifacts.stored_series import TABLE, StoredSeries
+from tasks.storage.artifacts.stored_series import StoredSeries, read_table
 from tasks.storage.files.json_files import load_json
 from tasks.storage.files.progress import Report
 from tasks.storage.ingest.found_files import FoundFiles
@@ -90,7 +89,7 @@ def _first_windows(folder: Path, data: FilesData, codecs: Codecs) -> list[dict[s
 
 def _describe_series(folder: Path, accounts: list[dict[str, Any]], data: FilesData) -> list[dict[str, Any]]:
     """Of each series, what was read of it, and the first and last row, or stamp, of each split."""
-    table = pq.read_table(folder / TABLE, use_threads=False)
+    table = read_table(folder)
     numbers = table["number"].to_pylist()
     lengths, keys = table["time_steps"].to_numpy(), table["setting"].to_pylist()
     bounds, rows = bounds_of(lengths, keys, data), {number: row for row, number in enumerate(numbers)}

@@ -75,6 +75,11 @@ class SeriesNames:
         counts = self._counts[what]
         return np.concatenate([counts, np.zeros(len(self) - len(counts), np.int64)])
 
+    def numbers_of_ids(self) -> Numbers:
+        """A number for the ids of each series, `(series,)`, from 1; the same for those of one that two splits have."""
+        known: dict[tuple[str, ...], int] = {}
+        return np.array([known.setdefault(ids, len(known) + 1) for ids in self.ids], np.int64)
+
     def title(self, number: int) -> str:
         """What a series is called in messages."""
         return " / ".join(self.ids[number]) or self.files[number]

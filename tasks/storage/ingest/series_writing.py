@@ -20,7 +20,7 @@ from tasks.seq2seq.data.window_frames import divisor
 from tasks.seq2seq.data.windows import Levels, SeriesSteps, cut_windows, find_lasts, lasts_within
 from tasks.seq2seq.metrics.forecasts import NaiveScale
 from tasks.seq2seq.settings.data import FilesData
-from tasks.storage.artifacts.stored_series import TABLE, ArrayFile, SeriesWriter, series_table
+from tasks.storage.artifacts.stored_series import TABLE, ArrayFile, SeriesWriter, series_table, with_numbers
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.ordered_steps import OrderedSteps, Steps
 from tasks.storage.ingest.series_arrays import PlacedSeries, SeriesArrays, plan_of
@@ -42,10 +42,19 @@ class SeriesMaker:
         writer: takes the arrays.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
         folder: for what is set aside meanwhile.
+        numbered: whether sources say which series they are of, by a number behind all else.
     """
 
     def __init__(
-        self, data: FilesData, steps: Steps, names: SeriesNames, writer: SeriesWriter, held_out: Hashes, folder: Path
+        self,
+        data: FilesData,
+        steps: Steps,
+        names: SeriesNames,
+        writer: SeriesWriter,
+        held_out: Hashes,
+        folder: Path,
+        *,
+        numbered: bool = False,
     ) -> None:
         self.data, self.plan = data, plan_of(data)
         self._arrays = SeriesArrays(data, value_columns(data), names)
@@ -59,6 +68,7 @@ class SeriesMaker:
         self._naive = NaiveScale(self.season)
         self._odd: dict[str | int, OddValues] = {}
         self._slot = 0
+        self._ids = names.numbers_of_ids() if numbered else None
         n = len(names)
         self._lengths, self._held_back = np.zeros(n, np.int64), np.zeros(n, np.int64)
         self._windows = {split: np.zeros(n, np.int64) for split in SPLITS}
@@ -73,6 +83,8 @@ class SeriesMaker:
         self._slot = placed.end
         self._lengths[placed.numbers] = placed.lengths
         steps = self._arrays.make(found, placed)
+        if self._ids is not None:
+            steps = with_numbers(steps, self._ids[placed.numbers])
         cuts = bounds_of(placed.lengths, [self._names.keys[number] for number in placed.numbers], self.data)
         bounds = {split: cut + placed.first_slots for split, cut in cuts.items()}
         steps, free = self._with_levels(steps, bounds), self._free(steps, bounds, placed)
@@ -153,7 +165,7 @@ class SeriesMaker:
                 intake.learn(intake.stage(side[learned], None))
         self._known.add(steps.ahead[learned][:, : len(self.data.columns_of("known"))])
         if steps.static is not None:
-            self._static.add(steps.static)
+            self._static.add(steps.static[:, : len(self.data.columns_of("static"))])
         if self.data.target_encoding == "vectors":
             at = np.flatnonzero(learned)
             if len(at):
@@ -229,12 +241,22 @@ class SeriesMaker:
         data = self.data
         columns = (data.source_columns, data.target_columns)
         codecs = finish_both(self._intakes, columns, data.min_count, data.max_vocabulary)
-        if not (data.known or data.calendar or data.static or data.filling):
+        if not (data.known or data.calendar or data.static or data.filling or self.n_ids):
             return codecs
         assert isinstance(codecs.source, Scaling)
         ahead = self._known.finish().beside(Scaling.unchanged(2 * len(data.calendar)))
-        beside = [ahead, Scaling.unchanged(1 if data.filling else 0), self._static.finish()]
+        beside = [ahead, Scaling.unchanged(1 if data.filling else 0), self._static.finish(), self._scaling_of_ids()]
         return Codecs(codecs.source.beside(*beside), codecs.target, ahead=ahead if ahead.features else None)
+
+    @property
+    def n_ids(self) -> int:
+        """How many numbers of series there are, 0 of those that are not known among them; 0 where none are told."""
+        return 0 if self._ids is None else int(self._ids.max(initial=0)) + 1
+
+    def _scaling_of_ids(self) -> Scaling:
+        if not self.n_ids:
+            return Scaling.unchanged(0)
+        return Scaling((0.0,), (1.0,), (0.0,), (float(self.n_ids - 1),))
 
     def write_table(self, folder: Path) -> None:
         """Writes the table of series that have steps."""

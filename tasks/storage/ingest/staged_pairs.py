@@ -16,8 +16,8 @@ from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.splits import SPLITS
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.lists import from_lists, list_type, to_lists
-from tasks.storage.files.atomic import file_digest
 from tasks.storage.files.digested import DigestedFile
+from tasks.storage.files.digests import file_digest
 
 
 class AssignedPairs(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.files.atomic import file_digest
 from tasks.storage.files.digested import DigestedFile
+from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.series_reading import StepRows
 
 BUCKET_ROWS = 1_000_000  # about

@@ -7,6 +7,7 @@
     DIR/_run.json, DIR/_report.html                          the folder as it is, and what the last run did
     DIR/.work/                                               what a run has not finished yet
 
+In an object store the same lies there but for what is not finished, which is on this machine.
 An output without a valid account does not exist.
 """
 
@@ -22,9 +23,12 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
-from tasks.storage.files.atomic import file_digest, write_atomically
+from tasks.storage.files.atomic import write_atomically
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import InputFile
-from tasks.storage.files.json_files import load_json
+from tasks.storage.files.json_files import parse_json
+from tasks.storage.files.limits import JSON_BYTES
+from tasks.storage.files.places import Place
 from tasks.storage.outputs.partitions import Partitions
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
@@ -47,12 +51,23 @@ class OutputPlace:
         name: its path below the INPUT that names it, the file's own name last.
         folder: the output folder.
         partitions: columns that the folders above the file give all its rows.
+        remote: where the output goes in the end, if that is an object store; `folder` is then where it is put together.
     """
 
     file: InputFile
     name: str
     folder: Path
     partitions: Partitions = field(default_factory=dict)
+    remote: Place | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """The folder, as people are shown it."""
+        return self.remote.shown() if self.remote else str(self.folder)
+
+    def name_of(self, path: Path) -> str:
+        """The name of one of its files below the output folder."""
+        return path.relative_to(self.folder).as_posix()
 
     @property
     def account(self) -> Path:
@@ -129,6 +144,9 @@ class SeriesForecast(BaseModel):
     not_forecast: dict[str, int]
 
 
+_OF_SOME = ("input_version", "known_ahead", "series")  # fields of an account
+
+
 class Account(BaseModel):
     """Where each row of an input went, and the files that hold them.
 
@@ -153,7 +171,14 @@ class Account(BaseModel):
     columns_left_out: list[str]
     tally: Tally
     files: dict[str, FileEntry]
+    input_version: str | None = None  # of an input in an object store, by which it is known without being read
     checksum: str = Field("", repr=False)
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what only some have where there is none, as accounts of older versions: their checksums shall fit."""
+        content: dict[str, Any] = serialise(self)
+        return {name: value for name, value in content.items() if value or name not in _OF_SOME}
 
     @model_validator(mode="after")
     def _names_its_own_files(self) -> Self:
@@ -168,12 +193,6 @@ class Account(BaseModel):
             if suffix == file or not suffix.isprintable() or "/" in suffix or "\\" in suffix:
                 raise ValueError("expected files that begin with the name of the input")
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_it_was_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what only series have where there is none, as in accounts of older versions."""
-        content: dict[str, Any] = serialise(self)
-        return {name: value for name, value in content.items() if value or name not in ("known_ahead", "series")}
 
     @property
     def has_failed(self) -> bool:
@@ -204,8 +223,11 @@ class Account(BaseModel):
 
     def write(self, place: OutputPlace) -> None:
         """Writes it beside the output, which makes this valid."""
-        sealed = self.model_copy(update={"checksum": self.content_digest()})
-        write_atomically(place.account, sealed.model_dump_json(indent=1))
+        write_atomically(place.account, self.sealed_json())
+
+    def sealed_json(self) -> str:
+        """The same with its checksum, as it is written."""
+        return self.model_copy(update={"checksum": self.content_digest()}).model_dump_json(indent=1)
 
     def content_digest(self) -> str:
         """The digest of all fields but the checksum."""
@@ -215,12 +237,22 @@ class Account(BaseModel):
     def read_from(cls, path: Path) -> Self | str:
         """The account in a file, or why it is none; the files that it names are not looked at."""
         try:
-            account = cls.model_validate(load_json(path))
-            is_as_written = account.checksum == account.content_digest()
+            with path.open("rb") as file:
+                content = file.read(JSON_BYTES + 1)
         except FileNotFoundError:
             return "not predicted yet"
-        except (OSError, ValueError, RecursionError):
-            return "its account cannot be read, or is of another version"
+        except OSError:
+            return _NO_ACCOUNT
+        return cls.parse(content)
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self | str:
+        """The account that a file holds, or why it is none."""
+        try:
+            account = cls.model_validate(parse_json(content))
+            is_as_written = account.checksum == account.content_digest()
+        except (ValueError, RecursionError):
+            return _NO_ACCOUNT
         return account if is_as_written else "its account was altered"
 
     def fault_of_files(self, folder: Path) -> str | None:
@@ -234,16 +266,45 @@ class Account(BaseModel):
         return None
 
 
+_NO_ACCOUNT = "its account cannot be read, or is of another version"
+
+
+def read_account(place: OutputPlace) -> Account | str:
+    """The account of an output, or why there is none; the files that it names are not looked at."""
+    if place.remote is None:
+        return Account.read_from(place.account)
+    found = place.remote.read(place.name_of(place.account))
+    return Account.parse(found.content) if found else "not predicted yet"
+
+
 def find_account(place: OutputPlace, lineage: Lineage) -> Account | str:
     """The valid account of an output as `lineage` would make it, or why there is none."""
-    account = Account.read_from(place.account)
+    account = read_account(place)
     if isinstance(account, str):
         return account
     if account.name != place.name:
         return "its account is another file's"
     if account.lineage.key != lineage.key:
         return _difference(account.lineage, lineage)
-    return account.fault_of_files(place.folder) or account
+    return _fault_of_files(place, account) or account
+
+
+def _fault_of_files(place: OutputPlace, account: Account) -> str | None:
+    """What is wrong with the files that an account vouches for; in an object store they are known by their sizes."""
+    if place.remote is None:
+        return account.fault_of_files(place.folder)
+    for name, entry in account.files.items():
+        there = place.remote.look(name)
+        if there is None or there.size != entry.bytes:
+            return f"{name.rsplit('/', 1)[-1]} {'was altered' if there else 'is missing'}"
+    return None
+
+
+def known_digest(place: OutputPlace) -> str | None:
+    """The digest of an input that an object store says is the one of the account; None where nobody knows."""
+    version = place.file.version
+    account = read_account(place) if version else ""
+    return account.lineage.input if isinstance(account, Account) and account.input_version == version else None
 
 
 _DIFFERENCES = {

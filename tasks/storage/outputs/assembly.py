@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,11 +14,14 @@ import pyarrow as pa
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
-from tasks.storage.files.atomic import explain_os_errors, file_digest, flush, remove_tree
-from tasks.storage.ingest.rejects import Rejects, write_rejects
+from tasks.storage.files.atomic import explain_os_errors, flush, remove_tree
+from tasks.storage.files.digests import file_digest
+from tasks.storage.ingest.rejects import Rejects, read_rejects, write_rejects
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, SeriesForecast
 from tasks.storage.outputs.chunk_files import read_chunk, write_chunk
-from tasks.storage.outputs.chunks import FileToRead, RowsRead, tally_of
+from tasks.storage.outputs.chunks import FileToRead, forecast_series, in_chunks, tally_of
+from tasks.storage.outputs.remote_outputs import Seen, look_at_output, send_output
+from tasks.storage.outputs.span_files import SpanFiles
 from tasks.storage.outputs.writers import OutputWriter
 from tasks.storage.store.manifest import FileEntry, canonical_digest
 
@@ -62,7 +65,9 @@ class Assembly:
     work: Path
     picture: StatesPicture | None = None
     n_resumed: int = 0
+    _seen: Seen = field(default_factory=dict)
     _tally: Tally | None = None
+    _series: SeriesForecast | None = None
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -75,15 +80,52 @@ class Assembly:
             ArtifactError: the work folder cannot be written.
         """
         with explain_os_errors(self.work):
-            self.work.mkdir(parents=True, exist_ok=True)
-            self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
-            for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._rejects)):
+            for number, chunk in enumerate(self.reading.chunks(chunk_rows, self._start())):
                 piece = self._piece(number, len(chunk))
                 if piece.is_done:
                     self.n_resumed += 1
                 else:
                     write_chunk(piece.staged, chunk, is_kept=False)
                 yield piece
+
+    def _start(self) -> Rejects:
+        self._seen = look_at_output(self.place, self.kind)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self._rejects = self._stack.enter_context(write_rejects(self.work / "rejects.parquet"))
+        return self._rejects
+
+    def join(self, spans: Iterable[SpanFiles], chunk_rows: int) -> None:
+        """Writes spans that are read and predicted already, in the chunks that one reading of all would have given.
+
+        Args:
+            spans: those of the file, in order.
+            chunk_rows: the rows of a chunk.
+
+        Raises:
+            DataError: something of a span is not as it was written.
+            ArtifactError: the output cannot be written.
+        """
+        with explain_os_errors(self.work):
+            for table in in_chunks(self._tables(spans, self._start()), chunk_rows):
+                self._write_rows(table)
+
+    def _tables(self, spans: Iterable[SpanFiles], rejects: Rejects) -> Iterator[pa.Table]:
+        for span in spans:
+            try:
+                end = span.read_end()
+                for part in span.parts(end):
+                    table = read_chunk(part)
+                    self._count(tally_of(table))
+                    yield table.replace_schema_metadata()
+            except (OSError, ArtifactError) as error:
+                raise self._not_predicted(error) from error
+            before = self.reading.rows.read
+            for some in read_rejects(span.rejects):
+                rejects.add([replace(one, row=one.row + before) for one in some])
+            self.reading.rows.read += end.read
+            self.reading.rows.history_only += end.history_only
+            self.reading.rows.known_ahead += end.known_ahead
+            self._series = end.series
 
     def _piece(self, number: int, rows: int) -> Piece:
         part = self.work / f"{number:06d}.part"
@@ -117,14 +159,23 @@ class Assembly:
                 read_chunk(piece.staged)  # says what kept it from being predicted
             return read_chunk(piece.part)
         except (OSError, ArtifactError) as error:
-            raise DataError(
-                f"{self.reading.file.path} was not predicted: {error}; run the same command again, and have a look "
-                f"at the disk if this comes back"
-            ) from error
+            raise self._not_predicted(error) from error
+
+    def _not_predicted(self, error: Exception) -> DataError:
+        return DataError(
+            f"{self.reading.file.path} was not predicted: {error}; run the same command again, and have a look at the "
+            f"disk if this comes back"
+        )
 
     def _write(self, table: pa.Table) -> None:
-        tally = tally_of(table)
+        self._count(tally_of(table))
+        self._write_rows(table)
+
+    def _count(self, tally: Tally) -> None:
         self._tally = self._tally + tally if self._tally else tally
+
+    def _write_rows(self, table: pa.Table) -> None:
+        table = table.combine_chunks()  # or an output's bytes would tell in which pieces its rows came
         self._open(table.schema).write(table)
         if self.picture:
             self.picture.add(table)
@@ -139,6 +190,7 @@ class Assembly:
                     self.kind,
                     self.lineage.model_dump_json(),
                     csv_safe=bool(self.lineage.writing.get("csv_safe")),
+                    long=bool(self.lineage.writing.get("long")),
                 )
             )
         return self._writer
@@ -166,8 +218,11 @@ class Assembly:
                 files[self.place.picture].write_bytes(self.picture.draw())
             account = self._account(files)
             account.check()
-        with explain_os_errors(self.place.account.parent):
-            self._place(files, account)
+        if self.place.remote:
+            account = send_output(self.place, self.place.remote, files, account, self._seen)
+        else:
+            with explain_os_errors(self.place.account.parent):
+                self._place(files, account)
         remove_tree(self.work)
         return account
 
@@ -181,6 +236,7 @@ class Assembly:
         return Account(
             name=self.place.name,
             input_bytes=self.reading.file.size,
+            input_version=self.reading.file.version,
             lineage=self.lineage,
             format=self.kind,
             read=self.reading.rows.read,
@@ -188,15 +244,13 @@ class Assembly:
             rejected=sum(reasons.values()),
             history_only=self.reading.rows.history_only,
             known_ahead=self.reading.rows.known_ahead,
-            series=_series(self.reading.rows),
+            series=self._series or forecast_series(self.reading.rows),
             reasons=dict(sorted(reasons.items())),
             advice=self._rejects.dialect_advice("--"),
             tally=self._tally,
             columns_left_out=self.reading.left_out,
             files={
-                path.relative_to(self.place.folder).as_posix(): FileEntry(
-                    sha256=file_digest(made), bytes=made.stat().st_size
-                )
+                self.place.name_of(path): FileEntry(sha256=file_digest(made), bytes=made.stat().st_size)
                 for path, made in files.items()
             },
         )
@@ -235,13 +289,6 @@ class Assembly:
             self._stack.close()
         finally:
             remove_tree(self.work)
-
-
-def _series(rows: RowsRead) -> SeriesForecast | None:
-    found = rows.series
-    if found is None:
-        return None
-    return SeriesForecast(forecast=found.forecast, not_forecast=dict(sorted(found.not_forecast.items())))
 
 
 def work_name(lineage: Lineage, name: str, chunk_rows: int) -> str:

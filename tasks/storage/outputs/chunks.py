@@ -26,9 +26,11 @@ from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading, SideEncoder
+from tasks.storage.outputs.accounts import SeriesForecast
 from tasks.storage.outputs.partitions import Partitions
 from tasks.storage.outputs.series_chunks import SeriesOfFile, SeriesRead, times_type
 from tasks.storage.readers.blocks import Layout, RowBlock
+from tasks.storage.readers.spans import Span
 from tasks.storage.readers.user_files import count_rows, read_blocks
 
 MARK = "\0"  # before the names of our own columns
@@ -53,6 +55,14 @@ class RowsRead:
     series: SeriesRead | None = None
 
 
+def forecast_series(rows: RowsRead) -> SeriesForecast | None:
+    """What became of the series of a file, as its account says it; None of pairs."""
+    found = rows.series
+    if found is None:
+        return None
+    return SeriesForecast(forecast=found.forecast, not_forecast=dict(sorted(found.not_forecast.items())))
+
+
 @dataclass(frozen=True)
 class FileToRead:
     """A file to predict.
@@ -64,6 +74,7 @@ class FileToRead:
         reading: how these are read.
         left_out: names of the columns that outputs do not have.
         partitions: columns that outputs have beside those of the file, each of one value.
+        span: the part of it that is read, whose rows are numbered as if the file began with them; None: all of it.
         rows: what was read so far.
     """
 
@@ -73,6 +84,7 @@ class FileToRead:
     reading: Reading
     left_out: list[str]
     partitions: Partitions = field(default_factory=dict, compare=False)
+    span: Span | None = None
     rows: RowsRead = field(default_factory=RowsRead, compare=False)
 
     def chunks(self, rows: int, rejects: Rejects) -> Iterator[pa.Table]:
@@ -82,7 +94,7 @@ class FileToRead:
             DataError: the file breaks off, is damaged, or changes while it is read.
         """
         tables = self._windows(rejects) if self.reading.data.is_series else self._pairs(rejects)
-        return _in_chunks(tables, rows)
+        return in_chunks(tables, rows)
 
     @property
     def names(self) -> list[str]:
@@ -126,7 +138,7 @@ class FileToRead:
         return kept
 
     def _pairs(self, rejects: Rejects) -> Iterator[pa.Table]:
-        for block in read_blocks(self.file, self.layout, self.kept):
+        for block in read_blocks(self.file, self.layout, self.kept, self.span):
             self.rows.read += len(block.rows) + len(block.rejects)
             table = self._encode(block, rejects)
             if len(table):
@@ -183,7 +195,8 @@ def _beside(kept: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
     return kept
 
 
-def _in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+def in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of exactly `rows`, the last one shorter."""
     waiting: list[pa.Table] = []
     n = 0
     for table in tables:
@@ -192,7 +205,8 @@ def _in_chunks(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         while n >= rows:
             joined = pa.concat_tables(waiting)
             yield joined.slice(0, rows)
-            waiting, n = [joined.slice(rows)], n - rows
+            n -= rows
+            waiting = [joined.slice(rows)] if n else []  # an empty one would bring its dictionaries
     if n:
         yield pa.concat_tables(waiting)
 

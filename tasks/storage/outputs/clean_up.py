@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.seq2seq.settings.pruning import PruneSettings
+from tasks.seq2seq.settings.where import Where
 from tasks.storage.files.atomic import remove_left_over
 from tasks.storage.outputs.output_paths import left_in_outputs, remove_work, unfinished_work
 from tasks.storage.store.artifact_store import Store
@@ -14,7 +15,7 @@ from tasks.storage.store.prune import Item, Pruning, Rules, plan_pruning, prune,
 GIB = 2**30
 
 
-def plan_clean_up(settings: PruneSettings, store: Path) -> Pruning:
+def plan_clean_up(settings: PruneSettings, store: Where) -> Pruning:
     """Says what would go; nothing is changed.
 
     Raises:
@@ -25,7 +26,7 @@ def plan_clean_up(settings: PruneSettings, store: Path) -> Pruning:
     return plan
 
 
-def clean_up(settings: PruneSettings, store: Path) -> Pruning:
+def clean_up(settings: PruneSettings, store: Where) -> Pruning:
     """Removes what may go, and gives what went.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
+from tasks.storage.files.inputs import input_file
+from tasks.storage.files.json_files import load_json
 from tasks.storage.outputs.accounts import ACCOUNT, PICTURE, REJECTS, Account, Lineage
 from tasks.storage.outputs.writers import LINEAGE
-from tasks.storage.store.artifact_store import Store, check_artifact
-from tasks.storage.store.inventory import Inventory, read_in_place, take_inventory
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.inventory import Inventory, take_inventory
 from tasks.storage.store.kinds import BUNDLE, EVALUATION, KINDS
 from tasks.storage.store.manifest import Manifest
 
@@ -110,17 +111,17 @@ def _inputs(path: Path, account: Account | str, lineage: Lineage) -> Iterator[Or
         state = _state_of_file(where, lineage.input)
     settings = {"decoding": lineage.decoding, "writing": lineage.writing, "reading": lineage.reading}
     facts = {"name": name, **settings, "code": lineage.code, "engine": lineage.engine}
-    yield Origin(depth=1, what="input", digest=lineage.input, place=where and str(where), state=state, facts=facts)
+    yield Origin(depth=1, what="input", digest=lineage.input, place=where, state=state, facts=facts)
 
 
-def _state_of_file(path: Path, digest: str) -> str:
+def _state_of_file(path: str, digest: str) -> str:
     try:
-        return SOUND if file_digest(path) == digest else "its content is another one now"
-    except OSError:
+        return SOUND if input_file(path, "", None).digest() == digest else "its content is another one now"
+    except (DataError, OSError):
         return MISSING
 
 
-def _input_path(path: Path, name: str | None) -> Path | None:
+def _input_path(path: Path, name: str | None) -> str | None:
     """Where the last run into the output folder found the input."""
     for folder in path.absolute().parents if name else ():
         run = folder / RUN
@@ -129,11 +130,11 @@ def _input_path(path: Path, name: str | None) -> Path | None:
     return None
 
 
-def _listed(run: Path, name: str) -> Path | None:
+def _listed(run: Path, name: str) -> str | None:
     try:
-        files = json.loads(run.read_text(encoding="utf-8"))["files"]
-        return next((Path(file["input"]) for file in files if file["name"] == name), None)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        files = load_json(run)["files"]
+        return next((str(file["input"]) for file in files if file["name"] == name), None)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -158,14 +159,15 @@ def _back(
         state = "a file, which is not in the store" if is_file else MISSING
         yield Origin(depth=depth, what=what, digest=digest, place=None, state=state, facts=facts or {})
         return
-    folder = store.folder(kind, digest)
+    where = store.shown_at(kind, digest)
     try:
-        manifest = read_in_place(store, kind, digest)
+        manifest = store.manifest(kind, digest)
     except ArtifactError as error:
-        yield Origin(depth=depth, what=what, digest=digest, place=str(folder), state=str(error), facts=facts or {})
+        yield Origin(depth=depth, what=what, digest=digest, place=where, state=str(error), facts=facts or {})
         return
     known = {**_facts(manifest), **(facts or {})}
-    yield Origin(depth=depth, what=what, digest=digest, place=str(folder), state=_state(folder), facts=known)
+    state = _state(store, kind, digest)
+    yield Origin(depth=depth, what=what, digest=digest, place=where, state=state, facts=known)
     for name, origin in manifest.made_from.items():
         if origin not in seen:
             yield from _back(store, name, origin, depth + 1, seen)
@@ -174,12 +176,12 @@ def _back(
 def _kind_of(store: Store, what: str, digest: str) -> str | None:
     """The kind of an artifact in the store, which plays the part of `what`."""
     kinds = sorted(KINDS, key=lambda kind: kind != what)
-    return next((kind for kind in kinds if store.folder(kind, digest).is_dir()), None)
+    return next((kind for kind in kinds if store.has(kind, digest)), None)
 
 
-def _state(folder: Path) -> str:
+def _state(store: Store, kind: str, digest: str) -> str:
     try:
-        check_artifact(folder)
+        store.check(kind, digest)
     except ArtifactError as error:
         return str(error)
     return SOUND

@@ -19,10 +19,13 @@ from tasks.storage.files.atomic import (
     remove_at_once,
     remove_left_over,
     remove_tree,
+    write_atomically,
 )
-from tasks.storage.files.inputs import Fault, InputFile, base_folder
-from tasks.storage.outputs.accounts import LOCK, WORK, OutputPlace
-from tasks.storage.outputs.partitions import read_partitions
+from tasks.storage.files.cache import cache_folder, name_for
+from tasks.storage.files.inputs import Fault, InputFile, base_folder, base_url, real_path
+from tasks.storage.files.places import open_place
+from tasks.storage.outputs.accounts import ACCOUNT, LOCK, WORK, OutputPlace, list_accounts
+from tasks.storage.outputs.partitions import Partitions, read_partitions
 from tasks.storage.readers.inputs import PREDICTION, find_inputs
 
 
@@ -33,12 +36,17 @@ def check_output_folder(settings: BatchSettings) -> None:
         SettingsError: it is a file, cannot be written, or lies inside an input folder, of which it would become part.
     """
     output = settings.output
+    if isinstance(output, str):
+        _check_output_url(settings, output)
+        return
     existing = next(path for path in (output, *output.parents) if path.exists())
     if not existing.is_dir():
         raise SettingsError(f"--output {output} is no folder: {existing} is a file; name a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise SettingsError(f"--output {output} cannot be written: no permission in {existing}; name another folder")
     for where in settings.inputs:
+        if isinstance(where, str):
+            continue  # no folder of this machine lies in an object store
         base = base_folder(where)
         is_file = os.path.isfile(where)  # noqa: PTH113 - a `Path` raises where a name is too long
         if not is_file and output.resolve().is_relative_to(base.resolve()):
@@ -46,6 +54,58 @@ def check_output_folder(settings: BatchSettings) -> None:
                 f"--output {output} lies inside the input {where}: predictions would be taken for inputs; name a "
                 f"folder outside {base}"
             )
+
+
+def _check_output_url(settings: BatchSettings, output: str) -> None:
+    for where in settings.inputs:
+        if isinstance(where, str) and f"{output}/".startswith(f"{base_url(where)}/"):
+            raise SettingsError(
+                f"--output {output} lies inside the input {where}: predictions would be taken for inputs; name another"
+            )
+
+
+def prepare_output(settings: BatchSettings) -> None:
+    """Proves that an output in an object store can be written safely.
+
+    Raises:
+        SettingsError: its server ignores conditions.
+    """
+    if isinstance(settings.output, str):
+        open_place(settings.output).prove()
+
+
+def output_folder(settings: BatchSettings) -> Path:
+    """Where outputs are put together: where they go, or for an object store a folder of the cache."""
+    if isinstance(settings.output, str):
+        return cache_folder("outputs", name_for(settings.output))
+    return settings.output
+
+
+def output_place(
+    settings: BatchSettings, file: InputFile, name: str, partitions: Partitions | None = None
+) -> OutputPlace:
+    """Where the output of a file goes."""
+    remote = open_place(settings.output) if isinstance(settings.output, str) else None
+    return OutputPlace(file, name, output_folder(settings), partitions or {}, remote)
+
+
+def write_about_run(settings: BatchSettings, name: str, content: str) -> str:
+    """Writes a file that tells of the run beside the outputs; gives where, as people are shown it."""
+    path = output_folder(settings) / name
+    write_atomically(path, content)
+    if isinstance(settings.output, str):
+        remote = open_place(settings.output)
+        remote.put(name, path)
+        return remote.shown(name)
+    return str(path)
+
+
+def names_of_outputs(settings: BatchSettings) -> set[str]:
+    """The names of the inputs of which there are outputs, whether they are inputs still or not."""
+    if isinstance(settings.output, str):
+        names = (entry.name for entry in open_place(settings.output).entries())
+        return {name.removesuffix(ACCOUNT) for name in names if name.endswith(ACCOUNT)}
+    return set(list_accounts(settings.output))
 
 
 @dataclass(frozen=True)
@@ -76,7 +136,7 @@ def find_batch_files(settings: BatchSettings) -> BatchFiles:
     again = {path for inputs in found for path in inputs.again}
     files: dict[str, InputFile] = {}
     for file in (file for inputs in found for file in inputs.files):
-        real = os.path.realpath(file.path)
+        real = real_path(file.path)
         first = files.setdefault(real, file)
         if first.path != file.path:
             again.add(file.path)
@@ -85,7 +145,7 @@ def find_batch_files(settings: BatchSettings) -> BatchFiles:
     faults = {fault.path: fault for inputs in found for fault in inputs.faults}
     _check_names([(file.name, file.path) for file in files.values()], list(faults.values()), settings)
     partitions = read_partitions([file.name for file in files.values()]) if settings.partitions else {}
-    places = [OutputPlace(file, file.name, settings.output, partitions.get(file.name, {})) for file in files.values()]
+    places = [output_place(settings, file, file.name, partitions.get(file.name)) for file in files.values()]
     _check_overwriting(places, settings)
     return BatchFiles(
         places=sorted(places, key=lambda place: place.name),
@@ -106,7 +166,7 @@ def _check_names(names: list[tuple[str, str]], faults: list[Fault], settings: Ba
         other = paths.setdefault(name, path)
         if other != path:
             raise SettingsError(
-                f"{other} and {path} would both be written to {settings.output / name}.{settings.format};"
+                f"{other} and {path} would both be written to {settings.output}/{name}.{settings.format};"
                 f" name a folder above both, or predict them into two folders"
             )
 
@@ -121,7 +181,7 @@ def only_run(settings: BatchSettings) -> Iterator[None]:
 
 def work_folder(settings: BatchSettings) -> Path:
     """Where unfinished work lies."""
-    return settings.output / WORK
+    return output_folder(settings) / WORK
 
 
 def clear_work(settings: BatchSettings) -> None:
@@ -129,7 +189,7 @@ def clear_work(settings: BatchSettings) -> None:
     for folder in work_folder(settings).iterdir():
         if folder.is_dir():
             remove_tree(folder)
-    for path in left_in_outputs(settings.output):
+    for path in left_in_outputs(output_folder(settings)):
         remove_left_over(path)
 
 
@@ -166,8 +226,9 @@ def clear_unfinished(settings: BatchSettings) -> None:
 
 def _check_overwriting(places: list[OutputPlace], settings: BatchSettings) -> None:
     """No output may take the place of an input; two outputs fall together only where two inputs are named alike."""
-    inputs = {os.path.realpath(place.file.path) for place in places}
+    inputs = {real_path(place.file.path) for place in places}
     for place in places:
-        for path in (place.output(settings.format), place.rejects, place.picture, place.account):
-            if os.path.realpath(path) in inputs:
+        for made in (place.output(settings.format), place.rejects, place.picture, place.account):
+            path = place.remote.shown(place.name_of(made)) if place.remote else str(made)
+            if real_path(path) in inputs:
                 raise SettingsError(f"the output {path} of {place.file.path} is an input itself; name another --output")

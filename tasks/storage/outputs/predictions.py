@@ -18,8 +18,10 @@ from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.quantiles import column_name
 from tasks.seq2seq.data.vocabulary import Vocabulary
+from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.dataset import NOT_SHOWN, PairBlock
 from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.artifacts.parquet_files import read_parquet
 
 if TYPE_CHECKING:
     from tasks.seq2seq.inference.evaluation import Evaluated
@@ -163,8 +165,16 @@ class HeldOut(TypedDict):
 
 
 def read_held_out(folder: Path, codecs: Codecs) -> HeldOut:
-    """What a day's profile counts, of the predictions that an evaluation holds."""
-    table = pq.read_table(folder / "predictions.parquet", use_threads=False)
+    """What a day's profile counts, of the predictions that an evaluation holds.
+
+    Raises:
+        ArtifactError: the file is not as this project writes it.
+    """
+    table = read_parquet(folder / "predictions.parquet")
+    if missing := {"source", "prediction"} - {*table.column_names}:
+        raise ArtifactError(
+            f"{folder / 'predictions.parquet'} has no column {min(missing)!r}; make it again, or bring it back"
+        )
     n_unknown, outside, log_probability = (
         table[name].to_numpy() if name in table.column_names else None
         for name in ("n_unknown", "outside_range", "log_probability")

@@ -18,6 +18,7 @@ from tasks.seq2seq.data.codecs import Codec
 from tasks.seq2seq.data.windows import SeriesSteps, WindowPlan, cut_windows, find_lasts
 from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.artifacts.stamps import TimeFacts, stamp_type, to_stamps
+from tasks.storage.artifacts.stored_series import with_numbers
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.ordered_steps import OrderedSteps, Steps
 from tasks.storage.ingest.rejects import Rejects
@@ -95,7 +96,7 @@ class SeriesOfFile:
         there = ordered.take(ordered.is_there)
         self._placed = self._arrays.place(ordered, 0, self._names.counted("read"))
         self._there, self._every = there, ordered
-        self._steps = self._with_levels(self._arrays.make(there, self._placed))
+        self._steps = self._as_known(self._arrays.make(there, self._placed))
         self._slots = self._placed.slots(ordered)
         ends = np.full(len(self._placed.numbers), -1, np.int64)
         series = self._steps.series_of(np.arange(len(self._steps)))
@@ -105,12 +106,16 @@ class SeriesOfFile:
         self.known_ahead = int(is_ahead.sum())
         self.n_usable = self.read - sum(self._rejects.reasons.values())
 
-    def _with_levels(self, steps: SeriesSteps) -> SeriesSteps:
+    def _as_known(self, steps: SeriesSteps) -> SeriesSteps:
+        """The steps with what the model knows of their series: the number, and what they are measured by."""
+        known = self._reading.series
+        ids = [self._names.ids[number] for number in self._placed.numbers.tolist()]
+        if self._reading.numbered:
+            assert known is not None
+            steps = with_numbers(steps, known.numbers_of(ids))
         if self.plan.scale != "series":
             return steps
-        known = self._reading.series
         assert known is not None
-        ids = [self._names.ids[number] for number in self._placed.numbers.tolist()]
         return SeriesSteps(**{**vars(steps), "levels": known.levels_of(ids, steps)})
 
     def lasts(self) -> Rows:

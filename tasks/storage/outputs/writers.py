@@ -22,6 +22,7 @@ from pyarrow import csv, types
 
 from tasks.seq2seq.settings.batch import OutputFormat
 from tasks.storage.files.atomic import aside, explain_os_errors, temporary_folder
+from tasks.storage.outputs.long_rows import by_step
 from tasks.storage.outputs.predictions import UNKNOWN
 
 # What spreadsheets take for a formula, and what is a number all the same.
@@ -34,13 +35,23 @@ class OutputWriter:
     """Streams tables of one schema into a file; an output without rows is there, with its columns."""
 
     def __init__(
-        self, path: Path, schema: pa.Schema, kind: OutputFormat, lineage: str, *, csv_safe: bool = False
+        self,
+        path: Path,
+        schema: pa.Schema,
+        kind: OutputFormat,
+        lineage: str,
+        *,
+        csv_safe: bool = False,
+        long: bool = False,
     ) -> None:
         """Takes the file, the tables' schema, the format, and the lineage as JSON, which Parquet keeps.
 
-        With `csv_safe`, no text of a CSV is a formula to a spreadsheet.
+        With `csv_safe`, no text of a CSV is a formula to a spreadsheet. With `long`, the steps of forecasts are rows of
+        the file; `rows` are those of the tables.
         """
         self.rows = 0
+        self._shape: Callable[[pa.Table], pa.Table] = by_step if long else lambda table: table
+        schema = self._shape(schema.empty_table()).schema
         self._path, self._kind = path, kind
         self._schema = schema.with_metadata({LINEAGE: lineage})
         with _naming_column(path, schema, kind):
@@ -49,9 +60,10 @@ class OutputWriter:
 
     def write(self, table: pa.Table) -> None:
         """Adds rows; an exception that is one column's has a note of which."""
+        n, table = len(table), self._shape(table)
         with _naming_column(self._path, table.schema, self._kind, table):
             self._write(table.replace_schema_metadata(self._schema.metadata))
-        self.rows += len(table)
+        self.rows += n
 
     def close(self) -> None:
         """Finishes the file."""
@@ -152,7 +164,7 @@ def _can_be_written(path: Path, schema: pa.Schema, kind: OutputFormat, table: pa
 
 def _as_text(table: pa.Table) -> pa.Table:
     """The table with every column as a CSV can hold it; lists and structures as JSON."""
-    columns = [_as_field(name, table[name]) for name in table.column_names]
+    columns = [as_field(name, table[name]) for name in table.column_names]
     return pa.table(columns, names=table.column_names)
 
 
@@ -198,7 +210,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if types.is_temporal(kind) and not types.is_interval(kind) else column
 
 
-def _as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+def as_field(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """A column as a CSV holds it: text, numbers, or whatever else Arrow writes as such."""
     column = _plain(column)
     kind = column.type
     if name in _JOINED and types.is_list(kind) and not types.is_nested(kind.value_type):

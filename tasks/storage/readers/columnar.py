@@ -37,6 +37,7 @@ from tasks.storage.readers.blocks import (
 )
 from tasks.storage.readers.column_guess import advise
 from tasks.storage.readers.column_sizes import row_sizes
+from tasks.storage.readers.spans import Span
 
 EXPECTED: dict[Kind, str] = {
     "integers": "a list of integers, or an integer,",
@@ -68,8 +69,8 @@ class Columnar(ABC):
         """The schema, and whether there are any rows."""
 
     @abstractmethod
-    def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
-        """Streams columns in batches of a bounded size, or of the size that the file has them in."""
+    def batches(self, opened: pa.NativeFile, names: list[str], span: Span | None = None) -> Iterator[pa.RecordBatch]:
+        """Streams columns, all rows or those of a span, in batches of a bounded size, or of that of the file's own."""
 
     @abstractmethod
     def count(self, file: InputFile) -> int | None:
@@ -98,8 +99,9 @@ class Columnar(ABC):
         values = []
         # A hint is not worth another error than the one that is being told.
         with contextlib.suppress(pa.ArrowException, OSError, ValueError, OverflowError), file.open_file() as opened:
-            first = next(self.batches(opened, [name]))
-            values = first.column(0).slice(0, _LOOKED_AT).to_pylist()
+            first = next(self.batches(opened, [name])).column(0)
+            first.validate(full=True)  # or damage would be read beyond its buffers
+            values = first.slice(0, _LOOKED_AT).to_pylist()
         advice = advise(values, f"data.{side}_encoding", kind)
         return f"; it {advice}" if advice else ""
 
@@ -125,12 +127,21 @@ class Columnar(ABC):
 
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows; those whose text is no UTF-8 are rejects."""
+        return self._blocks(file, layout, kept)
+
+    def read_span(self, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span) -> Iterator[RowBlock]:
+        """Streams the rows of a span."""
+        return self._blocks(file, layout, kept, span)
+
+    def _blocks(
+        self, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span | None = None
+    ) -> Iterator[RowBlock]:
         first = 1
         schema = self._schema(file)
         places = {name: _place(schema, name) for name in layout.names}
         names = list(dict.fromkeys(place.column for place in places.values())) if kept is None else kept.names
         with file.open_file() as opened:
-            for batch in (part for whole in self.batches(opened, names) for part in _bounded(file, whole)):
+            for batch in (part for whole in self.batches(opened, names, span) for part in _bounded(file, whole)):
                 if isinstance(batch, _TooLarge):
                     reject = Reject(file.name, first, "too_large", batch.content)
                     nothing = {name: check_column(batch.like.column(name)) for name in names}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -140,7 +141,16 @@ def _quote_marker(layout: Layout) -> QuoteMarker:
 
 
 def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
-    """The fields of the first record, with stand-ins for what is no UTF-8, and whether there is another."""
+    """The fields of the first record, with stand-ins for what is no UTF-8, and whether there is another.
+
+    It is asked for whenever a file is looked at, so it is remembered for as long as the file stays as it is.
+    """
+    fields, has_more = _read_first_record(file, file.stamp(), Layout((), (), layout.dialect, prefix=layout.prefix))
+    return list(fields), has_more
+
+
+@lru_cache(maxsize=64)
+def _read_first_record(file: InputFile, _stamp: tuple[int, int], layout: Layout) -> tuple[tuple[str, ...], bool]:
     size = _FIRST_LOOK_BYTES
     data = b""
     with file.open_stream() as opened:
@@ -149,7 +159,7 @@ def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
             at_end = len(data) < size
             fields, n_more = _peek(file, layout, data)
             if n_more or (at_end and fields):
-                return fields, n_more > 0
+                return tuple(fields), n_more > 0
             if at_end:
                 raise DataError(f"{file.path} has no rows, expected rows of sequences")
             if size >= ROW_BYTES:

@@ -6,7 +6,7 @@ Another format is a class in a module of its own, as `Format` describes it, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from tasks.storage.readers.delimited import CSV, TSV
 from tasks.storage.readers.json_lines import JSON_LINES
 from tasks.storage.readers.npz import NPZ
 from tasks.storage.readers.parquet import PARQUET
+from tasks.storage.readers.spans import Span
 
 
 class Format(Protocol):
@@ -67,6 +68,17 @@ class Format(Protocol):
 
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
         """Streams the rows in order: the layout's columns, and those of `kept`, which is what `columns` says."""
+
+
+@runtime_checkable
+class Divisible(Format, Protocol):
+    """A format whose files can be read in spans, without reading what is before each."""
+
+    def spans(self, file: InputFile, layout: Layout, rows: int) -> list[Span]:
+        """Spans of about so many rows, or more; one or none where this file cannot be divided."""
+
+    def read_span(self, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span) -> Iterator[RowBlock]:
+        """Streams the rows of a span as `read` does, numbered as if the file began with them."""
 
 
 FORMATS: tuple[Format, ...] = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import COMPRESSIONS, Fault, InputFile, Place, base_folder, look_up, missing
+from tasks.seq2seq.settings.where import Where
+from tasks.storage.files.inputs import COMPRESSIONS, Fault, InputFile, InputPlace, base_folder, look_up, missing
 from tasks.storage.readers.formats import FORMATS, format_of, key_of, known_suffixes, of_suffix
 
 TRAINING, PREDICTION = "data.format", "--input-format"  # what the setting of a format is called in messages
@@ -34,7 +35,7 @@ class Inputs:
     again: list[str]
 
 
-def find_inputs(where: Path, form: str | None = None, setting: str = TRAINING, *, may_be_none: bool = False) -> Inputs:
+def find_inputs(where: Where, form: str | None = None, setting: str = TRAINING, *, may_be_none: bool = False) -> Inputs:
     """What an input names, of which parts may be out of order.
 
     Args:
@@ -49,16 +50,16 @@ def find_inputs(where: Path, form: str | None = None, setting: str = TRAINING, *
         DataError: there is no such file, none that can be used, or one of an unknown suffix.
     """
     place = look_up(where)
-    _check_place(place, form, setting)
+    _check_place(place, form, setting, may_be_none=may_be_none and isinstance(where, str) and _may_be_empty(where))
     usable = [file for file in place.files if form or format_of(file.path)]
     others = [file.path for file in place.files if not form and not format_of(file.path)]
-    may_be_none = may_be_none and not others and base_folder(where).is_dir()
+    may_be_none = may_be_none and not others and _may_be_empty(where)
     if not usable and not place.faults and not may_be_none:
         raise DataError(_nothing_usable(place, setting))
     return Inputs([replace(file, form=form) for file in usable], others, place.faults, place.again)
 
 
-def list_inputs(where: Path, form: str | None = None, *, may_be_none: bool = False) -> list[InputFile]:
+def list_inputs(where: Where, form: str | None = None, *, may_be_none: bool = False) -> list[InputFile]:
     """The files that an input names, sorted by path; the arguments are those of `find_inputs`.
 
     Raises:
@@ -80,14 +81,19 @@ def check_no_faults(found: Inputs) -> None:
         raise DataError(f"{found.faults[0].message}{more}")
 
 
-def _check_place(place: Place, form: str | None, setting: str) -> None:
+def _may_be_empty(where: Where) -> bool:
+    """Whether there is a folder that may hold nothing yet; in an object store there are none without a file."""
+    return not format_of(where) if isinstance(where, str) else base_folder(where).is_dir()
+
+
+def _check_place(place: InputPlace, form: str | None, setting: str, *, may_be_none: bool) -> None:
     """Refuses what is no folder, no pattern, and no file of a known suffix."""
     where = str(place.where)
     if place.is_file and not form and not format_of(where):
         raise DataError(_unknown_suffix(place.files[0], setting))
     if place.is_there and not place.is_file and not place.is_folder:
         raise DataError(f"{where} is neither a file nor a folder, expected a file of sequences")
-    if not place.is_there and not place.is_pattern:
+    if not place.is_there and not place.is_pattern and not may_be_none:
         raise DataError(missing(where))
 
 
@@ -101,7 +107,7 @@ def _unknown_suffix(file: InputFile, setting: str) -> str:
     return f"{path} is of no known suffix ({found}); known are {known_suffixes()}; {_what_to_do(file, setting)}"
 
 
-def _nothing_usable(place: Place, setting: str) -> str:
+def _nothing_usable(place: InputPlace, setting: str) -> str:
     where, known = place.where, known_suffixes()
     held = "holds" if place.is_folder else "matches"
     if not place.files:

@@ -32,6 +32,7 @@ from tasks.storage.readers.blocks import (
 )
 from tasks.storage.readers.json_types import KeyTypes, to_columns, to_json
 from tasks.storage.readers.json_values import Value, find, row_values, to_array
+from tasks.storage.readers.spans import Span, even_spans
 from tasks.storage.readers.utf8 import STAND_INS, Blanks, DecodedStream, Readable, restored
 
 BLOCK_LINE_BYTES = 8 * 2**20  # parsed values take several times the room of their text
@@ -96,21 +97,42 @@ class JsonLines:
         large_list<double>, or large_list<large_list<double>> where a row of the block is nested; all of them as
         large_string where a row of the block is text.
         """
-        first = 1
         keys = KeyTypes(file.path)
-        n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
-        parse = _parse if kept is None else _parse_all
-        for lines in _blocks_of_lines(_lines(file, layout), n_rows):
-            rows = [parse(line, layout) for line in lines]
+        for rows, block in _row_blocks(file, layout, _lines(file, layout), kept):
             if kept is not None:
                 keys.add([row for row in rows if isinstance(row, dict)])
-            yield from split_block(_to_block(file, layout, lines, rows, first, kept))
-            first += len(lines)
+            yield from split_block(block)
         if kept is not None and _without_dropped(keys.schema(), layout) != kept:
             raise has_changed(file.path)
 
+    def spans(self, file: InputFile, layout: Layout, rows: int) -> list[Span]:
+        """Bytes, as long as the first lines say that so many rows are; none within a compression, or of other text."""
+        if file.compression or not layout.dialect.is_utf8:
+            return []
+        with file.open_file() as opened:
+            head = opened.read(_CHUNK_BYTES)
+        return even_spans(file.size, rows * len(head) // max(1, head.count(b"\n")))
+
+    def read_span(self, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span) -> Iterator[RowBlock]:
+        """Streams the rows of the lines that begin within the span."""
+        for _, block in _row_blocks(file, layout, _lines_of_span(file, span), kept):
+            yield from split_block(block)
+
 
 JSON_LINES = JsonLines()
+
+
+def _row_blocks(
+    file: InputFile, layout: Layout, found: Iterator[bytes], kept: pa.Schema | None
+) -> Iterator[tuple[list[dict[str, Any] | str], RowBlock]]:
+    """Blocks of lines: what each is, and the rows of all."""
+    first = 1
+    n_rows = BLOCK_ROWS if kept is None else min(BLOCK_ROWS, max(1, _BLOCK_CELLS // max(1, _n_leaves(kept))))
+    parse = _parse if kept is None else _parse_all
+    for lines in _blocks_of_lines(found, n_rows):
+        rows = [parse(line, layout) for line in lines]
+        yield rows, _to_block(file, layout, lines, rows, first, kept)
+        first += len(lines)
 
 
 def _schema(file: InputFile, layout: Layout) -> pa.Schema:
@@ -149,18 +171,59 @@ def _lines(file: InputFile, layout: Layout) -> Iterator[bytes]:
     dialect = layout.dialect
     with file.open_stream() as stream:
         opened = stream if dialect.is_utf8 else DecodedStream(stream, dialect.encoding)
-        for number, line in enumerate(_all_lines(file, opened)):
-            if isinstance(line, _TooLarge):
-                if number == 0:
-                    raise DataError(
-                        f"{file.path}: a line is longer than {ROW_BYTES // 2**20} MiB, the most that a row may have; "
-                        f"is it one JSON value without line ends?"
-                    )
-                yield line
-                continue
-            text = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
-            if text.strip(_BLANK):
-                yield text.removesuffix(b"\r")
+        lines = _all_lines(file, opened)
+        first = next(lines)
+        if isinstance(first, _TooLarge):
+            raise DataError(
+                f"{file.path}: a line is longer than {ROW_BYTES // 2**20} MiB, the most that a row may have; "
+                f"is it one JSON value without line ends?"
+            )
+        yield from _filled_lines(chain([first.removeprefix(codecs.BOM_UTF8)], lines))
+
+
+def _lines_of_span(file: InputFile, span: Span) -> Iterator[bytes]:
+    """The lines that begin within a span of the file's bytes, likewise."""
+    with file.open_file() as opened:
+        first, end = _line_start(opened, span.first), _line_start(opened, span.end)
+        opened.seek(first)
+        lines = _all_lines(file, _Bounded(opened, end - first))
+        if first:
+            yield from _filled_lines(lines)
+        else:
+            yield from _filled_lines(chain([next(lines).removeprefix(codecs.BOM_UTF8)], lines))
+
+
+def _line_start(opened: pa.NativeFile, at: int) -> int:
+    """Where the first line begins that does not begin before a place."""
+    if not at:
+        return 0
+    opened.seek(at - 1)
+    while chunk := opened.read(_CHUNK_BYTES):
+        if (found := chunk.find(b"\n")) >= 0:
+            return at + int(found)
+        at += len(chunk)
+    return at - 1
+
+
+class _Bounded:
+    """A number of bytes of an open file."""
+
+    def __init__(self, opened: Readable, n: int) -> None:
+        self._opened, self._left = opened, n
+
+    def read(self, n: int) -> bytes:
+        piece = self._opened.read(min(n, self._left))
+        self._left -= len(piece)
+        return piece
+
+
+def _filled_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines that are not blank, as rows are read of them."""
+    for line in lines:
+        if isinstance(line, _TooLarge):
+            yield line
+        elif line.strip(_BLANK):
+            yield line.removesuffix(b"\r")
 
 
 def _all_lines(file: InputFile, opened: Readable) -> Iterator[bytes]:

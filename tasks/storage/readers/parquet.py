@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
@@ -12,10 +13,12 @@ from pyarrow import types
 from tasks.seq2seq.errors import DataError
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.files.limits import GROUP_VALUES, ROW_BYTES, VALUES_A_BYTE
-from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS, check_announced, too_large
+from tasks.storage.readers.blocks import BLOCK_BYTES, BLOCK_ROWS, Layout, check_announced, too_large
 from tasks.storage.readers.column_sizes import row_sizes
 from tasks.storage.readers.columnar import Columnar, no_text, without_dictionary
 from tasks.storage.readers.parquet_footer import check_footer
+from tasks.storage.readers.parquet_pages import check_pages
+from tasks.storage.readers.spans import Span, spans_of_groups
 
 _SAMPLED_ROWS = 256
 _MOST_BYTES = 256 * 2**20  # of a batch of which every text is the longest of its dictionary
@@ -46,20 +49,42 @@ class Parquet(Columnar):
             except UnicodeDecodeError as error:
                 raise no_text(file, "a column", error) from error
 
-    def batches(self, opened: pa.NativeFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+    def spans(self, file: InputFile, _layout: Layout, rows: int) -> list[Span]:
+        """Row groups, of which many small ones go together and a large one is cut."""
+        with file.open_file() as opened:
+            metadata = pq.ParquetFile(opened).metadata
+            return spans_of_groups([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], rows)
+
+    def batches(self, opened: pa.NativeFile, names: list[str], span: Span | None = None) -> Iterator[pa.RecordBatch]:
         """Streams batches of some `BLOCK_BYTES`."""
         # Without pre_buffer, and with a buffer, pages are read as they are wanted, not whole row groups.
         parquet = pq.ParquetFile(opened, pre_buffer=False, buffer_size=2**20, page_checksum_verification=True, **_TIMES)
         check_footer(opened, parquet.schema)
+        groups, first, end = _groups_of(parquet.metadata, span)
+        check_pages(opened, parquet.metadata, groups, set(names))
         n_rows = 0
-        for batch in parquet.iter_batches(_batch_rows(opened, parquet, names), columns=names, use_threads=False):
-            n_rows += batch.num_rows
-            yield batch
-        if n_rows != parquet.metadata.num_rows:
-            raise pa.ArrowInvalid(f"{parquet.metadata.num_rows} rows are announced, {n_rows} are there")
+        size = _batch_rows(opened, parquet, names)
+        for batch in parquet.iter_batches(size, row_groups=groups, columns=names, use_threads=False):
+            here, n_rows = n_rows, n_rows + batch.num_rows
+            if n_rows > first:
+                yield batch.slice(max(0, first - here), end - max(here, first))
+            if n_rows >= end and span:
+                return
+        if n_rows != end:
+            raise pa.ArrowInvalid(f"{end} rows are announced, {n_rows} are there")
 
 
 PARQUET = Parquet()
+
+
+def _groups_of(metadata: pq.FileMetaData, span: Span | None) -> tuple[list[int], int, int]:
+    """The row groups that a span lies in, all without one; and where it begins and ends, counted from their first."""
+    ends = np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], dtype=np.int64)
+    if span is None:
+        return [*range(len(ends))], 0, metadata.num_rows
+    groups = [*range(int(np.searchsorted(ends, span.first, "right")), int(np.searchsorted(ends, span.end)) + 1)]
+    before = int(ends[groups[0] - 1]) if groups[0] else 0
+    return groups, span.first - before, span.end - before
 
 
 def _batch_rows(opened: pa.NativeFile, parquet: pq.ParquetFile, columns: list[str]) -> int:

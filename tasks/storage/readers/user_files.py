@@ -15,10 +15,11 @@ from dataclasses import replace
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
-from tasks.storage.files.inputs import InputFile
+from tasks.storage.files.inputs import InputFile, Stamp
 from tasks.storage.readers import formats
 from tasks.storage.readers.blocks import Kind, Layout, Reject, RowBlock, has_changed, setting_of
-from tasks.storage.readers.formats import Format, chosen_format, known_suffixes
+from tasks.storage.readers.formats import Divisible, Format, chosen_format, known_suffixes
+from tasks.storage.readers.spans import Span
 
 __all__ = [
     "Kind",
@@ -28,6 +29,7 @@ __all__ = [
     "check_input",
     "columns_left_out",
     "count_rows",
+    "divide",
     "has_column",
     "read_blocks",
     "read_columns",
@@ -107,7 +109,23 @@ def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
         return _format(file).left_out(file, layout)
 
 
-def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
+def divide(file: InputFile, layout: Layout, rows: int) -> list[Span]:
+    """Spans of a file, of about so many rows or more, that can be read by themselves; none of one that is read whole.
+
+    Raises:
+        DataError: as `check_input`.
+    """
+    form = _format(file)
+    if not isinstance(form, Divisible):
+        return []
+    with _legible(file, layout):
+        found = form.spans(file, layout, rows)
+    return found if len(found) > 1 else []
+
+
+def read_blocks(
+    file: InputFile, layout: Layout, kept: pa.Schema | None = None, span: Span | None = None
+) -> Iterator[RowBlock]:
     """Streams a file's rows in order, a bounded number of rows and bytes at a time.
 
     Args:
@@ -115,6 +133,7 @@ def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) 
         layout: the columns that are wanted.
         kept: what `read_columns` says of this file, where blocks are to have all its columns beside the wanted ones;
             without it, other columns are not even read.
+        span: one of `divide`, of which the rows are numbered as if the file began with them; else all rows come.
 
     Yields:
         Rows as the file has them (nulls stay), beside the rows that its format makes unusable: `invalid_utf8` (of a
@@ -128,15 +147,25 @@ def read_blocks(file: InputFile, layout: Layout, kept: pa.Schema | None = None) 
     n_records = 0
     form = _format(file)
     dialect = replace(layout.dialect, delimiter=form.delimiter and (layout.dialect.delimiter or form.delimiter))
-    with _whole(file, lambda: f" after row {n_records}"):
+    of_part = f" of the part from {span.first:,} to {span.end:,}" if span else ""
+    with _whole(file, lambda: f" after row {n_records}{of_part}"):
         check_input(file, layout)
         if kept is not None and form.has_schema and form.columns(file, layout) != kept:
             raise has_changed(file.path)
-        for block in form.read(file, layout, kept):
+        for block in _read(form, file, layout, kept, span):
             n_records += len(block.rows) + len(block.rejects)
             yield block._replace(dialect=dialect)
-    if not n_records and not layout.may_be_empty:
+    if not n_records and not layout.may_be_empty and span is None:
         raise DataError(f"{file.path} has no rows, expected rows of sequences")
+
+
+def _read(
+    form: Format, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span | None
+) -> Iterator[RowBlock]:
+    if span is None:
+        return form.read(file, layout, kept)
+    assert isinstance(form, Divisible)
+    return form.read_span(file, layout, kept, span)
 
 
 def _format(file: InputFile) -> Format:
@@ -159,6 +188,8 @@ def _legible(file: InputFile, layout: Layout | None = None) -> Iterator[None]:
         raise DataError(
             f"{file.path} cannot be read as {_spoken(file)}, is it cut short or of another format? ({_reason(error)})"
         ) from error
+    except DataError as error:
+        raise _by_name(file, error) from error
 
 
 @contextmanager
@@ -172,13 +203,18 @@ def _whole(file: InputFile, where: Callable[[], str]) -> Iterator[None]:
         raise DataError(
             f"{file.path} breaks off or is damaged{where()}: {_reason(error)}; make or copy it again"
         ) from error
-    except DataError:
+    except DataError as error:
         _check_unchanged(file, before)
-        raise
+        raise _by_name(file, error) from error
     _check_unchanged(file, before)
 
 
-def _check_unchanged(file: InputFile, before: tuple[int, int]) -> None:
+def _by_name(file: InputFile, error: DataError) -> DataError:
+    """An error that names the file, of what knows no more of it than its bytes."""
+    return error if file.path in error.args[0] else DataError(f"{file.path}: {error.args[0]}")
+
+
+def _check_unchanged(file: InputFile, before: Stamp) -> None:
     if file.stamp() != before:
         raise has_changed(file.path)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.models.pretrained_embeddings import FoundVectors
 from tasks.seq2seq.settings.model import ModelSettings
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.limits import BLANK_BYTES, VECTOR_LINE_BYTES
 from tasks.storage.files.progress import Report, say_nothing
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.artifact_store import KEYS, Store
 from tasks.storage.store.kinds import KINDS
 from tasks.storage.store.making import Making
-from tasks.storage.store.manifest import Manifest, short
 from tasks.storage.store.promotions import Promotions, decided_names, read_promotions
 
 
@@ -20,12 +19,14 @@ from tasks.storage.store.promotions import Promotions, decided_names, read_promo
 class Stored:
     """A folder of a store that should be an artifact; of one whose manifest cannot be read, `fault` says why.
 
-    `bytes`: of all its files. `made_from`: digests by their names. `key`: of its step; None where it is not known.
+    `path`: where it lies on this machine, or would; `where`: as people are shown it. `bytes`: of all its files.
+    `made_from`: digests by their names. `key`: of its step; None where it is not known.
     """
 
     kind: str
     digest: str
     path: Path
+    where: str
     bytes: int
     made_at: datetime
     name: str | None
@@ -86,7 +87,11 @@ def take_inventory(store: Store) -> Inventory:
     Raises:
         ArtifactError: a record of promotions cannot be read; what serves is then not known.
     """
-    artifacts = [_look(store, kind, digest) for kind in KINDS for digest in store.digests(kind)]
+    artifacts = [
+        _look(store, kind, digest, size, changed)
+        for kind in KINDS
+        for digest, (size, changed) in store.sizes(kind).items()
+    ]
     return Inventory(
         artifacts=sorted(artifacts, key=lambda one: (one.made_at, one.kind, one.digest)),
         promotions=read_all_promotions(store),
@@ -103,29 +108,15 @@ def read_all_promotions(store: Store) -> dict[str, Promotions]:
     return {name: read_promotions(store, name) for name in decided_names(store)}
 
 
-def read_in_place(store: Store, kind: str, digest: str) -> Manifest:
-    """The manifest of the artifact with this digest; its files are not looked at.
-
-    Raises:
-        ArtifactError: it is missing or altered, or is another's.
-    """
-    path = store.folder(kind, digest)
-    manifest = Manifest.read(path)
-    if (manifest.kind, manifest.digest) != (kind, digest):
-        raise ArtifactError(f"{path} holds {manifest.kind} {short(manifest.digest)}, expected {kind} {short(digest)}")
-    return manifest
-
-
-def _look(store: Store, kind: str, digest: str) -> Stored:
-    path = store.folder(kind, digest)
-    size = sum(file.stat(follow_symlinks=False).st_size for file in path.rglob("*") if not file.is_dir())
+def _look(store: Store, kind: str, digest: str, size: int, changed: float) -> Stored:
+    path, where = store.folder(kind, digest), store.shown_at(kind, digest)
     try:
-        manifest = read_in_place(store, kind, digest)
+        manifest = store.manifest(kind, digest)
     except ArtifactError as error:
-        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return Stored(kind, digest, path, size, changed, None, {}, None, str(error))
+        at = datetime.fromtimestamp(changed, UTC)
+        return Stored(kind, digest, path, where, size, at, None, {}, None, str(error))
     name = name_of(manifest.experiment)
-    return Stored(kind, digest, path, size, manifest.made_at, name, manifest.made_from, manifest.key)
+    return Stored(kind, digest, path, where, size, manifest.made_at, name, manifest.made_from, manifest.key)
 
 
 def name_of(experiment: Mapping[str, Any]) -> str | None:
@@ -138,12 +129,8 @@ def name_of(experiment: Mapping[str, Any]) -> str | None:
 
 def _makings(store: Store) -> list[tuple[str, str, Making]]:
     found = []
-    for path in sorted((store.root / "keys").glob("[!.]*.json")):
-        kind, _, key = path.stem.rpartition("-")
-        try:
-            making = Making.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if making.is_of(key):
+    for name in store.record_names(KEYS):
+        kind, _, key = name.rpartition("-")
+        if making := store.last_making(kind, key):
             found.append((kind, key, making))
     return found

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.storage.files.json_files import parse_json
 from tasks.storage.store.kinds import format_version
 from tasks.storage.store.manifest import Digest, FileEntry, canonical_digest
 
@@ -52,15 +53,22 @@ class Making(BaseModel):
     figures: dict[str, Any]
     checksum: str = ""
 
+    @classmethod
+    def parse(cls, content: bytes, key: str) -> Self | None:
+        """What an index says of a step; None where it was altered, or is another step's."""
+        try:
+            making = cls.model_validate(parse_json(content))
+            is_sound = (making.key, making.checksum) == (key, making.content_digest())
+        except (ValueError, RecursionError):
+            return None
+        return making if is_sound else None
+
     def sealed(self) -> Self:
         """The same with its checksum."""
-        return self.model_copy(update={"checksum": self._content_digest()})
+        return self.model_copy(update={"checksum": self.content_digest()})
 
-    def is_of(self, key: str) -> bool:
-        """Whether it is as it was written, and this key's."""
-        return (self.key, self.checksum) == (key, self._content_digest())
-
-    def _content_digest(self) -> str:
+    def content_digest(self) -> str:
+        """The digest of all fields but the checksum."""
         return canonical_digest(self.model_dump(mode="json", exclude={"checksum"}))
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.storage.files.json_files import Content, first_fault, load_json, matching
+from tasks.storage.files.json_files import Content, first_fault, matching, parse_json
+from tasks.storage.files.limits import JSON_BYTES
 from tasks.storage.store.kinds import format_version
 
 MANIFEST = "manifest.json"
@@ -98,18 +99,33 @@ class Manifest(BaseModel):
         """
         path = folder / MANIFEST
         try:
-            raw = load_json(path)
+            with path.open("rb") as file:
+                content = file.read(JSON_BYTES + 1)
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {first_fault(error)}") from error
+        return cls.parse(content, str(folder))
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> Self:
+        """The manifest that a file holds, of the artifact that lies `where`.
+
+        Raises:
+            ArtifactError: it is altered, or of a newer format.
+        """
+        path = f"{where}/{MANIFEST}"
+        try:
+            raw = parse_json(content)
             version, known = raw["format_version"], format_version(str(raw.get("kind")))
             if isinstance(version, int) and version > known:
                 raise ArtifactError(
-                    f"{folder} is of format {version}, this version of the project reads up to {known}; update the "
+                    f"{where} is of format {version}, this version of the project reads up to {known}; update the "
                     f"project"
                 )
             manifest = cls.model_validate(raw)
             is_as_written = manifest.checksum == manifest.content_digest()
-        except FileNotFoundError as error:
-            raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ArtifactError(f"{path} cannot be read: {first_fault(error)}") from error
         if not is_as_written:
             raise ArtifactError(f"{path} was altered: its checksum does not fit")

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
 from tasks.seq2seq.promotion.gate import Verdict
-from tasks.storage.files.atomic import locked, write_atomically
-from tasks.storage.files.json_files import first_fault, load_json
-from tasks.storage.store.artifact_store import Store
+from tasks.storage.files.json_files import first_fault, parse_json
+from tasks.storage.files.places import Content
+from tasks.storage.store.artifact_store import PROMOTIONS, Store
 from tasks.storage.store.manifest import Digest, canonical_digest
 
 
@@ -73,6 +73,9 @@ class Promotions(BaseModel):
         return last.replaced if last else None
 
 
+Change = tuple[Decision, Promotions | None]  # a decision, and what stands once it is made; None where it stands already
+
+
 class Promotion(BaseModel):
     """How the run's model stands under its name.
 
@@ -95,25 +98,28 @@ def read_promotions(store: Store, name: str) -> Promotions:
     Raises:
         ArtifactError: the record cannot be read.
     """
-    path = _path(store, name)
+    return _read(store, name)[0]
+
+
+def _read(store: Store, name: str) -> tuple[Promotions, Content | None]:
+    """What stands under a name, and the record that says so."""
+    path = store.shown_record(PROMOTIONS, name)
     try:
-        promotions = Promotions.model_validate(load_json(path))
-        is_as_written = promotions.is_of(name)
-    except (FileNotFoundError, NotADirectoryError):  # a store that is a file is refused elsewhere
-        return Promotions()
+        record = store.read_record(PROMOTIONS, name)
+        promotions = Promotions.model_validate(parse_json(record.content)) if record else Promotions()
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read as a record of promotions: {first_fault(error)}") from error
-    if not is_as_written:
+    if not promotions.is_of(name):
         raise ArtifactError(
             f"{path} was altered, or is another name's: its checksum does not fit; bring it back from a backup of the "
             f"store"
         )
-    return promotions
+    return promotions, record
 
 
 def decided_names(store: Store) -> list[str]:
     """The names under which a model was decided upon, sorted."""
-    return [path.stem for path in sorted((store.root / "promotions").glob("[!.]*.json"))]
+    return store.record_names(PROMOTIONS)
 
 
 def promoted_names(store: Store) -> list[str]:
@@ -154,23 +160,25 @@ def decide(
     Returns:
         The decision that stands, and whether it was made now.
     """
-    with locked(_lock(store, name)):
-        before = read_promotions(store, name)
+
+    def change(before: Promotions) -> Change:
         stands = before.decision_of(model)
         if stands and (not again or stands.by == "person"):
-            return stands, False
+            return stands, None
+        given = verdict
         if verdict.passed and before.promoted not in (compared_with, model, None):
-            verdict = Verdict(False, "another model was promoted while this one was compared; run again")
+            given = Verdict(False, "another model was promoted while this one was compared; run again")
         decision = Decision(
             model=model,
             evaluation=evaluation,
-            promoted=verdict.passed,
-            reason=verdict.reason,
+            promoted=given.passed,
+            reason=given.reason,
             at=datetime.now(UTC),
-            replaced=_replaced(before, model) if verdict.passed else None,
+            replaced=_replaced(before, model) if given.passed else None,
         )
-        _write(store, name, _after(before, decision, holdout))
-        return decision, True
+        return decision, _after(before, decision, holdout)
+
+    return _change(store, name, change)
 
 
 def promote(store: Store, name: str, model: str, reason: str, *, holdout: str | None = None) -> Decision:
@@ -183,11 +191,12 @@ def promote(store: Store, name: str, model: str, reason: str, *, holdout: str | 
         reason: of the person.
         holdout: the pairs to compare models by from now on, where none are fixed yet.
     """
-    with locked(_lock(store, name)):
-        before = read_promotions(store, name)
+
+    def change(before: Promotions) -> Change:
         decision = _by_person(model, reason, promoted=True, replaced=_replaced(before, model))
-        _write(store, name, _after(before, decision, holdout))
-        return decision
+        return decision, _after(before, decision, holdout)
+
+    return _change(store, name, change)[0]
 
 
 def roll_back(store: Store, name: str, reason: str) -> Decision:
@@ -196,8 +205,8 @@ def roll_back(store: Store, name: str, reason: str) -> Decision:
     Raises:
         SettingsError: there is none.
     """
-    with locked(_lock(store, name)):
-        before = read_promotions(store, name)
+
+    def change(before: Promotions) -> Change:
         if before.promoted is None:
             raise SettingsError(f"no model is promoted as {name!r}; there is nothing to roll back")
         model = before.before(before.promoted)
@@ -206,8 +215,20 @@ def roll_back(store: Store, name: str, reason: str) -> Decision:
         refused = _by_person(before.promoted, f"rolled back: {reason}", promoted=False, replaced=None)
         # What it had replaced, not what it replaces now: a second time leads further back.
         again = _by_person(model, f"rolled back to: {reason}", promoted=True, replaced=before.before(model))
-        _write(store, name, _after(before.model_copy(update={"decisions": (*before.decisions, refused)}), again, None))
-        return again
+        return again, _after(before.model_copy(update={"decisions": (*before.decisions, refused)}), again, None)
+
+    return _change(store, name, change)[0]
+
+
+def _change(store: Store, name: str, change: Callable[[Promotions], Change]) -> tuple[Decision, bool]:
+    """The decision that stands, and whether it was made now; where another came first, it is decided again."""
+    while True:
+        before, record = _read(store, name)
+        decision, after = change(before)
+        if after is None:
+            return decision, False
+        if store.swap_record(PROMOTIONS, name, after.sealed(name).model_dump_json(indent=1), record):
+            return decision, True
 
 
 def _replaced(before: Promotions, model: str) -> str | None:
@@ -232,15 +253,3 @@ def _after(before: Promotions, decision: Decision, holdout: str | None) -> Promo
         holdout=before.holdout or (holdout if decision.promoted else None),
         decisions=(*before.decisions, decision),
     )
-
-
-def _write(store: Store, name: str, promotions: Promotions) -> None:
-    write_atomically(_path(store, name), promotions.sealed(name).model_dump_json(indent=1))
-
-
-def _lock(store: Store, name: str) -> Path:
-    return store.place("locks", f"promotions-{name}")
-
-
-def _path(store: Store, name: str) -> Path:
-    return store.place("promotions", f"{name}.json")

@@ -10,7 +10,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Literal
 
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.atomic import lock_if_free, remove_at_once, remove_left_over, remove_lock
-from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.artifact_store import KEYS, Store
 from tasks.storage.store.inventory import Inventory, Stored, read_all_promotions, take_inventory
 from tasks.storage.store.kinds import ABOUT, BUNDLE, KINDS, TRAINING
-from tasks.storage.store.making import Making
-from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import Promotions
 from tasks.storage.store.use import unused
 
 DAY_SECONDS = 86_400
+Known = set[tuple[str, str]]  # kinds and digests
 _OPENED = "a running process has opened it"
 _STEP = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{64}")
 _CHECKPOINT = re.compile(r"\.checkpoint-([0-9a-f]{64})")
@@ -104,7 +102,7 @@ def prune(store: Store, rules: Rules) -> Pruning:
         ArtifactError: as planning.
     """
     plan = plan_pruning(store, rules)
-    known = {one.path for one in take_inventory(store).artifacts}
+    known = {(one.kind, one.digest) for one in take_inventory(store).artifacts}
     for item in plan.going:
         if item.stored is None:
             is_gone = _remove_unfinished(store, item)
@@ -229,7 +227,7 @@ def _is_unused(one: Stored) -> bool:
         return is_unused
 
 
-def _remove(store: Store, one: Stored, known: set[Path], rules: Rules) -> str | None:
+def _remove(store: Store, one: Stored, known: Known, rules: Rules) -> str | None:
     """Takes an artifact out, or says why it stays after all."""
     with store.changing(one.kind), unused(one.path) as is_unused:
         if not is_unused:
@@ -237,24 +235,22 @@ def _remove(store: Store, one: Stored, known: set[Path], rules: Rules) -> str | 
         # Whoever came to need it has opened it and is done: what came of that can be read now.
         if reason := _needed_now(store, one, known, rules):
             return reason
-        if one.path.exists():
-            remove_at_once(one.path)
+        store.remove(one.kind, one.digest)
     return None
 
 
-def _needed_now(store: Store, one: Stored, known: set[Path], rules: Rules) -> str | None:
+def _needed_now(store: Store, one: Stored, known: Known, rules: Rules) -> str | None:
     if reason := _fixed(read_all_promotions(store)).get(one.digest):
         return reason
-    new = [path for kind in KINDS for path in (store.folder(kind, digest) for digest in store.digests(kind))]
-    for path in new if rules.keep_origins else []:
-        if path not in known and one.digest in _made_from(path):
-            return "something was made from it meanwhile"
+    there = {(kind, digest) for kind in KINDS for digest in store.digests(kind)} if rules.keep_origins else set()
+    if any(one.digest in _made_from(store, *new) for new in there - known):
+        return "something was made from it meanwhile"
     return None
 
 
-def _made_from(path: Path) -> list[str]:
+def _made_from(store: Store, kind: str, digest: str) -> list[str]:
     try:
-        return [*Manifest.read(path).made_from.values()]
+        return [*store.manifest(kind, digest).made_from.values()]
     except ArtifactError:
         return []
 
@@ -292,14 +288,15 @@ def _remove_unfinished(store: Store, item: Item) -> bool:
 
 def _tidy(store: Store) -> None:
     """Removes what only tells of artifacts that are gone: their places in the index, and locks of their steps."""
-    for path in sorted((store.root / "keys").glob("[!.]*.json")):
-        kind, _, _ = path.stem.rpartition("-")
-        with lock_if_free(store.place("locks", path.stem)) as is_free, suppress(OSError, ValueError, ArtifactError):
-            digest = Making.model_validate_json(path.read_text(encoding="utf-8")).digest
-            if is_free and not store.folder(kind, digest).exists():
-                path.unlink()
+    for name in store.record_names(KEYS):
+        kind, _, key = name.rpartition("-")
+        with lock_if_free(store.place("locks", name)) as is_free:
+            making = store.last_making(kind, key)
+            if is_free and making and not store.has(kind, making.digest):
+                store.remove_record(KEYS, name)
+    names = {*store.record_names(KEYS)}
     for path in sorted((store.root / "locks").glob("*-*")):
-        if _STEP.fullmatch(path.name) and not store.place("keys", f"{path.name}.json").exists():
+        if _STEP.fullmatch(path.name) and path.name not in names:
             remove_lock(path)
 
 

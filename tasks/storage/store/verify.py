@@ -6,10 +6,8 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from tasks.seq2seq.errors import ArtifactError, SettingsError
-from tasks.storage.store.artifact_store import Store, check_artifact
-from tasks.storage.store.inventory import read_in_place
+from tasks.storage.store.artifact_store import KEYS, Store
 from tasks.storage.store.kinds import BUNDLE, HOLDOUT, KINDS
-from tasks.storage.store.making import Making
 from tasks.storage.store.promotions import decided_names, read_promotions
 
 
@@ -30,7 +28,7 @@ def find_digests(store: Store, digits: str) -> list[tuple[str, str]]:
     """
     found = [(kind, digest) for kind in KINDS for digest in store.digests(kind) if digest.startswith(digits)]
     if not digits or not found:
-        raise SettingsError(f"no artifact in {store.root} has a digest that begins with {digits!r}")
+        raise SettingsError(f"no artifact in {store.shown} has a digest that begins with {digits!r}")
     return found
 
 
@@ -38,8 +36,7 @@ def verify(store: Store, chosen: Collection[tuple[str, str]]) -> Iterator[Found]
     """Reads every file of some artifacts."""
     for kind, digest in chosen:
         try:
-            read_in_place(store, kind, digest)
-            manifest = check_artifact(store.folder(kind, digest))
+            manifest = store.check(kind, digest)
         except ArtifactError as error:
             yield Found(kind, digest, 0, str(error))
         else:
@@ -53,8 +50,8 @@ def verify_records(store: Store) -> Iterator[Found]:
     """
     for name in decided_names(store):
         yield Found("promotions", name, 0, _fault_of_promotions(store, name))
-    for path in sorted((store.root / "keys").glob("[!.]*.json")):
-        yield Found("keys", path.stem, 0, _fault_of_index(store, path.stem))
+    for name in store.record_names(KEYS):
+        yield Found(KEYS, name, 0, _fault_of_index(store, name))
 
 
 def _fault_of_promotions(store: Store, name: str) -> str | None:
@@ -62,18 +59,15 @@ def _fault_of_promotions(store: Store, name: str) -> str | None:
         promotions = read_promotions(store, name)
         for kind, digest in ((BUNDLE, promotions.promoted), (HOLDOUT, promotions.holdout)):
             if digest:
-                read_in_place(store, kind, digest)
+                store.manifest(kind, digest)
     except ArtifactError as error:
         return f"promotions of {name!r}: {error}"
     return None
 
 
-def _fault_of_index(store: Store, stem: str) -> str | None:
-    path = store.place("keys", f"{stem}.json")
-    try:
-        is_sound = Making.model_validate_json(path.read_text(encoding="utf-8")).is_of(stem.rpartition("-")[2])
-    except (OSError, ValueError):
-        is_sound = False
-    return (
-        None if is_sound else f"{path} was altered, or is another step's: the step is made again when it is asked for"
-    )
+def _fault_of_index(store: Store, name: str) -> str | None:
+    kind, _, key = name.rpartition("-")
+    if store.last_making(kind, key):
+        return None
+    where = store.shown_record(KEYS, name)
+    return f"{where} was altered, or is another step's: the step is made again when it is asked for"

@@ -24,6 +24,7 @@ EACH = pytest.mark.parametrize(
 NEEDED = {
     "batch_predict": ["inbox", "--output", "out"],
     "nightly": ["--predict.inputs", "a.csv", "--predict.output", "out"],
+    "sweep": ["--sweep.space", '{"model.units": [8]}'],
     "import_bundle": ["elsewhere"],
     "store": ["list"],
 }

@@ -125,3 +125,15 @@ def test_a_file_that_cannot_be_predicted_is_told_of_once(tmp_path, tmp_path_fact
     assert said.count("none of its 9 rows can be used") == 1, said
     assert said.count('  c.jsonl    1  source_type  {"source": "the cat"}') == 1, said
     assert said.count("... and 4 more") == 1, said
+
+
+@pytest.mark.parametrize(("level", "n_shown"), [(logging.INFO, 1), (logging.DEBUG, 3)])
+def test_that_prefects_runs_went_well_is_shown_only_in_detail(console, monkeypatch, level, n_shown):
+    logger, shown, kept = console
+    monkeypatch.setattr(logger, "level", level)
+    with told_at_the_end():
+        logger.info("Finished in state Completed()")
+        logger.info("Finished in state Cached(message='Found it', type=COMPLETED)")
+        logger.info("Dataset: 9 training pairs")
+    assert shown[-1].endswith("Dataset: 9 training pairs")
+    assert (len(shown), len(kept)) == (n_shown, 3)

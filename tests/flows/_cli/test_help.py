@@ -15,8 +15,16 @@ COMMANDS = {command.name: command for command in all_commands()}
 NEEDED = {
     "batch_predict": ["inbox", "--output", "predictions"],
     "nightly": ["--predict.inputs", "inbox", "--predict.output", "predictions"],
+    "sweep": ["--sweep.space", '{"model.units": [8]}'],
 }
-EXAMPLES_OF_SECTIONS = {"train_and_eval": 7, "generate_datasets": 7, "nightly": 10, "batch_predict": 2}
+EXAMPLES_OF_SECTIONS = {
+    "train_and_eval": 7,
+    "generate_datasets": 7,
+    "nightly": 10,
+    "batch_predict": 2,
+    "predict_lines": 1,
+    "sweep": 7,
+}
 
 
 @pytest.fixture(params=COMMANDS)
@@ -67,7 +75,9 @@ def test_every_setting_has_its_flag_with_dashes_and_what_it_means(command, page)
         for name, _ in _flags(model, command.tree.word):
             if name != "data.kind":
                 assert re.search(rf" --{name.replace('_', '-')}[ ,]", said), name
-    assert ("time steps (6; addition 7)" in said) is ("[data]" in said and command.tree is not BATCH)
+    assert ("time steps (6; addition 7)" in said) is (
+        "[data]" in said and command.tree not in (BATCH, COMMANDS["predict_lines"].tree)
+    )
 
 
 def test_settings_stand_in_the_group_of_their_section(page):

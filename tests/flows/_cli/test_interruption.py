@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 
+from flows._cli.checkout import ROOT
 from flows._cli.interruption import LINE
 from tests.helpers.interrupted import check_end, tell_to_end
 from tests.helpers.tiny import TINY
@@ -15,8 +16,17 @@ COMMANDS = {
     "train_and_eval": [*TINY, "--training.epochs", "400"],
     "batch_predict": ["in", "--output", "out", "--model", "nobody"],
     "nightly": ["--predict.inputs", "in", "--predict.output", "out"],
+    "generate_datasets": TINY[:8],
+    "import_bundle": ["in"],
+    "predict_lines": ["--model", "nobody"],
     "promotions": [],
+    "serve": ["--port", "0"],
+    "store": ["list"],
+    "sweep": ["--config", "in"],
 }
+LONG = ("train_and_eval", "nightly")
+SHORT = ("batch_predict", "import_bundle", "predict_lines", "promotions", "store", "sweep")
+SERVING = ("generate_datasets", "serve")
 
 
 @pytest.fixture
@@ -112,6 +122,7 @@ def interrupt(start_process, tmp_path, name, seconds, number):
 @pytest.mark.parametrize(
     ("name", "seconds", "number"),
     [
+        ("serve", 0.1, signal.SIGINT),
         ("train_and_eval", 0.1, signal.SIGINT),
         ("train_and_eval", 0.6, signal.SIGTERM),
         ("promotions", 0.1, signal.SIGTERM),
@@ -124,7 +135,7 @@ def test_a_command_that_still_imports_ends_with_one_line(start_process, tmp_path
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0])
-@pytest.mark.parametrize("name", ["train_and_eval", "nightly"])
+@pytest.mark.parametrize("name", LONG)
 def test_a_command_ends_with_one_line_whenever_it_is_told_to(start_process, tmp_path, name, seconds, number):
     check_end(interrupt(start_process, tmp_path, name, seconds, number), number, tmp_path)
 
@@ -132,6 +143,18 @@ def test_a_command_ends_with_one_line_whenever_it_is_told_to(start_process, tmp_
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("number", BOTH)
 @pytest.mark.parametrize("seconds", [0.1, 0.3])
-@pytest.mark.parametrize("name", ["batch_predict", "promotions"])
+@pytest.mark.parametrize("name", SHORT)
 def test_so_does_one_that_is_soon_over(start_process, tmp_path, name, seconds, number):
     check_end(interrupt(start_process, tmp_path, name, seconds, number), number, tmp_path)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", BOTH)
+@pytest.mark.parametrize("seconds", [0.1, 0.6, 2.0])
+@pytest.mark.parametrize("name", SERVING)
+def test_and_one_that_starts_a_server(start_process, tmp_path, name, seconds, number):
+    check_end(interrupt(start_process, tmp_path, name, seconds, number), number, tmp_path)
+
+
+def test_each_command_is_told_to_end_in_one_of_these_tests():
+    assert {*LONG, *SHORT, *SERVING} == {*COMMANDS} == {path.stem for path in ROOT.glob("flows/_cli/commands/[!_]*.py")}

@@ -37,13 +37,26 @@ def count_rows(experiment, dataset, store, *, refresh=False):
     return finished(make_once(step, Store(store), write, refresh=refresh))
 
 
-COUNTS = Step("counts", count_rows, ("dataset",), key=counts_inputs, loads_tensorflow=True)
+COUNTS = Step(
+    "counts", count_rows, ("dataset",), key=counts_inputs, loads_tensorflow=True, outcome=lambda _: "they are counted"
+)
 STEPS = (DATASET_STEP, COUNTS)  # the whole of what it takes to add a step: a row, and the module above
 
 
 @flow
 def run(store, refresh=False) -> dict[str, Handle]:
     return run_steps(STEPS, EXPERIMENT, store, refresh=refresh)
+
+
+def test_what_came_of_each_step_is_logged_and_whether_it_was_there(tmp_path, caplog):
+    for was_there in ("", " (it was there)"):
+        caplog.clear()
+        run(tmp_path)
+        assert caplog.messages.count(f"Counts: they are counted{was_there}") == 1
+        assert (
+            caplog.messages.count(f"Dataset: 50 training, 0 validation, 5 held-out pairs, 0 rows rejected{was_there}")
+            == 1
+        )
 
 
 def test_a_step_that_is_added_to_the_table_is_run_planned_and_loaded_for(tmp_path):

@@ -3,9 +3,10 @@
 import pytest
 
 from flows._cli.batch_summary import show_batch
-from tasks.reporting.batch_page import as_markdown, render_page, score_rows
+from tasks.reporting.batch_page import as_markdown, as_table, render_page, score_rows
 from tasks.seq2seq.metrics.accumulators import TokenCounts, VectorCounts
 from tasks.seq2seq.metrics.table import rates
+from tasks.seq2seq.shown import shown_lines
 
 NOTHING_SCORED: dict[str, TokenCounts | VectorCounts] = {"tokens": TokenCounts(), "vectors": VectorCounts()}
 
@@ -49,3 +50,22 @@ def test_scores_are_written_where_there_are_any_and_not_mentioned_without_target
         for page in (as_markdown(run), render_page(run), capsys.readouterr().out):
             assert "nothing to score" not in page
             assert ("sequence accuracy" in page) == (words is not None)
+
+
+ACTING = "\x1b[2J\r\n\u202e|`](<script>\ud800"
+
+
+def test_names_from_outside_can_only_be_read_on_the_terminal_the_page_and_in_prefect(capsys):
+    run = batch(None)
+    file = {**run["files"][0], "name": f"{ACTING}.csv", "state": "fail", "reason": f"in {ACTING}", "advice": [ACTING]}
+    found = {"rule": "one", "level": "warn", "said": ACTING}
+    run |= {"files": [file], "output": f"out{ACTING}", "checks": [found], "files_of_other_formats": [ACTING]}
+    run |= {"outputs_without_input": [ACTING], "above_reject_rate": [ACTING], "files_already_given": [ACTING]}
+    show_batch(run)
+    said = capsys.readouterr().out
+    for page in (as_markdown(run), render_page(run), said, *(str(value) for value in as_table(run)[0].values())):
+        assert page == shown_lines(page)
+    assert "<script>" not in as_markdown(run).replace("\\<script>", "")
+    assert "<script>" not in render_page(run).partition("<body")[2]
+    (row,) = [line for line in as_markdown(run).splitlines() if ".csv" in line]
+    assert row.replace("\\|", "").count("|") == 7

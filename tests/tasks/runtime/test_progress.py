@@ -125,3 +125,31 @@ def test_a_terminal_shows_no_color_where_none_is_wanted():
     shown = at_a_terminal(["-c", AT_A_TERMINAL], NO_COLOR="1")
     assert "/10  loss" in shown
     assert not re.search(r"\x1b\[[0-9;]*[39][0-7]m", shown)
+
+
+LOGS_AT_A_TERMINAL = """
+import time
+from prefect.logging.configuration import setup_logging
+from prefect.logging.loggers import get_logger
+from tasks.runtime import progress as module
+setup_logging()
+module.SECONDS_BEFORE_BAR = 0.0
+with module.progress("train") as update:
+    for i in range(5):
+        update(i, 10, {})
+        time.sleep(0.3)
+        get_logger("tasks").info("epoch %d of 5", i + 1)
+        time.sleep(0.3)
+"""
+
+
+def test_a_line_of_the_log_is_written_above_the_bar_and_not_into_it():
+    shown = at_a_terminal(["-c", LOGS_AT_A_TERMINAL], COLUMNS="100")
+    for i in range(1, 6):
+        (before,) = re.findall(rf"([^\n]*)epoch {i} of 5[^\n]*\n", re.sub(r"\x1b\[[0-9;]*m", "", shown))
+        written = before.rpartition("\x1b[2K")[2]  # since the line was cleared
+        assert "\x1b[2K" in before
+        assert "train" not in written
+        assert "INFO" in written
+    after = shown.rpartition("epoch 5 of 5")[2]
+    assert "train" in after  # it is drawn anew below

@@ -68,7 +68,7 @@ def encoder_graph(architecture: Architecture, weights: ModelWeights, *, is_singl
         is_single: whether sources are of one step and never more.
     """
     graph, settings = GraphBuilder(), architecture.settings
-    hidden, states = _steps(graph, architecture)._replace(is_single=is_single), list[list[Name]]()
+    hidden, states = _steps(graph, architecture, weights)._replace(is_single=is_single), list[list[Name]]()
     for i, layer in enumerate(weights.encoder):
         is_last = i == len(weights.encoder) - 1
         table = weights.source_table if i == 0 else None
@@ -85,7 +85,7 @@ def encoder_graph(architecture: Architecture, weights: ModelWeights, *, is_singl
     return graph.model("encoder", source_type(architecture), encoded_types(architecture))
 
 
-def _steps(graph: GraphBuilder, architecture: Architecture) -> _Sequence:
+def _steps(graph: GraphBuilder, architecture: Architecture, weights: ModelWeights) -> _Sequence:
     """The source with its time steps first, and its mask."""
     if architecture.source.vocabulary:
         steps = graph("Transpose", SOURCE, perm=[1, 0])
@@ -97,7 +97,23 @@ def _steps(graph: GraphBuilder, architecture: Architecture) -> _Sequence:
     if not architecture.masked:
         return _Sequence(steps, None)
     marks = graph("Gather", steps, graph.constant([-1], np.int64), axis=2)
+    if weights.series_table is not None:
+        steps = _with_series(graph, architecture, weights.series_table, steps, marks)
     return _Sequence(steps, graph("Cast", marks, to=BOOL))
+
+
+def _with_series(graph: GraphBuilder, architecture: Architecture, table: Weights, steps: Name, marks: Name) -> Name:
+    """The steps with an embedding in the place of their series' number, which stands before the mark."""
+    at = architecture.source.features - 1
+    number = graph("Cast", graph("Gather", steps, graph.constant(at, np.int64), axis=2), to=INT32)
+    limits = [graph.constant([value], np.int64) for value in (0, at, 2)]
+    return graph(
+        "Concat",
+        *([graph("Slice", steps, *limits)] if at else []),
+        graph("Gather", graph.constant(table), number, axis=0),
+        marks,
+        axis=2,
+    )
 
 
 def _layer(

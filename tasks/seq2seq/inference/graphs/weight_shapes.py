@@ -51,6 +51,30 @@ class Zeros:
         return self.kernel(vocabulary, width)
 
 
+class _Sizes:
+    """Notes the shapes that it is asked for; its arrays take no memory."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def kernel(self, n_inputs: int, n_outputs: int) -> Weights:
+        return self.bias(n_inputs, n_outputs)
+
+    def bias(self, *shape: int) -> Weights:
+        self.shapes.append(shape)
+        return np.broadcast_to(np.float32(0), shape)
+
+    def table(self, vocabulary: int, width: int) -> Weights:
+        return self.bias(vocabulary, width)
+
+
+def weight_sizes(architecture: Architecture) -> list[tuple[int, ...]]:
+    """The shapes of a model's weights, in no memory; of tables that both sides share, twice."""
+    sizes = _Sizes()
+    make_weights(architecture, sizes)
+    return sizes.shapes
+
+
 def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
     """All weights of a model, as something makes arrays of their shapes, which it is asked for in the model's order."""
     settings, source, target = architecture.settings, architecture.source, architecture.target
@@ -59,7 +83,7 @@ def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
     if settings.share_embeddings:
         source_table = target_table
     memory, units = settings.memory_width, settings.decoder_width
-    source_width = source.features + architecture.masked if source_table is None else source_table.shape[1]
+    source_width = architecture.read if source_table is None else source_table.shape[1]
     target_width = architecture.fed if target_table is None else target_table.shape[1]
     return ModelWeights(
         source_table,
@@ -70,6 +94,7 @@ def make_weights(architecture: Architecture, make: Maker) -> ModelWeights:
         _dense(make, memory, units) if settings.attention_needs.has_keys else None,
         _attention(make, settings),
         _output(make, architecture, target_table),
+        make.table(architecture.series, settings.series_embedding) if architecture.embeds_series else None,
     )
 
 

@@ -68,6 +68,7 @@ class ModelWeights(NamedTuple):
     memory_keys: the projection of the memory, for a score that has keys.
     attention: by the names of `tasks.seq2seq.models.attention`; empty without attention.
     output: from what the decoder puts out to logits, or to a standardised vector.
+    series_table: embeddings of series `(series, width)`; None where there are none.
     """
 
     source_table: Weights | None
@@ -78,3 +79,4 @@ class ModelWeights(NamedTuple):
     memory_keys: DenseWeights | None
     attention: dict[str, Weights]
     output: DenseWeights
+    series_table: Weights | None = None

@@ -69,6 +69,11 @@ class Watch(keras.callbacks.Callback):
         """That training has taken, before a kill too."""
         return time.perf_counter() - self._began
 
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """Those that are over, as `History` has them."""
+        return self._history.epochs
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ANN401, ARG002
         """Keras calls it."""
         self._epoch, self._sums = epoch, {}

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.seq2seq.inference import batches as module
 from tasks.seq2seq.inference.batches import MOST_SOURCES, batches, padded_width
@@ -88,3 +90,23 @@ def test_the_memory_of_a_batch_is_limited_but_one_source_is_always_decoded(atten
 def test_no_sources_are_in_no_batch(attending, plain):
     for one in (attending, plain):
         assert batches(one, np.zeros(0, np.int64)) == []
+
+
+@pytest.mark.parametrize("name", ["plain", "attending"])
+@given(
+    lengths=st.lists(st.integers(1, 700), max_size=60).map(sorted),
+    most=st.integers(1, 50),
+    hypotheses=st.integers(1, 9),
+)
+def test_every_source_is_in_one_batch_that_is_wide_enough_and_how_wide_follows_from_its_length_with_attention(
+    request, name, lengths, most, hypotheses
+):
+    one = request.getfixturevalue(name)
+    found = batches(one, np.array(lengths, np.int64), most, hypotheses)
+    assert [place for batch in found for place in range(len(lengths))[batch.part]] == [*range(len(lengths))]
+    for batch in found:
+        part = lengths[batch.part]
+        assert 1 <= len(part) <= most
+        assert max(part) <= batch.width <= max(part) * 9 / 8 + 4
+        if one.attends:
+            assert {padded_width(one, length) for length in part} == {batch.width}

@@ -43,6 +43,22 @@ def test_errors_by_hand():
     assert (result.distinct_references, result.distinct_predictions, result.majority_baseline) == (2, 2, 0.5)
 
 
+def test_the_interval_of_the_mae_is_by_its_spread_over_sequences():
+    """The two rows have errors of 7 / 4 and 11 / 4: 2.25, and by their deviation of 0.7071 an interval of 0.98 about it."""
+    assert scores(REFERENCES, PREDICTIONS).mae_interval == pytest.approx((2.25 - 0.97998, 2.25 + 0.97998), abs=1e-5)
+    assert scores(REFERENCES[:1], PREDICTIONS[:1]).mae_interval is None
+
+
+@given(forecasts, st.integers(1, 3))
+def test_the_interval_of_the_mae_does_not_depend_on_batches(pair, size):
+    references, predictions = pair
+    scorer = VectorScorer()
+    for first in range(0, len(references), size):
+        scorer.add(references[first : first + size], predictions[first : first + size])
+    whole = scores(references, predictions).mae_interval
+    assert scores_of(scorer).mae_interval == (whole and pytest.approx(whole, rel=1e-6, abs=1e-3))
+
+
 def test_smape_is_the_m4_competitions():
     """200 |y - f| / (|y| + |f|): 1 for 3 is 100 %, 0 for 2 is 200 %, and 0 for 0 is none."""
     result = scores(np.array([[[1.0], [2.0], [0.0]]]), np.array([[[3.0], [0.0], [0.0]]]))
@@ -98,6 +114,7 @@ def test_batches_change_no_score(pair):
         assert one == pytest.approx(other)
 
 
+@pytest.mark.seconds
 @given(forecasts)
 def test_errors_agree_with_numpys_own(pair):
     references, predictions = pair

@@ -127,3 +127,12 @@ def test_a_metric_that_is_not_wanted_is_not_counted():
     before = Batches.made
     assert Counters([row], TokenTarget(VOCABULARY)).scores() == {}
     assert Batches.made == before
+
+
+def test_a_metric_that_says_how_good_a_model_is_says_which_way_is_better():
+    """A sweep can choose by these, and by no others: each is one number."""
+    directions = {metric.name: metric.better for metric in METRICS if metric.better}
+    assert {directions[name] for name in ("sequence_accuracy", "bleu", "nearest_neighbour_accuracy")} == {"maximize"}
+    assert {directions[name] for name in ("token_error_rate", "mae", "relative_mae_naive")} == {"minimize"}
+    for scores in (token_scores(bleu=True, chrf=True), vector_scores(embeddings=True)):
+        assert all(isinstance(scores[name], float | None) for name in scores if name in directions)

@@ -11,9 +11,9 @@ SERIES = {
 }  # fmt: skip
 
 
-def faults(**data):
+def faults(model=None, **data):
     try:
-        check_experiment({"data": {**SERIES, **data}})
+        check_experiment({"data": {**SERIES, **data}, **({"model": model} if model else {})})
     except SettingsError as error:
         return str(error)
     return ""
@@ -29,6 +29,13 @@ def faults(**data):
 )  # fmt: skip
 def test_settings_of_series_that_fit_are_taken(data):
     assert faults(**data) == ""
+
+
+def test_series_are_embedded_by_their_ids():
+    assert faults({"series_embedding": 4}, series="store") == ""
+    assert "data.series is not; name the columns of the ids" in faults({"series_embedding": 4})
+    pairs = {"history": None, "horizon": None, "time": None, "source": "x", "target": "y"}
+    assert "the data are pairs" in faults({"series_embedding": 4}, **pairs)
 
 
 @pytest.mark.parametrize(

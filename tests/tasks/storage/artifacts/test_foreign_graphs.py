@@ -12,6 +12,7 @@ from tasks.storage.artifacts.bundle_import import import_bundle
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.model_bundles import reseal
 from tests.helpers.small_bundles import make
+from tests.helpers.small_models import write_models
 from tests.helpers.stored import digest, listing
 
 
@@ -164,7 +165,7 @@ def test_a_graph_that_is_not_ours_does_not_predict(store, change, said):
 
 def test_graphs_of_ours_are_brought_in_and_predict(store, tmp_path):
     """What all cases above begin with."""
-    folder = make(Store(tmp_path / "elsewhere"), made_from={"dataset": digest("dataset")}).path
+    folder = make(Store(tmp_path / "elsewhere"), made_from={"dataset": digest("dataset")}, change=write_models).path
     bundle = import_bundle(store, folder)
     assert load_predictor(bundle.digest, store.root).predict([[1, 2, 3]]) == [
         [None] * 3

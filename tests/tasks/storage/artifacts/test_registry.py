@@ -14,6 +14,7 @@ from tasks.storage.artifacts.registry import find_bundle, find_evaluation
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import decide, read_promotions
 from tests.helpers.small_bundles import make
+from tests.helpers.small_models import write_models
 from tests.helpers.stored import digest
 
 
@@ -88,7 +89,7 @@ def test_a_bundle_is_found_by_its_folder_in_the_store(store):
 
 def test_a_bundle_outside_the_store_is_refused_with_the_command_that_brings_it_in(store, tmp_path):
     elsewhere = Store(tmp_path / "elsewhere")
-    bundle = make(elsewhere, "bundle", 1)
+    bundle = make(elsewhere, "bundle", 1, change=write_models)
     with pytest.raises(SettingsError, match=rf"python -m flows.import_bundle {bundle.path} --store {store.root}"):
         find_bundle(store, str(bundle.path))
     assert import_bundle(store, bundle.path).digest == bundle.digest
@@ -130,7 +131,7 @@ def test_a_promoted_bundle_that_is_gone_is_refused(store):
 @pytest.fixture
 def former(store):
     """A promoted bundle in a store of an older version, which named folders by 16 digits."""
-    bundle = make(store, "bundle", 1)
+    bundle = make(store, "bundle", 1, change=write_models)
     promote(store, "g2p", bundle)
     return bundle.path.rename(bundle.path.with_name(bundle.digest[:16]))
 
@@ -194,7 +195,7 @@ def test_the_newest_evaluation_of_a_bundle_is_found(store):
 
 
 def test_the_command_brings_a_bundle_in_and_says_how_to_use_it(store, tmp_path, capsys):
-    bundle = make(Store(tmp_path / "elsewhere"), "bundle", 1)
+    bundle = make(Store(tmp_path / "elsewhere"), "bundle", 1, change=write_models)
     assert main([str(bundle.path), "--store", str(store.root)]) == 0
     assert f"--model {bundle.digest[:16]}\n" in capsys.readouterr().out
     assert find_bundle(store, bundle.digest[:12]).bundle.digest == bundle.digest

@@ -4,6 +4,8 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.check import _check
@@ -12,18 +14,27 @@ from tasks.generate import generate_dataset
 from tasks.prediction.evaluator import Evaluator
 from tasks.prediction.jobs import find_model, training_baseline
 from tasks.promote import fix_holdout
-from tasks.seq2seq.errors import ArtifactError, Seq2SeqError
+from tasks.seq2seq.errors import ArtifactError, DataError, Seq2SeqError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import load_bundle
 from tasks.storage.artifacts.bundle_import import import_bundle
+from tasks.storage.artifacts.checkpoint import Checkpoint
+from tasks.storage.artifacts.dataset import read_pairs
 from tasks.storage.artifacts.holdout import is_comparable, read_holdout
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.artifacts.shapes import SeriesFile
+from tasks.storage.files.digests import file_digest
+from tasks.storage.files.json_files import read_json
 from tasks.storage.outputs.accounts import Account
+from tasks.storage.outputs.origins import trace_prediction
+from tasks.storage.outputs.writers import LINEAGE
 from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.inventory import take_inventory
 from tasks.storage.store.manifest import MANIFEST, FileEntry, Handle, Manifest
 from tasks.storage.store.promotions import promote, read_promotions
+from tasks.storage.store.verify import verify_records
 from tests.helpers.batch_runs import predict, settings_of
 from tests.helpers.small_bundles import make
+from tests.helpers.small_models import write_models
 from tests.helpers.stored import digest
 
 DEEP = "[" * 50_000 + "]" * 50_000
@@ -40,7 +51,8 @@ def made(tmp_path_factory):
     files = generate_dataset.fn(check_experiment({"data": {"train": folder / "pairs.csv"}}), store.root)
     experiment = check_experiment({"name": "m", **PROBLEM})
     dataset = generate_dataset.fn(experiment, store.root)
-    bundle = make(store, made_from={"dataset": dataset.digest, "training": digest("training")})
+    made_from = {"dataset": dataset.digest, "training": digest("training")}
+    bundle = make(store, made_from=made_from, change=write_models)
     evaluation = evaluate_model.fn(experiment, dataset, bundle, store.root)
     holdout = fix_holdout(experiment, dataset, store)
     promote(store, "m", bundle.digest, "for the test", holdout=holdout.digest)
@@ -172,6 +184,66 @@ def test_an_account_that_is_another_json_value_says_that_the_file_is_to_be_predi
     assert isinstance(Account.read_from(made["folder"] / "out" / "a.csv.account.json"), Account)
     (tmp_path / "a.csv.account.json").write_text(content)
     assert "account cannot be read" in Account.read_from(tmp_path / "a.csv.account.json")
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_a_list_of_what_a_run_did_that_is_another_json_value_leaves_the_place_of_an_input_unknown(made, content):
+    path = made["folder"] / "out" / "_run.json"
+    before = path.read_text() if path.exists() else None
+    path.write_text(content)
+    try:
+        origins = trace_prediction(made["store"], made["folder"] / "out" / "a.csv.parquet")
+        assert origins[1].state == "nobody wrote down where it was"
+    finally:
+        path.write_text(before) if before else path.unlink()
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_what_a_prediction_file_says_of_itself_that_is_another_json_value_is_refused_in_one_line(
+    made, tmp_path, content
+):
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({LINEAGE: content.encode()}), tmp_path / "a.parquet")
+    with pytest.raises(DataError) as error:
+        trace_prediction(made["store"], tmp_path / "a.parquet")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_a_checkpoint_whose_state_is_another_json_value_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "state.json").write_text(content)
+    with pytest.raises(ArtifactError) as error:
+        Checkpoint(tmp_path, digest("key")).read()
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < LONGEST
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_the_error_of_the_naive_forecast_that_is_another_json_value_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "series.json").write_text(content)
+    with pytest.raises(ArtifactError) as error:
+        read_json(tmp_path / "series.json", SeriesFile)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_a_dataset_whose_schema_version_is_another_json_value_is_refused_in_one_line(tmp_path, content):
+    table = pa.table({"source": [[1]], "target": [[1]]}).replace_schema_metadata({"schema_version": content.encode()})
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(ArtifactError) as error:
+        list(read_pairs(tmp_path / "train.parquet"))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < LONGEST
+
+
+@pytest.mark.parametrize("content", WHOLES)
+def test_the_commands_for_a_store_stand_an_index_that_is_another_json_value(made, content):
+    path = made["store"].root / "keys" / f"dataset-{digest('nobody')}.json"
+    path.write_text(content)
+    try:
+        assert take_inventory(made["store"]).artifacts
+        assert [found.fault for found in verify_records(made["store"]) if found.kind == "keys" and found.fault]
+    finally:
+        path.unlink()
 
 
 @pytest.mark.parametrize("content", WHOLES)

@@ -16,7 +16,6 @@ from tasks.storage.files.atomic import (
     check_writable,
     copy_atomically,
     explain_os_errors,
-    file_digest,
     flush_tree,
     folder_aside,
     left_over,
@@ -35,11 +34,6 @@ from tests.helpers.full_disk import files_of_at_most
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_files_digest_is_the_published_sha256(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert file_digest(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_json_survives_the_way_there_and_back(tmp_path):
@@ -273,6 +267,7 @@ def test_what_a_killed_process_was_writing_is_left_over_and_what_a_living_one_wr
     assert {name.split("-")[1] for name in names(tmp_path)} == {f"{living.pid:x}"}
 
 
+@pytest.mark.seconds
 def test_whoever_writes_aside_is_not_disturbed_by_those_who_remove_what_is_left_over(tmp_path):
     """Between the making of a file and its lock it looks like one that was left."""
     ended = threading.Event()

@@ -39,6 +39,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 3), st.integers(0,
 FEW = st.lists(st.tuples(st.sampled_from([0, 64, 3]), st.integers(0, 3), st.integers(0, 2)), max_size=30)
 
 
+@pytest.mark.seconds
 @given(ROWS | FEW)
 def test_repeats_are_counted_as_by_hand(tmp_path_factory, rows):
     assert count(tmp_path_factory.mktemp("count"), rows) == brute_force(rows)

@@ -156,6 +156,7 @@ def test_long_sequences_and_rejects_are_cut(tmp_path):
     assert odd(found)["the longest source"]["source_steps"] == 9_000
 
 
+@pytest.mark.seconds
 def test_of_large_files_the_first_rows_of_each_are_read_and_it_says_so(tmp_path, monkeypatch):
     """The folder for temporary files may lie among them."""
     monkeypatch.setattr(look, "WHOLE_BYTES", 1000)

@@ -152,6 +152,7 @@ def test_facts_say_what_a_model_must_be_built_for(ingest, write, rows):
     assert (facts.target.encoding, facts.target.vocabulary, facts.target.length) == ("words", 4 + 4, 6)
 
 
+@pytest.mark.seconds
 def test_the_same_files_give_the_same_dataset_and_another_seed_another_split(ingest, write, rows):
     path = write(rows)
     first, same, other = (ingest(path, seed, **TEXT) for seed in (0, 0, 1))
@@ -365,6 +366,7 @@ def test_too_many_faulty_rows_end_the_run_with_the_first_and_what_to_do(ingest, 
     assert ingest(path, max_reject_rate=0.01, **TEXT).facts.rejected_rows == 2
 
 
+@pytest.mark.seconds
 def test_each_file_of_its_own_has_a_reject_rate_of_its_own(ingest, write, rows):
     """A large training file does not hide that the test file is bad."""
     test = write([*rows[:3], ("", "x")], "test.csv")
@@ -407,6 +409,7 @@ def test_a_length_at_the_maximum_is_kept(ingest, write, rows):
     assert ingest(write(rows), max_source_length=6, max_target_length=6, **TEXT).facts.rejected_rows == 0
 
 
+@pytest.mark.seconds
 def test_a_line_of_ten_megabytes_is_rejected_as_too_long_and_counted(ingest, write, rows):
     assert LONGEST == 10_000
     path = write([*rows[:5], ("ab" * 5_000_000, "a"), *rows[5:], ("a", "a " * 10_001), ("a" * 10_000, "a")])

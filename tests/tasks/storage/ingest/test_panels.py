@@ -55,7 +55,9 @@ def ingest(tmp_path):
         folder = tmp_path / f"dataset-{len(made)}"
         made.append(folder)
         folder.mkdir()
-        facts = ingest_series(FilesData(train=settings.pop("train", path), **{**PANEL, **SETTLED, **settings}), folder)
+        numbered, train = settings.pop("numbered", False), settings.pop("train", path)
+        data = FilesData(train=train, **{**PANEL, **SETTLED, **settings})
+        facts = ingest_series(data, folder, numbered=numbered)
         account = load_json(folder / "account.json")
         for one in (account, *account["series"]):
             assert one["read"] == one["windows"] + one["history_only"] + one["rejected"]
@@ -285,6 +287,23 @@ def test_constant_series_do_not_divide_by_0_and_series_of_nothing_are_history(in
         for pairs in read_split(made.folder, split):
             assert np.isfinite(pairs.source.values).all()
     assert np.isfinite(made.codecs.source.deviation).all()
+
+
+def test_sources_say_which_series_they_are_of_and_a_holdout_says_it_in_a_models_own_numbers(ingest, tmp_path):
+    """Series that another dataset has are told by its numbers; one that it does not have by 0."""
+    first = ingest(panel(3), numbered=True)
+    assert first.facts.series == 4
+    assert first.codecs.source.deviation[-1] == 1.0
+    for pairs in read_split(first.folder, "train"):
+        for source in pairs.source.padded():
+            assert source[:, 1].tolist() == [source[0, 0] // 1000 + 1] * 4
+    other = ingest(panel(3)[:40:-1], numbered=True)  # without s0, and s2 the first
+    numbers = {
+        (block.pairs.source[i][0, 0] // 1000, block.pairs.source[i][0, 1])
+        for block in read_evaluation(first.folder, other.folder)
+        for i in range(len(block.pairs))
+    }
+    assert numbers == {(0, 0), (1, 2), (2, 1)}
 
 
 def test_a_test_span_inside_a_gap_is_told(ingest):

@@ -6,7 +6,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.metrics.accumulators import TokenCounts
 from tasks.seq2seq.monitoring.drift import DayProfile
 from tasks.seq2seq.monitoring.tally import Tally
-from tasks.storage.files.atomic import file_digest
+from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.outputs.accounts import Account, Lineage, OutputPlace, find_account, list_accounts
 from tasks.storage.outputs.assembly import work_name

@@ -77,6 +77,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_chunk_is_an_error_of_the_system(
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.seconds
 def test_a_chunk_with_a_flipped_bit_in_any_byte_is_refused_before_arrow_sees_it(path, monkeypatch):
     write_chunk(path, pa.table({"a": [1, 2]}))
     whole = path.read_bytes()
@@ -87,6 +88,7 @@ def test_a_chunk_with_a_flipped_bit_in_any_byte_is_refused_before_arrow_sees_it(
             read_chunk(path)
 
 
+@pytest.mark.seconds
 def test_a_chunk_that_was_cut_or_is_longer_is_refused(path):
     write_chunk(path, TABLE)
     whole = path.read_bytes()

@@ -99,9 +99,12 @@ def test_quotes_and_nothing_else_cost_little(tmp_path):
     assert read(tmp_path / "a.csv")["n"] == 5_000
 
 
-@pytest.mark.parametrize("row", [b"x" * 100 * MIB + b",2\n", b'"' + b"x\n" * 50 * MIB + b'",2\n'])
+# Rows are made where they are written: as parameters they would be made whenever tests are collected.
+@pytest.mark.parametrize(
+    "row", [lambda: b"x" * 100 * MIB, lambda: b'"' + b"x\n" * 50 * MIB + b'"'], ids=["plain", "quoted"]
+)
 def test_a_csv_with_a_field_of_100_mb_is_refused(tmp_path, row):
-    (tmp_path / "a.csv").write_bytes(b"source,target\n1,2\n" + row + b"3,4\n")
+    (tmp_path / "a.csv").write_bytes(b"source,target\n1,2\n" + row() + b",2\n3,4\n")
     assert "longer than 16 MiB" in read(tmp_path / "a.csv")["said"]
 
 
@@ -111,15 +114,15 @@ def test_a_csv_with_a_field_of_100_mb_is_refused(tmp_path, row):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b'{"source": "' + b"x" * 100 * MIB + b'"}', "too_large"),
-        (b'{"source": "a", "x": [' + b"[]," * 5 * MIB + b"1]}", "too_large"),
-        (b'{"source": "a", "x": {' + b",".join(b'"k%d":1' % i for i in range(1_000_001)) + b"}}", "too_large"),
-        (b'{"source": "a", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "json"),
+        (lambda: b'{"source": "' + b"x" * 100 * MIB + b'"}', "too_large"),
+        (lambda: b'{"source": "a", "x": [' + b"[]," * 5 * MIB + b"1]}", "too_large"),
+        (lambda: b'{"source": "a", "x": {' + b",".join(b'"k%d":1' % i for i in range(1_000_001)) + b"}}", "too_large"),
+        (lambda: b'{"source": "a", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "json"),
     ],
     ids=["a long text", "many lists", "a million keys", "nested deep"],
 )
 def test_a_row_of_json_that_is_too_large_is_rejected(tmp_path, row, reason):
-    (tmp_path / "a.jsonl").write_bytes(b'{"source": "a"}\n' + row + b'\n{"source": "b"}\n')
+    (tmp_path / "a.jsonl").write_bytes(b'{"source": "a"}\n' + row() + b'\n{"source": "b"}\n')
     found = read(tmp_path / "a.jsonl")
     assert (found["n"], found["reasons"]) == (2, [[2, reason]])
 
@@ -285,3 +288,40 @@ def test_a_row_of_arrow_that_is_too_large_is_rejected(tmp_path):
     write_arrow(tmp_path / "a.arrow", pa.table({"source": ["a", "x" * 100 * MIB, "b"]}))
     found = read(tmp_path / "a.arrow")
     assert (found["n"], found["reasons"]) == (2, [[2, "too_large"]])
+
+
+def large_texts(n):
+    """Texts of nearly as many bytes as a row may have."""
+    return pa.table({"source": pa.array(["x" * (14 * MIB)] * n, pa.large_string())})
+
+
+def write_compressed(path, table, codec=None):
+    opened = pa.ipc.new_stream if path.stem == "stream" else pa.ipc.new_file
+    with opened(path, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "file.arrow", "stream.arrow"])
+def test_kilobytes_that_expand_to_gigabytes_at_once_are_refused_by_name(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.parquet":
+        pq.write_table(
+            large_texts(40), path, compression="zstd", use_dictionary=False, data_page_size=2**30, write_batch_size=100
+        )
+    else:
+        write_compressed(path, large_texts(40), "zstd")
+    assert path.stat().st_size < MIB
+    said = read(path)["said"]
+    assert f"{name}" in said
+    assert "expand to 587," in said
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "file.arrow", "stream.arrow"])
+@pytest.mark.parametrize("codec", ["zstd", "lz4", None])
+def test_what_expands_to_less_is_read(tmp_path, name, codec):
+    path, table = tmp_path / name, large_texts(3)
+    if name == "a.parquet":
+        pq.write_table(table, path, compression=codec or "none", data_page_version="2.0" if codec == "lz4" else "1.0")
+    else:
+        write_compressed(path, table, codec)
+    assert read(path)["n"] == 3

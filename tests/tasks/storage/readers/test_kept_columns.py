@@ -693,6 +693,7 @@ def test_what_is_nested_deep_is_kept_as_text_and_deeper_is_a_reject(write, depth
         assert table["x"].to_pylist() == [value, None]
 
 
+@pytest.mark.seconds
 def test_objects_whose_keys_are_data_are_kept_as_text(write):
     rows = [{"source": "a", "x": {f"user{i}": i}} for i in range(limits.MOST_PARTS + 1)]
     schema, _, table, _ = kept(write("a.jsonl", lines(*rows)))
@@ -701,6 +702,7 @@ def test_objects_whose_keys_are_data_are_kept_as_text(write):
     assert kept(write("a.jsonl", lines(*rows[:900])))[0].field("x").type.num_fields == 900
 
 
+@pytest.mark.seconds
 def test_too_many_different_keys_are_refused(write):
     rows = lines(*({"source": "a", f"k{i}": 1} for i in range(limits.MOST_COLUMNS)))
     with pytest.raises(DataError, match="has more than 10,000 different keys, of which each would become a column"):

@@ -47,6 +47,7 @@ def test_the_setting_that_the_page_names_reads_the_file(tmp_path, fault, form):
     assert outcome(path, fault.encoding, dialect) == "read"
 
 
+@pytest.mark.seconds
 def test_the_page_has_the_tables_that_the_files_give():
     """Written anew by `python -m tests.helpers.own_data_matrix`."""
     assert on_page() == tables()

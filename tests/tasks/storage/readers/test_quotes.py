@@ -68,6 +68,7 @@ def test_quotes_in_their_places_are_not_marked(text):
         assert not marker.has_marks
 
 
+@pytest.mark.seconds
 @settings(max_examples=300, deadline=None)
 @given(st.text('a",\n', max_size=24), st.integers(1, 8))
 def test_a_field_is_marked_wherever_pythons_strict_reader_refuses_it(text, size):

@@ -439,6 +439,7 @@ def test_line_ends_delimiters_and_quotes_within_quotes_are_content(write):
     assert pairs(path)[0] == [[1, "a\nb", "c,d"], [2, 'e"f', "\r\n"]]
 
 
+@pytest.mark.seconds
 def test_a_windows_line_end_in_quotes_survives_the_border_between_two_blocks(write, monkeypatch):
     monkeypatch.setattr("tasks.storage.readers.delimited.ROW_BYTES", 64)
     row = '"x\r\ny\r\n","\r\n\r\n"\r\n'
@@ -925,3 +926,11 @@ def write_structures(path, rows):
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def test_a_header_is_read_anew_where_a_file_has_changed(tmp_path):
+    path = tmp_path / "a.csv"
+    for name in ("one", "two", "one"):
+        path.write_text(f"{name}\n1\n")
+        (file,) = list_inputs(path)
+        assert has_column(file, Layout(("one",), ("characters",)), "one") is (name == "one")

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tasks.seq2seq.errors import ArtifactError, DataError
-from tasks.storage.store.artifact_store import Store, check_artifact
+from tasks.storage.store.artifact_store import Store
+from tasks.storage.store.checking import check_artifact
 from tasks.storage.store.making import Made, StepInputs
 from tasks.storage.store.manifest import MANIFEST, Handle, Manifest
 from tests.helpers.stored import listing
@@ -511,6 +512,7 @@ def test_a_stores_root_is_absolute(tmp_path, monkeypatch):
     assert Store(tmp_path.__class__("~/there")).root == tmp_path / "home" / "there"
 
 
+@pytest.mark.seconds
 def test_a_store_is_prepared_by_many_at_once(tmp_path):
     """In two containers even processes have the same number."""
     with ThreadPoolExecutor(8) as pool:
