@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -18,7 +17,7 @@ from tasks.seq2seq.metrics.table import rates
 from tasks.seq2seq.monitoring.drift import DayProfile, Shift, compare
 from tasks.seq2seq.monitoring.tally import Scored, add_scored
 from tasks.seq2seq.settings.batch import BatchSettings
-from tasks.seq2seq.settings.where import Where, is_url, name_of
+from tasks.seq2seq.settings.where import Where, link_to, name_of
 from tasks.seq2seq.shown import shown
 from tasks.storage.outputs.accounts import Account
 from tasks.storage.outputs.output_paths import find_batch_files, names_of_outputs, write_about_run
@@ -42,8 +41,9 @@ def publish_batch(batch: Batch) -> None:
     create_markdown_artifact(as_markdown(batch), key="batch-predict", description=where)
     create_table_artifact(as_table(batch), key="batch-predict-accounts", description=f"Account of each file. {where}")
     for key, where in (("batch-predict-page", batch["report"]), ("batch-predict-output", batch["output"])):
-        link = where if is_url(where) else Path(where).absolute().as_uri()
-        create_link_artifact(link, link_text=shown(name_of(where)), key=key, description=f"It lies in `{cell(where)}`")
+        create_link_artifact(
+            link_to(where), link_text=shown(name_of(where)), key=key, description=f"It lies in `{cell(where)}`"
+        )
 
 
 def describe(jobs: list[Job], settings: BatchSettings, store: Store) -> Batch:

@@ -41,10 +41,13 @@ def answer(request: Request, told: Told) -> dict[str, Any]:
 
 
 def _look(request: Request, settings: BatchSettings, store: Where, told: Told) -> dict[str, Any]:
-    for name in request["names"]:
+    """What is to be done about files, all of which are found at once."""
+
+    def begun(name: str) -> None:
         told({"begun": name})
-        (job,) = plan_named([name], settings, Store(store), refresh=request["refresh"])
-        told(_done(name, job))
+
+    for job in plan_named(request["names"], settings, Store(store), begun, refresh=request["refresh"]):
+        told(_done(job.name, job))
     return {}
 
 

@@ -133,9 +133,10 @@ def _add_options(parser: argparse.ArgumentParser, options: type[BaseModel]) -> N
 def _nested(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, type[BaseModel]]]:
     """Title, prefix of the flags, and model of each section."""
     for name, field in model.model_fields.items():
-        for part in sections_of(field):
-            kind = part.model_fields.get("kind")
-            yield f"{prefix}{name} ({kind.default})" if kind else f"{prefix}{name}", f"{prefix}{name}.", part
+        parts = sections_of(field)
+        for part in parts:
+            kind = f" ({part.model_fields['kind'].default})" if len(parts) > 1 else ""
+            yield f"{prefix}{name}{kind}", f"{prefix}{name}.", part
             yield from _nested(part, f"{prefix}{name}.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -252,11 +252,15 @@ def file_names(settings: BatchSettings) -> tuple[list[tuple[str, str]], list[Job
     return [(place.name, place.file.path) for place in found.places], faults
 
 
-def plan_named(names: Sequence[str], settings: BatchSettings, store: Store, *, refresh: bool = False) -> list[Job]:
-    """What is to be done about some files, by their names."""
+def plan_named(
+    names: Sequence[str], settings: BatchSettings, store: Store, begun: Callable[[str], None], *, refresh: bool = False
+) -> Iterator[Job]:
+    """What is to be done about some files, by their names; `begun` is told of each before it is opened."""
     model = find_model(settings, store)
     places = {place.name: place for place in find_batch_files(settings).places}
-    return [_job(places[name], settings, model, refresh) for name in names]
+    for name in names:
+        begun(name)
+        yield _job(places[name], settings, model, refresh)
 
 
 def _job(place: OutputPlace, settings: BatchSettings, model: BatchModel, refresh: bool) -> Job:

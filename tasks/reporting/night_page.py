@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tasks.reporting.pages import cell
+from tasks.seq2seq.settings.where import link_to
 from tasks.seq2seq.shown import shown_lines
 
 
@@ -47,4 +47,4 @@ def as_markdown(name: str, model: Mapping[str, Any], predictions: Mapping[str, A
 
 def link(path: str) -> str:
     """A file as a link; browsers open it from a page that they were not served."""
-    return f"[{path}]({Path(path).as_uri()})"
+    return f"[{path}]({link_to(path)})"

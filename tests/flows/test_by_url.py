@@ -144,38 +144,32 @@ TINY = ["--data.n_samples", "3000", "--model.units", "16", "--evaluation.min_seq
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", ["seaweedfs"])
-def test_a_model_is_made_used_and_taken_back_by_machines_that_share_nothing_else(kind, tmp_path, monkeypatch):
+def test_a_model_is_made_used_and_taken_back_by_machines_that_share_nothing_else(tmp_path):
     """The main job; predictions in fresh processes, of which the second has nothing to do; a rollback."""
-    with object_store(kind) as address:
-        for name, value in environment(address).items():
-            monkeypatch.setenv(name, value)
-        store, rows = url_of("store"), {"source": [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]] * 50}
-        first = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "a")
-        assert first["promoted"]
-        pq.write_table(pa.table(rows), tmp_path / "a.parquet")
-        place_of(url_of("in")).put("x/a.parquet", tmp_path / "a.parquet")
-        batch = [url_of("in"), "--output", url_of("out"), "--store", store, "--model", "toy"]
-        assert run("batch_predict", *batch, machine=tmp_path / "b")["predicted_files"] == 1
-        again = run("batch_predict", *batch, machine=tmp_path / "c")
-        assert (again["kept_files"], again["predicted"]) == (1, 100)
-        assert not list((tmp_path / "c" / "inputs").rglob("content"))
-        cached = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "c")
-        assert cached["model"]["digest"] == first["model"]["digest"]
-        assert all(step["cached"] for step in cached["steps"])
-        second = run("train_and_eval", "--store", store, *TINY, "--seed", "1", machine=tmp_path / "b")
-        decided = run("promotions", "toy", "--store", store, machine=tmp_path / "d")["names"][0]
-        assert decided["promoted"] in (first["model"]["digest"], second["model"]["digest"])
-        promoting = ["--promote", second["model"]["digest"], "--reason", "try it"]
-        if decided["promoted"] != second["model"]["digest"]:
-            run("promotions", "toy", "--store", store, *promoting, machine=tmp_path / "d")
-        back = run("promotions", "toy", "--store", store, "--rollback", "--reason", "bad", machine=tmp_path / "e")
-        assert back["names"][0]["promoted"] == first["model"]["digest"]
-        night = ["--predict.inputs", url_of("in"), "--predict.output", url_of("night")]
-        assert (
-            run("nightly", "--store", store, *TINY, *night, machine=tmp_path / "c")["predictions"]["predicted"] == 100
-        )
-        assert run("store", "verify", "--store", store, machine=tmp_path / "f")["faults"] == []
+    store, rows = url_of("store"), {"source": [[1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]] * 50}
+    first = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "a")
+    assert first["promoted"]
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    place_of(url_of("in")).put("x/a.parquet", tmp_path / "a.parquet")
+    batch = [url_of("in"), "--output", url_of("out"), "--store", store, "--model", "toy"]
+    assert run("batch_predict", *batch, machine=tmp_path / "b")["predicted_files"] == 1
+    again = run("batch_predict", *batch, machine=tmp_path / "c")
+    assert (again["kept_files"], again["predicted"]) == (1, 100)
+    assert not list((tmp_path / "c" / "inputs").rglob("content"))
+    cached = run("train_and_eval", "--store", store, *TINY, machine=tmp_path / "c")
+    assert cached["model"]["digest"] == first["model"]["digest"]
+    assert all(step["cached"] for step in cached["steps"])
+    second = run("train_and_eval", "--store", store, *TINY, "--seed", "1", machine=tmp_path / "b")
+    decided = run("promotions", "toy", "--store", store, machine=tmp_path / "d")["names"][0]
+    assert decided["promoted"] in (first["model"]["digest"], second["model"]["digest"])
+    promoting = ["--promote", second["model"]["digest"], "--reason", "try it"]
+    if decided["promoted"] != second["model"]["digest"]:
+        run("promotions", "toy", "--store", store, *promoting, machine=tmp_path / "d")
+    back = run("promotions", "toy", "--store", store, "--rollback", "--reason", "bad", machine=tmp_path / "e")
+    assert back["names"][0]["promoted"] == first["model"]["digest"]
+    night = ["--predict.inputs", url_of("in"), "--predict.output", url_of("night")]
+    assert run("nightly", "--store", store, *TINY, *night, machine=tmp_path / "c")["predictions"]["predicted"] == 100
+    assert run("store", "verify", "--store", store, machine=tmp_path / "f")["faults"] == []
 
 
 def run(name, *words, machine):

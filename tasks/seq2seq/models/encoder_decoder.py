@@ -86,7 +86,7 @@ def build_models(architecture: Architecture) -> Models:
     mask = _mask(architecture.source, source) if architecture.masked else None
     return _connect(
         settings,
-        _Sequence(source, _with_series(architecture, of_source(source)), mask),
+        _Sequence(source, of_source(_with_series(architecture, source)), mask),
         _Sequence(decoder_input, of_target(decoder_input)),
         _output(architecture, of_target if settings.tie_embeddings else None),
     )
@@ -124,22 +124,19 @@ def _features(side: Side, width: int, name: str, *, tied: bool = False) -> layer
     )
 
 
-def _with_series(architecture: Architecture, features: Tensor) -> Tensor:
-    """The source's vectors with an embedding in the place of their series' number, which stands before the mark.
+def _with_series(architecture: Architecture, source: Tensor) -> Tensor:
+    """The source with an embedding in the place of its series' number, which stands before the mark of what is there.
 
-    The first embedding is that of series which training has not seen: zeros, which no gradient reaches.
+    The first embedding is that of series which training has not seen: zeros, which no gradient reaches. The number is
+    taken from the source itself, since numbers of less precision would be others.
     """
     if not architecture.embeds_series:
-        return features
+        return source
     at = architecture.source.features - 1
-    table = layers.Embedding(
-        architecture.series,
-        architecture.settings.series_embedding,
-        name="series_features",
-        embeddings_initializer="zeros",
-    )
-    number = ops.cast(features[..., at], "int32")
-    return ops.concatenate([features[..., :at], table(number), features[..., at + 1 :]], axis=-1)
+    values, number, mark = ops.split(source, [at, at + 1], axis=-1)
+    width = architecture.settings.series_embedding
+    table = layers.Embedding(architecture.series, width, name="series_features", embeddings_initializer="zeros")
+    return layers.Concatenate(name="source_with_series")([values, table(ops.max(number, axis=-1)), mark])
 
 
 def _mask(side: Side, source: Tensor) -> Tensor:

@@ -28,6 +28,11 @@ def name_of(where: Where) -> str:
     return str(where).rsplit("/", 1)[-1]
 
 
+def link_to(where: str) -> str:
+    """The URL of a place, that of a file where it is a path."""
+    return where if is_url(where) else Path(where).absolute().as_uri()
+
+
 def as_where(where: Path | str, name: str) -> Where:
     """A place by what somebody wrote.
 

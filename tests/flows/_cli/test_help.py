@@ -90,7 +90,7 @@ def test_settings_stand_in_the_group_of_their_section(page):
     model = said.split("\nmodel:\n")[1].split("\ntraining:\n")[0]
     assert set(re.findall(r"^  --(\w+)\.", model, re.MULTILINE)) == {"model"}
     nested = re.findall(r"^(predict.*):$", page(COMMANDS["nightly"]), re.MULTILINE)
-    assert sorted(nested) == ["predict", "predict.checks", "predict.decoding"]
+    assert sorted(nested) == ["predict", "predict.checks", "predict.decoding", "predict.runner"]
 
 
 def test_no_default_is_none_and_no_value_is_named_by_its_type_in_python(command, page):

@@ -3,7 +3,7 @@
 import logging
 
 from flows._cli.command import put, say
-from tasks.reporting.night_page import as_markdown
+from tasks.reporting.night_page import as_markdown, link
 from tasks.reporting.pages import cell, html_pages
 from tasks.runtime.log import _show
 from tasks.storage.ingest.reject_table import reject_table
@@ -22,6 +22,11 @@ def test_a_page_of_html_holds_no_mark_up_and_no_marks_of_others():
     page = html_pages().from_string("<b>{{ name }}</b>").render(name=f"<script>{ACTING}")
     assert page.startswith("<b>&lt;script&gt;")
     assert not acts(page)
+
+
+def test_a_night_links_its_reports_wherever_they_lie(tmp_path):
+    assert link("s3://bucket/out/_report.html") == "[s3://bucket/out/_report.html](s3://bucket/out/_report.html)"
+    assert link(str(tmp_path / "a b.html")).endswith(f"({(tmp_path / 'a b.html').as_uri()})")
 
 
 def test_a_cell_of_markdown_holds_no_mark_up_of_others():

@@ -258,3 +258,18 @@ def test_the_model_that_samples_has_the_weights_of_the_training_model_and_leaves
     assert [weight.path for weight in model.trainable_weights] == [w.path for w in models.train.trainable_weights]
     assert [[tensor.shape for tensor in (*one.inputs, *one.outputs)] for one in models] == shapes
     assert with_sampling(models, TrainingSettings(), 1, 0) is models.train
+
+
+def test_what_is_known_of_a_step_stays_so_where_the_step_is_given_the_models_own_prediction():
+    keras.utils.set_random_seed(0)
+    codecs = Codecs(REALS.source, REALS.target, ahead=Scaling.unchanged(1))
+    sides = Side(codecs.source.size), Side(features=2)
+    models = build_models(Architecture(*sides, masked=True, settings=ModelSettings(**SMALL), ahead=1))
+    rng = np.random.default_rng(0)
+    source = Sequences.of_lengths(rng.integers(4, 10, 18, dtype=np.int32), np.full(6, 3))
+    pairs = Pairs(source, Sequences.of_rows(rng.normal(size=(6, 5, 2)))).with_ahead(rng.normal(size=(6, 5, 1)))
+    batch = training_batch(pairs, codecs)
+    inputs = tf.constant(batch.decoder_input)
+    used = sampled_inputs(models)(tf.constant(batch.source), inputs, tf.ones((6, 5), tf.bool)).numpy()
+    assert np.array_equal(used[..., 2:], batch.decoder_input[..., 2:])
+    assert not np.isclose(used[:, 1:, :2], batch.decoder_input[:, 1:, :2]).any()
