@@ -46,6 +46,7 @@ def bundle_inputs(experiment: Experiment, made: Mapping[str, str], _store: Store
         settings={
             "model": values_of(experiment.model, UNKEYED["model"]),
             "loss": experiment.training.loss,
+            "quantiles": experiment.training.forecast_quantiles,
             "decoding": experiment.decoding.model_dump(mode="json"),
         },
         made_from={name: made[name] for name in ("dataset", "training")},
@@ -64,7 +65,9 @@ def write_bundle(experiment: Experiment, dataset: Handle, training: Handle, fold
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - a cached run never loads it
 
     shape = dataset.facts_as(DatasetFacts)
-    models = build_models(shape.architecture(experiment.model).without_dropout())
+    models = build_models(
+        shape.architecture(experiment.model, experiment.training.forecast_quantiles).without_dropout()
+    )
     load_weights(models.train, training.path)
     codecs = read_codecs(dataset.path).for_loss(experiment.training.loss)
     samples = read_samples(dataset.path, N_VERIFIED)

@@ -63,7 +63,7 @@ def write_saved_model(
     longest = bundle.facts_as(BundleFacts).target.length
     n_steps = steps_of(experiment.decoding.max_length or longest, codecs)
     samples = read_samples(dataset.path, N_VERIFIED)
-    save_decode(folder, DecodeModule(*models, codecs, n_steps), codecs)
+    save_decode(folder, DecodeModule(*models, codecs, n_steps, experiment.training.forecast_quantiles), codecs)
     Verifier(inference(*models), codecs, samples, n_steps).check(SAVED_MODEL, load_decode(folder))
     # Its bytes cannot be compared: what it is made from says what it is.
     return Made({}, alike={SAVED_MODEL.split("/")[0]: step.key}, figures={"verified": len(samples.source)})

@@ -71,7 +71,7 @@ def build_initial_models(
     from tasks.seq2seq.training.seeding import seeded  # noqa: PLC0415 - likewise
 
     with seeded(experiment.seed), layers_of(experiment.training.precision):
-        models = build_models(facts.architecture(experiment.model))
+        models = build_models(facts.architecture(experiment.model, experiment.training.forecast_quantiles))
     coverages = start_embeddings(models.train, experiment, dataset, codecs)
     if load_start:
         start = load_start()

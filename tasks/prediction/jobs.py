@@ -19,6 +19,7 @@ from tasks.runtime.packages import installed_engine
 from tasks.runtime.progress import tracked
 from tasks.runtime.runners import check_runner
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import column_name
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.seq2seq.monitoring.drift import Baseline, DayProfile
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -335,7 +336,8 @@ def open_file(place: OutputPlace, model: BatchModel) -> FileToRead:
     left_out = [*never_read, *(name for name in kept.names if name in layout.drop)]
     opened = FileToRead(file, kept, layout, model.reading, left_out, place.partitions)
     check_partitions(file.path, place.partitions, opened.names[: len(opened.names) - len(place.partitions)])
-    if clash := [name for name in opened.names if name in OWN_COLUMNS or name.startswith(MARK)]:
+    own = {*OWN_COLUMNS, *map(column_name, model.experiment.training.forecast_quantiles)}
+    if clash := [name for name in opened.names if name in own or name.startswith(MARK)]:
         raise DataError(
             f"{file.path} has a column {clash[0]!r}, which predictions write themselves beside the columns of the "
             f"input; rename it, or leave it out with --drop {clash[0]}"

@@ -66,7 +66,7 @@ class LoadedPredictor:
             DataError: naming the sequences that the model cannot take, and why.
         """
         chunk = self._chunk(sequences)
-        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
+        predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source)).sequences
         target = self._serving.codecs.target
         if isinstance(sequences, pa.Array | pa.ChunkedArray):
             return to_values(predicted, target, self._symbols)
@@ -118,7 +118,7 @@ class LoadedPredictor:
         source, origin = reading.from_last(source.take(np.flatnonzero(reasons == FINE)))
         chunk = Chunk(source, origin=origin)
         predicted = self._serving.in_original_units(chunk, self._serving.predict(chunk.source))
-        values = to_values(predicted, self._serving.codecs.target, self._symbols)
+        values = to_values(predicted.sequences, self._serving.codecs.target, self._symbols)
         texts = iter(as_field("prediction", pa.chunked_array([values])).to_pylist())
         return [PredictedLine(None, REASONS[why]) if why else PredictedLine(str(next(texts))) for why in reasons]
 

@@ -100,25 +100,32 @@ class ServingModel:
             kept = kept.append_column(name, column)
         return with_tally(kept, tally)
 
-    def in_original_units(self, chunk: Chunk, predictions: Predictions) -> Sequences:
+    def in_original_units(self, chunk: Chunk, predictions: Predictions) -> Predictions:
         """What was predicted; of windows that were scaled, multiplied and added to what they were taken from."""
-        sequences = predictions.sequences
         if chunk.origin is None:
-            return sequences
+            return predictions
         scale = np.ones_like(chunk.origin.values) if chunk.scale is None else chunk.scale.values
-        origins, scales = (np.repeat(values, sequences.lengths, axis=0) for values in (chunk.origin.values, scale))
-        return Sequences(sequences.values * scales + origins, sequences.offsets)
+        lengths = predictions.sequences.lengths
+        origins, scales = (np.repeat(values, lengths, axis=0) for values in (chunk.origin.values, scale))
+
+        def restored(sequences: Sequences) -> Sequences:
+            return Sequences(sequences.values * scales + origins, sequences.offsets)
+
+        return predictions._replace(
+            sequences=restored(predictions.sequences),
+            quantiles={quantile: restored(sequences) for quantile, sequences in predictions.quantiles.items()},
+        )
 
     def describe(self, chunk: Chunk, predictions: Predictions) -> tuple[dict[str, pa.Array], Tally]:
         """The columns that tell of predictions, and what there is to count."""
-        sequences = self.in_original_units(chunk, predictions)
+        predictions = self.in_original_units(chunk, predictions)
         columns = prediction_columns(
-            predictions, sequences, self.codecs.target, with_token_scores=self.serving.token_log_probabilities
+            predictions, self.codecs.target, with_token_scores=self.serving.token_log_probabilities
         )
         on_request = {name: columns.pop(name) for name in ON_REQUEST if name in columns}
         flags = _flags(chunk.source, self.codecs.source)
         columns |= {name: pa.array(values) for name, values in flags.items()}
-        right, scored = self._score(chunk, sequences)
+        right, scored = self._score(chunk, predictions.sequences)
         if right is not None:
             columns["correct"] = right
         tokens = predictions.token_log_probability

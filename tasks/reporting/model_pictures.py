@@ -131,6 +131,8 @@ def _of_vectors(scores: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]
     n = len(scores["mae_by_step"])
     if n > 1:
         yield error_by_step(scores)
+        if covered := scores.get("interval_coverage_by_step"):
+            yield coverage_by_step(covered)
         yield from (forecast(i, example) for i, example in enumerate(examples[:MAX_FORECASTS], 1))
 
 
@@ -151,6 +153,20 @@ def error_by_step(scores: Mapping[str, Any]) -> Picture:
     ]
     alt = f"Line chart of the mean absolute error at each of {n} steps ahead: {'; '.join(said)}."
     return axes.picture("Error by step ahead", alt, _steps(n), nice_ticks(0, highest or 1.0))
+
+
+def coverage_by_step(shares: Mapping[str, Sequence[float]]) -> Picture:
+    """The share of values in each interval at each step ahead, beside the share that should lie in it."""
+    n = max(map(len, shares.values()))
+    axes = Axes((1, max(n, 2)), (0, 1), ("steps ahead", "share of values in the interval"))
+    said = []
+    for i, (nominal, by_step) in enumerate(shares.items()):
+        wanted = write_percent(float(nominal))
+        axes.add_line(enumerate(by_step, 1), f"in the {wanted} interval", i, 0, dots=True)
+        axes.add_line([(1, float(nominal)), (n, float(nominal))], f"{wanted} should be", i, 1)
+        said.append(f"{write_percent(float(np.mean(by_step)))} in the interval for {wanted}")
+    alt = f"Line chart of the share of values in each interval at each of {n} steps ahead: {'; '.join(said)}."
+    return axes.picture("Share of values in each interval", alt, _steps(n), nice_ticks(0, 1))
 
 
 def forecast(i: int, example: Mapping[str, Any]) -> Picture:

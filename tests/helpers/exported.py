@@ -9,6 +9,7 @@ import onnxruntime
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import column_name
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.export.keras_weights import keras_weights
@@ -46,11 +47,13 @@ class Exported(NamedTuple):
     n_steps: int
 
     @classmethod
-    def of(cls, source: Any, target: Any, *, n_steps: int, masked: bool = True, **settings: Any) -> "Exported":
+    def of(
+        cls, source: Any, target: Any, *, n_steps: int, masked: bool = True, quantiles: Any = (), **settings: Any
+    ) -> "Exported":
         """A small model between two codecs."""
         source_side, target_side = (Side(codec.size, codec.features) for codec in (source, target))
         chosen = ModelSettings(**{"units": 8, "embedding": 4, **settings})
-        architecture = Architecture(source_side, target_side, masked, chosen)
+        architecture = Architecture(source_side, target_side, masked, chosen, quantiles=quantiles)
         return cls(architecture, build(architecture), Codecs(source, target), n_steps)
 
     def favour(self, token: int | None, extra: float) -> "Exported":
@@ -77,7 +80,9 @@ class Exported(NamedTuple):
     @property
     def saved_model(self) -> DecodeModule:
         """What the SavedModel is written of."""
-        return DecodeModule(self.models.encoder, self.models.decoder, self.codecs, self.n_steps)
+        return DecodeModule(
+            self.models.encoder, self.models.decoder, self.codecs, self.n_steps, self.architecture.quantiles
+        )
 
     @property
     def onnx(self) -> Any:
@@ -96,8 +101,12 @@ def agrees(codecs: Codecs, answer: Mapping[str, Any], sources: Sequences, predic
     """Sees that an export answers what we predict, in tokens and scores, or in standardised vectors."""
     predicted, target = predictor.predict(sources), codecs.target
     if isinstance(target, Scaling):
-        found = as_scaling(target).restore(np.asarray(answer["vectors"]))
-        np.testing.assert_allclose(found, predicted.sequences.padded(), atol=1e-4, rtol=1e-4)
+        others = {column_name(quantile): vectors for quantile, vectors in predicted.quantiles.items()}
+        expected = {"vectors": predicted.sequences, **others}
+        assert set(answer) == set(expected)
+        for name, vectors in expected.items():
+            found = as_scaling(target).restore(np.asarray(answer[name]))
+            np.testing.assert_allclose(found, vectors.padded(), atol=1e-4, rtol=1e-4)
         return
     assert isinstance(target, Vocabulary)
     said = until_end(np.asarray(answer["tokens"]), target)

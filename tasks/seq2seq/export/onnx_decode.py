@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import output_names
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.graphs.graph_builder import GraphBuilder
 from tasks.seq2seq.inference.graphs.tensor_types import (
@@ -53,7 +54,7 @@ def onnx_decode(
     else:
         ahead = _filled_up_ahead(graph, sizes) if architecture.ahead else None
         results = _decode_vectors(graph, architecture, step, n_steps, n_sources, ahead)
-        types = {"vectors": (FLOAT, ("batch", n_steps, target.features))}
+        types = dict.fromkeys(results, (FLOAT, ("batch", n_steps, target.features)))
     batch = graph("Slice", sizes, *(graph.constant([value], np.int64) for value in (0, 1)))
     begin, axis = graph.constant([0], np.int64), graph.constant([0], np.int64)
     for name in types:
@@ -150,8 +151,12 @@ def _likeliest(graph: GraphBuilder, scores: Name) -> tuple[Name, Name]:
 def _decode_vectors(
     graph: GraphBuilder, architecture: Architecture, step: onnx.ModelProto, n_steps: int, n: Name, ahead: Name | None
 ) -> dict[Name, Name]:
-    """The vectors, by name; each step is given the one before, the first one zeros, and what is known of it."""
+    """The vectors, by name; each step is given the one before, the first one zeros, and what is known of it.
+
+    Of a model with quantiles the one before is the median.
+    """
     states, features = state_names(architecture.settings), architecture.target.features
+    names = output_names(architecture.quantiles)
     body = graph.body("loop")
     vector = STEP + FED if ahead is None else body.local("vector")
     given: dict[Name, Type] = {
@@ -164,17 +169,25 @@ def _decode_vectors(
         now = body("Gather", ahead, body.local("i"), axis=1)  # rows x known
         body.named(STEP + FED, body("Concat", vector, now, axis=1))
     body.include(_renamed(step, STEP, {}))
+    median = STEP + OUTPUT
+    if architecture.quantiles:
+        first, last, axis = (body.constant([value], np.int64) for value in (0, features, 1))
+        median = body("Slice", STEP + OUTPUT, first, last, axis)
     after: dict[Name, Type] = {
         body("Identity", body.local("goes_on")): (BOOL, ()),
-        STEP + OUTPUT: (FLOAT, ("rows", features)),
+        median: (FLOAT, ("rows", features)),
         **{STEP + following(name): (FLOAT, ("rows", architecture.settings.decoder_width)) for name in states},
-        body("Identity", STEP + OUTPUT): (FLOAT, ("rows", features)),
+        body("Identity", STEP + OUTPUT): (FLOAT, ("rows", architecture.outputs)),
     }
     sizes = graph("Concat", n, graph.constant([features], np.int64), axis=0)
-    first = [graph("Expand", graph.constant([[0.0]]), sizes), *(ENCODER + name for name in states)]
+    zeros = [graph("Expand", graph.constant([[0.0]]), sizes), *(ENCODER + name for name in states)]
     limit = graph.constant(n_steps, np.int64)
-    *_, taken = graph.several("Loop", len(first) + 1, limit, "", *first, body=body.graph("loop", given, after))
-    return {"vectors": graph("Transpose", taken, perm=[1, 0, 2])}
+    *_, taken = graph.several("Loop", len(zeros) + 1, limit, "", *zeros, body=body.graph("loop", given, after))
+    vectors = graph("Transpose", taken, perm=[1, 0, 2])
+    if len(names) == 1:
+        return {names[0]: vectors}
+    parts = graph.several("Split", len(names), vectors, graph.constant([features] * len(names), np.int64), axis=2)
+    return dict(zip(names, parts, strict=True))
 
 
 def _renamed(model: onnx.ModelProto, prefix: str, inputs: dict[Name, Name]) -> onnx.GraphProto:

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import Quantiles, output_names
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.models.encoder_decoder import split_encoded
 from tasks.seq2seq.models.keras_internals import all_layers
@@ -24,19 +25,22 @@ class DecodeModule(tf.Module):
     """What is saved: the models, and `serve`, the decode of sources as `Codec.source_array` makes them.
 
     `serve` gives `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,) float32`, or standardised
-    `vectors` `(batch, n_steps, features) float32`. A model that is given what is known of each step beforehand takes
-    it as `ahead`, `(batch, n_steps, known) float32`, standardised.
+    `vectors` `(batch, n_steps, features) float32`, and of a model with quantiles the others likewise, by the names of
+    their columns, as `quantile_0.1`. A model that is given what is known of each step beforehand takes it as `ahead`,
+    `(batch, n_steps, known) float32`, standardised.
     """
 
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int) -> None:
-        """Takes the inference models, and the time steps to decode at most."""
+    def __init__(
+        self, encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int, quantiles: Quantiles = ()
+    ) -> None:
+        """Takes the inference models, the time steps to decode at most, and the quantiles that they forecast."""
         super().__init__()
         self.models = [encoder, decoder]  # so that the weights are saved
         if isinstance(codecs.target, Vocabulary):
             vocabulary = codecs.target
             serve = lambda source: _greedy(encoder, decoder, source, vocabulary, n_steps)._asdict()  # noqa: E731 - its parameter's name is the signature's
         else:
-            serve = _served_forecast(encoder, decoder, codecs, n_steps)
+            serve = _served_forecast(_Forecaster(encoder, decoder, n_steps, quantiles), codecs)
         source = encoder.inputs[0]
         specs = [tf.TensorSpec(source.shape, source.dtype, name="source")]
         if codecs.ahead is not None:
@@ -83,28 +87,38 @@ def _greedy(encoder: keras.Model, decoder: keras.Model, source: Tensor, vocabula
     return Greedy(tf.transpose(tokens.stack()), total)
 
 
-def _served_forecast(encoder: keras.Model, decoder: keras.Model, codecs: Codecs, n_steps: int) -> Callable[..., Any]:
+class _Forecaster(NamedTuple):
+    """A model that forecasts vectors, so many steps, with these quantiles."""
+
+    encoder: keras.Model
+    decoder: keras.Model
+    n_steps: int
+    quantiles: Quantiles
+
+    def outputs(self, source: Tensor, ahead: Tensor | None) -> dict[str, Tensor]:
+        """Vectors `(batch, n_steps, features)` by the name of the output.
+
+        Each step is given the vector of the one before, the first one zeros, and what is known of the step beforehand,
+        of `(batch, n_steps, known)`, where there is anything.
+        """
+        state, memory = split_encoded(self.encoder(source), self.decoder)
+        known = 0 if ahead is None else ahead.shape[-1]
+        features = self.decoder.inputs[0].shape[-1] - known
+        vector, taken = tf.zeros((tf.shape(source)[0], 1, features)), []
+        for i in range(self.n_steps):
+            fed = vector if ahead is None else tf.concat([vector, ahead[:, i : i + 1]], axis=2)
+            output, *after = self.decoder([fed, *state, *memory])  # batch x 1 x outputs
+            state, vector = after[: len(state)], output[..., :features]
+            taken.append(output)
+        names = output_names(self.quantiles)
+        return dict(zip(names, tf.split(tf.concat(taken, axis=1), len(names), axis=2), strict=True))
+
+
+def _served_forecast(forecaster: _Forecaster, codecs: Codecs) -> Callable[..., Any]:
     """What serves vectors; the names of its parameters are the signature's."""
     if codecs.ahead is None:
-        return lambda source: {"vectors": _forecast(encoder, decoder, source, None, n_steps)}
-    return lambda source, ahead: {"vectors": _forecast(encoder, decoder, source, ahead, n_steps)}
-
-
-def _forecast(encoder: keras.Model, decoder: keras.Model, source: Tensor, ahead: Tensor | None, n_steps: int) -> Tensor:
-    """Real vectors `(batch, n_steps, features)`, each step given the one before, the first one zeros.
-
-    And what is known of each step beforehand, `(batch, n_steps, known)`, where there is anything.
-    """
-    state, memory = split_encoded(encoder(source), decoder)
-    known = 0 if ahead is None else ahead.shape[-1]
-    vector = tf.zeros((tf.shape(source)[0], 1, decoder.inputs[0].shape[-1] - known))
-    vectors = []
-    for i in range(n_steps):
-        fed = vector if ahead is None else tf.concat([vector, ahead[:, i : i + 1]], axis=2)
-        vector, *after = decoder([fed, *state, *memory])  # batch x 1 x features
-        state = after[: len(state)]
-        vectors.append(vector)
-    return tf.concat(vectors, axis=1)
+        return lambda source: forecaster.outputs(source, None)
+    return forecaster.outputs
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.sequences import Pairs, Rows, Sequences
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.collate import source_array
+from tasks.seq2seq.data.quantiles import VECTORS, by_output, in_output_order
 from tasks.seq2seq.data.teacher_forcing import shift_right
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ExportError
@@ -37,8 +38,9 @@ MAX_LOGITS = 64_000_000
 TOLERANCE = 1e-4
 
 # Sources, as `feeding.Batch` describes them, to `tokens` `(batch, n_steps) int32` and `log_probability` `(batch,)`,
-# or to standardised `vectors` `(batch, n_steps, features)`. Where the decoder is given what is known of each step
-# beforehand, that comes behind the sources, `(batch, n_steps, known)`, standardised.
+# or to standardised `vectors` `(batch, n_steps, features)`, and other quantiles likewise, by their names. Where the
+# decoder is given what is known of each step beforehand, that comes behind the sources, `(batch, n_steps, known)`,
+# standardised.
 Decode = Callable[..., Mapping[str, Any]]
 # Source and decoder input to the output of each step, as the training model.
 Teacher = Callable[[Tensor, Tensor], Tensor]
@@ -58,9 +60,10 @@ def engine_decode(engine: Engine, codecs: Codecs, n_steps: int) -> Decode:
     """The greedy decode as our own predictions make it, with the outputs of an export."""
     target = codecs.target
     if not isinstance(target, Vocabulary):
-        return lambda source, ahead=None: {
-            "vectors": forecast(engine.step, engine.encode(source), target.features, n_steps, ahead)
-        }
+        return lambda source, ahead=None: by_output(
+            forecast(engine.step, engine.encode(source), target.features, n_steps, ahead),
+            engine.architecture.quantiles,
+        )
     vocabulary = target
 
     def decode(source: NDArray[Any]) -> Mapping[str, Any]:
@@ -179,15 +182,17 @@ class _Vectors:
         self, source: NDArray[Any], answer: Mapping[str, NDArray[Any]], *ahead: NDArray[Any]
     ) -> tuple[int, str] | None:
         """The first row whose vectors are not the model's, and what is wrong with it."""
-        vectors = answer["vectors"]
+        vectors, found = answer[VECTORS], in_output_order(answer)
         before = np.concatenate([np.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
         fed = np.concatenate([before, *ahead], axis=2)
         expected = self._graph(source, fed).numpy()
-        near = (np.abs(vectors - expected) <= _rounding(expected)).all((1, 2))
+        if found.shape != expected.shape:
+            return 0, f"its numbers are of the shape {found.shape} in all, expected {expected.shape}"
+        near = (np.abs(found - expected) <= _rounding(expected)).all((1, 2))
         if near.all():
             return None
         row = int(near.argmin())
-        return row, f"its vectors are {vectors[row].tolist()}, expected {expected[row].tolist()}"
+        return row, f"its vectors are {found[row].tolist()}, expected {expected[row].tolist()}"
 
 
 def _traced(function: Callable[..., Any]) -> Callable[..., Any]:

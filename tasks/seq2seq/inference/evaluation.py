@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ class Evaluated(NamedTuple):
     n_unknown: source symbols that training has not seen, `(n,) int64`; None where there can be none.
     outside_range: whether source values lie far outside the training range, `(n,) bool`; None for tokens.
     ended: whether a prediction ended by itself and was not cut, `(n,) bool`; None where there are no ends.
+    quantiles: vectors likewise by quantile, ascending, without the median, which is `prediction`.
     """
 
     reference: Sequences
@@ -45,6 +48,7 @@ class Evaluated(NamedTuple):
     n_unknown: NDArray[np.int64] | None
     outside_range: NDArray[np.bool_] | None
     ended: NDArray[np.bool_] | None = None
+    quantiles: Mapping[float, Sequences] = MappingProxyType({})
 
 
 class Inference(NamedTuple):
@@ -135,7 +139,8 @@ class VectorEvaluation:
         self._codecs, self._scaling, self._season = model.codecs, scaling, season
         self._cosine = cosine
         self._predictor = model.predictor()
-        self._counters = Counters(metrics_of("vectors"), VectorTarget(scale, embeddings=cosine))
+        target = VectorTarget(scale, cosine, model.engine.architecture.quantiles)
+        self._counters = Counters(metrics_of("vectors"), target)
 
     def add(self, pairs: Pairs, recent: Floats | None = None, frame: Frame | None = None) -> Evaluated:
         """Predicts and scores a block.
@@ -147,11 +152,14 @@ class VectorEvaluation:
         """
         predicted = self._predictor.predict(pairs.source, ahead=pairs.ahead)
         reference, prediction = pairs.target.padded(), predicted.sequences.padded()
+        quantiles = {quantile: sequences.padded() for quantile, sequences in predicted.quantiles.items()}
         mean = None if self._cosine else np.broadcast_to(np.array(self._scaling.mean), reference.shape)
         if frame is not None:
             reference, prediction = frame.restore(reference), frame.restore(prediction)
             mean = None if mean is None else frame.restore(mean)
-        self._counters.add(reference, prediction, **self._baselines(pairs, recent, reference.shape[1]), mean=mean)
+            quantiles = {quantile: frame.restore(values) for quantile, values in quantiles.items()}
+        baselines = self._baselines(pairs, recent, reference.shape[1])
+        self._counters.add(reference, prediction, **baselines, mean=mean, quantiles=quantiles)
         flags = self._codecs.source.flags(pairs.source)
         return Evaluated(
             Sequences.of_rows(reference),
@@ -160,6 +168,7 @@ class VectorEvaluation:
             None,
             flags.get("n_unknown"),
             flags.get("outside_range"),
+            quantiles={quantile: Sequences.of_rows(values) for quantile, values in quantiles.items()},
         )
 
     def _baselines(self, pairs: Pairs, recent: Floats | None, horizon: int) -> dict[str, Floats]:

@@ -5,8 +5,9 @@ A row's prediction is its own: it does not depend on what it is batched with, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from tasks.seq2seq.arrays.random_draws import source_keys
 from tasks.seq2seq.arrays.sequences import Rows, Sequences
 from tasks.seq2seq.cpu import available_cores
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import MEDIAN, Quantiles, blocks
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.inference.batches import MOST_SCORES, MOST_SOURCES, Batch, batches
@@ -56,6 +58,7 @@ class Predictions(NamedTuple):
     alternatives: the best hypotheses, where more than one is asked for.
     states: the decoder's first, as the encoder gives it, its parts side by side in the order of the decoder's inputs
         (`state_h` and `state_c` of one LSTM layer), `(n, numbers) float32`, where asked for.
+    quantiles: vectors in original units by quantile, ascending, without the median, which is `sequences`.
     """
 
     sequences: Sequences
@@ -64,10 +67,11 @@ class Predictions(NamedTuple):
     at_limit: NDArray[np.bool_] | None = None
     alternatives: Alternatives | None = None
     states: NDArray[np.float32] | None = None
+    quantiles: Mapping[float, Sequences] = MappingProxyType({})
 
 
 class _Answer(NamedTuple):
-    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, features)`; the state if asked."""
+    """What comes of a batch: hypotheses, or standardised vectors `(n, steps, outputs)`; the state if asked."""
 
     decoded: Any
     state: NDArray[np.float32] | None
@@ -133,8 +137,9 @@ class Predictor:
         if with_states:
             states = _joined([answer.state for answer in answers], (0, self._engine.state_size), back)
         if isinstance(target, Scaling):
-            vectors = _joined([answer.decoded for answer in answers], (0, 1, target.features), back)
-            return Predictions(Sequences.of_rows(target.restore(vectors)), None, states=states)
+            empty = (0, 1, self._engine.architecture.outputs)
+            vectors = _joined([answer.decoded for answer in answers], empty, back)
+            return _forecasts(vectors, target, self._engine.architecture.quantiles, states)
         decoded = Decoded.concatenate([answer.decoded for answer in answers]) if answers else Decoded.nothing()
         decoded = decoded if back is None else decoded.take(back)
         return _predictions(decoded, self._decoding.n_best, states)
@@ -161,6 +166,16 @@ def _joined(arrays: list[Any], empty: tuple[int, ...], back: Rows | None) -> NDA
     """The rows of all arrays in the order `back`; an array of the shape `empty` where there are none."""
     joined = np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
     return joined if back is None else joined[back]
+
+
+def _forecasts(
+    vectors: NDArray[np.float32], scaling: Scaling, quantiles: Quantiles, states: NDArray[np.float32] | None
+) -> Predictions:
+    """Standardised vectors `(n, steps, outputs)` in original units."""
+    restored = {
+        quantile: Sequences.of_rows(scaling.restore(block)) for quantile, block in blocks(vectors, quantiles).items()
+    }
+    return Predictions(restored.pop(MEDIAN), None, states=states, quantiles=restored)
 
 
 def _predictions(decoded: Decoded, n_best: int, states: NDArray[np.float32] | None) -> Predictions:

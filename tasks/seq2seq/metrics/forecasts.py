@@ -55,6 +55,7 @@ class VectorScorer:
         naive: NDArray[Any] | None = None,
         seasonal_naive: NDArray[Any] | None = None,
         mean: NDArray[Any] | None = None,
+        **_beside: object,
     ) -> None:
         """Counts a batch: what came, what the model forecast, and what baselines forecast where there are any.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from tasks.seq2seq.arrays.aliases import Floats
+from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.settings.evaluation import EvaluationSettings
 
@@ -31,10 +32,12 @@ class VectorTarget(NamedTuple):
 
     scale: the naive error in training, `(features,)`, for MASE; None without one.
     embeddings: whether the vectors are embeddings, which are compared by their directions.
+    quantiles: those that are forecast, ascending, the prediction, which is the median, among them; none without.
     """
 
     scale: Floats | None = None
     embeddings: bool = False
+    quantiles: Quantiles = ()
 
 
 class Counter(Protocol):
@@ -45,7 +48,8 @@ class Counter(Protocol):
         """Counts a batch: `add(references, predictions, **beside)`.
 
         Tokens come as `Sequences` of ids, beside them `teacher_forced`. Vectors come as `(n, horizon, features)` in
-        original units, beside them the forecasts of the baselines that there are: `naive`, `seasonal_naive`, `mean`.
+        original units, beside them the forecasts of the baselines that there are: `naive`, `seasonal_naive`, `mean`;
+        and the other quantiles that are forecast, `quantiles`, by quantile.
         """
 
 

@@ -12,6 +12,7 @@ from tasks.seq2seq.metrics.accumulators import TokenCounts, VectorCounts
 from tasks.seq2seq.metrics.embeddings import COSINE_SIMILARITY, NEAREST_NEIGHBOUR
 from tasks.seq2seq.metrics.forecast_metrics import FORECAST_METRICS
 from tasks.seq2seq.metrics.metric import Headline, Kind, Metric, Scores
+from tasks.seq2seq.metrics.quantiles import QUANTILE_METRICS
 from tasks.seq2seq.metrics.text import BLEU, CHRF
 from tasks.seq2seq.metrics.token_metrics import TOKEN_METRICS
 
@@ -22,6 +23,7 @@ METRICS: tuple[Metric, ...] = (
     BLEU,
     CHRF,
     *FORECAST_METRICS,
+    *QUANTILE_METRICS,
     COSINE_SIMILARITY,
     NEAREST_NEIGHBOUR,
 )

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
+from tasks.seq2seq.data.quantiles import above, below
 from tasks.seq2seq.models.attention import GlobalAttention
 from tasks.seq2seq.models.input_feeding import InputFeedingDecoder
+from tasks.seq2seq.models.quantile_output import QuantileOutput
 from tasks.seq2seq.models.recurrent_stack import Stack
 from tasks.seq2seq.models.tensors import Tensor
 from tasks.seq2seq.settings.architecture import PARTS, Architecture, Side, memory_names, numbered, state_names
@@ -75,7 +77,7 @@ def build_models(architecture: Architecture) -> Models:
 
     Sources and decoder inputs are as `feeding.Batch` describes them; outputs are logits `(batch,
     target_length, target_vocabulary) float32`, or standardised vectors `(batch, target_length, features)
-    float32`.
+    float32`, of each quantile where there are any.
     """
     settings, side = architecture.settings, architecture.target
     source = _input(architecture.source, "source", marked=architecture.masked)
@@ -86,7 +88,7 @@ def build_models(architecture: Architecture) -> Models:
         settings,
         _Sequence(source, of_source(_with_series(architecture, source)), mask),
         _Sequence(decoder_input, of_target(decoder_input)),
-        _output(side, of_target if settings.tie_embeddings else None),
+        _output(architecture, of_target if settings.tie_embeddings else None),
     )
 
 
@@ -142,11 +144,15 @@ def _mask(side: Side, source: Tensor) -> Tensor:
     return ops.not_equal(source if side.vocabulary else ops.max(source, axis=-1), 0)
 
 
-def _output(side: Side, tied: layers.Layer | None) -> Callable[[Tensor], Tensor]:
+def _output(architecture: Architecture, tied: layers.Layer | None) -> Callable[[Tensor], Tensor]:
     if tied is not None:
         return lambda hidden: tied(hidden, reverse=True)
-    dense: Callable[[Tensor], Tensor] = layers.Dense(side.vocabulary or side.features, dtype="float32", name="output")
-    return dense
+    width, quantiles = architecture.target.vocabulary or architecture.outputs, architecture.quantiles
+    dense: Callable[[Tensor], Tensor] = layers.Dense(width, dtype="float32", name="output")
+    if not quantiles:
+        return dense
+    ordered = QuantileOutput(len(below(quantiles)), len(above(quantiles)), dtype="float32", name="quantiles")
+    return lambda hidden: ordered(dense(hidden))
 
 
 def _connect(

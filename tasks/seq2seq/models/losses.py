@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tasks.seq2seq.data.quantiles import MEDIAN, Quantiles, others
 from tasks.seq2seq.settings.training import TrainingSettings
 
 
@@ -22,6 +23,8 @@ def token_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.l
 
 def vector_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.losses.Loss:
     """The loss that is asked for, or the squared error."""
+    if settings.forecast_quantiles:
+        return QuantileLoss(settings.forecast_quantiles, _reduction(weighted))
     # Of the class: a loss that Keras finds by its function's name takes no reduction.
     name = (settings.loss or "mean_squared_error").title().replace("_", "")
     return keras.losses.get({"class_name": name, "config": {"reduction": _reduction(weighted)}})
@@ -29,6 +32,43 @@ def vector_loss(settings: TrainingSettings, *, weighted: bool = False) -> keras.
 
 def _reduction(weighted: bool) -> str:
     return "sum" if weighted else "mean_with_sample_weight"  # weights of pairs are divided by the steps already
+
+
+class QuantileLoss(keras.losses.Loss):
+    """The pinball loss, in the mean over all quantiles and features: each is least where it is the quantile.
+
+    Source: R. Koenker, G. Bassett, "Regression quantiles", Econometrica 46 (1978).
+    """
+
+    def __init__(self, quantiles: Quantiles, reduction: str) -> None:
+        """Takes the quantiles, and Keras' name of how losses of time steps become one."""
+        super().__init__(name="quantile", reduction=reduction)
+        self.quantiles = quantiles
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ANN401 - tensors
+        """Of vectors `(batch, target_length, features)` and what the model puts out: `(batch, target_length)`."""
+        order = (MEDIAN, *others(self.quantiles))
+        losses = []
+        for quantile, block in zip(order, ops.split(y_pred, len(order), axis=-1), strict=True):
+            error = y_true - block
+            losses.append(ops.mean(ops.maximum(quantile * error, (quantile - 1) * error), axis=-1))
+        return sum(losses) / len(order)
+
+    def get_config(self) -> dict[str, Any]:
+        """As Keras asks of each loss."""
+        return {"quantiles": self.quantiles, "reduction": self.reduction}
+
+
+def vector_metric(settings: TrainingSettings) -> keras.metrics.Metric:
+    """The mean absolute error of the point forecast."""
+    n = len(settings.forecast_quantiles)
+    if not n:
+        return keras.metrics.MeanAbsoluteError(name="mae")
+
+    def median_error(y_true: Any, y_pred: Any) -> Any:  # noqa: ANN401 - tensors
+        return ops.mean(ops.abs(y_true - ops.split(y_pred, n, axis=-1)[0]), axis=-1)
+
+    return keras.metrics.MeanMetricWrapper(median_error, name="mae")
 
 
 class SmoothedCrossentropy(keras.losses.Loss):

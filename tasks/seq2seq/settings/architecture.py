@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.settings.model import ModelSettings
 
 
@@ -25,7 +26,8 @@ class Architecture:
 
     `masked`: sources are padded, and padding changes nothing. `ahead`: numbers that are known of each target step
     beforehand, which the decoder is given beside the vector of the step before. `series`: how many series there are,
-    an unknown one among them, where sources say which one they are of.
+    an unknown one among them, where sources say which one they are of. `quantiles`: those that are forecast of each
+    feature, see `tasks.seq2seq.data.quantiles`; none: one number.
     """
 
     source: Side
@@ -34,6 +36,12 @@ class Architecture:
     settings: ModelSettings
     ahead: int = 0
     series: int = 0
+    quantiles: Quantiles = ()
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the decoder puts out at a step of vectors."""
+        return self.target.features * max(1, len(self.quantiles))
 
     @property
     def embeds_series(self) -> bool:

@@ -13,7 +13,7 @@ from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.training import TrainingSettings
 
 TOKEN_LOSSES = ("sparse_categorical_crossentropy",)
-VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity")
+VECTOR_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity", "quantile")
 
 
 def dimensions_agree(sections: Sections) -> Iterator[str]:

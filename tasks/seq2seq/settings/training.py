@@ -7,10 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from tasks.seq2seq.data.quantiles import DEFAULT, Quantiles
 from tasks.seq2seq.settings.section import Section
 
 Loss = Literal[
-    "sparse_categorical_crossentropy", "mean_squared_error", "mean_absolute_error", "huber", "cosine_similarity"
+    "sparse_categorical_crossentropy",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
+    "cosine_similarity",
+    "quantile",
 ]
 
 
@@ -93,7 +99,12 @@ class TrainingSettings(Section):
     loss: Loss | None = Field(
         None,
         description="Keras' name of the loss (sparse_categorical_crossentropy for tokens, mean_squared_error for "
-        "vectors; cosine_similarity for embeddings)",
+        "vectors; cosine_similarity for embeddings); or quantile, for forecasts with intervals",
+    )
+    quantiles: tuple[float, ...] = Field(
+        (),
+        description="quantile: which are forecast, ascending, in (0, 1), 0.5 among them, which is the prediction "
+        "(0.1, 0.5, 0.9)",
     )
     start: Literal["scratch", "promoted"] = Field(
         "scratch",
@@ -155,3 +166,10 @@ class TrainingSettings(Section):
         description="folder for TensorBoard's event files, with a folder in it for each training (none are written); "
         "it changes no result, and nothing is made again for it",
     )
+
+    @property
+    def forecast_quantiles(self) -> Quantiles:
+        """The quantiles that are forecast; none with another loss."""
+        if self.loss != "quantile":
+            return ()
+        return self.quantiles or DEFAULT

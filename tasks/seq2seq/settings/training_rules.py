@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from tasks.seq2seq.data.quantiles import faults as quantile_faults
 from tasks.seq2seq.settings.data import FilesData, SyntheticData
 from tasks.seq2seq.settings.training import TrainingSettings
 
@@ -32,6 +33,7 @@ def training_faults(training: TrainingSettings, data: SyntheticData | FilesData 
     yield from _of_other_choices(training)
     yield from _of_schedules(training)
     yield from _of_sampling(training)
+    yield from _of_quantiles(training)
     clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(training, name) is not None]
     if len(clips) > 1:
         yield f"{' and '.join(f'training.{name}' for name in clips)} are set; Keras clips by one of them"
@@ -73,6 +75,15 @@ def _of_sampling(training: TrainingSettings) -> Iterator[str]:
         yield f"training.sampling_k is {k:g}; of exponential it is below 1, as 1 - k^i grows only then"
     if training.sampling == "inverse_sigmoid" and k < 1:
         yield f"training.sampling_k is {k:g}; of inverse_sigmoid it is 1 or more"
+
+
+def _of_quantiles(training: TrainingSettings) -> Iterator[str]:
+    if not training.quantiles:
+        return
+    chosen = list(training.quantiles)
+    if training.loss != "quantile":
+        yield f'training.quantiles is {chosen}, which is for training.loss = "quantile"; set it, or leave them out'
+    yield from (f"training.quantiles is {chosen}; {fault}" for fault in quantile_faults(chosen))
 
 
 def _of_data(training: TrainingSettings, data: SyntheticData | FilesData) -> Iterator[str]:

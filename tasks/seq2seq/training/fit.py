@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tasks.seq2seq.arrays.sequences import Pairs
 from tasks.seq2seq.data.codecs import Codecs
-from tasks.seq2seq.models.losses import PlainValidation, token_loss, vector_loss
+from tasks.seq2seq.models.losses import PlainValidation, token_loss, vector_loss, vector_metric
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.training.bucketing import batches_of
 from tasks.seq2seq.training.callbacks.early_stopping import Best
@@ -191,7 +191,7 @@ def _compile(
         metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     else:
         loss = vector_loss(settings, weighted=weighted)
-        metric = keras.metrics.MeanAbsoluteError(name="mae")
+        metric = vector_metric(settings)
     model.compile(
         jit_compile=False,  # slower on a CPU
         optimizer=make_optimizer(settings, batches * settings.epochs),

@@ -59,17 +59,20 @@ def _even_at(step: float) -> float:
     return max(k, 1.0)
 
 
-def sampled_inputs(models: Models) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def sampled_inputs(models: Models, n_quantiles: int = 1) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The function that finds the decoder inputs of a batch.
 
     It takes sources and the decoder inputs of teacher forcing, as `feeding.Batch` describes them, and which steps are
     given the model's own previous prediction, `(batch, target_length) bool`, whose first is never looked at. It gives
-    the decoder inputs that are used.
+    the decoder inputs that are used. Of a model with quantiles, of which there are `n_quantiles`, its own prediction is
+    the median.
     """
     decoder = models.decoder
 
     def predict(output: Tensor) -> Tensor:
-        return tf.argmax(output, axis=-1, output_type=tf.int32) if decoder.inputs[0].dtype == "int32" else output
+        if decoder.inputs[0].dtype == "int32":
+            return tf.argmax(output, axis=-1, output_type=tf.int32)
+        return output[..., : output.shape[-1] // n_quantiles]
 
     def find(source: Tensor, decoder_input: Tensor, is_own: Tensor) -> Tensor:
         state, memory = split_encoded(models.encoder(source, training=False), decoder)
@@ -107,10 +110,10 @@ class SampledModel(keras.Model):
     optimizer's state draws what it would have drawn.
     """
 
-    def __init__(self, models: Models, schedule: Schedule, seed: int) -> None:
+    def __init__(self, models: Models, schedule: Schedule, seed: int, n_quantiles: int = 1) -> None:
         """Takes the three models, of whose layers this is a fourth, the schedule, and the seed of the coins."""
         super().__init__(models.train.inputs, models.train.outputs[0], name=models.train.name)
-        self._find, self._schedule, self._seed = sampled_inputs(models), schedule, seed
+        self._find, self._schedule, self._seed = sampled_inputs(models, n_quantiles), schedule, seed
 
     def train_step(self, data: Any) -> Any:  # noqa: ANN401 - Keras'
         """Keras' own training step, with inputs that the model has a part in."""
@@ -142,4 +145,5 @@ def with_sampling(models: Models, settings: TrainingSettings, n_train: int, seed
     if settings.sampling == "none":
         return models.train
     total_steps = math.ceil(n_train / settings.batch_size) * settings.epochs
-    return SampledModel(models, sampling_schedule(settings, total_steps), seed)
+    n_quantiles = max(1, len(settings.forecast_quantiles))
+    return SampledModel(models, sampling_schedule(settings, total_steps), seed, n_quantiles)

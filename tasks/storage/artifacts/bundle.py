@@ -14,7 +14,8 @@ A bundle holds everything that prediction needs and nothing that comes after:
 
 The two graphs predict; the Keras models are what another training starts from, and what Keras' users load. Nothing
 here is ever unpickled: graphs are run after `graph_check` has found them to be ours, models load with `safe_mode=True`,
-and of custom objects only the layers of `tasks.seq2seq.models.attention` and `input_feeding` are known.
+and of custom objects only the layers of `tasks.seq2seq.models.attention`, `input_feeding` and `quantile_output` are
+known.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.data.codecs import Codecs
+from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.settings.architecture import Architecture, Side
@@ -59,10 +61,10 @@ class BundleFacts(BaseModel):
     ahead: int = 0
     series: int = 0
 
-    def architecture(self, settings: ModelSettings) -> Architecture:
-        """The architecture of the model, given the settings that it was made by."""
+    def architecture(self, settings: ModelSettings, quantiles: Quantiles = ()) -> Architecture:
+        """The architecture of the model, given the settings and the quantiles that it was made by."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series, quantiles)
 
     @property
     def is_single(self) -> bool:
@@ -156,7 +158,7 @@ def load_engine(folder: Path, facts: BundleFacts, experiment: Experiment) -> Eng
     """
     graphs = _read_graphs(folder, facts, experiment)
     try:
-        return Engine(facts.architecture(experiment.model), *graphs)
+        return Engine(facts.architecture(experiment.model, experiment.training.forecast_quantiles), *graphs)
     except Exception as error:  # the runtime's errors have no other class in common
         raise ArtifactError(
             f"{folder} holds graphs that ONNX Runtime refuses ({error}); make the bundle again"
@@ -175,7 +177,7 @@ def _read_graphs(folder: Path, facts: BundleFacts, experiment: Experiment) -> li
     from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415
     from tasks.seq2seq.inference.graphs.weight_shapes import Zeros, make_weights  # noqa: PLC0415
 
-    architecture = facts.architecture(experiment.model)
+    architecture = facts.architecture(experiment.model, experiment.training.forecast_quantiles)
     zeros = make_weights(architecture, Zeros())
     graphs, likes = [], (encoder_graph(architecture, zeros), step_graph(architecture, zeros))
     for name, like in zip(GRAPHS, likes, strict=True):

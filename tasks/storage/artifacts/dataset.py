@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.data.windows import recent_steps
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.settings.architecture import Architecture, Side
@@ -97,10 +98,10 @@ class DatasetFacts(BaseModel):
     ahead: int = 0
     series: int = 0
 
-    def architecture(self, settings: ModelSettings) -> Architecture:
-        """The architecture that the settings ask for on this dataset."""
+    def architecture(self, settings: ModelSettings, quantiles: Quantiles = ()) -> Architecture:
+        """The architecture that the settings ask for on this dataset, with quantiles where they are forecast."""
         source, target = (Side(side.vocabulary, side.features) for side in (self.source, self.target))
-        return Architecture(source, target, self.masked, settings, self.ahead, self.series)
+        return Architecture(source, target, self.masked, settings, self.ahead, self.series, quantiles)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ _CLASSES = {
     *(("keras.src.ops.numpy", name, name) for name in ("Where", "ZerosLike")),
     ("tasks.seq2seq.models.attention", "GlobalAttention", "seq2seq>GlobalAttention"),
     ("tasks.seq2seq.models.input_feeding", "InputFeedingDecoder", "seq2seq>InputFeedingDecoder"),
+    ("tasks.seq2seq.models.quantile_output", "QuantileOutput", "seq2seq>QuantileOutput"),
 }
 
 
@@ -53,7 +54,7 @@ def check_keras_models(folder: Path, known: Known) -> None:
     Raises:
         ArtifactError: with what they hold that ours never do.
     """
-    architecture = known.facts.architecture(known.experiment.model)
+    architecture = known.facts.architecture(known.experiment.model, known.experiment.training.forecast_quantiles)
     sizes = weight_sizes(architecture)
     lengths = (known.facts.source.length, known.facts.target.length)
     largest = max(_ANY_NUMBER, *lengths, *(size for shape in sizes for size in shape))

@@ -2,7 +2,7 @@
 
 Apart from `bundle`, which reads what predicts, so that nothing that predicts reaches Keras. Models load after
 `keras_archives` has found them to be ours, with `safe_mode=True`, and of custom objects only the layers of
-`tasks.seq2seq.models.attention` and `input_feeding` are known.
+`tasks.seq2seq.models.attention`, `input_feeding` and `quantile_output` are known.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def save_graphs(
     from tasks.seq2seq.inference.graphs.graph_check import serialised  # noqa: PLC0415 - likewise
     from tasks.seq2seq.inference.graphs.step import step_graph  # noqa: PLC0415 - likewise
 
-    architecture = facts.architecture(experiment.model)
+    architecture = facts.architecture(experiment.model, experiment.training.forecast_quantiles)
     weights = keras_weights(architecture, encoder, decoder)
     graphs = encoder_graph(architecture, weights, is_single=facts.is_single), step_graph(architecture, weights)
     for name, graph in zip(GRAPHS, graphs, strict=True):
@@ -144,7 +144,7 @@ def load_into_keras(folder: Path) -> tuple[keras.Model, keras.Model]:
     """Encoder and decoder, which `check_keras_models` has looked at."""
     import keras  # noqa: PLC0415 - reading a bundle's facts must not load TensorFlow
 
-    from tasks.seq2seq.models import attention, input_feeding  # noqa: F401, PLC0415 - Keras finds layers that were imported
+    from tasks.seq2seq.models import attention, input_feeding, quantile_output  # noqa: F401, PLC0415 - Keras finds layers that were imported
 
     encoder, decoder = (keras.saving.load_model(folder / name, compile=False, safe_mode=True) for name in KERAS_MODELS)
     return encoder, decoder
@@ -154,7 +154,8 @@ def _check_architecture(folder: Path, known: Known, encoder: keras.Model, decode
     """Refuses models that are not of the architecture that the bundle says: graphs are written by it."""
     from tasks.seq2seq.models.encoder_decoder import build_models  # noqa: PLC0415 - loads TensorFlow
 
-    expected = build_models(known.facts.architecture(known.experiment.model).without_dropout())
+    settings, quantiles = known.experiment.model, known.experiment.training.forecast_quantiles
+    expected = build_models(known.facts.architecture(settings, quantiles).without_dropout())
     for name, found, own in zip(KERAS_MODELS, (encoder, decoder), (expected.encoder, expected.decoder), strict=True):
         there, ours = _weights(found), _weights(own)
         if there != ours:

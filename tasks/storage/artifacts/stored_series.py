@@ -25,6 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
+from tasks.seq2seq.data.quantiles import PREFIX
 from tasks.seq2seq.data.time_axis import Stamps, Step
 from tasks.seq2seq.data.windows import Levels, SeriesSteps, WindowPlan, Windows, cut_windows
 from tasks.seq2seq.errors import ArtifactError
@@ -260,7 +261,7 @@ _TAKEN = ("file", "row", "origin_time", "source", "target", "prediction", "sourc
 
 def _free(name: str) -> str:
     """The name of a column of ids, which one of ours may have."""
-    return f"series_{name}" if name in _TAKEN else name
+    return f"series_{name}" if name in _TAKEN or name.startswith(PREFIX) else name
 
 
 def read_windows(folder: Path, split: str, rng: np.random.Generator | None = None) -> Iterator[Pairs]:

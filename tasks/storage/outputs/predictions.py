@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.codecs import Codec, Codecs
+from tasks.seq2seq.data.quantiles import column_name
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.artifacts.dataset import NOT_SHOWN, PairBlock
@@ -75,8 +77,8 @@ class PredictionWriter:
     """Streams evaluated pairs into a Parquet file.
 
     Columns: `file` and `row` where the pairs came from, of series their ids and `origin_time`, `source`, `target` and
-    `prediction` as the user writes them, and what there is of `log_probability`, `correct`, `n_unknown` and
-    `outside_range`.
+    `prediction` as the user writes them, and what there is of other quantiles (`quantile_0.1`), `log_probability`,
+    `correct`, `n_unknown` and `outside_range`.
     """
 
     def __init__(self, path: Path, codecs: Codecs) -> None:
@@ -91,6 +93,7 @@ class PredictionWriter:
         columns["source"] = to_values(block.pairs.source, self._codecs.source)
         columns["target"] = to_values(evaluated.reference, self._codecs.target)
         columns["prediction"] = to_values(evaluated.prediction, self._codecs.target)
+        columns |= _quantiles(evaluated.quantiles, self._codecs.target)
         for name in ("log_probability", "correct", "n_unknown", "outside_range"):
             values = getattr(evaluated, name)
             if values is not None:
@@ -113,18 +116,15 @@ class PredictionWriter:
 ON_REQUEST = ("n_best", "token_log_probabilities", "encoder_state")
 
 
-def prediction_columns(
-    predictions: Predictions, sequences: Sequences, codec: Codec, *, with_token_scores: bool
-) -> dict[str, pa.Array]:
+def prediction_columns(predictions: Predictions, codec: Codec, *, with_token_scores: bool) -> dict[str, pa.Array]:
     """The columns of an output that tell of predictions, in their order.
 
     Args:
-        predictions: of a chunk.
-        sequences: what was predicted, as it is to be written.
+        predictions: of a chunk, as they are to be written.
         codec: the target's.
         with_token_scores: whether the log-probability of each token is wanted.
     """
-    columns = {"prediction": to_values(sequences, codec)}
+    columns = {"prediction": to_values(predictions.sequences, codec)} | _quantiles(predictions.quantiles, codec)
     if predictions.log_probability is not None:
         columns["log_probability"] = pa.array(predictions.log_probability)
     if predictions.alternatives is not None:
@@ -136,6 +136,10 @@ def prediction_columns(
         states = np.ascontiguousarray(predictions.states)
         columns["encoder_state"] = pa.FixedSizeListArray.from_arrays(pa.array(states.reshape(-1)), states.shape[1])
     return columns
+
+
+def _quantiles(quantiles: Mapping[float, Sequences], codec: Codec) -> dict[str, pa.Array]:
+    return {column_name(quantile): to_values(sequences, codec) for quantile, sequences in quantiles.items()}
 
 
 def _alternatives(alternatives: Alternatives, codec: Codec) -> pa.Array:

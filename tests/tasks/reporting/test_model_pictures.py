@@ -9,6 +9,7 @@ from tasks.reporting.model_pictures import (
     accuracy_by_position,
     attention,
     confusion,
+    coverage_by_step,
     draw_pictures,
     error_by_step,
     forecast,
@@ -107,3 +108,10 @@ def test_tokens_have_no_pictures_of_vectors_and_the_other_way_round():
     assert len(titles({**SCORES, "n_evaluated": 0})) == 2
     one_step = {**SCORES, "mae_by_step": [1.0], "relative_mae_naive_by_step": None}
     assert len(titles(one_step, "mae", examples)) == 2
+
+
+def test_the_share_in_an_interval_is_drawn_beside_what_it_should_be():
+    picture = coverage_by_step({"0.8": [0.75, 0.5, 1.0]})
+    assert "75" in picture.alt  # the mean over the steps
+    assert "interval for 80" in picture.alt
+    assert "in the 80" in picture.inline()

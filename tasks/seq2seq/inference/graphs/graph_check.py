@@ -23,6 +23,7 @@ OPERATORS = {
         "Sigmoid",
         "Tanh",
         "Softmax",
+        "Softplus",
         "LogSoftmax",
         "LayerNormalization",
         "Where",

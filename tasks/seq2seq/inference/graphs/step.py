@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
+from tasks.seq2seq.data.quantiles import below
 from tasks.seq2seq.inference.graphs.attention_scores import GRAPH_SCORES, Compared
 from tasks.seq2seq.inference.graphs.cells import CELLS, Inputs
 from tasks.seq2seq.inference.graphs.embedded_inputs import first_inputs, next_inputs
@@ -46,7 +47,8 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
     Its inputs are `fed`, tokens `(rows,) int32` or vectors `(rows, features) float32`, behind them what is known of the
     step beforehand, the state and the memory; its
     outputs `output`, the log-probabilities of all tokens `(rows, vocabulary) float32` or standardised vectors
-    `(rows, features) float32`, the next state, and with attention its weights.
+    `(rows, features) float32`, of each quantile where there are any (`tasks.seq2seq.data.quantiles`); the next state;
+    and with attention its weights.
     """
     graph, settings = GraphBuilder(), architecture.settings
     hidden, after = _recur(graph, settings, weights)
@@ -56,10 +58,28 @@ def step_graph(architecture: Architecture, weights: ModelWeights) -> onnx.ModelP
     if settings.feeds_input:
         results[following("attentional")] = hidden
     output = dense(graph, hidden, weights.output)
-    results[OUTPUT] = graph("LogSoftmax", output, axis=-1) if architecture.target.vocabulary else output
+    if architecture.target.vocabulary:
+        output = graph("LogSoftmax", output, axis=-1)
+    elif architecture.quantiles:
+        output = _quantiles(graph, architecture, output)
+    results[OUTPUT] = output
     for name in step_outputs(architecture):
         graph.named(name, results[name])
     return graph.model("step", step_inputs(architecture), step_outputs(architecture))
+
+
+def _quantiles(graph: GraphBuilder, architecture: Architecture, raw: Name) -> Name:
+    """Quantiles as `tasks.seq2seq.models.quantile_output` describes them."""
+    quantiles, features = architecture.quantiles, architecture.target.features
+    sizes = graph.constant([features] * len(quantiles), np.int64)
+    median, *others = graph.several("Split", len(quantiles), raw, sizes, axis=1)
+    gaps = [graph("Softplus", other) for other in others]
+    n_below, lower, upper = len(below(quantiles)), [median], [median]
+    for gap in reversed(gaps[:n_below]):
+        lower.insert(0, graph("Sub", lower[0], gap))
+    for gap in gaps[n_below:]:
+        upper.append(graph("Add", upper[-1], gap))
+    return graph("Concat", median, *lower[:-1], *upper[1:], axis=1)
 
 
 def _recur(graph: GraphBuilder, settings: ModelSettings, weights: ModelWeights) -> tuple[Name, list[Name]]:

@@ -53,7 +53,7 @@ def step_inputs(architecture: Architecture) -> dict[Name, Type]:
 
 def step_outputs(architecture: Architecture) -> dict[Name, Type]:
     """What a step of the decoder gives; the names of its state begin with `next_`."""
-    width = architecture.target.vocabulary or architecture.target.features
+    width = architecture.target.vocabulary or architecture.outputs
     states = {following(name): kind for name, kind in state_types(architecture).items()}
     attention: dict[Name, Type] = {ATTENTION: (FLOAT, (SOURCES, HYPOTHESES, LENGTH))}
     return {OUTPUT: (FLOAT, (ROWS, width)), **states, **(attention if architecture.settings.attends else {})}

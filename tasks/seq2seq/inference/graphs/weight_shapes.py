@@ -143,7 +143,7 @@ def _attention(make: Maker, settings: ModelSettings) -> dict[str, Weights]:
 
 
 def _output(make: Maker, architecture: Architecture, target_table: Weights | None) -> DenseWeights:
-    n_outputs = architecture.target.vocabulary or architecture.target.features
+    n_outputs = architecture.target.vocabulary or architecture.outputs
     if architecture.settings.tie_embeddings and target_table is not None:
         return DenseWeights(target_table.T, np.zeros(n_outputs, np.float32))
     return _dense(make, architecture.settings.decoder_width, n_outputs)

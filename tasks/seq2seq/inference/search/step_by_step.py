@@ -55,15 +55,17 @@ def decode_step_by_step(
 def forecast(
     step: StepFunction, encoded: Encoded, features: int, n_steps: int, ahead: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Real vectors `(sources, n_steps, features) float32`.
+    """What the decoder puts out of real vectors, `(sources, n_steps, outputs) float32`.
 
-    Each step is given the vector predicted before, the first one zeros, as in training; and what is known of it
-    beforehand, where there is anything, `(sources, n_steps, known)`, standardised.
+    The outputs are `features` numbers, behind them those of other quantiles where there are any. Each step is given the
+    vector predicted before, the first one zeros, as in training; and what is known of it beforehand, where there is
+    anything, `(sources, n_steps, known)`, standardised.
     """
     state, memory = encoded
     vector, vectors = np.zeros((len(state[0]), features), np.float32), list[NDArray[np.float32]]()
     for i in range(n_steps):
         fed = vector if ahead is None else np.concatenate([vector, ahead[:, i]], axis=1)
-        vector, state = step(fed, state, memory)
-        vectors.append(vector)
+        output, state = step(fed, state, memory)
+        vector = output[:, :features]
+        vectors.append(output)
     return np.stack(vectors, axis=1)

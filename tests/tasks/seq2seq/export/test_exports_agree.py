@@ -9,6 +9,7 @@ import pytest
 
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.data.collate import source_array
+from tasks.seq2seq.data.quantiles import output_names
 from tasks.seq2seq.data.scaling import Scaling
 from tasks.seq2seq.data.vocabulary import Vocabulary
 from tasks.storage.artifacts.export import ONNX_FILE, save_decode
@@ -28,10 +29,11 @@ MODELS = {
     "without an end": lambda: Exported.of(SYMBOLS, SYMBOLS, masked=False, n_steps=5),
     "vectors": lambda: Exported.of(VECTORS, VECTORS, n_steps=4, bidirectional=True, cell="gru"),
     "vectors with attention": lambda: Exported.of(VECTORS, VECTORS, n_steps=4, attention="luong_dot"),
+    "quantiles": lambda: Exported.of(VECTORS, VECTORS, n_steps=4, quantiles=(0.1, 0.5, 0.75, 0.9)),
     "words to vectors": lambda: Exported.of(WORDS, VECTORS, n_steps=4),
     "vectors to words": lambda: Exported.of(VECTORS, WORDS, n_steps=6).favour(WORDS.end, 0.3),
 }
-OFTEN = ("plain", "bidirectional", "without an end", "vectors with attention")
+OFTEN = ("plain", "bidirectional", "without an end", "vectors with attention", "quantiles")
 EVERY = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.slow) for name in MODELS]
 ONNX = """
 import sys, numpy as np, onnxruntime
@@ -143,7 +145,8 @@ def test_an_empty_batch_gives_an_empty_answer(made, export, name):
     model, answers = made[export, name]
     found = answers_to(answers, "none")
     if isinstance(model.codecs.target, Scaling):
-        assert {key: value.shape for key, value in found.items()} == {"vectors": (0, model.n_steps, 2)}
+        names = output_names(model.architecture.quantiles)
+        assert {key: value.shape for key, value in found.items()} == dict.fromkeys(names, (0, model.n_steps, 2))
     else:
         assert {key: value.shape for key, value in found.items()} == {
             "tokens": (0, model.n_steps),

@@ -65,8 +65,10 @@ OF_NOTHING: dict[str, tuple[Any, Callable[[Counters], None]]] = {
         lambda counters: counters.add(NO_TOKENS, NO_TOKENS, teacher_forced=(0, 0)),
     ),
     "vectors": (
-        VectorTarget(np.ones(1), embeddings=True),
-        lambda counters: counters.add(NO_VECTORS, NO_VECTORS, naive=NO_VECTORS, seasonal_naive=NO_VECTORS, mean=None),
+        VectorTarget(np.ones(1), embeddings=True, quantiles=(0.1, 0.5)),
+        lambda counters: counters.add(
+            NO_VECTORS, NO_VECTORS, naive=NO_VECTORS, seasonal_naive=NO_VECTORS, mean=None, quantiles={0.1: NO_VECTORS}
+        ),
     ),
 }
 

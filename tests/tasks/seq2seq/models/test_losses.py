@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.seq2seq.models.losses import token_loss
+from tasks.seq2seq.models.losses import token_loss, vector_loss, vector_metric
+from tasks.seq2seq.models.quantile_output import QuantileOutput
 from tasks.seq2seq.settings.training import TrainingSettings
 from tests.helpers.trainings import CODECS, model_with_dropout, random_pairs, train
 
@@ -42,3 +43,33 @@ def test_validation_does_without_smoothing():
     for smoothed, other in zip(history.epochs, plain.epochs, strict=True):
         assert smoothed["val_loss"] == pytest.approx(other["loss"], rel=1e-5)
         assert smoothed["loss"] != pytest.approx(other["loss"], rel=1e-3)
+
+
+QUANTILES = TrainingSettings(loss="quantile", quantiles=(0.1, 0.5, 0.75, 0.9))
+VECTORS = np.array([[[1.0, 2.0], [3.0, -4.0]]], np.float32)
+# A step's numbers are the median of both features, then the other quantiles of both, ascending.
+OUTPUT = np.array([[[2, 2, 1, 0, 3, 3, 4, 4], [3, -4, 2, -5, 3, -4, 9, 9]]], np.float32)
+
+
+def test_the_quantile_loss_is_the_pinball_loss_of_each_block():
+    """Errors of step 1: -1, 0 of the median, 0, 2 of 0.1, -2, -1 of 0.75, -3, -2 of 0.9."""
+    first = 0.5 * 1 + 0.1 * 2 + 0.25 * 3 + 0.1 * 5
+    second = 0 + 0.1 * 1 + 0.1 * 1 + 0 + 0.1 * 6 + 0.1 * 13
+    loss = vector_loss(QUANTILES)
+    np.testing.assert_allclose(loss.call(VECTORS, OUTPUT), [[first / 8, second / 8]], rtol=1e-5)
+    assert float(loss(VECTORS, OUTPUT, np.array([[1.0, 0.0]]))) == pytest.approx(first / 8, rel=1e-5)
+
+
+def test_the_metric_of_quantiles_is_the_error_of_the_median():
+    metric = vector_metric(QUANTILES)
+    metric.update_state(VECTORS, OUTPUT, np.ones((1, 2)))
+    assert float(metric.result()) == pytest.approx(1 / 4)
+
+
+def test_quantiles_never_cross_whatever_the_model_says():
+    raw = np.random.default_rng(0).normal(0, 50, (200, 3, 5)).astype(np.float32)
+    median, lowest, low, high, highest = np.moveaxis(np.asarray(QuantileOutput(2, 2)(raw)), -1, 0)
+    assert np.array_equal(median, raw[..., 0])
+    for one, other in ((lowest, low), (low, median), (median, high), (high, highest)):
+        assert (one <= other).all()
+    assert (lowest < low).mean() > 0.4

@@ -4,6 +4,7 @@ from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.rules import check_experiment
 
 FILES = {"train": "a.csv"}
+QUANTILES = {"loss": "quantile"}
 VECTORS = {"train": "a.csv", "target_encoding": "vectors"}
 
 
@@ -23,6 +24,18 @@ VECTORS = {"train": "a.csv", "target_encoding": "vectors"}
         ({"average": "last"}, FILES, "training.epochs is 1; there is only one end of an epoch"),
         ({"average_epochs": 3, "average": "ema"}, FILES, "training.average_epochs is 3, but training.average is"),
         ({"ema_momentum": 0.9}, FILES, 'training.ema_momentum is 0.9, but training.average is "none"; it is for "ema"'),
+        (
+            {"quantiles": [0.1, 0.5]},
+            VECTORS,
+            'training.quantiles is [0.1, 0.5], which is for training.loss = "quantile"',
+        ),
+        (QUANTILES | {"quantiles": [0.1, 0.9]}, VECTORS, "training.quantiles is [0.1, 0.9]; 0.5 must be among them"),
+        (QUANTILES | {"quantiles": [0.5, 0.1]}, VECTORS, "training.quantiles is [0.5, 0.1]; expected ascending"),
+        (QUANTILES | {"quantiles": [0.5, 0.5]}, VECTORS, "training.quantiles is [0.5, 0.5]; expected ascending"),
+        (QUANTILES | {"quantiles": [0.5, 1.0]}, VECTORS, "training.quantiles is [0.5, 1.0]; expected numbers between"),
+        (QUANTILES | {"quantiles": [float("nan"), 0.5]}, VECTORS, "expected numbers between 0 and 1"),
+        (QUANTILES, FILES, "training.loss is 'quantile', which does not fit a target of tokens"),
+        (QUANTILES, {}, "training.loss is 'quantile', which does not fit a target of tokens"),
         ({"label_smoothing": 0.1}, VECTORS, "training.label_smoothing is 0.1, but the target is made of vectors"),
         (
             {"schedule": "polynomial_decay", "end_learning_rate": 0.1},
@@ -54,3 +67,10 @@ def test_all_faults_of_training_are_told_at_once():
 )
 def test_settings_of_training_that_fit_are_taken(training, data):
     assert check_experiment({"training": training, "data": data}).training.epochs == 1
+
+
+def test_quantiles_are_forecast_with_their_loss_only():
+    assert check_experiment({"data": VECTORS}).training.forecast_quantiles == ()
+    assert check_experiment({"data": VECTORS, "training": QUANTILES}).training.forecast_quantiles == (0.1, 0.5, 0.9)
+    chosen = {**QUANTILES, "quantiles": [0.05, 0.5]}
+    assert check_experiment({"data": VECTORS, "training": chosen}).training.forecast_quantiles == (0.05, 0.5)

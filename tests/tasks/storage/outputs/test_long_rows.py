@@ -43,3 +43,12 @@ def test_no_forecast_is_no_row_of_the_same_columns(features):
     some, none = by_step(forecasts(features)), by_step(forecasts(features).slice(0, 0))
     assert len(none) == 0
     assert none.schema.equals(some.schema)
+
+
+def test_other_quantiles_go_with_their_step_and_a_column_of_the_input_with_its_row():
+    """However the input calls its columns: those of predictions stand behind them."""
+    table = forecasts(1).drop_columns("outside_range").append_column("quantile_0.9", forecasts(1)["prediction"])
+    table = table.add_column(0, "quantile_of_sales", pa.array(["a", "b"]))
+    rows = by_step(table).to_pylist()
+    assert [row["quantile_0.9"] for row in rows] == [row["prediction"] for row in rows] == [0, 1, 2, 10, 11, 12]
+    assert [row["quantile_of_sales"] for row in rows] == ["a"] * 3 + ["b"] * 3

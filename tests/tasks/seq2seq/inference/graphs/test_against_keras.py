@@ -26,10 +26,13 @@ SIDES = {
     "vectors to tokens": (Side(features=FEATURES), Side(TOKENS)),
     "tokens to vectors": (Side(TOKENS), Side(features=FEATURES)),
     "vectors": (Side(features=FEATURES), Side(features=FEATURES)),
+    "vectors to quantiles": (Side(features=FEATURES), Side(features=FEATURES)),
 }
+QUANTILES = {"vectors to quantiles": (0.05, 0.1, 0.5, 0.75, 0.9)}
 # Of the default suite; together they have every operation that a graph may hold.
 FEW = {
     ("plain", "vectors", True),
+    ("plain", "vectors to quantiles", True),
     ("deeper decoder", "tokens to vectors", False),
     ("general attention", "vectors to tokens", True),
     ("bidirectional with dot attention", "tokens", False),
@@ -52,7 +55,7 @@ def every_subject():
         if fits(kind, sides):
             marks = [] if (name, sides, masked) in FEW else [pytest.mark.exhaustive]
             words = f"{name}, {sides}{'' if masked else ', not masked'}"
-            yield pytest.param((kind, *SIDES[sides], masked), id=words, marks=marks)
+            yield pytest.param((kind, *SIDES[sides], masked, QUANTILES.get(sides, ())), id=words, marks=marks)
 
 
 class Subject(NamedTuple):
@@ -70,8 +73,8 @@ class Subject(NamedTuple):
 
 @pytest.fixture(scope="module", params=every_subject())
 def subject(request):
-    kind, source, target, masked = request.param
-    architecture = Architecture(source, target, masked, settings_of(kind)).without_dropout()
+    kind, source, target, masked, quantiles = request.param
+    architecture = Architecture(source, target, masked, settings_of(kind), quantiles=quantiles).without_dropout()
     keras.utils.set_random_seed(0)
     models, rng = build_models(architecture), np.random.default_rng(0)
     for weight in models.train.trainable_weights:  # biases and norms too, which begin with zeros and ones
@@ -146,7 +149,10 @@ def free_running(subject):
             best = np.sort(last[:, 0], axis=1)
             margins.append(best[:, -1] - best[:, -2])
             last = last.argmax(axis=2).astype(np.int32)
+            said.append(last[:, 0])
+            continue
         said.append(last[:, 0])
+        last = last[..., :FEATURES]  # of quantiles, the median
     return np.stack(said, axis=1), np.array(margins)
 
 
