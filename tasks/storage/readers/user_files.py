@@ -189,7 +189,8 @@ def _legible(file: InputFile, layout: Layout | None = None) -> Iterator[None]:
             f"{file.path} cannot be read as {_spoken(file)}, is it cut short or of another format? ({_reason(error)})"
         ) from error
     except DataError as error:
-        raise _by_name(file, error) from error
+        _name(file, error)
+        raise
 
 
 @contextmanager
@@ -205,13 +206,18 @@ def _whole(file: InputFile, where: Callable[[], str]) -> Iterator[None]:
         ) from error
     except DataError as error:
         _check_unchanged(file, before)
-        raise _by_name(file, error) from error
+        _name(file, error)
+        raise
     _check_unchanged(file, before)
 
 
-def _by_name(file: InputFile, error: DataError) -> DataError:
-    """An error that names the file, of what knows no more of it than its bytes."""
-    return error if file.path in error.args[0] else DataError(f"{file.path}: {error.args[0]}")
+def _name(file: InputFile, error: DataError) -> None:
+    """Has an error name the file, of what knows no more of it than its bytes.
+
+    It stays the same error: one that is its own cause would keep what it was raised by alive, threads of a reader too.
+    """
+    if file.path not in str(error.args[0]):
+        error.args = (f"{file.path}: {error.args[0]}", *error.args[1:])
 
 
 def _check_unchanged(file: InputFile, before: Stamp) -> None:
