@@ -371,13 +371,14 @@ def describe_jobs(jobs: list[Job]) -> list[dict[str, Any]]:
 
 def _describe(job: Job) -> dict[str, Any]:
     account = job.account
-    counted = ("read", "predicted", "history_only", "known_ahead", "rejected", "reasons", "advice", "series")
+    counted = ("read", "predicted", "history_only", "known_ahead", "rejected", "reasons", "advice")
     return {
         "input": job.path,
         "name": job.name,
         "state": job.action,
         "reason": job.reason,
         **({name: getattr(account, name) for name in counted} if account else {}),
+        **({"series": account.series and account.series.model_dump()} if account else {}),
         **({"outputs": sorted(account.files)} if account else {}),
         **({"resumed_chunks": job.n_resumed} if job.n_resumed else {}),
     }

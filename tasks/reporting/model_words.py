@@ -91,8 +91,14 @@ def score_rows(scores: Mapping[str, Any], facts: DatasetFacts) -> Iterator[Row]:
     meanings = meanings_of("vectors" if facts.target.features else "tokens")
     without = "rows_with_unknown" if facts.source.features else "rows_outside_range"
     for name, value in scores.items():
-        if (isinstance(value, int | float) or (name.endswith("_interval") and value)) and name != without:
+        is_one = isinstance(value, int | float) or (name.endswith("_interval") and value)
+        if (is_one or _is_by_interval(value)) and name != without:
             yield {"name": name_of_field(name), "value": write_score(name, value), "meaning": meanings.get(name, "")}
+
+
+def _is_by_interval(value: object) -> bool:
+    """Whether it is a number for each of several intervals, and not lists by step."""
+    return isinstance(value, Mapping) and all(isinstance(one, int | float) for one in value.values())
 
 
 def example_groups(examples: Sequence[Mapping[str, Any]]) -> list[Row]:

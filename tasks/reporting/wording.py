@@ -86,10 +86,12 @@ def write_percent(share: float) -> str:
 
 
 def write_score(name: str, value: Any) -> str:  # noqa: ANN401 - the metric's
-    """A score: shares in percent, an interval by its two ends."""
+    """A score: shares in percent, an interval by its two ends, several each by its name."""
     if name.endswith("_interval") and value is not None:
         low, high = (write_score(name.removesuffix("_interval"), end) for end in value)
         return f"{low} to {high}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{which}: {write_score(name, one)}" for which, one in value.items())
     if isinstance(value, float) and name.endswith(_SHARES):
         return write_percent(value)
     return write_value(value)

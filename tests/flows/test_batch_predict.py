@@ -163,7 +163,7 @@ def test_the_page_and_prefects_artifact_hold_the_accounts(batch, tmp_path):
     assert (first["file"], first["read"], first["predicted"], first["rejected"]) == ("a.jsonl", 3, 2, 1)
     assert "never closed" in second["why"]
     assert Path(summary["report"]).as_uri() in artifacts["batch-predict-page"]
-    for text in ("a.jsonl", "source_empty", "never closed", "b|c.csv"):
+    for text in ("a.jsonl", "source empty", "never closed", "b|c.csv"):
         assert text in page, text
 
 

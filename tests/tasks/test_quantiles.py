@@ -87,8 +87,8 @@ def test_the_scores_are_those_of_the_predictions_in_original_units(made):
 
 
 def test_the_report_shows_what_each_interval_covers(made):
-    assert made.said("interval coverage, 0.8") == f"{made.scores['interval_coverage']['0.8']:.4g}"
-    assert "share of values in each interval" in made.page
+    assert f"0.8: {made.scores['interval_coverage']['0.8']:.4g}" in made.page
+    assert "share of values in each interval" in made.page.lower()
 
 
 @pytest.mark.parametrize("export", [export_onnx, export_saved_model])

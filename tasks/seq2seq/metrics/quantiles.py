@@ -176,7 +176,7 @@ QUANTILE_METRICS = (
     _metric(
         "interval_coverage",
         QuantileScorer.coverage,
-        "the share of values that lie in each interval, by the share that should (`0.8` between the quantiles 0.1 and "
+        "the share of values that lie in each interval, by the share that should (0.8 between the quantiles 0.1 and "
         "0.9); a model that knows its errors has the two alike",
         line=_coverage_line,
     ),

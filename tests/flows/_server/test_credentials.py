@@ -65,7 +65,7 @@ def test_a_url_in_the_place_of_a_path_is_refused_without_its_password(run, flags
 
     code, _, said = run(main, *flags)
     assert code == 2
-    assert "a URL; expected a path" in said
+    assert "a URL with credentials in it" in said
     assert "secret" not in said
 
 
