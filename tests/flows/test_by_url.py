@@ -18,6 +18,7 @@ from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest
 from tasks.storage.store.promotions import promote, read_promotions
 from tests.conftest import ROOT
+from tests.helpers.batch_models import batch_models
 from tests.helpers.in_object_stores import servers, url_of
 from tests.helpers.object_stores import SECRET, environment, object_store
 from tests.helpers.small_bundles import make
@@ -103,8 +104,11 @@ def test_a_dataset_of_files_in_an_object_store_holds_what_that_of_files_on_a_dis
     assert Store(f"{url}/store").digests("dataset") == [there.digest]
 
 
-def test_a_bundle_is_brought_from_a_disk(url, tmp_path):
-    made = make(Store(tmp_path / "store"))
+def test_a_bundle_is_brought_from_a_disk(url, tmp_path_factory):
+    """A real one: an import refuses what Keras does not load."""
+    models = batch_models(tmp_path_factory)
+    models.need("tiny")
+    made = models.bundles["tiny"]
     assert import_bundle([str(made.path), "--store", url]) == 0
     assert Store(url).manifest("bundle", made.digest).facts == made.facts
 
