@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tasks.seq2seq.errors import ArtifactError
-from tasks.seq2seq.inference.graphs.weight_shapes import weight_sizes
 from tasks.seq2seq.shown import shown
 from tasks.storage.artifacts.bundle import KERAS_MODELS, Known
 from tasks.storage.files.archives import stored_members
@@ -55,6 +54,8 @@ def check_keras_models(folder: Path, known: Known) -> None:
         ArtifactError: with what they hold that ours never do.
     """
     architecture = known.facts.architecture(known.experiment.model, known.experiment.training.forecast_quantiles)
+    from tasks.seq2seq.inference.graphs.weight_shapes import weight_sizes  # noqa: PLC0415 - it takes onnx
+
     sizes = weight_sizes(architecture)
     lengths = (known.facts.source.length, known.facts.target.length)
     largest = max(_ANY_NUMBER, *lengths, *(size for shape in sizes for size in shape))
