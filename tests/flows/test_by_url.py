@@ -146,7 +146,7 @@ def test_a_store_whose_server_ignores_conditions_is_refused(tmp_path, monkeypatc
 TINY = ["--data.n_samples", "3000", "--model.units", "16", "--evaluation.min_sequence_accuracy", "0", "--name", "toy"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_a_model_is_made_used_and_taken_back_by_machines_that_share_nothing_else(tmp_path):
     """The main job; predictions in fresh processes, of which the second has nothing to do; a rollback."""

@@ -151,7 +151,7 @@ def test_what_cannot_be_swept_is_refused_before_any_work(changed, said, tmp_path
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_sweep_that_is_killed_comes_back_to_the_same_trials(first, start_process, tmp_path):
     """SIGKILL once the first trials are there: their workers end too, and a second run finds what was finished."""
     config, store, summary = first / "sweep.toml", tmp_path / "store", tmp_path / "summary.json"

@@ -73,7 +73,7 @@ def test_a_server_that_never_recovers_is_said_to_be_out_of_reach(server, behind,
         behind(address, "never").read("a")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_stalls_of_thirty_seconds_among_all_faults_change_no_answer(server, behind, tmp_path):
     with faulty_proxy(server, FAULTS, stall_seconds=30.0) as (address, proxy):
         use(behind(address, "all"), tmp_path, 2)
