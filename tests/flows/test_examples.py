@@ -28,7 +28,7 @@ def test_an_example_runs_from_its_file_to_its_report(run, name):
     score = summary["relative_mae_naive"] if "mae" in summary else summary["sequence_accuracy"]
     assert math.isfinite(score)
     with open(summary["report"]) as page:  # noqa: PTH123
-        assert f"{summary['n_evaluated']} held-out" in page.read()
+        assert f"{summary['n_evaluated']:,}" in page.read()
 
 
 @pytest.mark.timeout(900)
