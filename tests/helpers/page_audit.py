@@ -67,7 +67,9 @@ def faults_of(browser: Chrome, url: str, width: int, scheme: str) -> list[str]:
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     )
+    browser.get_log("browser")  # what other pages said before
     browser.get(url)
     browser.execute_script("document.querySelectorAll('details').forEach(part => part.open = true)")
-    console = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    said = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    console = [message for message in said if "/favicon.ico" not in message]  # which browsers ask for by themselves
     return [*browser.execute_script(_FAULTS, MIN_CONTRAST), *console]
