@@ -7,9 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.evaluate import evaluate_model
+from tasks.generate import generate_dataset
 from tasks.runtime.caching import make_step
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.bundle import read_experiment
+from tasks.storage.artifacts.dataset import read_validation
 from tasks.storage.artifacts.registry import find_bundle
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.manifest import Manifest
@@ -65,3 +68,14 @@ def test_an_empty_validation_split_ranks_nothing_and_says_what_to_set(made, tmp_
     pq.write_table(file.schema_arrow.empty_table(), path)
     with pytest.raises(DataError, match=r"none came into the validation split.*raise data\.validation_fraction"):
         write_validation(experiment, dataset, bundle, Store(store), tmp_path)
+
+
+def test_a_series_without_windows_to_validate_on_gives_none_and_never_those_of_the_test(tmp_path):
+    (tmp_path / "wave.csv").write_text("source\n" + "".join(f"{i % 7}\n" for i in range(200)))
+    data = {
+        "train": tmp_path / "wave.csv", "source_encoding": "vectors", "target_encoding": "vectors", "history": 8,
+        "horizon": 3, "validation_fraction": 0.0,
+    }  # fmt: skip
+    dataset = generate_dataset.fn(check_experiment({"data": data}), tmp_path / "store")
+    assert (dataset.facts["validation_rows"], dataset.facts["evaluation_rows"] > 0) == (0, True)
+    assert list(read_validation(dataset.path)) == []
