@@ -30,6 +30,7 @@ from tasks.seq2seq.settings.rules import check_experiment, nearest
 from tasks.seq2seq.settings.section import Section
 from tasks.seq2seq.settings.sweep import SweepSettings
 from tasks.seq2seq.settings.where import Where
+from tasks.storage.files.limits import SETTINGS_VALUES
 
 FILE_KEYS = ("name", "prefect-version", "build", "push", "pull", "deployments")
 
@@ -182,21 +183,36 @@ def read_deployments(path: Path) -> list[Served]:
     return served
 
 
-class _WithoutAliases(yaml.SafeLoader):
-    """Refuses what stands for something else, by which a few lines could be gigabytes."""
+class _Bounded(yaml.SafeLoader):
+    """Refuses aliases by which a few lines would stand for more than any settings; Prefect's files may have others."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            alias = self.peek_event()
-            raise yaml.YAMLError(
-                f"the alias *{alias.anchor} in line {alias.start_mark.line + 1}; write out what it stands for"
-            )
-        return super().compose_node(parent, index)
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node and _n_values(node, {}) > SETTINGS_VALUES:
+            raise yaml.YAMLError(f"with its aliases it stands for more than {SETTINGS_VALUES:,} values")
+        return node
+
+
+def _n_values(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
+    """How many values a node stands for, each alias being all that it stands for.
+
+    Raises:
+        YAMLError: an alias stands for what it is in.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if node not in known:
+        known[node] = None  # until it is counted
+        inner = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
+        known[node] = 1 + sum(_n_values(one, known) for one in inner)
+    if (n := known[node]) is None:
+        raise yaml.YAMLError(f"what begins in line {node.start_mark.line + 1} has an alias of itself in it")
+    return n
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(read_settings_text(path), _WithoutAliases)  # noqa: S506 - it is a safe loader
+        content = yaml.load(read_settings_text(path), _Bounded)  # noqa: S506 - it is a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the deployments in {path} cannot be read: {error}") from error
     except RecursionError as error:

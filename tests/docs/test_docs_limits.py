@@ -35,6 +35,7 @@ SAID = {
     "a file of settings, or of deployments": (
         f"{limits.SETTINGS_BYTES // 2**20} MiB, and {limits.SETTINGS_DOTS:,} points in a line"
     ),
+    "values in a file of deployments, each alias counted as all that it stands for": f"{limits.SETTINGS_VALUES:,}",
 }
 
 

@@ -1,6 +1,5 @@
 """prefect.yaml is right, and what is wrong in a file like it is told at once, with its place."""
 
-import copy
 import os
 import socket
 import subprocess
@@ -131,7 +130,7 @@ def test_a_relative_path_of_a_parameter_starts_from_the_checkout_wherever_the_ru
 
 def test_two_deployments_of_one_name_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="train-and-eval/one is there 2 times"):
-        read_deployments(write(tmp_path / "prefect.yaml", EXPERIMENT, copy.deepcopy(EXPERIMENT)))
+        read_deployments(write(tmp_path / "prefect.yaml", EXPERIMENT, EXPERIMENT))
 
 
 @pytest.mark.parametrize("content", ["deployments: [", "[]", "deployments: []", "deployments: {}", "", None])

@@ -26,4 +26,5 @@ VECTOR_LINE_BYTES = 2**20  # a line of pre-trained vectors
 JSON_BYTES = 512 * 2**20  # a JSON file of the store, or of outputs
 KERAS_CONFIG_BYTES = 4 * 2**20  # of the configuration in a Keras model
 SETTINGS_BYTES = 2**20  # a file of settings, or of deployments
+SETTINGS_VALUES = 100_000  # of a file of deployments, each alias counted as all that it stands for
 SETTINGS_DOTS = 1_000  # points in a line of one: a parser takes the square of them
