@@ -137,11 +137,10 @@ def _of_vectors(scores: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]
 
 
 def error_by_step(scores: Mapping[str, Any]) -> Picture:
-    """Mean absolute errors at each step ahead, the model's and, where there is one, the naive forecast's."""
+    """Mean absolute errors at each step ahead, the model's and, where there is one, the best simple forecast's."""
     errors = {"model": list(scores["mae_by_step"])}
-    if relative := scores["relative_mae_naive_by_step"]:
-        pairs = zip(scores["mae_by_step"], relative, strict=True)
-        errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
+    if best := scores["baseline"]:
+        errors[f"best simple forecast ({best.replace('_', ' ')})"] = list(scores["baseline_mae_by_step"][best])
     n, highest = len(scores["mae_by_step"]), max(max(by_step) for by_step in errors.values())
     names = ("steps ahead", "mean absolute error (in the target's unit)")
     axes = Axes((1, n), (0, highest or 1.0), names)

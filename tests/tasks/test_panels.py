@@ -61,8 +61,10 @@ def made(tmp_path_factory):
 
 
 def test_a_panel_is_learned_with_its_week_and_its_prices(made):
-    assert made.scores["relative_mae_naive"] < 0.35
-    assert made.scores["relative_mae_seasonal_naive"] < 0.9
+    assert made.scores["mae"] < 0.35 * made.scores["baseline_mae"]["last_value"]
+    assert made.scores["baseline"] == "seasonal"
+    assert made.scores["relative_mae"] < 0.9
+    assert made.account["season"] == 7
     assert made.account["n_series"] == 4
     assert made.account["time"]["step"] == "1d"
 

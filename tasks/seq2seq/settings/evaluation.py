@@ -29,8 +29,8 @@ class EvaluationSettings(Section):
         1.0,
         gt=0,
         allow_inf_nan=False,
-        description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
-        "target does not go on with the source) that must not be reached",
+        description="the gate for vectors: mean absolute error over that of the best simple forecast that must not "
+        "be reached",
     )
     max_drop: float = Field(
         0.0,

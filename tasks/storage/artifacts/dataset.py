@@ -286,9 +286,9 @@ def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlo
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
     `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
-    and of series of vectors the `recent` time steps before the target, a season of them, and what the windows' values
-    were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a model that was made
-    of another dataset, and knows series by numbers of its own.
+    and of series of vectors the `recent` time steps before the target, a history and a season of them, and what the
+    windows' values were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a
+    model that was made of another dataset, and knows series by numbers of its own.
     """
     if is_series(folder):
         yield from _read_held_out_windows(folder, "test", model)
@@ -315,7 +315,8 @@ def _read_held_out_windows(folder: Path, split: str, model: Path | None = None) 
             beside["source_hash"] = pa.array(hashes[done : done + len(lasts)])
         done += len(lasts)
         if stored.steps.target.ndim > 1:
-            recent = recent_steps(stored.steps, lasts, stored.described["season"])
+            n_steps = max(stored.plan.history, stored.described["season"])
+            recent = recent_steps(stored.steps, lasts, n_steps, stored.plan.history)
             beside["recent"] = _vectors(recent)
         if frames.target is not None:
             beside |= {
