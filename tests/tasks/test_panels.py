@@ -4,13 +4,19 @@ import datetime as dt
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv as pc
 
+from tasks.compare import write_scores
+from tasks.evaluate import evaluate_model
 from tasks.export_onnx import export_onnx
 from tasks.export_saved_model import export_saved_model
 from tasks.predict import load_predictor
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.holdout import fixed_holdout
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
 from tests.helpers.batch_runs import account_of, predict, rows_of
@@ -76,6 +82,44 @@ def test_forecasts_of_the_evaluation_name_their_series_and_are_in_its_units(made
     assert {row["store"] for row in by_store} == set(levels)
     for row in by_store:
         assert 0.3 * levels[row["store"]] < np.mean(row["prediction"]) < 1.7 * levels[row["store"]]
+
+
+def test_the_scores_of_each_series_and_origin_add_up_to_those_of_all(made):
+    by_series, by_origin = (pq.read_table(made.evaluation.path / f"by_{name}.parquet") for name in ("series", "origin"))
+    assert sorted(by_series["series_store"].to_pylist()) == ["s0", "s1", "s2", "s3"]
+    for table in (by_series, by_origin):
+        windows = np.array(table["windows"])
+        assert windows.sum() == made.scores["n_evaluated"]
+        assert windows @ np.array(table["mae"]) / windows.sum() == pytest.approx(made.scores["mae"])
+        errors = windows @ np.array(table["baseline_mae"]) / windows.sum()
+        assert errors == pytest.approx(made.scores["baseline_mae"]["seasonal"])
+    assert by_origin["last_time"][0].as_py() == FIRST + dt.timedelta(DAYS - 1 - HORIZON)
+    ratios = dict(zip(by_series["series_store"].to_pylist(), by_series["relative_mae"].to_pylist(), strict=True))
+    worst = max(ratios, key=lambda store: ratios[store])
+    assert made.page.index("The worst of 4 series") < made.page.index(f">{worst}<")
+
+
+def test_origins_that_are_chosen_are_scored_without_another_training(made):
+    evaluation = {"backtest_origins": 2, "backtest_stride": 3}
+    chosen = check_experiment({**made.experiment.model_dump(), "evaluation": evaluation})
+    found = evaluate_model.fn(chosen, made.dataset, made.bundle, made.store)
+    table = pq.read_table(found.path / "by_origin.parquet")
+    assert table["steps_before_last"].to_pylist() == [0, 3]
+    assert found.facts["scores"]["n_evaluated"] == sum(table["windows"].to_pylist()) <= 8
+    before = {(row["row"], row["file"]): row["prediction"] for row in made.predictions.to_pylist()}
+    for row in pq.read_table(found.path / "predictions.parquet").to_pylist():
+        np.testing.assert_allclose(row["prediction"], before[row["row"], row["file"]], rtol=1e-5)
+
+
+def test_models_are_compared_at_the_origins_that_are_chosen(made, tmp_path):
+    store = Store(made.store)
+    holdout = fixed_holdout(store, made.experiment.promotion_name)
+    assert holdout is not None
+    rows = {
+        origins: write_scores(made.experiment, made.bundle, holdout, Backtest(origins), store, tmp_path).facts["rows"]
+        for origins in (None, 1)
+    }
+    assert rows == {None: made.scores["n_evaluated"], 1: 4}
 
 
 @pytest.mark.parametrize("export", [export_onnx, export_saved_model])

@@ -39,6 +39,7 @@ class Evaluated(NamedTuple):
     outside_range: whether source values lie far outside the training range, `(n,) bool`; None for tokens.
     ended: whether a prediction ended by itself and was not cut, `(n,) bool`; None where there are no ends.
     quantiles: vectors likewise by quantile, ascending, without the median, which is `prediction`.
+    baselines: what each simple forecast errs, in the mean over a pair's time steps and features, `(n,)`, by its name.
     """
 
     reference: Sequences
@@ -49,6 +50,7 @@ class Evaluated(NamedTuple):
     outside_range: NDArray[np.bool_] | None
     ended: NDArray[np.bool_] | None = None
     quantiles: Mapping[float, Sequences] = MappingProxyType({})
+    baselines: Mapping[str, Floats] = MappingProxyType({})
 
 
 class Inference(NamedTuple):
@@ -168,6 +170,7 @@ class VectorEvaluation:
             flags.get("n_unknown"),
             flags.get("outside_range"),
             quantiles={quantile: Sequences.of_rows(values) for quantile, values in quantiles.items()},
+            baselines={name: np.abs(reference - values).mean(axis=(1, 2)) for name, values in baselines.items()},
         )
 
     def _baselines(self, pairs: Pairs, past: Floats | None) -> dict[str, Floats]:
