@@ -13,6 +13,7 @@ from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.progress import progress
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.inference.evaluation import Evaluated
+from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.evaluation import BACKTEST, TOKEN_SCORES
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.where import Where
@@ -92,10 +93,20 @@ def write_evaluation(experiment: Experiment, dataset: Handle, bundle: Handle, st
             "examples": examples,
             "attention": attention,
             "mistakes": evaluator.evaluation.mistakes(),
-            **({} if scored is None else {"backtest": scored.write(folder, scores.get("baseline"))}),
+            **({} if scored is None else _of_series(experiment, scored, scores, folder)),
         },
     )
     return Made({"scores": scores, "examples": examples})
+
+
+def _of_series(
+    experiment: Experiment, scored: BacktestScores, scores: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    """What `evaluation.json` holds of series, of which `folder` then has the tables too."""
+    assert isinstance(experiment.data, FilesData)
+    columns = [name if isinstance(name, str) else f"column {name}" for name in experiment.data.target_columns]
+    backtest = scored.write(folder, scores.get("baseline"))
+    return {"backtest": backtest, "forecasts": scored.forecasts(folder / "predictions.parquet", columns)}
 
 
 def list_examples(block: PairBlock, evaluated: Evaluated, codecs: Codecs, n_examples: int) -> list[dict[str, Any]]:

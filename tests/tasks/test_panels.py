@@ -17,6 +17,7 @@ from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.rules import check_experiment
 from tasks.storage.artifacts.holdout import fixed_holdout
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
 from tests.helpers.batch_runs import account_of, predict, rows_of
@@ -97,6 +98,24 @@ def test_the_scores_of_each_series_and_origin_add_up_to_those_of_all(made):
     ratios = dict(zip(by_series["series_store"].to_pylist(), by_series["relative_mae"].to_pylist(), strict=True))
     worst = max(ratios, key=lambda store: ratios[store])
     assert made.page.index("The worst of 4 series") < made.page.index(f">{worst}<")
+
+
+def test_the_best_the_median_and_the_worst_series_are_shown_with_their_history(made):
+    content = load_json(made.evaluation.path / "evaluation.json")
+    forecasts = content["forecasts"]
+    assert [one["which"].split(" series, ")[0] for one in forecasts] == ["The best", "The median", "The worst"]
+    assert forecasts[-1]["which"].endswith(content["backtest"]["worst_series"][0]["name"])
+    by_origin = {(row["store"], str(row["origin_time"])): row for row in made.predictions.to_pylist()}
+    for one in forecasts:
+        store, (origin, *ahead) = one["which"].split()[-1], one["times"][-1 - HORIZON :]
+        assert origin == str(FIRST + dt.timedelta(DAYS - 1 - HORIZON))
+        assert len(ahead) == HORIZON == len(one["predicted"])
+        row = by_origin[store, origin]
+        assert (one["predicted"], one["expected"]) == (row["prediction"], row["target"])
+        assert len(one["history"]) == len(one["times"]) - HORIZON == 14
+        level = 20.0 * 4 ** int(store[1])
+        assert all(0.2 * level < step[0] < 1.8 * level for step in one["history"] if step)
+    assert "The worst series, s" in made.page
 
 
 def test_origins_that_are_chosen_are_scored_without_another_training(made):

@@ -7,7 +7,7 @@ by_origin.parquet   a row an origin, the last one first, likewise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from tasks.seq2seq.arrays.sequences import Rows
 from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.metrics.groups import GroupMeans, GroupScores
-from tasks.storage.artifacts.shapes import BacktestFile, OfGroup
+from tasks.storage.artifacts.shapes import BacktestFile, ForecastFile, OfGroup
+from tasks.storage.artifacts.shown_forecasts import Chosen, describe_forecasts
 from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
 from tasks.storage.artifacts.stored_series import StoredSeries
 
+MOST_POINTS = 200  # of the errors of series in ascending order
 BY_SERIES, BY_ORIGIN = "by_series.parquet", "by_origin.parquet"
 MOST_SERIES, MOST_ORIGINS = 10, 24  # that `evaluation.json` tells of; the tables have all of them
+LEAST_SERIES = 3  # to tell a best, a median and a worst one
 Reals = NDArray[np.float64]
 
 
@@ -38,6 +41,7 @@ class BacktestScores:
         self._steps_between = backtest.steps_between(self._stored.plan)
         self._by_series, self._by_origin = GroupScores(), GroupScores()
         self._metric, self._done = "", 0
+        self._values: list[Reals] = []
 
     def add(self, metric: str, values: Reals, baselines: Mapping[str, Reals]) -> None:
         """Counts a block: the metric that models are compared by, of each window, and errors of simple forecasts."""
@@ -46,6 +50,7 @@ class BacktestScores:
         self._by_series.add(self._origins.series[part], found)
         self._by_origin.add(self._origins.numbers[part], found)
         self._metric, self._done = metric, self._done + len(values)
+        self._values.append(values)
 
     def write(self, folder: Path, baseline: str | None) -> BacktestFile:
         """Writes both tables into `folder`, and gives what `evaluation.json` says of them.
@@ -58,16 +63,49 @@ class BacktestScores:
         pq.write_table(table, folder / BY_SERIES)
         steps_back = {"steps_before_last": pa.array(origins * self._steps_between)}
         pq.write_table(pa.table({**steps_back, **self._times(origins), **by_origin}), folder / BY_ORIGIN)
-        worst = self._worst_first(by_series)[:MOST_SERIES]
+        ranked = self._worst_first(by_series)
+        worst = ranked[:MOST_SERIES]
         ids = self._ids(series[worst])
+        self._ranked = series[ranked]
+        ratios = by_series.get("relative_mae", by_series[self._metric])[ranked][::-1]
+        spread = np.unique(np.linspace(0, len(ratios) - 1, min(len(ratios), MOST_POINTS)).astype(np.int64))
         return BacktestFile(
             metric=self._metric,
             n_series=len(series),
             n_origins=len(origins),
             steps_between=self._steps_between,
             worst_series=[_row(" ".join(ids[i]), by_series, at) for i, at in enumerate(worst.tolist())],
+            errors=ratios[spread].tolist(),
             origins=[_row(self._written(origins[i]), by_origin, i) for i in range(min(len(origins), MOST_ORIGINS))],
         )
+
+    def forecasts(self, predictions: Path, columns: Sequence[str]) -> list[ForecastFile]:
+        """The best, a median and the worst forecast, once the tables are written; none of symbols.
+
+        They are the last ones of such series, and of fewer than three series such windows.
+
+        Args:
+            predictions: the Parquet file of all forecasts, in their order.
+            columns: what the features of the target are called.
+        """
+        if self._metric != "mae":
+            return []
+        return describe_forecasts(self._stored, predictions, columns, list(self._chosen()))
+
+    def _chosen(self) -> Iterator[Chosen]:
+        values = np.concatenate(self._values)
+        by_series = len(self._ranked) >= LEAST_SERIES
+        if by_series:
+            rows = np.searchsorted(self._origins.series, self._ranked, side="right") - 1
+        else:
+            rows = np.argsort(-values, kind="stable")
+        lasts = self._stored.lasts("test")
+        places = {"best": -1, "median": len(rows) // 2, "worst": 0} if len(rows) >= LEAST_SERIES else {"last": -1}
+        for which, place in places.items():
+            row = int(rows[place])
+            (name,) = self._ids(self._origins.series[row : row + 1])
+            what = f"The {which} {'series' if by_series else 'forecast'}, {' '.join(name)}"
+            yield Chosen(what, int(lasts[self._origins.at[row]]), row, float(values[row]))
 
     def _columns(self, means: GroupMeans, baseline: str | None) -> dict[str, NDArray[Any]]:
         found = {"number": means.numbers, "windows": means.counts, self._metric: means.means[self._metric]}

@@ -101,7 +101,24 @@ class BacktestFile(TypedDict):
     n_origins: Count
     steps_between: Count
     worst_series: list[OfGroup]
+    errors: list[Number]
     origins: list[OfGroup]
+
+
+OneStep = list[Number] | None  # the features of a time step; None where it was filled
+
+
+class ForecastFile(TypedDict):
+    """A forecast to show, with the last steps before it; steps are lists of features in original units."""
+
+    which: str
+    columns: list[str]
+    times: list[str] | None
+    history: list[OneStep]
+    expected: list[OneStep] | None
+    predicted: list[OneStep]
+    quantiles: dict[str, list[OneStep]]
+    error: Number | None
 
 
 class EvaluationFile(TypedDict):
@@ -112,6 +129,7 @@ class EvaluationFile(TypedDict):
     attention: list[AttentionFound]
     mistakes: dict[str, Any]
     backtest: NotRequired[BacktestFile]
+    forecasts: NotRequired[list[ForecastFile]]
 
 
 class CodecsFile(TypedDict):

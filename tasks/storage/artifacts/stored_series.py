@@ -240,7 +240,7 @@ class StoredSeries:
             **stamps,
         }
 
-    def stamps(self, lasts: Rows, ahead: int = 0) -> Stamps:
+    def stamps(self, lasts: Rows, ahead: int | Rows = 0) -> Stamps:
         """The stamps of the last steps of histories, or of steps so many ahead, on the axis of the step, `(n,)`."""
         time = self.described["time"]
         series = self.steps.series_of(lasts)

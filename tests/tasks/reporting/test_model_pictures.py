@@ -116,6 +116,24 @@ def test_tokens_have_no_pictures_of_vectors_and_the_other_way_round():
     assert len(titles(one_step, "mae", examples)) == 2
 
 
+def test_a_series_shows_its_best_and_its_worst_forecast_in_the_place_of_the_first_examples():
+    shown = {
+        "which": "The best series, s3", "columns": ["sales"], "times": None, "history": [[1.0]], "expected": [[1.0]],
+        "predicted": [[2.0]], "quantiles": {}, "error": 1.0,
+    }  # fmt: skip
+    examples = [{"expected": [[1.0], [2.0]], "predicted": [[1.0], [2.0]]}]
+    evaluation: Any = {
+        "scores": SCORES, "examples": examples, "attention": [], "mistakes": {}, "forecasts": [shown],
+        "backtest": {"errors": [0.5, 0.8]},
+    }  # fmt: skip
+    pictures = draw_pictures(evaluation, HISTORY, sampled=False)
+    assert [picture.title for picture in pictures][2:] == [
+        "The best series, s3",
+        "Error by step ahead",
+        "Error by series, the smallest first",
+    ]
+
+
 def test_the_share_in_an_interval_is_drawn_beside_what_it_should_be():
     picture = coverage_by_step({"0.8": [0.75, 0.5, 1.0]})
     assert "75" in picture.alt  # the mean over the steps
