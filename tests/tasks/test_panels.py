@@ -1,6 +1,8 @@
 """All steps on a panel: many series by their ids, with gaps, what is known ahead and the calendar."""
 
 import datetime as dt
+import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,7 @@ from tasks.storage.artifacts.holdout import fixed_holdout
 from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
-from tests.helpers.batch_runs import account_of, predict, rows_of
+from tests.helpers.batch_runs import account_of, predict, rows_of, write_report
 from tests.helpers.fresh_processes import in_a_fresh_process, predict_panel
 from tests.tasks.test_own_data import Made
 
@@ -208,3 +210,20 @@ def test_the_account_says_what_became_of_every_row_and_series(forecast, made):
     assert account["series"] == {"forecast": 3, "not_forecast": {"history_too_short": 1}}
     assert account["known_ahead"] == 4 * HORIZON
     assert account["read"] == account["predicted"] + account["history_only"] + account["known_ahead"]
+
+
+def test_the_page_of_a_batch_shows_a_few_forecasts_after_their_history(forecast, made, tmp_path):
+    where = made.store.parent / "night.csv"
+    jobs = predict(made.store, where, output=tmp_path)
+    shown = account_of(tmp_path, "night.csv")["forecasts"]
+    assert [one["which"] for one in shown] == list(forecast)
+    for one in shown:
+        row = forecast[one["which"]]
+        assert one["predicted"] == row["prediction"]
+        assert one["times"][-HORIZON:] == [str(time) for time in row["prediction_times"]]
+        assert len(one["history"]) == len(one["times"]) - HORIZON == 14
+        assert one["history"][-1] == [pytest.approx(float(row["sales"]))]
+    page = Path(write_report(made.store, jobs, where, output=tmp_path)["report"]).read_text()
+    assert page.count("14 steps of sales and 7 steps that were forecast") == 3
+    assert "s7 of night.csv" in page
+    assert "forecasts" not in json.loads((tmp_path / "_run.json").read_text())

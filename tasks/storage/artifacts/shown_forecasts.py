@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +75,22 @@ def written_times(stored: StoredSeries, last: int, n: int) -> list[str] | None:
     return write_times(to_stamps(stamps, TimeFacts.model_validate(time)))
 
 
+def forecast_columns(names: Sequence[str]) -> list[str]:
+    """The columns that hold what was forecast."""
+    return [name for name in names if name == "prediction" or name.startswith(PREFIX)]
+
+
+def with_forecasts(pasts: Sequence[ForecastFile], rows: Sequence[Mapping[str, Any]]) -> list[ForecastFile]:
+    """What was there before some forecasts, with the forecasts, of the features that are shown."""
+    return [_with_forecast(past, row) for past, row in zip(pasts, rows, strict=False)]
+
+
+def _with_forecast(past: ForecastFile, row: Mapping[str, Any]) -> ForecastFile:
+    shown = {name: [step[: len(past["columns"])] for step in steps] for name, steps in row.items()}
+    quantiles = {name.removeprefix(PREFIX): steps for name, steps in shown.items() if name.startswith(PREFIX)}
+    return ForecastFile(**{**past, "predicted": shown["prediction"], "quantiles": quantiles})
+
+
 def write_times(stamps: pa.Array) -> list[str]:
     """Dates, times and numbers as text."""
     return [str(stamp) for stamp in stamps.to_pylist()]
@@ -84,9 +100,7 @@ def _rows(path: Path, wanted: Sequence[int]) -> list[dict[str, Any]]:
     """Some rows of an evaluation's predictions, of which no more is read than the row groups that hold them."""
     found, first = dict[int, dict[str, Any]](), 0
     with pq.ParquetFile(path) as file:
-        names = [
-            name for name in file.schema_arrow.names if name in ("target", "prediction") or name.startswith(PREFIX)
-        ]
+        names = ["target", *forecast_columns(file.schema_arrow.names)]
         for group in range(file.num_row_groups):
             n = file.metadata.row_group(group).num_rows
             inside = [row for row in wanted if first <= row < first + n]
