@@ -55,7 +55,7 @@ def sequence_hashes(step_hashes: Hashes, offsets: Rows, seed: int = 0) -> Hashes
     """
     lengths = np.diff(offsets)
     longest = int(lengths.max()) if len(lengths) else 0
-    keys = mix(np.arange(longest + 1, dtype=np.uint64) ^ mix(np.array([seed], np.uint64))) | np.uint64(1)
+    keys = _keys(longest, seed)
     step_hashes = step_hashes[offsets[0] : offsets[-1]]
     result = lengths.astype(np.uint64) * keys[0]
     if longest and len(step_hashes) == longest * len(lengths):  # all of one length: half the time
@@ -66,6 +66,25 @@ def sequence_hashes(step_hashes: Hashes, offsets: Rows, seed: int = 0) -> Hashes
     if filled.size:
         result[filled] += np.add.reduceat(weighted, offsets[filled] - offsets[0])
     return mix(result)
+
+
+def run_hashes(step_hashes: Hashes, length: int) -> Hashes:
+    """The hash of each run of so many time steps, `(total - length + 1,)`, as `sequence_hashes` gives it.
+
+    Args:
+        step_hashes: a hash of each time step, `(total,)`, end to end; at least `length`.
+        length: time steps of a run, at least one.
+    """
+    keys = _keys(length)
+    result = np.full(len(step_hashes) + 1 - length, length, np.uint64) * keys[0]
+    for i in range(length):
+        result += step_hashes[i : len(result) + i] * keys[i + 1]
+    return mix(result)
+
+
+def _keys(longest: int, seed: int = 0) -> Hashes:
+    """An odd number for the length of a sequence, and one for each place in it."""
+    return mix(np.arange(longest + 1, dtype=np.uint64) ^ mix(np.array([seed], np.uint64))) | np.uint64(1)
 
 
 def unit_interval(hashes: Hashes) -> NDArray[np.float64]:

@@ -58,6 +58,10 @@ class SeriesSteps:
     def __len__(self) -> int:
         return len(self.slots)
 
+    def counts_of(self, steps: Rows) -> Rows:
+        """How many of some steps, which ascend, each series has, `(series,)`."""
+        return np.diff(np.searchsorted(steps, self.firsts))
+
     def series_of(self, steps: Rows) -> Rows:
         """The number of the series of some steps, `(n,)`."""
         found: Rows = np.searchsorted(self.firsts, steps, side="right") - 1
@@ -159,8 +163,8 @@ def lasts_within(steps: SeriesSteps, lasts: Rows, horizon: int, first: Rows, end
         first: the first slot of that time, of each series, `(series,)`.
         end: the one after its last, likewise.
     """
-    series, slots = steps.series_of(lasts), steps.slots[lasts]
-    return lasts[(slots + 1 >= first[series]) & (slots + horizon < end[series])]
+    counts, slots = steps.counts_of(lasts), steps.slots[lasts]
+    return lasts[(slots + 1 >= np.repeat(first, counts)) & (slots + horizon < np.repeat(end, counts))]
 
 
 def cut_windows(steps: SeriesSteps, lasts: Rows, plan: WindowPlan, *, horizon: int | None = None) -> Windows:

@@ -45,12 +45,12 @@ class RepeatCounter:
 
     def add(self, source: Hashes, pair: Hashes, split: NDArray[np.int8]) -> None:
         """Takes in rows: hashes of their sources and pairs, and their split, an index into `SPLITS`."""
-        rows = np.empty(len(source), _ROW)
-        rows["source"], rows["pair"], rows["split"] = source, pair, split
-        partition = (source % np.uint64(PARTITIONS)).astype(np.int64)
+        partition = (source % np.uint64(PARTITIONS)).astype(np.uint8)  # sorted by counting, as they are so small
         order = np.argsort(partition, kind="stable")
+        rows = np.empty(len(source), _ROW)
+        rows["source"], rows["pair"], rows["split"] = source[order], pair[order], split[order]
         ends = np.cumsum(np.bincount(partition, minlength=PARTITIONS))
-        for i, rows_of in enumerate(np.split(rows[order], ends[:-1])):
+        for i, rows_of in enumerate(np.split(rows, ends[:-1])):
             if len(rows_of):
                 self._buffers[i].append(rows_of)
                 self._buffered[i] += len(rows_of)

@@ -147,8 +147,8 @@ class SeriesMaker:
             inside = lasts_within(steps, every, self.plan.horizon, *bounds[split])
             kept = inside if split == "test" else inside[is_free[np.searchsorted(every, inside)]]
             for lasts, counts, sign in ((inside, self._held_back, 1), (kept, self._held_back, -1)):
-                counts[placed.numbers] += sign * np.bincount(steps.series_of(lasts), minlength=len(placed.numbers))
-            self._windows[split][placed.numbers] = np.bincount(steps.series_of(kept), minlength=len(placed.numbers))
+                counts[placed.numbers] += sign * steps.counts_of(lasts)
+            self._windows[split][placed.numbers] = steps.counts_of(kept)
             found[split] = kept
         return found
 
@@ -201,9 +201,11 @@ class SeriesMaker:
         writer.append("steps.row", found.rows)
         if steps.filled is not None:
             writer.append("steps.filled", steps.filled)
-        for i, split in enumerate(SPLITS):
-            source = window_hashes(steps, lasts[split], self.plan, self._intakes[0], "source")
-            target = window_hashes(steps, lasts[split], self.plan, self._intakes[1], "target")
+        every = np.concatenate([lasts[split] for split in SPLITS])
+        ends = np.cumsum([len(lasts[split]) for split in SPLITS])[:-1]
+        sources = np.split(window_hashes(steps, every, self.plan, self._intakes[0], "source"), ends)
+        targets = np.split(window_hashes(steps, every, self.plan, self._intakes[1], "target"), ends)
+        for i, (split, source, target) in enumerate(zip(SPLITS, sources, targets, strict=True)):
             self.repeats.add(source, mix(source) ^ target, np.full(len(source), i, np.int8))
             writer.append(f"windows.{split}", lasts[split] + first)
             if split == "test":

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.seq2seq.arrays.hashing import Hashes, sequence_hashes
+from tasks.seq2seq.arrays.hashing import Hashes, run_hashes, sequence_hashes
 from tasks.seq2seq.arrays.sequences import Rows
 from tasks.seq2seq.data.codec_training import Intake
 from tasks.seq2seq.data.windows import SeriesSteps, WindowPlan
@@ -29,6 +29,8 @@ def window_hashes(
     values = getattr(steps, side)
     length, first = (plan.history, 1 - plan.history) if side == "source" else (plan.horizon, 1)
     whole = None if plan.relative else intake.hashes(values)
+    if whole is not None and len(lasts) * length > len(whole):  # windows overlap, so that all runs are soon hashed
+        return run_hashes(whole, length)[lasts + first]
     found, size = [], max(1, _AT_ONCE // length)
     for i in range(0, len(lasts), size):
         chosen = lasts[i : i + size]

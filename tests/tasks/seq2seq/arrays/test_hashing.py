@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.seq2seq.arrays.hashing import is_among, mix, row_hashes, sequence_hashes, text_hashes, unit_interval
+from tasks.seq2seq.arrays.hashing import (
+    is_among,
+    mix,
+    row_hashes,
+    run_hashes,
+    sequence_hashes,
+    text_hashes,
+    unit_interval,
+)
 
 
 def test_the_mixer_is_the_published_splitmix64():
@@ -108,3 +116,11 @@ def test_fifty_thousand_neighbouring_sequences_do_not_collide():
     digits = np.stack([rows // 224, rows % 224], axis=1).astype(np.uint64)
     hashes = sequence_hashes(mix(digits.ravel()), np.arange(50_001) * 2)
     assert len(np.unique(hashes)) == 50_000
+
+
+@given(st.integers(1, 6), st.integers(0, 9), st.integers(0, 2**32))
+def test_runs_of_steps_hash_as_the_sequences_that_they_are(length, more, seed):
+    steps = np.random.default_rng(seed).integers(0, 2**64, length + more, dtype=np.uint64)
+    runs = [steps[i : i + length] for i in range(more + 1)]
+    offsets = np.arange(more + 2, dtype=np.int64) * length
+    np.testing.assert_array_equal(run_hashes(steps, length), sequence_hashes(np.concatenate(runs), offsets))

@@ -227,3 +227,14 @@ def test_fractions_that_are_said_to_do_give_each_split_a_window(n, history, hori
     first, last = cuts_in_time(n, validation, test)
     if all(len(within(steps, lasts, horizon, *bounds)) for bounds in [(0, first), (last, n)]) and not validation:
         assert found == (validation, test)
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=5), st.data())
+def test_steps_are_counted_by_series_as_they_are_told_one_by_one(sizes, data):
+    firsts = np.concatenate([[0], np.cumsum(sizes)])
+    n = int(firsts[-1])
+    values = np.zeros((n, 1))
+    steps = SeriesSteps(values, values, np.arange(n), firsts, np.zeros((n, 0)))
+    some = np.array(sorted(data.draw(st.sets(st.integers(0, max(n - 1, 0))))) if n else [], np.int64)
+    counts = np.bincount(steps.series_of(some), minlength=len(sizes))
+    assert steps.counts_of(some).tolist() == counts.tolist()
