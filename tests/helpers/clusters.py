@@ -78,3 +78,11 @@ def workers_below():
     """The processes of a local cluster of this process that do the work, without those that watch over them."""
     below = psutil.Process().children(recursive=True)
     return [one for one in below if any("spawn_main" in word for word in one.cmdline())]
+
+
+def wait_for_workers(cluster, n):
+    """Waits until so many are there."""
+    from distributed import Client
+
+    with Client(cluster.address, timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(n, timeout=90)

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import psutil
 import pytest
 
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.runtime.cluster_check import describe
 from tasks.runtime.runners import check_runner, open_runner
 from tasks.seq2seq.cpu import available_cores
@@ -17,7 +17,7 @@ from tasks.seq2seq.settings.runner import RunnerSettings
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import contents, predict, settings_of
-from tests.helpers.clusters import OwnCluster, free_port, stopped, workers_below
+from tests.helpers.clusters import OwnCluster, free_port, stopped, wait_for_workers, workers_below
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(600)]
 
@@ -163,13 +163,6 @@ def test_a_cluster_that_has_all_is_accepted(cluster, store, inbox, tmp_path):
     check_batch(settings, Store(store))
 
 
-def wait_for_workers(cluster, n):
-    from distributed import Client
-
-    with Client(cluster.address, timeout=60, set_as_default=False) as client:
-        client.wait_for_workers(n, timeout=90)
-
-
 def test_what_a_worker_does_not_see_or_have_is_said_with_where(cluster, tmp_path):
     settings = RunnerSettings(kind="dask", address=cluster.address)
     wait_for_workers(cluster, 2)
@@ -183,7 +176,7 @@ def test_what_a_worker_does_not_see_or_have_is_said_with_where(cluster, tmp_path
         patch("tasks.runtime.cluster_check.describe", side_effect=[other([str(tmp_path / "a")]), describe, describe]),
         pytest.raises(SettingsError) as refused,
     ):
-        check_runner(settings, [tmp_path / "a"])
+        check_runner(settings, [str(tmp_path / "a")])
     said = str(refused.value)
     assert "tcp://127.0.0.1" in said
     assert "the scheduler" in said
@@ -195,9 +188,9 @@ def test_no_scheduler_and_no_worker_are_said(tmp_path):
         patch("tasks.runtime.cluster._CONNECT_SECONDS", 2.0),
         pytest.raises(SettingsError, match="where no Dask scheduler answers"),
     ):
-        check_runner(RunnerSettings(kind="dask", address=address), [tmp_path])
+        check_runner(RunnerSettings(kind="dask", address=address), [str(tmp_path)])
     with OwnCluster(n=0) as cluster, pytest.raises(SettingsError, match="has no worker"):
-        check_runner(RunnerSettings(kind="dask", address=cluster.address), [tmp_path])
+        check_runner(RunnerSettings(kind="dask", address=cluster.address), [str(tmp_path)])
 
 
 def test_workers_without_this_program_are_refused(tmp_path):
