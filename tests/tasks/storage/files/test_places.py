@@ -176,7 +176,7 @@ def test_a_server_that_is_not_there_is_told_by_what_to_look_at(monkeypatch):
 def test_an_address_that_is_none_is_refused_before_a_request(address, monkeypatch):
     """The library panics by some of them."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    with pytest.raises(SettingsError, match="^AWS_ENDPOINT_URL is .*, expected an address such as"):
+    with pytest.raises(SettingsError, match=r"^AWS_ENDPOINT_URL is .*, expected an address such as"):
         place_of("s3://bucket/a")
 
 
