@@ -17,7 +17,7 @@ from tasks.seq2seq.settings.runner import RunnerSettings
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import contents, predict, settings_of
-from tests.helpers.clusters import OwnCluster, free_port, stopped, wait_for_workers, workers_below
+from tests.helpers.clusters import Line, OwnCluster, free_port, stopped, wait_for_workers, workers_below
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(600)]
 
@@ -150,6 +150,39 @@ def test_a_scheduler_that_is_started_anew_ends_the_run_clearly_and_the_next_one_
         assert done
         again = by_dask(store, inbox, tmp_path / "there", cluster.address)
     assert again["large.jsonl"].n_resumed > 0
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+def test_a_cluster_whose_workers_are_all_gone_ends_the_run_clearly_and_the_next_one_goes_on(store, inbox, tmp_path):
+    with OwnCluster() as cluster:
+
+        def kill_all():
+            for worker in cluster.workers:
+                worker.kill()
+
+        with (
+            patch("tasks.runtime.cluster._ALONE_SECONDS", 1.0),
+            while_parts_come(tmp_path / "there", kill_all) as done,
+            pytest.raises(ServerError, match=r"has had no worker for 1 s; start some, and run the same command again"),
+        ):
+            by_dask(store, inbox, tmp_path / "there", cluster.address)
+        assert done
+        cluster.add_worker()
+        wait_for_workers(cluster, 1)
+        assert by_dask(store, inbox, tmp_path / "there", cluster.address)["large.jsonl"].action == "predict"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.exhaustive)])
+def test_a_line_to_the_scheduler_that_stalls_loses_nothing(store, inbox, tmp_path, seconds):
+    """Longer than the scheduler waits for a worker: workers end, and are started anew by what watches over them."""
+    predict(store, inbox, output=tmp_path / "here", **ASKED)
+    with OwnCluster(n=0) as cluster, Line(cluster.address) as line:
+        for _ in range(2):
+            cluster.add_worker("--nanny", through=line.address)
+        with while_parts_come(tmp_path / "there", lambda: line.stall(seconds)) as done:
+            by_dask(store, inbox, tmp_path / "there", cluster.address)
+        assert done
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
