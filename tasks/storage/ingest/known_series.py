@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from tasks.seq2seq.data.window_frames import level
 from tasks.seq2seq.data.windows import Levels, SeriesSteps
-from tasks.storage.artifacts.shapes import SeriesFile
+from tasks.storage.artifacts.series_facts import read_series_facts
 from tasks.storage.artifacts.stamps import TimeFacts
-from tasks.storage.artifacts.stored_series import SERIES, list_matrix, numbers_by_ids, read_table
-from tasks.storage.files.json_files import read_json
+from tasks.storage.artifacts.stored_series import list_matrix, numbers_by_ids
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,13 @@ class KnownSeries:
 
     @classmethod
     def read(cls, folder: Path) -> KnownSeries | None:
-        """What a dataset or a bundle says; None where it is not of series."""
-        if not (folder / SERIES).exists():
-            return None
-        described = read_json(folder / SERIES, SeriesFile)
-        time = described.get("time")
-        table = read_table(folder)
-        return cls(None if time is None else TimeFacts.model_validate(time), table)
+        """What a dataset or a bundle says; None where it is not of series.
+
+        Raises:
+            ArtifactError: as of `read_series_facts`.
+        """
+        found = read_series_facts(folder)
+        return None if found is None else cls(*found)
 
     @cached_property
     def _rows(self) -> dict[tuple[str, ...], int]:

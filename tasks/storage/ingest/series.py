@@ -69,12 +69,16 @@ def ingest_series(
         stack.callback(staged.close)
         names, clock, layout = SeriesNames(), new_clock(data), series_layout(data)
         reader = SeriesReader(data, layout, names, clock, rejects)
-        _read_all(data, files, reader, staged, rejects, report)
-        steps = Steps(data, layout, reader.values_at, clock, names, reader.files)
+        n_read = _read_all(data, files, reader, staged, rejects, report)
+        steps = Steps(data, layout, reader.values_at, clock, names, reader.files, rejects)
         _decide(data, steps, staged)
         writer = stack.enter_context(SeriesWriter(folder))
         maker = SeriesMaker(data, steps, names, writer, held_out, folder, numbered=numbered)
-        _make(data, maker, steps, staged, rejects, reader, report)
+        for rows in staged.buckets():
+            ordered = steps.order(rows)
+            _check_rates(data, rejects, n_read)
+            maker.add(ordered)
+            report("time steps put in order", maker.n_steps, None)
     counted = maker.counted()
     check_splits(data, counted)
     codecs = maker.finish()
@@ -121,7 +125,9 @@ def _rows_expected(found: FoundFiles) -> int:
 
 def _read_all(
     data: FilesData, files: FoundFiles, reader: SeriesReader, staged: StagedSteps, rejects: Rejects, report: Report
-) -> None:
+) -> dict[str, int]:
+    """Sets all rows aside; gives how many were read of the files of each setting."""
+    n_read = {}
     for key, where in data.places.items():
         rejects.start(key)
         before = reader.read
@@ -129,8 +135,10 @@ def _read_all(
             for rows, _ in reader.blocks(key, file):
                 staged.add(rows)
             report("time steps read", reader.read, None)
-        rejects.check_rate(where, reader.read - before, data)
+        n_read[key] = reader.read - before
+        rejects.check_rate(where, n_read[key], data)
     staged.finish()
+    return n_read
 
 
 def _decide(data: FilesData, steps: Steps, staged: StagedSteps) -> None:
@@ -140,23 +148,10 @@ def _decide(data: FilesData, steps: Steps, staged: StagedSteps) -> None:
     steps.decide()
 
 
-def _make(
-    data: FilesData,
-    maker: SeriesMaker,
-    steps: Steps,
-    staged: StagedSteps,
-    rejects: Rejects,
-    reader: SeriesReader,
-    report: Report,
-) -> None:
-    """Puts the buckets in order, one after the other, and writes them."""
-    rejects.start("train")
-    for rows in staged.buckets():
-        ordered, faults = steps.order(rows)
-        rejects.add(faults)
-        rejects.check_rate(data.train, reader.read, data)
-        maker.add(ordered)
-        report("time steps put in order", maker.n_steps, None)
+def _check_rates(data: FilesData, rejects: Rejects, n_read: dict[str, int]) -> None:
+    for key, where in data.places.items():
+        rejects.start(key)
+        rejects.check_rate(where, n_read[key], data)
 
 
 def _profile(folder: Path, codecs: Codecs, plan: WindowPlan) -> Profile:

@@ -180,10 +180,10 @@ class SeriesReader:
         needed = [i for i in sorted(found) if sides[i] not in self._layout.optional]
         reasons, blamed = first_faults([found[i] for i in needed])
         extreme = np.flatnonzero(reasons == EXTREME)
-        if extreme.size and not rejects.remark:
+        if extreme.size and not rejects.has_remark:
             row, column = int(extreme[0]), needed[blamed[extreme[0]]]
             value = block.table.column(column)[row]
             where = f"row {block.rows[row]} of {file.path}"
-            rejects.remark = describe_extreme(where, block.table.column_names[column], value)
+            rejects.remark(describe_extreme(where, block.table.column_names[column], value))
         rejects.add_block(file.name, block, reasons, lambda i: sides[needed[blamed[i]]])
         return reasons

@@ -72,7 +72,7 @@ class SeriesOfFile:
         data, clock = self._data, new_clock(self._data, self._reading.time)
         reader = SeriesReader(data, self._layout, self._names, clock, self._rejects)
         parts, tables = list[StepRows](), list[pa.Table]()
-        for rows, table in reader.blocks("train", self._file, kept):
+        for rows, table in reader.blocks("", self._file, kept):
             parts.append(rows)
             tables.append(table)
         if not parts:  # a file without rows, which may be asked for
@@ -81,13 +81,12 @@ class SeriesOfFile:
             tables.append(kept.empty_table())
         rows = StepRows.concatenate(parts)
         self._rows = rows.rows
-        steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files)
+        steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files, self._rejects)
         steps.decide(self._reading.time)
         columns = tuple(self._layout.columns[i] for i in reader.values_at)
         self._arrays = SeriesArrays(data, columns, self._names)
         self._arrays.step, self._arrays.time = steps.step, steps.time
-        ordered, faults = steps.order(rows)
-        self._rejects.add(faults)
+        ordered = steps.order(rows)
         self.read = reader.read
         self._place(ordered)
         return pa.concat_tables(tables)

@@ -166,6 +166,26 @@ def test_rows_of_one_stamp_are_rejected_but_for_the_first_or_become_one(ingest):
     assert 104.0 in {value for window in merged.windows() for value in window}
 
 
+def test_a_reject_of_time_says_the_setting_whose_file_it_is_of_and_counts_against_its_rows(ingest, tmp_path):
+    (tmp_path / "test.csv").write_text(
+        "store,day,sales\n" + "".join(",".join(map(str, row)) + "\n" for row in [*panel(1), ("s0", "2024-01-05", 9.0)])
+    )
+    made = ingest(panel(), test=tmp_path / "test.csv", max_reject_rate=0.03)
+    assert [(row["setting"], row["file"], row["reason"]) for row in made.rejects] == [
+        ("test", "test.csv", "time_repeated")
+    ]
+    said = refused(ingest, panel(), test=tmp_path / "test.csv", max_reject_rate=0.02)
+    assert f"{tmp_path / 'test.csv'}: 1 of 41 rows cannot be used" in said
+
+
+def test_rows_without_a_time_and_rows_out_of_it_are_held_against_one_rate(ingest):
+    """Two of each, of 44: neither alone is more than a twentieth."""
+    rows = [*panel(1), *[("s0", "soon", 1.0)] * 2, *[("s0", "2024-01-05", 9.0)] * 2]
+    said = refused(ingest, rows, max_reject_rate=0.05)
+    assert "4 of 44 rows cannot be used" in said
+    assert "time_repeated 2, time_type 2" in said
+
+
 def test_stamps_off_the_step_are_rejects(ingest):
     rows = [(*row[:1], f"{row[1]}T00:00", row[2]) for row in panel(2)]
     rows[50] = ("s1", "2024-01-11T07:00", 1010.0)
