@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.seq2seq.data.window_frames import level
-from tasks.seq2seq.data.windows import Levels, SeriesSteps
+from tasks.seq2seq.data.windows import Levels, SeriesSteps, measure_levels
 from tasks.storage.artifacts.series_facts import read_series_facts
 from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.artifacts.stored_series import list_matrix, numbers_by_ids
@@ -65,13 +64,8 @@ class KnownSeries:
         return source, target
 
     def _levels(self, side: str, rows: NDArray[np.int64], steps: SeriesSteps) -> Levels:
-        values = getattr(steps, side)
-        centre, scale = np.zeros((2, len(rows), values.shape[1]))
+        own = measure_levels(getattr(steps, side), steps.series_of(np.arange(len(steps))), len(rows))
         is_known = rows >= 0
-        for name, result in (("mean", centre), ("scale", scale)):
+        for name, result in (("mean", own.centre), ("scale", own.scale)):
             result[is_known] = list_matrix(self.table[f"{side}_{name}"])[rows[is_known]]
-        for i in np.flatnonzero(~is_known).tolist():
-            own = values[steps.firsts[i] : steps.firsts[i + 1]]
-            if len(own):
-                (centre[i],), (scale[i],) = level(own[None])
-        return Levels(centre, np.where(scale == 0, 1.0, scale))
+        return own

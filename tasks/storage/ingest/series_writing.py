@@ -16,8 +16,7 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.data.scaling import Moments, Scaling
 from tasks.seq2seq.data.splits import SPLITS
-from tasks.seq2seq.data.window_frames import divisor
-from tasks.seq2seq.data.windows import Levels, SeriesSteps, cut_windows, find_lasts, lasts_within
+from tasks.seq2seq.data.windows import SeriesSteps, cut_windows, find_lasts, lasts_within, measure_levels
 from tasks.seq2seq.metrics.forecasts import NaiveScale
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stored_series import TABLE, ArrayFile, SeriesWriter, series_table, with_numbers
@@ -101,7 +100,9 @@ class SeriesMaker:
         # A series without a step of training is measured by all its steps.
         has_none = np.bincount(series, in_training, minlength=len(steps.firsts) - 1) == 0
         used = in_training | has_none[series]
-        source, target = (_levels(side[used], series[used], len(has_none)) for side in (steps.source, steps.target))
+        source, target = (
+            measure_levels(side[used], series[used], len(has_none)) for side in (steps.source, steps.target)
+        )
         return SeriesSteps(**{**vars(steps), "levels": (source, target)})
 
     @staticmethod
@@ -306,18 +307,6 @@ class SeriesMaker:
             "rejected": rejected,
             "windows_by_split": windows,
         }
-
-
-def _levels(values: NDArray[np.float64], series: Rows, n: int) -> Levels:
-    """Mean and deviation of the steps of each series."""
-    counts = np.maximum(np.bincount(series, minlength=n), 1)[:, None]
-    mean = _sums(values, series, n) / counts
-    deviation = np.sqrt(_sums((values - mean[series]) ** 2, series, n) / counts)
-    return Levels(mean, divisor(mean, deviation))
-
-
-def _sums(values: NDArray[np.float64], series: Rows, n: int) -> NDArray[np.float64]:
-    return np.stack([np.bincount(series, column, minlength=n) for column in values.T], axis=1)
 
 
 def encode_symbols(folder: Path, codecs: Codecs) -> None:
