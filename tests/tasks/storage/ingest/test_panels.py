@@ -109,6 +109,41 @@ def test_many_buckets_make_the_same_windows_as_one(ingest, monkeypatch):
     assert [one["windows"] for one in parts.account["series"]] == [33] * 7
 
 
+def test_a_panel_interleaved_over_files_and_buckets_makes_the_windows_of_a_sorted_one(ingest, monkeypatch, tmp_path):
+    """Day by day, newest first, every third row in another file of another format, and in as many buckets as series."""
+    rows = [row for row in panel(stores=7) if not (row[0] == "s3" and row[1] in ("2024-01-11", "2024-02-05"))]
+    whole = ingest(rows, numbered=True)
+    mixed = sorted(rows, key=lambda row: row[1], reverse=True)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("store,day,sales\n" + "".join(f"{a},{b},{c}\n" for a, b, c in mixed[::3]))
+    names = ("store", "day", "sales")
+    (folder / "b.jsonl").write_text(
+        "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in mixed[1::3])
+    )
+    pq.write_table(pa.table(dict(zip(names, zip(*mixed[2::3], strict=True), strict=True))), folder / "c.parquet")
+    monkeypatch.setattr(staged_steps, "BUCKET_ROWS", 3)
+    parts = ingest(rows, train=folder, numbered=True)
+    assert parts.account["time"]["late"] > 200
+    for split in ("train", "validation"):
+        assert parts.windows(split) == whole.windows(split)
+    assert targets(parts) == targets(whole)
+    assert parts.account["time"] | {"late": 0} == whole.account["time"]
+    by_store = [
+        {tuple(one["series"]): one["windows_by_split"] for one in made.account["series"]} for made in (parts, whole)
+    ]
+    assert by_store[0] == by_store[1]
+
+
+def targets(made):
+    """Each test window by its series and the stamp of its origin."""
+    return sorted(
+        (block.beside["store"][i].as_py(), block.beside["origin_time"][i].as_py(), block.pairs.target[i].tolist())
+        for block in read_evaluation(made.folder)
+        for i in range(len(block.pairs))
+    )
+
+
 def test_no_window_crosses_a_gap_and_its_steps_are_counted(ingest):
     rows = [row for row in panel() if not (row[0] == "s1" and row[1] in ("2024-01-11", "2024-01-12"))]
     made = ingest(rows)
