@@ -39,6 +39,7 @@ def series_fits(sections: Sections) -> Iterator[str]:
     yield from _value_faults(data)
     yield from _time_faults(data)
     yield from _column_faults(data)
+    yield from _wide_faults(data)
     if embeds:
         if data.series is None:
             yield "model.series_embedding is set, but data.series is not; name the columns of the ids"
@@ -85,11 +86,39 @@ def _time_faults(data: FilesData) -> Iterator[str]:
         yield f"data.time_zone is {data.time_zone!r}, which is no zone; expected one such as Europe/Berlin, or UTC"
 
 
+def _wide_faults(data: FilesData) -> Iterator[str]:
+    """Of a wide table, time and values are no columns, and nothing else goes on with the steps."""
+    if not data.wide:
+        if data.start is not None:
+            yield f"data.start is {data.start!r}, but data.wide is not set; it is for files of a row a series"
+        return
+    if data.time is None:
+        yield "data.wide is set, but data.time is not; say what its stamps are to be called"
+    if data.series is None:
+        yield "data.wide is set, but data.series is not; name the columns of the ids"
+    if not data.header:
+        yield "data.wide is set, but data.header is false; the columns of a wide table are named"
+    if len({*data.source_columns, *data.target_columns}) > 1:
+        yield "data.wide is set, but data.source and data.target are several; a wide table holds one value a step"
+    if data.known is not None:
+        yield f"data.known is {data.known!r}, but no column of a wide table goes on with time; leave data.wide out"
+    if data.start is not None:
+        yield from _start_faults(data)
+
+
+def _start_faults(data: FilesData) -> Iterator[str]:
+    if data.step is None:
+        yield "data.start is set, but data.step is not; say how far one column is from the next"
+    if data.time_zone is not None:
+        yield "data.start is set, and data.time_zone too; steps are counted from starts without a zone"
+
+
 def _column_faults(data: FilesData) -> Iterator[str]:
     """Names of a column that has another part already; only the source and the target may share some."""
     named = {
         "source or data.target": (*data.source_columns, *data.target_columns),
         "time": () if data.time_column is None else (data.time_column,),
+        "start": () if data.start is None else (data.start,),
         **{name: data.columns_of(name) for name in ("series", "known", "static")},
     }
     for (one, columns), (other, others) in itertools.combinations(named.items(), 2):

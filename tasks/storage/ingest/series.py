@@ -36,7 +36,7 @@ from tasks.storage.ingest.unread_time import find_unread_time
 from tasks.storage.readers.user_files import count_rows
 
 MOST_TOLD = 1_000  # series that the account tells of one by one; the table has all of them
-_ROW_BYTES = 20  # of a file whose rows nobody has counted, about
+_ROW_BYTES, _CELL_BYTES = 20, 4  # of a file whose rows, or cells, nobody has counted, about
 
 
 def ingest_series(
@@ -65,7 +65,7 @@ def ingest_series(
     files = files or find_files(data)
     with ExitStack() as stack:
         rejects = stack.enter_context(write_rejects(folder / "rejects.parquet", of_dataset=True))
-        staged = StagedSteps(folder, n_buckets(_rows_expected(files)))
+        staged = StagedSteps(folder, n_buckets(_rows_expected(files, is_wide=data.wide)))
         stack.callback(staged.close)
         names, clock, layout = SeriesNames(), new_clock(data), series_layout(data)
         reader = SeriesReader(data, layout, names, clock, rejects)
@@ -118,8 +118,10 @@ def ingest_series(
     )
 
 
-def _rows_expected(found: FoundFiles) -> int:
+def _rows_expected(found: FoundFiles, *, is_wide: bool) -> int:
     files = [file for of_setting in found.by_setting.values() for file in of_setting]
+    if is_wide:  # each cell is one
+        return sum(file.size // _CELL_BYTES for file in files)
     return sum(count_rows(file) or file.size // _ROW_BYTES for file in files)
 
 

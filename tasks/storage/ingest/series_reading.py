@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows
-from tasks.seq2seq.data.time_axis import Stamps
+from tasks.seq2seq.data.time_axis import Stamps, Step
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.files.inputs import InputFile
@@ -19,6 +20,7 @@ from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import describe_extreme, read_measurements, read_time_steps
 from tasks.storage.ingest.series_names import SeriesNames
 from tasks.storage.ingest.time_column import Clock
+from tasks.storage.ingest.wide_rows import read_wide_blocks
 from tasks.storage.readers.blocks import Kind, Layout, RowBlock
 from tasks.storage.readers.user_files import read_blocks
 
@@ -91,6 +93,7 @@ def with_beside(data: FilesData, values: Layout) -> Layout:
     beside: list[tuple[str | int, Kind, str]] = [
         *((column, "number", name) for name in ("known", "static") for column in data.columns_of(name)),
         *((column, "id", "series") for column in data.columns_of("series")),
+        *(() if data.start is None else ((data.start, "time", "start"),)),
         *(() if data.time_column is None else ((data.time_column, "time", "time"),)),
     ]
     return Layout(
@@ -100,6 +103,7 @@ def with_beside(data: FilesData, values: Layout) -> Layout:
         sides=(*values.sides, *(side for _, _, side in beside)),
         prefix=values.prefix,
         optional=values.optional,
+        made=(*values.columns, data.time) if data.wide and data.time is not None else (),
     )
 
 
@@ -131,7 +135,7 @@ class SeriesReader:
         """
         of_file = None if self._at.get("series") else self._names.number_of_file(key, file.name)
         self.files.append(file.name)
-        for block in read_blocks(file, self._layout, kept):
+        for block, beside in self._blocks(file, kept):
             n = len(block.rows) + len(block.rejects)
             self.read += n
             rows, reasons = self._read(block, key, file, of_file)
@@ -143,9 +147,18 @@ class SeriesReader:
                 self._names.count("rejected", lost)
             is_fine = reasons == FINE
             if is_fine.all():
-                yield rows, block.kept
-            else:
-                yield rows.take(is_fine), None if block.kept is None else block.kept.filter(pa.array(is_fine))
+                yield rows, beside
+                continue
+            is_kept = np.isin(np.unique(rows.rows), rows.rows[is_fine]) if self._layout.made else is_fine
+            yield rows.take(is_fine), None if beside is None else beside.filter(pa.array(is_kept))
+
+    def _blocks(self, file: InputFile, kept: pa.Schema | None) -> Iterator[tuple[RowBlock, pa.Table | None]]:
+        """The blocks of a file, and the columns that are kept of its rows, which in a wide table are fewer."""
+        if self._layout.made:
+            yield from read_wide_blocks(file, self._layout, kept)
+            return
+        for block in read_blocks(file, self._layout, kept):
+            yield block, block.kept
 
     def _read(self, block: RowBlock, key: str, file: InputFile, of_file: int | None) -> tuple[StepRows, Reasons]:
         n, found = len(block.rows), dict[int, Reasons]()
@@ -158,12 +171,33 @@ class SeriesReader:
             at = self._at["series"]
             series, found[at[0]] = self._names.numbers(key, file.name, [block.table.column(i) for i in at])
         stamps = later = block.rows
-        for i in self._at.get("time", ()):
+        for i in self._at.get("start", self._at.get("time", ())):
             stamps, later, found[i] = self._clock.read(block.table.column(i), file.path)
+        if "start" in self._at:
+            onward = block.table.column(self._at["time"][0]).to_numpy()
+            stamps = later = self._since(stamps, onward, file.path)
         reasons = self._reject(block, file, found)
         is_whole = first_faults(list(found.values()))[0] == FINE
         files = np.full(n, len(self.files) - 1, np.int64)
         return StepRows(series, stamps, later, files, block.rows, is_whole, tuple(values)), reasons
+
+    def _since(self, starts: Stamps, onward: Stamps, path: str) -> Stamps:
+        """The stamps so many steps after others.
+
+        Raises:
+            DataError: the step is of another kind than the stamps, or they have a zone whose days may differ in length.
+        """
+        assert self._data.step is not None
+        step, clock = Step.parse(self._data.step), self._clock
+        is_number = step.unit == "number"
+        if is_number is not (clock.kind in (None, "number")) or (step.is_of_clock and clock.zone):
+            found = clock.kind if clock.zone is None else f"stamp of the zone {clock.zone}"
+            raise DataError(
+                f"{path}: column {self._data.start!r} holds a {found}, from which steps of {step} cannot be counted; "
+                f"write starts as {'plain numbers' if is_number else 'dates or stamps without a zone'}"
+            )
+        phases = step.phases(starts)
+        return step.stamps(step.indices(starts, phases) + onward, phases)
 
     def _values(self, block: RowBlock, i: int) -> tuple[NDArray[Any], Reasons]:
         """The values of a column; those of time steps may be missing where time says what is."""

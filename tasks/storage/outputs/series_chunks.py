@@ -80,7 +80,7 @@ class SeriesOfFile:
             parts.append(StepRows.of_columns([np.zeros(0, np.int64)] * n_columns))
             tables.append(kept.empty_table())
         rows = StepRows.concatenate(parts)
-        self._rows = rows.rows
+        self._rows = np.unique(rows.rows) if self._layout.made else rows.rows
         steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files, self._rejects)
         steps.decide(self._reading.time)
         columns = tuple(self._layout.columns[i] for i in reader.values_at)
