@@ -108,6 +108,11 @@ class SeriesSettings(Section):
     static: ColumnNames | None = Field(
         None, description="columns of numbers that are the same for all steps of a series, such as a size"
     )
+    static_categories: ColumnNames | None = Field(
+        None,
+        description="columns of text, or of numbers that stand for kinds, that are the same for all steps of a series, "
+        "such as a region: a series has 1 or 0 of each value that training has seen",
+    )
 
     @field_validator("step")
     @classmethod

@@ -13,7 +13,8 @@ from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.series import SeriesSettings, is_set
 
 _OF_TIME = ("time_format", "time_zone", "step", "duplicates_at", "gaps", "calendar")
-_OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static")
+_OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static", "static_categories")
+_COLUMNS = ("series", "known", "static", "static_categories")
 _OF_NUMBERS = ("mean", "sum", "min", "max")
 
 
@@ -119,12 +120,12 @@ def _column_faults(data: FilesData) -> Iterator[str]:
         "source or data.target": (*data.source_columns, *data.target_columns),
         "time": () if data.time_column is None else (data.time_column,),
         "start": () if data.start is None else (data.start,),
-        **{name: data.columns_of(name) for name in ("series", "known", "static")},
+        **{name: data.columns_of(name) for name in _COLUMNS},
     }
     for (one, columns), (other, others) in itertools.combinations(named.items(), 2):
         for column in sorted(set(columns) & set(others), key=str):
             yield f"data.{other} names the column {column!r}, which data.{one} names too; a column has one part"
-    for name in ("series", "known", "static"):
+    for name in _COLUMNS:
         columns = data.columns_of(name)
         if len(set(columns)) < len(columns):
             yield f"data.{name} names a column twice: {columns}"

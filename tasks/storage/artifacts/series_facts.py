@@ -26,10 +26,12 @@ class SeriesFacts(NamedTuple):
 
     time: what their stamps are; None where none were read.
     table: a row a series, see `tasks.storage.artifacts.stored_series`.
+    categories: the values of each column of `data.static_categories`, in the order of their features.
     """
 
     time: TimeFacts | None
     table: pa.Table
+    categories: dict[str, list[str]]
 
 
 def read_series_facts(folder: Path) -> SeriesFacts | None:
@@ -49,11 +51,12 @@ def read_series_facts(folder: Path) -> SeriesFacts | None:
         raise ArtifactError(f"{folder / TABLE} cannot be used: {fault}; {_AGAIN}, or bring it back")
     time = described.get("time")
     try:
-        return SeriesFacts(None if time is None else TimeFacts.model_validate(time), table)
+        facts = None if time is None else TimeFacts.model_validate(time)
     except ValueError as error:
         raise ArtifactError(
             f"{folder / SERIES} cannot be read: of its 'time' {first_fault(error)}; {_AGAIN}"
         ) from error
+    return SeriesFacts(facts, table, described.get("categories", {}))
 
 
 def check_series_facts(folder: Path, experiment: Experiment, n_numbers: int) -> None:
@@ -91,9 +94,21 @@ def _faults(found: SeriesFacts, data: FilesData, n_numbers: int) -> Iterator[str
             for name in (f"{side}_mean", f"{side}_scale"):
                 if _width(found.table, name) != len(columns):
                     yield f"{TABLE} does not follow: {name!r} is not of {len(columns)} numbers a series"
-    if n_numbers:
-        numbers = list_matrix(found.table["static"])[:, -1:] if _width(found.table, "static") else np.zeros((0, 1))
-        if not numbers.size or not ((numbers >= 0) & (numbers < n_numbers) & (numbers % 1 == 0)).all():
+    yield from _static_faults(found, data, n_numbers)
+
+
+def _static_faults(found: SeriesFacts, data: FilesData, n_numbers: int) -> Iterator[str]:
+    """Of what is known of each series: numbers, the features of its kinds, and its own number."""
+    kinds = [str(name) for name in data.columns_of("static_categories")]
+    if list(found.categories) != kinds:
+        yield f"{SERIES} does not follow: its categories are of {list(found.categories)}, expected {kinds}"
+        return
+    width = len(data.columns_of("static")) + sum(map(len, found.categories.values())) + bool(n_numbers)
+    if width and _width(found.table, "static") != width:
+        yield f"{TABLE} does not follow: 'static' is not of {width} numbers a series"
+    elif n_numbers:
+        numbers = list_matrix(found.table["static"])[:, -1]
+        if not ((numbers >= 0) & (numbers < n_numbers) & (numbers % 1 == 0)).all():
             yield f"{TABLE} does not follow: the last of 'static' is not a number of one of {n_numbers} series"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,10 +23,12 @@ class KnownSeries:
 
     time: what their stamps are; None where none were read.
     table: a row a series, see `tasks.storage.artifacts.stored_series`.
+    categories: the values of each column of `data.static_categories`, in the order of their features.
     """
 
     time: TimeFacts | None
     table: pa.Table
+    categories: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> KnownSeries | None:

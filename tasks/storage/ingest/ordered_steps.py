@@ -111,6 +111,8 @@ class Steps:
         # Those that may be missing in a row that is there.
         needed = {"source", "target"} - set(layout.optional)
         self._may_miss = [j for j, i in enumerate(values_at) if layout.sides[i] in needed]
+        # Those that are the same for all steps of a series, whatever is done with others.
+        self._constant = {j for j, i in enumerate(values_at) if layout.sides[i] in ("static", "category")}
         self.step = ROWS
         self.time: TimeFacts | None = None
         self.counts = TimeCounts()
@@ -212,7 +214,9 @@ class Steps:
             self._reject(rows, ~starts, REPEATED)
             return rows.take(starts)
         self.counts.merged += int((~starts).sum())
-        values = tuple(aggregate(column, starts, how) for column in rows.values)
+        values = tuple(
+            aggregate(column, starts, "first" if j in self._constant else how) for j, column in enumerate(rows.values)
+        )
         return rows.take(starts)._replace(values=values)
 
     def _reject(self, rows: StepRows, which: NDArray[np.bool_], reason: int) -> None:
@@ -260,9 +264,10 @@ class Steps:
         steps, inserted = steps.take(whole.rows), whole.is_filled
         starts = starts_of(steps.series)
         values, is_filled = [], inserted.copy()
-        for column in steps.values:
+        for j, column in enumerate(steps.values):
             empty = np.where(inserted, np.nan, column)
-            filled = fill_missing(empty, whole.indices, starts, how, longest)
+            by = "previous" if j in self._constant else how
+            filled = fill_missing(empty, whole.indices, starts, by, longest)
             is_filled |= np.isnan(empty) & ~np.isnan(filled)
             values.append(filled)
         is_there = ~np.any([np.isnan(column) for column in values], axis=0)

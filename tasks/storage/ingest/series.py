@@ -24,6 +24,7 @@ from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts, write_codec
 from tasks.storage.artifacts.stored_series import SERIES, SeriesWriter, StoredSeries
 from tasks.storage.files.json_files import write_json
 from tasks.storage.files.progress import Report, say_nothing
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.ordered_steps import Steps
 from tasks.storage.ingest.rejects import Rejects, write_rejects
@@ -68,12 +69,13 @@ def ingest_series(
         staged = StagedSteps(folder, n_buckets(_rows_expected(files, is_wide=data.wide)))
         stack.callback(staged.close)
         names, clock, layout = SeriesNames(), new_clock(data), series_layout(data)
-        reader = SeriesReader(data, layout, names, clock, rejects)
+        categories = Categories(data.columns_of("static_categories"))
+        reader = SeriesReader(data, layout, names, clock, rejects, categories)
         n_read = _read_all(data, files, reader, staged, rejects, report)
         steps = Steps(data, layout, reader.values_at, clock, names, reader.files, rejects)
         _decide(data, steps, staged)
         writer = stack.enter_context(SeriesWriter(folder))
-        maker = SeriesMaker(data, steps, names, writer, held_out, folder, numbered=numbered)
+        maker = SeriesMaker(data, steps, names, writer, held_out, folder, categories, numbered=numbered)
         for rows in staged.buckets():
             ordered = steps.order(rows)
             _check_rates(data, rejects, n_read)
@@ -90,6 +92,7 @@ def ingest_series(
             "season": maker.season,
             "plan": asdict(maker.plan),
             "time": steps.time and steps.time.model_dump(),
+            "categories": categories.names,
             "ids": [str(column) for column in data.columns_of("series")],
             "files": reader.files,
             "numbered": numbered,

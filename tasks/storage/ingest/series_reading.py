@@ -15,6 +15,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.reasons import EXTREME, FINE, Reasons, first_faults
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import describe_extreme, read_measurements, read_time_steps
@@ -84,7 +85,8 @@ def series_layout(data: FilesData) -> Layout:
 def value_columns(data: FilesData) -> tuple[str | int, ...]:
     """The columns that hold values, in the order of the layout."""
     values = dict.fromkeys((*data.source_columns, *data.target_columns))
-    return (*values, *data.columns_of("known"), *data.columns_of("static"))
+    beside = (column for name in ("known", "static", "static_categories") for column in data.columns_of(name))
+    return (*values, *beside)
 
 
 def with_beside(data: FilesData, values: Layout) -> Layout:
@@ -92,6 +94,7 @@ def with_beside(data: FilesData, values: Layout) -> Layout:
     kinds: list[Kind] = [getattr(data, f"{side}_encoding") for side in values.sides]
     beside: list[tuple[str | int, Kind, str]] = [
         *((column, "number", name) for name in ("known", "static") for column in data.columns_of(name)),
+        *((column, "id", "category") for column in data.columns_of("static_categories")),
         *((column, "id", "series") for column in data.columns_of("series")),
         *(() if data.start is None else ((data.start, "time", "start"),)),
         *(() if data.time_column is None else ((data.time_column, "time", "time"),)),
@@ -116,12 +119,22 @@ class SeriesReader:
         names: numbers the series.
         clock: reads their stamps.
         rejects: takes the rows that cannot be used.
+        categories: numbers the values of `data.static_categories`.
     """
 
-    def __init__(self, data: FilesData, layout: Layout, names: SeriesNames, clock: Clock, rejects: Rejects) -> None:
+    def __init__(
+        self,
+        data: FilesData,
+        layout: Layout,
+        names: SeriesNames,
+        clock: Clock,
+        rejects: Rejects,
+        categories: Categories,
+    ) -> None:
         self._data, self._layout, self._names, self._clock, self._rejects = data, layout, names, clock, rejects
+        self._categories = categories
         self._at = {side: [i for i, one in enumerate(layout.sides) if one == side] for side in set(layout.sides)}
-        self.values_at = [i for i, kind in enumerate(layout.kinds) if kind not in ("id", "time")]
+        self.values_at = [i for i, side in enumerate(layout.sides) if side not in ("series", "start", "time")]
         self.files: list[str] = []
         self.read = 0
 
@@ -164,7 +177,7 @@ class SeriesReader:
         n, found = len(block.rows), dict[int, Reasons]()
         values = []
         for i in self.values_at:
-            steps, found[i] = self._values(block, i)
+            steps, found[i] = self._values(block, i, key, file)
             values.append(steps)
         series = np.full(n, -1 if of_file is None else of_file, np.int64)
         if of_file is None:
@@ -199,9 +212,11 @@ class SeriesReader:
         phases = step.phases(starts)
         return step.stamps(step.indices(starts, phases) + onward, phases)
 
-    def _values(self, block: RowBlock, i: int) -> tuple[NDArray[Any], Reasons]:
+    def _values(self, block: RowBlock, i: int, key: str, file: InputFile) -> tuple[NDArray[Any], Reasons]:
         """The values of a column; those of time steps may be missing where time says what is."""
         column, kind, side = block.table.column(i), self._layout.kinds[i], self._layout.sides[i]
+        if side == "category":
+            return self._categories.codes(self._layout.columns[i], column, file.path, learn=key == "train")
         if kind == "integers":
             return read_time_steps(column, kind, block.dialect)
         if side in ("source", "target") and self._data.time is not None:

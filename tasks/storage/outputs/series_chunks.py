@@ -20,6 +20,7 @@ from tasks.storage.artifacts.lists import list_type, to_lists
 from tasks.storage.artifacts.stamps import TimeFacts, stamp_type, to_stamps
 from tasks.storage.artifacts.stored_series import with_numbers
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.ordered_steps import OrderedSteps, Steps
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading
@@ -70,7 +71,9 @@ class SeriesOfFile:
             DataError: the file breaks off, is damaged, or changes while it is read.
         """
         data, clock = self._data, new_clock(self._data, self._reading.time)
-        reader = SeriesReader(data, self._layout, self._names, clock, self._rejects)
+        series = self._reading.series
+        categories = Categories(data.columns_of("static_categories"), series.categories if series else {})
+        reader = SeriesReader(data, self._layout, self._names, clock, self._rejects, categories)
         parts, tables = list[StepRows](), list[pa.Table]()
         for rows, table in reader.blocks("", self._file, kept):
             parts.append(rows)
@@ -84,7 +87,7 @@ class SeriesOfFile:
         steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files, self._rejects)
         steps.decide(self._reading.time)
         columns = tuple(self._layout.columns[i] for i in reader.values_at)
-        self._arrays = SeriesArrays(data, columns, self._names)
+        self._arrays = SeriesArrays(data, columns, self._names, categories)
         self._arrays.step, self._arrays.time = steps.step, steps.time
         ordered = steps.order(rows)
         self.read = reader.read

@@ -87,6 +87,11 @@ HOSTILE = {
     "a zone that acts on a terminal": (time(zone="\x1b[2J"), r"'zone' is .*\\x1b"),
     "a kind of its own": (time(kind="sundial"), "'kind' is 'sundial'"),
     "more about time": (time(more=1), "'more' is"),
+    "kinds of no column": (described(categories={"region": ["a"]}), "its categories are of"),
+    "kinds that are numbers": (described(categories={"region": [1]}), f"{SERIES} cannot be read"),
+    "more of each series": (
+        column("static", lambda rows: pa.array([[1.0, 1.0]] * len(rows), pa.list_(pa.float64()))), "'static' is not of 1",
+    ),
     "no ids": (column("id.0", lambda _: None), f"{TABLE} does not follow: it has 0 columns of ids"),
     "ids that are numbers": (column("id.0", lambda rows: pa.array(range(len(rows)))), "'id.0' is of type int64"),
     "an id that is null": (

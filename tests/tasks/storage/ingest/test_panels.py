@@ -344,6 +344,62 @@ def test_constant_series_do_not_divide_by_0_and_series_of_nothing_are_history(in
     assert np.isfinite(made.codecs.source.deviation).all()
 
 
+REGIONS = {"s0": "south", "s1": " north", "s2": "south"}
+
+
+def of_regions(rows):
+    return [(*row, REGIONS[row[0]], int(row[0][1]) + 1) for row in rows]
+
+
+WITH_REGION = ("store", "day", "sales", "region", "size")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_kinds_of_series_are_features_of_0_and_1_in_the_order_of_their_names(ingest, order):
+    made = ingest(of_regions(panel())[::order], WITH_REGION, static="size", static_categories="region", numbered=True)
+    said = {
+        (source[0, 0] // 1000, *source[0, 1:4])
+        for pairs in read_split(made.folder, "train")
+        for source in pairs.source.padded()
+    }
+    assert said == {(0, 1, 0, 1), (1, 2, 1, 0), (2, 3, 0, 1)}  # size, north, south
+    assert made.codecs.source.features == 5
+    assert made.codecs.source.deviation[2:4] == (1.0, 1.0)
+    assert load_json(made.folder / "series.json")["categories"] == {"region": ["north", "south"]}
+
+
+def test_a_kind_that_only_the_test_has_is_none_of_those_of_training(ingest, tmp_path):
+    (tmp_path / "test.csv").write_text(
+        "store,day,sales,region\n" + "".join(f"s1,{FIRST + day},{day},west\n" for day in range(20))
+    )
+    rows = [row[:4] for row in of_regions(panel())]
+    made = ingest(rows, WITH_REGION[:4], static_categories="region", test=tmp_path / "test.csv")
+    (block,) = read_evaluation(made.folder)
+    assert (block.pairs.source.padded()[..., 1:] == 0).all()
+
+
+def test_kinds_that_are_missing_change_or_are_too_many_are_told(ingest):
+    rows = [row[:4] for row in of_regions(panel())]
+    made = ingest([*rows[:-1], (*rows[-1][:3], "")], WITH_REGION[:4], static_categories="region", max_reject_rate=0.1)
+    assert made.account["reasons"] == {"category_null": 1}
+    said = refused(ingest, [*rows[:-1], (*rows[-1][:3], "west")], WITH_REGION[:4], static_categories="region")
+    assert "the columns ['region'] of the series 's2' change with time" in said
+    many = [(*row[:3], f"r{i}") for i, row in enumerate(panel(1, 1_001))]
+    assert "column 'region' of data.static_categories has more than 1,000 different values" in refused(
+        ingest, many, WITH_REGION[:4], static_categories="region"
+    )
+
+
+def test_what_is_the_same_for_all_steps_stays_so_where_steps_are_filled_with_0_or_added_up(ingest):
+    rows = of_regions([row for row in panel() if row[1] != "2024-01-11"])
+    rows += [(store, "2024-01-05", 7.0, *rest) for store, _, _, *rest in rows[:1]]
+    made = ingest(
+        rows, WITH_REGION, gaps="fill", fill="zero", duplicates_at="sum", static="size", static_categories="region"
+    )
+    assert (made.account["time"]["filled"], made.account["time"]["merged"]) == (3, 1)
+    assert made.codecs.source.mean[2] == pytest.approx(2.0)
+
+
 def test_sources_say_which_series_they_are_of_and_a_holdout_says_it_in_a_models_own_numbers(ingest, tmp_path):
     """Series that another dataset has are told by its numbers; one that it does not have by 0."""
     first = ingest(panel(3), numbered=True)

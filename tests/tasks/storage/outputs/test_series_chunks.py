@@ -120,6 +120,15 @@ def test_a_known_series_is_measured_as_in_training_and_a_new_one_by_what_is_ther
     assert flat(read.lists(SOURCE))[0] == [(day - 100) / 50 for day in (1, 2, 3)]
 
 
+def test_kinds_are_those_of_training_and_another_is_none_of_them(tmp_path):
+    known = KnownSeries(DAILY, NO_TABLE, {"region": ["north", "south"]})
+    rows = [(*row, region) for store, region in (("a", "south"), ("b", "east")) for row in days(store, 1, 2, 3)]
+    data = {**SERIES, "static_categories": "region"}
+    read = Read(write(tmp_path / "a.csv", rows, "store,day,level,region"), series_of(data, known))
+    assert read.lists(SOURCE)[0] == [[1, 0, 1], [2, 0, 1], [3, 0, 1]]
+    assert read.lists(SOURCE)[1] == [[1, 0, 0], [2, 0, 0], [3, 0, 0]]
+
+
 def test_a_wide_table_is_forecast_a_row_a_series_with_all_of_its_columns(tmp_path):
     """One series ends earlier, one has no id, one is too short, and one has a cell that is no number."""
     header = "store,2024-01-01,2024-01-02,2024-01-03,2024-01-04"
