@@ -22,7 +22,7 @@ class BatchPredictOptions(FlowOptions):
 
 
 def _check(settings: BatchSettings, options: BatchPredictOptions) -> None:
-    from tasks.prediction.jobs import check_batch  # noqa: PLC0415 - settings are refused without reading files
+    from tasks.prediction.batch_check import check_batch  # noqa: PLC0415 - settings are refused without reading files
     from tasks.storage.outputs.output_paths import prepare_output  # noqa: PLC0415 - likewise
 
     check_batch(settings, Store(options.store))
