@@ -67,7 +67,13 @@ def ask(tmp_path):
 def test_a_typo_is_refused_with_the_nearest_flag_before_prefect_is_imported(name, ask):
     told, said = ask(name, "--sumary", "x.json")
     assert told == {"code": 2, "loaded": [], "left": 0}
-    assert "--sumary is no flag, did you mean 'summary'?" in said
+    assert said.splitlines() == ["refused: --sumary is no flag, did you mean '--summary'?; --help-all lists all flags"]
+
+
+def test_a_flag_of_former_days_is_refused_with_its_name_of_today(ask):
+    told, said = ask("batch_predict", *NEEDED["batch_predict"], "--plan")
+    assert told["code"] == 2
+    assert said.startswith("refused: --plan is no flag; it is now --dry-run")
 
 
 @EACH
