@@ -44,7 +44,7 @@ def _how_to_call(word: str, known: list[str]) -> str:
     name = word.replace("-", "_")
     if name in known:
         return f"{name} is called as python -m flows.{name}"
-    return f"{word} is no command{nearest(name, known)}; python -m flows lists them"
+    return f"{word} is not a command{nearest(name, known)}; python -m flows lists them"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def help_text(
         model: the settings.
         options: what the command takes beside them.
         title: of the settings outside of any section.
-        word: the setting that is no flag but the words of the command line.
+        word: the setting that is not a flag but the words of the command line.
         first: the settings and options that matter most, in this order; none where all are few.
         is_whole: whether the page is about all of them nevertheless.
     """

@@ -271,7 +271,7 @@ def _read_flags(model: type[Section], options: type[Options], word: str | None, 
     except SourceError as error:
         message = str(error).removeprefix("error parsing CLI: ")
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
-        faults = [f"{_flag(name)} is no flag{_hint(name, known)}" for name in unknown]
+        faults = [f"{_flag(name)} is not a flag{_hint(name, known)}" for name in unknown]
         raise SettingsError("\n".join(faults or [message]) + "; --help-all lists all flags") from error
     return _with_words(given, words, word, model.model_fields[word]) if word else given
 

@@ -327,6 +327,6 @@ def test_only_so_many_rows_are_checked_as_are_asked_for_shared_among_the_files(b
     for name in "ab":
         make_old(write_jsonl(tmp_path / "in" / f"{name}.jsonl", integer_pairs(50)[0]))
     _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "20")
-    assert {one["rule"]: one["said"] for one in summary["checks"]}["rows"].startswith("20 usable rows")
+    assert {one["rule"]: one["message"] for one in summary["checks"]}["rows"].startswith("20 usable rows")
     _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "0", "--refresh")
     assert summary["checks"] == []
