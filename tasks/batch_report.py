@@ -9,8 +9,9 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
-from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, render_page
+from tasks.prediction.batch_model import BatchModel, find_model, training_baseline
+from tasks.prediction.jobs import Job, describe_jobs
+from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, draw_forecasts, render_page
 from tasks.reporting.pages import cell
 from tasks.runtime.caching import TASK_OPTIONS
 from tasks.seq2seq.metrics.table import rates
@@ -31,7 +32,8 @@ def write_batch(
     """Writes `_run.json` and `_report.html` into the output folder; gives what the former holds, and where they are."""
     batch = {**describe(jobs, settings, Store(store)), "checks": list(checks)}
     write_about_run(settings, RUN, json.dumps(batch, indent=1))
-    return {**batch, "report": write_about_run(settings, PAGE, render_page(batch))}
+    page = render_page(batch, draw_forecasts([job.account for job in jobs if job.account]))
+    return {**batch, "report": write_about_run(settings, PAGE, page)}
 
 
 @task(name="publish batch report", task_run_name="publish predictions of {batch[model][name]}", **TASK_OPTIONS)

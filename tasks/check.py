@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prefect import task
 
+from tasks.prediction.batch_model import BatchModel, find_model, training_baseline
 from tasks.prediction.guarded import FilesOfWorkers, Outcome, ended_by, request_of
-from tasks.prediction.jobs import BatchModel, Job, find_model, training_baseline
+from tasks.prediction.jobs import Job
 from tasks.prediction.shards import Sample, read_sample
 from tasks.runtime.caching import TASK_OPTIONS, finished, make_once, step_inputs
 from tasks.runtime.log import logger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from prefect import task
 from tasks.prediction.evaluator import Evaluator
 from tasks.runtime.caching import TASK_OPTIONS, make_once, step_inputs
 from tasks.runtime.progress import progress
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.promotion.comparison import Standing, compare
 from tasks.seq2seq.settings.experiment import Experiment
@@ -43,35 +45,51 @@ def compare_models(experiment: Experiment, bundle: Handle, evaluation: Handle, s
         return Standing(promoted=promoted, obstacle="the promoted model solves another problem, with other data")
     try:
         new, old = (
-            _values(Store(store).open(BUNDLE, digest), holdout, Store(store)) for digest in (bundle.digest, promoted)
+            _values(Store(store).open(BUNDLE, digest), holdout, experiment.evaluation.backtest, Store(store))
+            for digest in (bundle.digest, promoted)
         )
     except (ArtifactError, DataError) as error:
         return Standing(promoted=promoted, obstacle=str(error))
     return Standing(promoted=promoted, comparison=compare(str(new["metric"]), new["values"], old["values"]))
 
 
-def _values(bundle: Handle, holdout: Handle, store: Store) -> dict[str, NDArray[np.float64]]:
+def _values(bundle: Handle, holdout: Handle, backtest: Backtest, store: Store) -> dict[str, NDArray[np.float64]]:
     experiment = read_experiment(bundle)
     step = step_inputs(
         HOLDOUT_SCORES,
         experiment,
-        settings={"decoding": experiment.decoding.model_dump(mode="json"), "loss": experiment.training.loss},
+        settings={
+            "decoding": experiment.decoding.model_dump(mode="json"),
+            "loss": experiment.training.loss,
+            "backtest": asdict(backtest),
+        },
         made_from={"bundle": bundle.digest, "holdout": holdout.digest},
         code=__name__,
         libraries=("numpy", "onnxruntime"),
     )
-    scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, store, folder))
+    scores = make_once(step, store, lambda folder: write_scores(experiment, bundle, holdout, backtest, store, folder))
     return load_arrays(scores.path / VALUES)
 
 
-def write_scores(experiment: Experiment, bundle: Handle, holdout: Handle, store: Store, folder: Path) -> Made:
-    """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name."""
+def write_scores(
+    experiment: Experiment, bundle: Handle, holdout: Handle, backtest: Backtest, store: Store, folder: Path
+) -> Made:
+    """Fills `folder` with `values.npz`: what the model reached on each pair of the holdout, and the metric's name.
+
+    Args:
+        experiment: that the model was made by.
+        bundle: the model.
+        holdout: the pairs.
+        backtest: which windows of series count, as the new model's experiment has it.
+        store: the artifact store.
+        folder: to fill.
+    """
     model = load_bundle(bundle, store)
     n_rows = holdout.facts_as(HoldoutFacts).rows
     evaluator = Evaluator(experiment, model, holdout.path)
     parts, metric = [], ""
     with progress("compare") as update:
-        for block in read_holdout(holdout, model.codecs, bundle.path):
+        for block in read_holdout(holdout, model.codecs, bundle.path, backtest):
             metric, values = evaluator.evaluation.values(evaluator.add(block))
             parts.append(values)
             update(sum(map(len, parts)), n_rows, {})

@@ -23,7 +23,7 @@ from flows._server.credentials import split_credentials
 from flows._server.flags import MAKES_NOTHING
 from tasks.seq2seq.errors import ServerError
 
-START_SECONDS = 120.0  # a new PREFECT_HOME has its database migrated first
+START_SECONDS = 300.0  # a new PREFECT_HOME has its database migrated first, on a machine that may be busy
 CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
 SOON_SECONDS = 0.5

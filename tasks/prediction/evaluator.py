@@ -51,16 +51,16 @@ class Evaluator:
 
     def add(self, block: PairBlock) -> Evaluated:
         """Predicts and scores a block."""
-        return self.evaluation.add(block.pairs, _recent(block), self._frame(block))
+        return self.evaluation.add(block.pairs, _past(block), self._frame(block))
 
     def _frame(self, block: PairBlock) -> Frame | None:
         """What the values of windows were taken from and divided by; None where they are as they were read."""
         if "centre" in block.beside:
             centre, scale = (from_lists(block.beside[name]).padded()[:, 0] for name in ("centre", "scale"))
             return Frame(centre, scale)
-        recent = _recent(block)
-        if self._model.facts.relative and recent is not None:  # of a holdout of before
-            return Frame(recent[:, -1], np.ones_like(recent[:, -1]))
+        past = _past(block)
+        if self._model.facts.relative and past is not None:  # of a holdout of before
+            return Frame(past[:, -1], np.ones_like(past[:, -1]))
         return None
 
     def map_attention(self, block: PairBlock, evaluated: Evaluated, n: int) -> list[AttentionMap]:
@@ -79,6 +79,6 @@ def _season(series: SeriesFile | None, experiment: Experiment) -> int:
     return found or getattr(experiment.data, "season", None) or 1
 
 
-def _recent(block: PairBlock) -> NDArray[np.float64] | None:
+def _past(block: PairBlock) -> NDArray[np.float64] | None:
     column = block.beside.get("recent")
     return None if column is None else from_lists(column).padded()

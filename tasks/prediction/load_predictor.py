@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tasks.prediction.jobs import BatchModel, find_model, open_file
+from tasks.prediction.batch_model import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Chunk, Serving, ServingModel
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.reporting.forecast_pictures import draw_forecast
 from tasks.reporting.pages import cell, html_pages
+from tasks.reporting.svg import Picture
 from tasks.reporting.wording import join_words, name_of_field, write_count, write_score
 from tasks.seq2seq.metrics.table import NOTHING_TO_SCORE
 from tasks.seq2seq.shown import shown
-from tasks.storage.outputs.accounts import PICTURE
+from tasks.storage.outputs.accounts import PICTURE, Account
 from tasks.storage.store.manifest import short
 
 RUN, PAGE = "_run.json", "_report.html"
-SHOWN_PICTURES = 4
+SHOWN_PICTURES = SHOWN_FORECASTS = 4
 SHOWN_FILES = 200  # in the page and in Prefect's UI; `_run.json` has them all
 
 Batch = dict[str, Any]
 
 
-def render_page(batch: Batch) -> str:
-    """The page as HTML, self-contained."""
+def render_page(batch: Batch, forecasts: Sequence[Picture] = ()) -> str:
+    """The page as HTML, self-contained, with pictures of some forecasts where there are any."""
     environment = html_pages()
     environment.filters["short"] = short
     return environment.get_template("batch_report.html.jinja").render(
@@ -37,6 +39,7 @@ def render_page(batch: Batch) -> str:
         summary=summary_of(batch),
         drift=drift_rows(batch),
         pictures=find_pictures(batch),
+        forecasts=forecasts,
     )
 
 
@@ -94,6 +97,16 @@ def find_pictures(batch: Batch) -> dict[str, str]:
         input_name: f"data:image/png;base64,{base64.b64encode((Path(batch['output']) / name).read_bytes()).decode()}"
         for input_name, name in itertools.islice(drawn.items(), SHOWN_PICTURES)
     }
+
+
+def draw_forecasts(accounts: Iterable[Account]) -> list[Picture]:
+    """Pictures of the first forecasts of series, one a file before a second one of any."""
+    by_rank = itertools.zip_longest(*([(account.name, one) for one in account.forecasts] for account in accounts))
+    found = [one for rank in by_rank for one in rank if one is not None][:SHOWN_FORECASTS]
+    return [
+        draw_forecast({**forecast, "which": " of ".join(filter(None, (forecast["which"], name)))})
+        for name, forecast in found
+    ]
 
 
 def as_table(batch: Batch) -> list[dict[str, Any]]:

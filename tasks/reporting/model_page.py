@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.reporting.backtest_words import backtest_tables
 from tasks.reporting.data_words import data_rows
 from tasks.reporting.model_pictures import draw_pictures
 from tasks.reporting.model_words import example_groups, judgement, learned, score_rows
@@ -63,6 +64,7 @@ def _context(experiment: Experiment, inputs: Mapping[str, Handle], evaluation: E
         "first_examples": evaluation["examples"],
         "mistakes": _mistakes(evaluation),
         "scores": list(score_rows(scores, facts)),
+        "groups": list(backtest_tables(evaluation["backtest"])) if "backtest" in evaluation else [],
         "is_tokens": not facts.target.features,
         "pictures": list(draw_pictures(evaluation, history, sampled=experiment.training.sampling != "none")),
         "data": list(data_rows(facts, _account(inputs["dataset"].path))),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.reporting.forecast_pictures import draw_forecast, error_by_series
 from tasks.reporting.heat_maps import heat_map
 from tasks.reporting.svg import Axes, Picture, nice_ticks
 from tasks.reporting.wording import write_percent
@@ -41,7 +42,7 @@ def draw_pictures(evaluation: EvaluationFile, history: Mapping[str, Any], *, sam
     if not scores["n_evaluated"]:
         return
     if "mae" in scores:
-        yield from _of_vectors(scores, evaluation["examples"])
+        yield from _of_vectors(evaluation)
     else:
         yield accuracy_by_position(scores["accuracy_by_position"])
         yield confusion(**{name: evaluation["mistakes"]["matrix"][name] for name in ("counts", "labels")})
@@ -127,21 +128,25 @@ def attention(i: int, source: Sequence[str], predicted: Sequence[str], weights: 
     return heat_map(title, alt, shares, predicted, source, "rows: predicted, columns: source")
 
 
-def _of_vectors(scores: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) -> Iterator[Picture]:
+def _of_vectors(evaluation: EvaluationFile) -> Iterator[Picture]:
+    scores, backtest = evaluation["scores"], evaluation.get("backtest")
     n = len(scores["mae_by_step"])
+    yield from map(draw_forecast, evaluation.get("forecasts", []))
     if n > 1:
         yield error_by_step(scores)
         if covered := scores.get("interval_coverage_by_step"):
             yield coverage_by_step(covered)
-        yield from (forecast(i, example) for i, example in enumerate(examples[:MAX_FORECASTS], 1))
+    if backtest is not None and len(backtest["errors"]) > 1:
+        yield error_by_series(backtest["errors"], is_relative=scores["baseline"] is not None)
+    if n > 1 and backtest is None:
+        yield from (forecast(i, example) for i, example in enumerate(evaluation["examples"][:MAX_FORECASTS], 1))
 
 
 def error_by_step(scores: Mapping[str, Any]) -> Picture:
-    """Mean absolute errors at each step ahead, the model's and, where there is one, the naive forecast's."""
+    """Mean absolute errors at each step ahead, the model's and, where there is one, the best simple forecast's."""
     errors = {"model": list(scores["mae_by_step"])}
-    if relative := scores["relative_mae_naive_by_step"]:
-        pairs = zip(scores["mae_by_step"], relative, strict=True)
-        errors["naive forecast"] = [error / ratio if ratio else 0.0 for error, ratio in pairs]
+    if best := scores["baseline"]:
+        errors[f"best simple forecast ({best.replace('_', ' ')})"] = list(scores["baseline_mae_by_step"][best])
     n, highest = len(scores["mae_by_step"]), max(max(by_step) for by_step in errors.values())
     names = ("steps ahead", "mean absolute error (in the target's unit)")
     axes = Axes((1, n), (0, highest or 1.0), names)
@@ -159,9 +164,10 @@ def coverage_by_step(shares: Mapping[str, Sequence[float]]) -> Picture:
     """The share of values in each interval at each step ahead, beside the share that should lie in it."""
     n = max(map(len, shares.values()))
     axes = Axes((1, max(n, 2)), (0, 1), ("steps ahead", "share of values in the interval"))
+    axes.top += 16 * (len(shares) - 1)  # a line of the key for each
     said = []
     for i, (nominal, by_step) in enumerate(shares.items()):
-        wanted = write_percent(float(nominal))
+        wanted = f"{100 * float(nominal):g} %"
         axes.add_line(enumerate(by_step, 1), f"in the {wanted} interval", i, 0, dots=True)
         axes.add_line([(1, float(nominal)), (n, float(nominal))], f"{wanted} should be", i, 1)
         said.append(f"{write_percent(float(np.mean(by_step)))} in the interval for {wanted}")

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from tasks.reporting.wording import meanings_of, name_of_field, write_count, write_percent, write_score
+from tasks.seq2seq.metrics.baselines import BASELINES
 from tasks.seq2seq.metrics.table import leading_metric
 from tasks.seq2seq.settings.data import SyntheticData
 from tasks.seq2seq.settings.experiment import Experiment
@@ -54,14 +55,14 @@ def _against_the_commonest(scores: Mapping[str, Any]) -> str:
     return f"{found} {than} always giving the commonest answer, which is right in {write_percent(baseline)}."
 
 
-def _against_the_simple_forecast(scores: Mapping[str, Any]) -> str:
-    is_naive = scores["relative_mae_naive"] is not None
-    ratio = scores["relative_mae_naive" if is_naive else "relative_mae_mean"]
-    simple = "repeating the last value" if is_naive else "always saying the mean of the training data"
+def _against_the_simple_forecasts(scores: Mapping[str, Any]) -> str:
+    ratio, best = scores["relative_mae"], scores["baseline"]
+    if best is None:
+        return "There is no simple forecast to compare with."
     if ratio is None:
-        return "There is no simple forecast to compare with, as all targets are the same."
+        return f"No forecast can be better than {BASELINES[best]}, which makes no error here."
     found = "less" if ratio < 1 else "no less"
-    return f"Below 1 is better: on average it errs {found} than {simple} would."
+    return f"Below 1 is better: on average it errs {found} than {BASELINES[best]} would."
 
 
 def _against_the_commonest_vector(scores: Mapping[str, Any]) -> str:
@@ -72,7 +73,7 @@ def _against_the_commonest_vector(scores: Mapping[str, Any]) -> str:
 
 _AGAINST_THE_SIMPLE = {
     "sequence_accuracy": _against_the_commonest,
-    "relative_mae_naive": _against_the_simple_forecast,
+    "relative_mae": _against_the_simple_forecasts,
     "nearest_neighbour_accuracy": _against_the_commonest_vector,
 }
 
@@ -91,13 +92,13 @@ def score_rows(scores: Mapping[str, Any], facts: DatasetFacts) -> Iterator[Row]:
     meanings = meanings_of("vectors" if facts.target.features else "tokens")
     without = "rows_with_unknown" if facts.source.features else "rows_outside_range"
     for name, value in scores.items():
-        is_one = isinstance(value, int | float) or (name.endswith("_interval") and value)
-        if (is_one or _is_by_interval(value)) and name != without:
+        is_one = isinstance(value, int | float | str) or (name.endswith("_interval") and value)
+        if (is_one or _is_by_name(value)) and name != without:
             yield {"name": name_of_field(name), "value": write_score(name, value), "meaning": meanings.get(name, "")}
 
 
-def _is_by_interval(value: object) -> bool:
-    """Whether it is a number for each of several intervals, and not lists by step."""
+def _is_by_name(value: object) -> bool:
+    """Whether it is a number for each of several intervals or simple forecasts, and not lists by step."""
     return isinstance(value, Mapping) and all(isinstance(one, int | float) for one in value.values())
 
 

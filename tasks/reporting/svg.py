@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
@@ -19,6 +19,7 @@ LIGHT = (
     "--fourth:#6f5090}text{font-family:sans-serif}"
 )
 _ATTRIBUTES = {"class_": "class"}
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,23 @@ class Axes:
         self.add_dots([self.at(*point) for point in points], SERIES[i % len(SERIES)])
         self.keys.append((name, SERIES[i % len(SERIES)], "dots"))
 
+    def add_band(self, lower: Sequence[Point], upper: Sequence[Point], name: str, i: int) -> None:
+        """What lies between two lines, in the i-th colour made light."""
+        colour = SERIES[i % len(SERIES)]
+        places = [self.at(*point) for point in (*lower, *reversed(upper))]
+        self.parts.append(
+            tag("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places), fill=colour, fill_opacity=0.2)
+        )
+        if name:
+            self.keys.append((name, colour, "band"))
+
+    def add_mark(self, x: float) -> None:
+        """A line upwards at a place."""
+        (across, bottom), (_, top) = self.at(x, self.y[0]), self.at(x, self.y[1])
+        self.parts.append(
+            tag("line", x1=across, x2=across, y1=bottom, y2=top, stroke="var(--soft)", stroke_dasharray="1 3")
+        )
+
     def add_bars(self, heights: Sequence[float]) -> None:
         """Bars at 1, 2, and so on."""
         wide = 0.8 * (self.at(1, 0)[0] - self.at(0, 0)[0])
@@ -167,9 +185,16 @@ class Axes:
                 tag("rect", x=x - wide / 2, y=y, width=wide, height=self.at(i, 0)[1] - y, fill="var(--ink)")
             )
 
-    def picture(self, title: str, alt: str, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> Picture:
-        """The plot, finished."""
-        frame = [*self._horizontal(y_ticks), *self._marks(x_ticks), *self._names()]
+    def picture(
+        self,
+        title: str,
+        alt: str,
+        x_ticks: Sequence[float],
+        y_ticks: Sequence[float],
+        label: Callable[[float], str] = write_tick,
+    ) -> Picture:
+        """The plot, finished; `label` writes what stands below."""
+        frame = [*self._horizontal(y_ticks), *self._marks(x_ticks, label), *self._names()]
         return Picture(title, alt, self.width, self.height, [*frame, *self.parts, *self._keys()])
 
     def _horizontal(self, ticks: Sequence[float]) -> Iterable[Markup]:
@@ -178,12 +203,12 @@ class Axes:
             yield tag("line", x1=self.left, x2=self.width - self.right, y1=y, y2=y, stroke="var(--line)")
             yield text(self.left - 6, y + 4, write_tick(value), "end")
 
-    def _marks(self, ticks: Sequence[float]) -> Iterable[Markup]:
+    def _marks(self, ticks: Sequence[float], write: Callable[[float], str]) -> Iterable[Markup]:
         base = self.height - self.bottom
         yield tag("line", x1=self.left, x2=self.width - self.right, y1=base, y2=base, stroke="var(--soft)")
         for value in ticks:
             x, _ = self.at(value, self.y[0])
-            label = write_tick(value)
+            label = write(value)
             beyond = x + 3.5 * len(label) > self.width
             yield text(self.width if beyond else x, base + 16, label, "end" if beyond else "middle")
 
@@ -192,11 +217,16 @@ class Axes:
         yield text(4, 12, self.names[1], "start")
 
     def _keys(self) -> Iterable[Markup]:
-        x = float(self.left)
+        x, y = float(self.left), 24.0
         for name, colour, dash in self.keys:
+            wide = 23 + 7 * len(name)
+            if x > self.left and x + wide > self.width:
+                x, y = float(self.left), y + 16
             if dash == "dots":
-                yield tag("circle", cx=x + 9, cy=24, r=3, fill=colour)
+                yield tag("circle", cx=x + 9, cy=y, r=3, fill=colour)
+            elif dash == "band":
+                yield tag("rect", x=x, y=y - 5, width=18, height=10, fill=colour, fill_opacity=0.2)
             else:
-                yield tag("line", x1=x, x2=x + 18, y1=24, y2=24, stroke=colour, stroke_width=2, stroke_dasharray=dash)
-            yield text(x + 23, 28, name, "start")
-            x += 23 + 7 * len(name) + 14
+                yield tag("line", x1=x, x2=x + 18, y1=y, y2=y, stroke=colour, stroke_width=2, stroke_dasharray=dash)
+            yield text(x + 23, y + 4, name, "start")
+            x += wide + 14

@@ -18,9 +18,9 @@ _NAMES = {
     "mase": "scaled error (MASE)",
     "bleu": "BLEU",
     "chrf": "chrF",
-    "relative_mae_naive": "error relative to the naive forecast",
-    "relative_mae_seasonal_naive": "error relative to the seasonal naive forecast",
-    "relative_mae_mean": "error relative to the mean",
+    "relative_mae": "error relative to the best simple forecast",
+    "baseline": "best simple forecast",
+    "baseline_mae": "errors of the simple forecasts",
     "pinball_loss": "pinball loss",
     "weighted_quantile_loss": "weighted quantile loss",
     "interval_coverage": "interval coverage",
@@ -95,7 +95,9 @@ def write_score(name: str, value: Any) -> str:  # noqa: ANN401 - the metric's
         low, high = (write_score(name.removesuffix("_interval"), end) for end in value)
         return f"{low} to {high}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{which}: {write_score(name, one)}" for which, one in value.items())
+        return ", ".join(f"{name_of_field(which)}: {write_score(name, one)}" for which, one in value.items())
+    if isinstance(value, str):
+        return name_of_field(value)
     if isinstance(value, float) and name.endswith(_SHARES):
         return write_percent(value)
     return write_value(value)

@@ -162,12 +162,12 @@ def open_runner(settings: RunnerSettings) -> Workers:
     return (Here if settings.kind == "threads" else Processes)(n_workers(settings))
 
 
-def check_runner(settings: RunnerSettings, paths: Iterable[Path]) -> None:
+def check_runner(settings: RunnerSettings, paths: Iterable[str]) -> None:
     """Refuses workers that cannot do this run's work, before any of it.
 
     Args:
         settings: the runner's.
-        paths: files that workers elsewhere must see as this process does; some of many are looked at.
+        paths: of files, or URLs, that workers elsewhere must see as this process does; some of many are looked at.
 
     Raises:
         SettingsError: with what is missing, and where.
@@ -181,7 +181,7 @@ def check_runner(settings: RunnerSettings, paths: Iterable[Path]) -> None:
         )
     from tasks.runtime.cluster import check_cluster  # noqa: PLC0415 - few have it
 
-    check_cluster(settings, [str(path) for path in itertools.islice(paths, _MOST_CHECKED)])
+    check_cluster(settings, [*itertools.islice(paths, _MOST_CHECKED)])
 
 
 def n_workers(settings: RunnerSettings) -> int:

@@ -12,7 +12,7 @@ from flows._cli.checks import check_data
 from flows._cli.deployments import read_deployments
 from flows._cli.reference import SECTIONS, settings_reference
 from flows._cli.settings import read_settings, read_toml
-from tasks.prediction.jobs import OWN_COLUMNS
+from tasks.prediction.batch_model import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment

@@ -1,19 +1,28 @@
 """All steps on a panel: many series by their ids, with gaps, what is known ahead and the calendar."""
 
 import datetime as dt
+import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv as pc
 
+from tasks.compare import write_scores
+from tasks.evaluate import evaluate_model
 from tasks.export_onnx import export_onnx
 from tasks.export_saved_model import export_saved_model
 from tasks.predict import load_predictor
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.errors import DataError
+from tasks.seq2seq.settings.rules import check_experiment
+from tasks.storage.artifacts.holdout import fixed_holdout
+from tasks.storage.files.json_files import load_json
 from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
-from tests.helpers.batch_runs import account_of, predict, rows_of
+from tests.helpers.batch_runs import account_of, predict, rows_of, write_report
 from tests.helpers.fresh_processes import in_a_fresh_process, predict_panel
 from tests.tasks.test_own_data import Made
 
@@ -61,8 +70,10 @@ def made(tmp_path_factory):
 
 
 def test_a_panel_is_learned_with_its_week_and_its_prices(made):
-    assert made.scores["relative_mae_naive"] < 0.35
-    assert made.scores["relative_mae_seasonal_naive"] < 0.9
+    assert made.scores["mae"] < 0.35 * made.scores["baseline_mae"]["last_value"]
+    assert made.scores["baseline"] == "seasonal"
+    assert made.scores["relative_mae"] < 0.9
+    assert made.account["season"] == 7
     assert made.account["n_series"] == 4
     assert made.account["time"]["step"] == "1d"
 
@@ -74,6 +85,62 @@ def test_forecasts_of_the_evaluation_name_their_series_and_are_in_its_units(made
     assert {row["store"] for row in by_store} == set(levels)
     for row in by_store:
         assert 0.3 * levels[row["store"]] < np.mean(row["prediction"]) < 1.7 * levels[row["store"]]
+
+
+def test_the_scores_of_each_series_and_origin_add_up_to_those_of_all(made):
+    by_series, by_origin = (pq.read_table(made.evaluation.path / f"by_{name}.parquet") for name in ("series", "origin"))
+    assert sorted(by_series["series_store"].to_pylist()) == ["s0", "s1", "s2", "s3"]
+    for table in (by_series, by_origin):
+        windows = np.array(table["windows"])
+        assert windows.sum() == made.scores["n_evaluated"]
+        assert windows @ np.array(table["mae"]) / windows.sum() == pytest.approx(made.scores["mae"])
+        errors = windows @ np.array(table["baseline_mae"]) / windows.sum()
+        assert errors == pytest.approx(made.scores["baseline_mae"]["seasonal"])
+    assert by_origin["last_time"][0].as_py() == FIRST + dt.timedelta(DAYS - 1 - HORIZON)
+    ratios = dict(zip(by_series["series_store"].to_pylist(), by_series["relative_mae"].to_pylist(), strict=True))
+    worst = max(ratios, key=lambda store: ratios[store])
+    assert made.page.index("The worst of 4 series") < made.page.index(f">{worst}<")
+
+
+def test_the_best_the_median_and_the_worst_series_are_shown_with_their_history(made):
+    content = load_json(made.evaluation.path / "evaluation.json")
+    forecasts = content["forecasts"]
+    assert [one["which"].split(" series, ")[0] for one in forecasts] == ["The best", "The median", "The worst"]
+    assert forecasts[-1]["which"].endswith(content["backtest"]["worst_series"][0]["name"])
+    by_origin = {(row["store"], str(row["origin_time"])): row for row in made.predictions.to_pylist()}
+    for one in forecasts:
+        store, (origin, *ahead) = one["which"].split()[-1], one["times"][-1 - HORIZON :]
+        assert origin == str(FIRST + dt.timedelta(DAYS - 1 - HORIZON))
+        assert len(ahead) == HORIZON == len(one["predicted"])
+        row = by_origin[store, origin]
+        assert (one["predicted"], one["expected"]) == (row["prediction"], row["target"])
+        assert len(one["history"]) == len(one["times"]) - HORIZON == 14
+        level = 20.0 * 4 ** int(store[1])
+        assert all(0.2 * level < step[0] < 1.8 * level for step in one["history"] if step)
+    assert "The worst series, s" in made.page
+
+
+def test_origins_that_are_chosen_are_scored_without_another_training(made):
+    evaluation = {"backtest_origins": 2, "backtest_stride": 3}
+    chosen = check_experiment({**made.experiment.model_dump(), "evaluation": evaluation})
+    found = evaluate_model.fn(chosen, made.dataset, made.bundle, made.store)
+    table = pq.read_table(found.path / "by_origin.parquet")
+    assert table["steps_before_last"].to_pylist() == [0, 3]
+    assert found.facts["scores"]["n_evaluated"] == sum(table["windows"].to_pylist()) <= 8
+    before = {(row["row"], row["file"]): row["prediction"] for row in made.predictions.to_pylist()}
+    for row in pq.read_table(found.path / "predictions.parquet").to_pylist():
+        np.testing.assert_allclose(row["prediction"], before[row["row"], row["file"]], rtol=1e-5)
+
+
+def test_models_are_compared_at_the_origins_that_are_chosen(made, tmp_path):
+    store = Store(made.store)
+    holdout = fixed_holdout(store, made.experiment.promotion_name)
+    assert holdout is not None
+    rows = {
+        origins: write_scores(made.experiment, made.bundle, holdout, Backtest(origins), store, tmp_path).facts["rows"]
+        for origins in (None, 1)
+    }
+    assert rows == {None: made.scores["n_evaluated"], 1: 4}
 
 
 @pytest.mark.parametrize("export", [export_onnx, export_saved_model])
@@ -143,3 +210,20 @@ def test_the_account_says_what_became_of_every_row_and_series(forecast, made):
     assert account["series"] == {"forecast": 3, "not_forecast": {"history_too_short": 1}}
     assert account["known_ahead"] == 4 * HORIZON
     assert account["read"] == account["predicted"] + account["history_only"] + account["known_ahead"]
+
+
+def test_the_page_of_a_batch_shows_a_few_forecasts_after_their_history(forecast, made, tmp_path):
+    where = made.store.parent / "night.csv"
+    jobs = predict(made.store, where, output=tmp_path)
+    shown = account_of(tmp_path, "night.csv")["forecasts"]
+    assert [one["which"] for one in shown] == list(forecast)
+    for one in shown:
+        row = forecast[one["which"]]
+        assert one["predicted"] == row["prediction"]
+        assert one["times"][-HORIZON:] == [str(time) for time in row["prediction_times"]]
+        assert len(one["history"]) == len(one["times"]) - HORIZON == 14
+        assert one["history"][-1] == [pytest.approx(float(row["sales"]))]
+    page = Path(write_report(made.store, jobs, where, output=tmp_path)["report"]).read_text()
+    assert page.count("14 steps of sales and 7 steps that were forecast") == 3
+    assert "s7 of night.csv" in page
+    assert "forecasts" not in json.loads((tmp_path / "_run.json").read_text())

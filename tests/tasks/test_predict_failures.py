@@ -15,7 +15,7 @@ from prefect.exceptions import CrashedRun
 
 from tasks.check import check_rows
 from tasks.predict_batch import plan_batch
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.prediction.loaded_model import ServingModel
 from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.outputs.accounts import Account

@@ -9,7 +9,7 @@ from tasks.storage.store.artifact_store import Store
 
 
 def _check(settings: BatchSettings, options: FlowOptions) -> None:
-    from tasks.prediction.jobs import check_batch  # noqa: PLC0415 - settings are refused without reading files
+    from tasks.prediction.batch_check import check_batch  # noqa: PLC0415 - settings are refused without reading files
     from tasks.storage.outputs.output_paths import prepare_output  # noqa: PLC0415 - likewise
 
     check_batch(settings, Store(options.store))

@@ -201,10 +201,16 @@ def _with_beside(steps: SeriesSteps, source: Values, lasts: Rows, back: Rows) ->
     return source if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 
-def recent_steps(steps: SeriesSteps, lasts: Rows, n_steps: int) -> Reals:
-    """The last target values of each history, `(n, n_steps, features)`; NaN where there are none."""
+def recent_steps(steps: SeriesSteps, lasts: Rows, n_steps: int, history: int) -> Reals:
+    """The last target values before each horizon, `(n, n_steps, features)`; NaN where there are none.
+
+    Steps that were filled are none either, unless the last `history` are all filled.
+    """
     series = steps.series_of(lasts)
     wanted = steps.slots[lasts][:, None] + np.arange(1 - n_steps, 1)
     found = np.searchsorted(steps.slots, wanted)
     is_there = (steps.slots[found] == wanted) & (found >= steps.firsts[series][:, None])
+    if steps.filled is not None:
+        observed = is_there & ~steps.filled[found]
+        is_there = np.where(observed[:, -history:].any(axis=1, keepdims=True), observed, is_there)
     return np.where(is_there[..., None], steps.target[found], np.nan)

@@ -19,8 +19,8 @@ from tasks.seq2seq.inference.engine import Engine
 from tasks.seq2seq.inference.predictor import Predictor
 from tasks.seq2seq.inference.teacher_forcing import TeacherForced
 from tasks.seq2seq.metrics.accumulators import count_tokens
+from tasks.seq2seq.metrics.baselines import simple_forecasts
 from tasks.seq2seq.metrics.embeddings import cosine_similarities
-from tasks.seq2seq.metrics.forecasts import naive_forecast, seasonal_naive_forecast
 from tasks.seq2seq.metrics.metric import Counters, TokenTarget, VectorTarget
 from tasks.seq2seq.metrics.table import metrics_of
 from tasks.seq2seq.metrics.tokens import TokenScorer
@@ -39,6 +39,7 @@ class Evaluated(NamedTuple):
     outside_range: whether source values lie far outside the training range, `(n,) bool`; None for tokens.
     ended: whether a prediction ended by itself and was not cut, `(n,) bool`; None where there are no ends.
     quantiles: vectors likewise by quantile, ascending, without the median, which is `prediction`.
+    baselines: what each simple forecast errs, in the mean over a pair's time steps and features, `(n,)`, by its name.
     """
 
     reference: Sequences
@@ -49,6 +50,7 @@ class Evaluated(NamedTuple):
     outside_range: NDArray[np.bool_] | None
     ended: NDArray[np.bool_] | None = None
     quantiles: Mapping[float, Sequences] = MappingProxyType({})
+    baselines: Mapping[str, Floats] = MappingProxyType({})
 
 
 class Inference(NamedTuple):
@@ -79,7 +81,7 @@ class TokenEvaluation:
         self._forced = TeacherForced(model.engine, model.codecs)
         self._counters = Counters(metrics_of("tokens"), TokenTarget(vocabulary, settings))
 
-    def add(self, pairs: Pairs, _recent: Floats | None = None, _frame: Frame | None = None) -> Evaluated:
+    def add(self, pairs: Pairs, _past: Floats | None = None, _frame: Frame | None = None) -> Evaluated:
         """Predicts and scores a block."""
         predictions, flags = self._predictor.predict(pairs.source), self._codecs.source.flags(pairs.source)
         self._counters.add(pairs.target, predictions.sequences, teacher_forced=self._forced.count(pairs))
@@ -142,24 +144,23 @@ class VectorEvaluation:
         target = VectorTarget(scale, cosine, model.engine.architecture.quantiles)
         self._counters = Counters(metrics_of("vectors"), target)
 
-    def add(self, pairs: Pairs, recent: Floats | None = None, frame: Frame | None = None) -> Evaluated:
+    def add(self, pairs: Pairs, past: Floats | None = None, frame: Frame | None = None) -> Evaluated:
         """Predicts and scores a block.
 
         Args:
             pairs: the block.
-            recent: of series, the last season of target values before each target, `(n, season, features)`.
+            past: of series, target values before each target, `(n, time, features)`, those of the history and of a
+                season; NaN where a step is not there. Simple forecasts are made of them.
             frame: what the targets were taken from and divided by; None where they are as they were read.
         """
         predicted = self._predictor.predict(pairs.source, ahead=pairs.ahead)
         reference, prediction = pairs.target.padded(), predicted.sequences.padded()
         quantiles = {quantile: sequences.padded() for quantile, sequences in predicted.quantiles.items()}
-        mean = None if self._cosine else np.broadcast_to(np.array(self._scaling.mean), reference.shape)
         if frame is not None:
             reference, prediction = frame.restore(reference), frame.restore(prediction)
-            mean = None if mean is None else frame.restore(mean)
             quantiles = {quantile: frame.restore(values) for quantile, values in quantiles.items()}
-        baselines = self._baselines(pairs, recent, reference.shape[1])
-        self._counters.add(reference, prediction, **baselines, mean=mean, quantiles=quantiles)
+        baselines = {} if self._cosine else self._baselines(pairs, past)
+        self._counters.add(reference, prediction, baselines=baselines, quantiles=quantiles)
         flags = self._codecs.source.flags(pairs.source)
         return Evaluated(
             Sequences.of_rows(reference),
@@ -169,19 +170,21 @@ class VectorEvaluation:
             flags.get("n_unknown"),
             flags.get("outside_range"),
             quantiles={quantile: Sequences.of_rows(values) for quantile, values in quantiles.items()},
+            baselines={name: np.abs(reference - values).mean(axis=(1, 2)) for name, values in baselines.items()},
         )
 
-    def _baselines(self, pairs: Pairs, recent: Floats | None, horizon: int) -> dict[str, Floats]:
-        if recent is None:
-            source = self._codecs.source
-            # Where both sides are of the same features, the target may go on with the source.
-            if source.features != self._scaling.features or self._cosine:
-                return {}
+    def _baselines(self, pairs: Pairs, past: Floats | None) -> dict[str, Floats]:
+        """Simple forecasts: of a series by its past, of other pairs by their source and the mean in training."""
+        shape = pairs.target.padded().shape
+        source = self._codecs.source
+        if past is not None:
+            return simple_forecasts(past, int(pairs.source.lengths.max(initial=1)), shape[1], self._season)
+        found = {"training_mean": np.broadcast_to(np.array(self._scaling.mean), shape)}
+        # Where both sides are of the same features, the target may go on with the source.
+        if source.features == self._scaling.features:
             last = pairs.source.values[pairs.source.offsets[1:] - 1]
-            return {"naive": np.repeat(last[:, None], horizon, axis=1)}
-        seasonal = seasonal_naive_forecast(recent, horizon, self._season)
-        whole = {} if np.isnan(seasonal).any() else {"seasonal_naive": seasonal}
-        return {"naive": naive_forecast(recent, horizon), **whole}
+            found["last_value"] = np.repeat(last[:, None], shape[1], axis=1)
+        return found
 
     def scores(self) -> dict[str, Any]:
         """What was scored so far, as JSON takes it."""

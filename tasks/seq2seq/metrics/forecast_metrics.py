@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.seq2seq.metrics.accumulators import VectorCounts, score
+from tasks.seq2seq.metrics.baselines import BASELINES
 from tasks.seq2seq.metrics.forecasts import VectorScorer
 from tasks.seq2seq.metrics.metric import Headline, Metric, Scores, write_number
 
@@ -34,17 +35,22 @@ def _errors_line(scores: Scores) -> str:
 
 
 def _relative_line(scores: Scores) -> str:
-    baselines = {"naive": "naive", "seasonal_naive": "seasonal naive", "mean": "mean"}
-    ratios = [f"{words} {write_number(scores[f'relative_mae_{name}'])}" for name, words in baselines.items()]
-    return f"  error over that of a forecast by: {', '.join(ratios)}"
+    if scores["baseline"] is None:
+        return "  no simple forecast to compare with"
+    errors = [f"{name.replace('_', ' ')} {write_number(error)}" for name, error in scores["baseline_mae"].items()]
+    best = scores["baseline"].replace("_", " ")
+    return (
+        f"  error over that of the best simple forecast, {best}: {write_number(scores['relative_mae'])} "
+        f"(mean absolute errors: {', '.join(errors)})"
+    )
 
 
 def _relative_headline(scores: Scores) -> Headline:
-    name = "naive" if scores["relative_mae_naive"] is not None else "mean"
-    ratio = scores[f"relative_mae_{name}"]
+    ratio, best = scores["relative_mae"], scores["baseline"]
+    which = "the best simple forecast" if best is None else f"the best simple forecast, {BASELINES[best]}"
     return Headline(
         "none" if ratio is None else f"{ratio:.3f}",
-        f"times the error of the {name} forecast, over {scores['n_evaluated']:,} held-out sequences",
+        f"times the error of {which}, over {scores['n_evaluated']:,} held-out sequences",
     )
 
 
@@ -81,33 +87,29 @@ FORECAST_METRICS = (
         better="minimize",
     ),
     _scored(
-        "relative_mae_naive",
-        lambda scorer: scorer.relative_mae("naive"),
-        "the error over that of repeating the last value; null without that forecast, or where it makes no error",
+        "relative_mae",
+        VectorScorer.relative_mae,
+        "the error over that of the best simple forecast on the same sequences, which `baseline` names; below 1 is "
+        "better than that; null without one, or where it makes no error",
         line=_relative_line,
         headline=_relative_headline,
         better="minimize",
     ),
     _scored(
-        "relative_mae_seasonal_naive",
-        lambda scorer: scorer.relative_mae("seasonal_naive"),
-        "the error over that of repeating the last season",
-        better="minimize",
+        "baseline",
+        VectorScorer.best_baseline,
+        "the simple forecast that errs least: the last value, the season before, the drift or the mean of the history; "
+        "of pairs the last value or the mean in training; null without one",
     ),
     _scored(
-        "relative_mae_mean",
-        lambda scorer: scorer.relative_mae("mean"),
-        "the error over that of always saying the training mean",
-        better="minimize",
+        "baseline_mae",
+        VectorScorer.baseline_mae,
+        "the mean absolute error of each simple forecast, by its name; null without one",
     ),
     _scored("mae_by_step", VectorScorer.mae_by_step, "`mae` at each step of the horizon"),
     _scored("rmse_by_step", VectorScorer.rmse_by_step, "`rmse` at each step of the horizon"),
     _scored("smape_by_step", VectorScorer.smape_by_step, "`smape` at each step of the horizon"),
-    _scored(
-        "relative_mae_naive_by_step",
-        lambda scorer: scorer.relative_mae_by_step("naive"),
-        "`relative_mae_naive` at each step of the horizon",
-    ),
+    _scored("baseline_mae_by_step", VectorScorer.baseline_mae_by_step, "`baseline_mae` at each step of the horizon"),
     _scored("mae_by_feature", VectorScorer.mae_by_feature, "`mae` of each feature"),
     _scored(
         "distinct_predictions",

@@ -1,8 +1,10 @@
-"""How right real-valued targets are: forecast errors and baselines; original units throughout."""
+"""How right real-valued targets are: forecast errors, beside those of simple forecasts; original units throughout."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -39,8 +41,8 @@ class VectorScorer:
         self._sums = np.zeros((3, 0, 0))
         # Of the mean absolute error of each row: the mean so far, and the sum of squares about it.
         self._row_mean = self._row_squares = 0.0
-        # Of each baseline, the sums of absolute errors over the rows that have it: the model's, the baseline's.
-        self._against: dict[str, tuple[Reals, Reals]] = {}
+        # Of each baseline the sums of absolute errors, horizon x features; of those that all rows have.
+        self._baselines: dict[str, Reals] = {}
         self._references, self._predictions = HashCounts(), HashCounts()
 
     @classmethod
@@ -52,12 +54,10 @@ class VectorScorer:
         self,
         references: NDArray[Any],
         predictions: NDArray[Any],
-        naive: NDArray[Any] | None = None,
-        seasonal_naive: NDArray[Any] | None = None,
-        mean: NDArray[Any] | None = None,
+        baselines: Mapping[str, NDArray[Any]] = MappingProxyType({}),
         **_beside: object,
     ) -> None:
-        """Counts a batch: what came, what the model forecast, and what baselines forecast where there are any.
+        """Counts a batch: what came, what the model forecast, and what simple forecasts say, by their names.
 
         All arrays are `(n, horizon, features)`, in original units.
 
@@ -69,21 +69,19 @@ class VectorScorer:
         shape = (len(references), *(self._sums.shape[1:] if self._n else references.shape[1:]))
         truth = finite("reference", references, shape, DataError, self._n)
         forecast = finite("prediction", predictions, shape, TrainingError, self._n)
-        baselines = {"naive": naive, "seasonal_naive": seasonal_naive, "mean": mean}
         given = {
-            name: finite(f"{name} baseline", values, shape, DataError, self._n)
-            for name, values in baselines.items()
-            if values is not None
+            name: finite(f"{name} baseline", values, shape, DataError, self._n) for name, values in baselines.items()
         }
         if len(truth):
             self._add(truth, forecast, given)
 
     def _add(self, truth: Reals, forecast: Reals, baselines: dict[str, Reals]) -> None:
         sums = error_sums(truth, forecast)
-        self._sums = self._sums + sums if self._n else sums
-        for name, baseline in baselines.items():
-            model_sum, baseline_sum = self._against.get(name, (0.0, 0.0))
-            self._against[name] = model_sum + sums[0], baseline_sum + np.abs(truth - baseline).sum(axis=0)
+        errors = {name: np.abs(truth - baseline).sum(axis=0) for name, baseline in baselines.items()}
+        if self._n:
+            sums = self._sums + sums
+            errors = {name: self._baselines[name] + errors[name] for name in errors if name in self._baselines}
+        self._sums, self._baselines = sums, errors
         self._add_rows(np.abs(truth - forecast).mean(axis=(1, 2)))
         self._references.add(_vector_hashes(truth))
         self._predictions.add(_vector_hashes(forecast))
@@ -155,17 +153,24 @@ class VectorScorer:
             return None
         return float((self._sums[0].mean(axis=0) / self._n / self._scale).mean())
 
-    def relative_mae(self, baseline: str) -> float | None:
-        """The model's error over that of a baseline, `naive`, `seasonal_naive` or `mean`.
+    def baseline_mae(self) -> dict[str, float] | None:
+        """The mean absolute error of each simple forecast, by its name; None without one."""
+        return {name: float(errors.mean()) / self._n for name, errors in self._baselines.items()} or None
 
-        None where the baseline was not given, or makes no error.
-        """
-        return _relative(self._against.get(baseline))
+    def baseline_mae_by_step(self) -> dict[str, list[float]] | None:
+        """The same at each step of the horizon."""
+        return {name: (errors.mean(axis=1) / self._n).tolist() for name, errors in self._baselines.items()} or None
 
-    def relative_mae_by_step(self, baseline: str) -> list[float | None] | None:
-        """The same at each step of the horizon; None where the baseline was not given."""
-        sums = self._against.get(baseline)
-        return None if sums is None else [_relative(step) for step in zip(*sums, strict=True)]
+    def best_baseline(self) -> str | None:
+        """The name of the simple forecast that errs least; None without one."""
+        errors = self.baseline_mae() or {}
+        return min(errors, key=lambda name: errors[name], default=None)
+
+    def relative_mae(self) -> float | None:
+        """The model's error over that of the best simple forecast; None without one, or where that makes no error."""
+        best = self.best_baseline()
+        errors = None if best is None else self._baselines[best].sum()
+        return float(self._sums[0].sum() / errors) if errors else None
 
 
 class NaiveScale:
@@ -194,25 +199,6 @@ class NaiveScale:
         return np.zeros(0) if self._sum is None else self._sum / max(self._count, 1)
 
 
-def naive_forecast(history: NDArray[Any], horizon: int) -> NDArray[Any]:
-    """The last value of `(n, time, features)`, repeated: `(n, horizon, features)`."""
-    return seasonal_naive_forecast(history, horizon, season=1)
-
-
-def seasonal_naive_forecast(history: NDArray[Any], horizon: int, season: int) -> NDArray[Any]:
-    """The last season of `(n, time, features)`, repeated: `(n, horizon, features)`.
-
-    Step h, counted from 1, is y[t + h - season * ceil(h / season)], where t is the last time step.
-
-    Raises:
-        ValueError: if the history is shorter than the season.
-    """
-    time = history.shape[1]
-    if not 1 <= season <= time:
-        raise ValueError(f"a season of {season} steps, expected 1..{time}: the history has {time} steps")
-    return history[:, time - season + np.arange(horizon) % season]
-
-
 def _vector_hashes(rows: Reals) -> Hashes:
     """Hashes of rows `(n, horizon, features)` that agree to 6 significant digits, `(n,) uint64`."""
     with np.errstate(divide="ignore"):
@@ -221,10 +207,3 @@ def _vector_hashes(rows: Reals) -> Hashes:
     shift = 10.0 ** (SIGNIFICANT_DIGITS - 1 - np.maximum(magnitude, -300.0))
     rounded = np.rint(rows * shift) / shift + 0.0  # never -0
     return row_hashes(rounded.reshape(len(rows), -1).view(np.int64))
-
-
-def _relative(sums: tuple[Any, Any] | None) -> float | None:
-    """The model's error over the baseline's; None without a baseline or where that makes no error."""
-    if sums is None or not np.sum(sums[1]):
-        return None
-    return float(np.sum(sums[0]) / np.sum(sums[1]))

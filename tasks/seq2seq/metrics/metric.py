@@ -48,8 +48,8 @@ class Counter(Protocol):
         """Counts a batch: `add(references, predictions, **beside)`.
 
         Tokens come as `Sequences` of ids, beside them `teacher_forced`. Vectors come as `(n, horizon, features)` in
-        original units, beside them the forecasts of the baselines that there are: `naive`, `seasonal_naive`, `mean`;
-        and the other quantiles that are forecast, `quantiles`, by quantile.
+        original units, beside them `baselines`, the simple forecasts that there are, by name, and `quantiles`, the
+        other quantiles that are forecast, by quantile.
         """
 
 

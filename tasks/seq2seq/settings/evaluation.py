@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.settings.section import Section
 
 TokenScore = Annotated[bool, "tokens"]  # whether a score of tokens is reported that not everybody wants
@@ -29,8 +30,20 @@ class EvaluationSettings(Section):
         1.0,
         gt=0,
         allow_inf_nan=False,
-        description="the gate for vectors: mean absolute error over the naive forecast's (over the mean's, where the "
-        "target does not go on with the source) that must not be reached",
+        description="the gate for vectors: mean absolute error over that of the best simple forecast that must not "
+        "be reached",
+    )
+    backtest_origins: int | None = Field(
+        None,
+        ge=1,
+        description="of series: how many origins of each are scored, the last ones of its test span, by the gate too "
+        "(all)",
+    )
+    backtest_stride: int | None = Field(
+        None,
+        ge=1,
+        description="of series: time steps from one origin that is scored to the next (data.stride; with "
+        "evaluation.backtest_origins, data.horizon)",
     )
     max_drop: float = Field(
         0.0,
@@ -42,5 +55,11 @@ class EvaluationSettings(Section):
     bleu: TokenScore = Field(False, description="report BLEU by sacrebleu")
     chrf: TokenScore = Field(False, description="report chrF by sacrebleu")
 
+    @property
+    def backtest(self) -> Backtest:
+        """Which windows of series are scored."""
+        return Backtest(self.backtest_origins, self.backtest_stride)
 
+
+BACKTEST = ("backtest_origins", "backtest_stride")
 TOKEN_SCORES = tuple(name for name, field in EvaluationSettings.model_fields.items() if "tokens" in field.metadata)

@@ -27,7 +27,7 @@ from tasks.seq2seq.settings.decoding import DECODING_METHODS, DecodingSettings
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model_rules import embeddings_fit, model_settings_are_used, vectors_fit, widths_fit
 from tasks.seq2seq.settings.section import Sections
-from tasks.seq2seq.settings.series_rules import series_fits
+from tasks.seq2seq.settings.series_rules import backtest_fits, series_fits
 from tasks.seq2seq.settings.training import TrainingSettings
 from tasks.seq2seq.settings.training_rules import training_faults
 
@@ -87,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     columns_fit,
     dialect_fits,
     series_fits,
+    backtest_fits,
     encodings_fit,
     shared_vocabulary_fits,
     decoding_fits,

@@ -34,8 +34,8 @@ class SeriesSettings(Section):
     season: int | None = Field(
         None,
         ge=1,
-        description="time steps of a season, for the seasonal naive forecast and MASE (by data.time: 24 hours, 7 days, "
-        "52 weeks, 12 months, 4 quarters; else 1)",
+        description="time steps of a season, for the seasonal forecast and MASE (by data.time: 24 hours, 7 days, 52 "
+        "weeks, 12 months, 4 quarters; else 1, and no seasonal forecast)",
     )
     relative_to_last: bool = Field(
         False,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tasks.seq2seq.data.time_axis import Step
 from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.evaluation import BACKTEST, EvaluationSettings
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.series import SeriesSettings, is_set
@@ -44,6 +45,24 @@ def series_fits(sections: Sections) -> Iterator[str]:
             yield "model.series_embedding is set, but data.series is not; name the columns of the ids"
         if {data.source_encoding, data.target_encoding} != {"vectors"}:
             yield "model.series_embedding is set, but source and target are not both vectors"
+
+
+def backtest_fits(sections: Sections) -> Iterator[str]:
+    """Origins are of series, and lie where there are windows."""
+    data, evaluation = sections.get("data"), sections.get("evaluation")
+    if data is None or not isinstance(evaluation, EvaluationSettings):
+        return
+    if not isinstance(data, FilesData) or not data.is_series:
+        yield from (
+            f"evaluation.{name} is {value}; it is for a series with data.history and data.horizon"
+            for name in BACKTEST
+            if (value := getattr(evaluation, name)) is not None
+        )
+    elif evaluation.backtest_stride is not None and evaluation.backtest_stride % data.stride:
+        yield (
+            f"evaluation.backtest_stride is {evaluation.backtest_stride}, but windows lie data.stride = {data.stride} "
+            f"time steps apart; give a multiple of it"
+        )
 
 
 def _value_faults(data: FilesData) -> Iterator[str]:

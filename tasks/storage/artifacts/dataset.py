@@ -30,6 +30,7 @@ from pyarrow import types
 from pydantic import BaseModel, ConfigDict
 
 from tasks.seq2seq.arrays.sequences import Pairs, Sequences
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.data.codecs import Codec, Codecs
 from tasks.seq2seq.data.quantiles import Quantiles
 from tasks.seq2seq.data.windows import recent_steps
@@ -53,6 +54,7 @@ ROW_GROUP_STEPS = 2_621_440
 SHUFFLED_ROW_GROUPS = 4
 CODECS = "codecs.json"
 WEIGHT = "weight"
+EVERY_WINDOW = Backtest()
 # What stands beside pairs for whoever scores them, and not for a person.
 NOT_SHOWN = ("source_hash", "recent", "centre", "scale")
 _SHOWN = 200  # characters of what a file says of itself
@@ -281,17 +283,18 @@ def write_evaluation(path: Path, pairs: Pairs) -> None:
     np.savez(path, source=pairs.source.padded(), target=pairs.target.padded())
 
 
-def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlock]:
+def read_evaluation(folder: Path, model: Path | None = None, backtest: Backtest = EVERY_WINDOW) -> Iterator[PairBlock]:
     """The pairs to evaluate on, whether they are the fresh set or the test split.
 
     Beside the pairs stand the `file` and the `row` that they came from (the fresh set has rows alone), the
     `source_hash` by which their sources are kept out of later training (the fresh set's follow from its ids),
-    and of series of vectors the `recent` time steps before the target, a season of them, and what the windows' values
-    were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a model that was made
-    of another dataset, and knows series by numbers of its own.
+    and of series of vectors the `recent` time steps before the target, a history and a season of them, and what the
+    windows' values were taken from and divided by, if they were: `centre` and `scale`. `model` is the bundle of a
+    model that was made of another dataset, and knows series by numbers of its own. `backtest` chooses among the windows
+    of series.
     """
     if is_series(folder):
-        yield from _read_held_out_windows(folder, "test", model)
+        yield from _read_held_out_windows(folder, "test", model, backtest)
         return
     fresh = folder / "evaluation.npz"
     if fresh.exists():
@@ -305,17 +308,22 @@ def read_evaluation(folder: Path, model: Path | None = None) -> Iterator[PairBlo
     yield from read_with_beside(folder / "test.parquet")
 
 
-def _read_held_out_windows(folder: Path, split: str, model: Path | None = None) -> Iterator[PairBlock]:
+def _read_held_out_windows(
+    folder: Path, split: str, model: Path | None = None, backtest: Backtest = EVERY_WINDOW
+) -> Iterator[PairBlock]:
     stored = StoredSeries(folder, read_table(model) if model and is_series(model) else None)
-    hashes, done = stored.hashes() if split == "test" else None, 0
-    for lasts in stored.blocks(split):
+    hashes = stored.hashes() if split == "test" else None
+    every, at = stored.lasts(split), stored.origins_of(split, backtest).at
+    for first in range(0, len(at), stored.block_size):
+        chosen = at[first : first + stored.block_size]
+        lasts = np.asarray(every[chosen])
         pairs, frames = stored.cut(lasts)
         beside = stored.origins(lasts)
         if hashes is not None:
-            beside["source_hash"] = pa.array(hashes[done : done + len(lasts)])
-        done += len(lasts)
+            beside["source_hash"] = pa.array(hashes[chosen])
         if stored.steps.target.ndim > 1:
-            recent = recent_steps(stored.steps, lasts, stored.described["season"])
+            n_steps = max(stored.plan.history, stored.described["season"])
+            recent = recent_steps(stored.steps, lasts, n_steps, stored.plan.history)
             beside["recent"] = _vectors(recent)
         if frames.target is not None:
             beside |= {

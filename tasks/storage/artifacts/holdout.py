@@ -22,12 +22,20 @@ from pydantic import BaseModel, ConfigDict
 from tasks.seq2seq.arrays.aliases import Ids
 from tasks.seq2seq.arrays.hashing import Hashes, row_hashes
 from tasks.seq2seq.arrays.sequences import Pairs
+from tasks.seq2seq.data.backtest import Backtest
 from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.vocabulary_mapping import translate
 from tasks.seq2seq.errors import ArtifactError
 from tasks.seq2seq.promotion.comparison import problem_of
 from tasks.seq2seq.settings.experiment import Experiment
-from tasks.storage.artifacts.dataset import CODECS, DatasetFacts, PairBlock, read_codecs, read_evaluation
+from tasks.storage.artifacts.dataset import (
+    CODECS,
+    EVERY_WINDOW,
+    DatasetFacts,
+    PairBlock,
+    read_codecs,
+    read_evaluation,
+)
 from tasks.storage.artifacts.stored_series import is_series, series_files
 from tasks.storage.files.archives import load_arrays
 from tasks.storage.store.artifact_store import Store
@@ -125,14 +133,22 @@ def read_sources(holdout: Handle) -> Hashes:
     return hashes
 
 
-def read_holdout(holdout: Handle, codecs: Codecs, model: Path | None = None) -> Iterator[PairBlock]:
-    """The holdout's pairs as a model with these codecs takes them; `model` is its bundle, which may number series.
+def read_holdout(
+    holdout: Handle, codecs: Codecs, model: Path | None = None, backtest: Backtest = EVERY_WINDOW
+) -> Iterator[PairBlock]:
+    """The holdout's pairs as a model with these codecs takes them.
+
+    Args:
+        holdout: the holdout.
+        codecs: the model's.
+        model: its bundle, which may number series.
+        backtest: chooses among the windows of series.
 
     Raises:
         DataError: the model cannot take them.
     """
     own = read_codecs(holdout.path)
-    for block in read_evaluation(holdout.path, model):
+    for block in read_evaluation(holdout.path, model, backtest):
         pairs = Pairs(
             translate(block.pairs.source, own.source, codecs.source),
             translate(block.pairs.target, own.target, codecs.target),

@@ -85,13 +85,51 @@ class AttentionFound(TypedDict):
     weights: list[list[Number]]
 
 
+class OfGroup(TypedDict):
+    """What was found of a series, or of an origin."""
+
+    name: str
+    windows: Count
+    scores: dict[str, Number | None]
+
+
+class BacktestFile(TypedDict):
+    """What `evaluation.json` says of series and origins: the worst of the former, the last of the latter."""
+
+    metric: str
+    n_series: Count
+    n_origins: Count
+    steps_between: Count
+    worst_series: list[OfGroup]
+    errors: list[Number]
+    origins: list[OfGroup]
+
+
+OneStep = list[Number] | None  # the features of a time step; None where it was filled
+
+
+class ForecastFile(TypedDict):
+    """A forecast to show, with the last steps before it; steps are lists of features in original units."""
+
+    which: str
+    columns: list[str]
+    times: list[str] | None
+    history: list[OneStep]
+    expected: list[OneStep] | None
+    predicted: list[OneStep]
+    quantiles: dict[str, list[OneStep]]
+    error: Number | None
+
+
 class EvaluationFile(TypedDict):
-    """`evaluation.json`: scores, examples, mistakes."""
+    """`evaluation.json`: scores, examples, mistakes, and of series what was found of each."""
 
     scores: dict[str, Any]
     examples: list[dict[str, Any]]
     attention: list[AttentionFound]
     mistakes: dict[str, Any]
+    backtest: NotRequired[BacktestFile]
+    forecasts: NotRequired[list[ForecastFile]]
 
 
 class CodecsFile(TypedDict):

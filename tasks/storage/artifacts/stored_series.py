@@ -25,6 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
+from tasks.seq2seq.data.backtest import Backtest, Origins
 from tasks.seq2seq.data.quantiles import PREFIX
 from tasks.seq2seq.data.time_axis import Stamps, Step
 from tasks.seq2seq.data.windows import Levels, SeriesSteps, WindowPlan, Windows, cut_windows
@@ -194,14 +195,22 @@ class StoredSeries:
         path = self.folder / f"windows.{split}.npy"
         return self._array(f"windows.{split}") if path.exists() else np.zeros(0, np.int64)
 
+    @property
+    def block_size(self) -> int:
+        """How many windows are cut at once at most."""
+        return max(1, BLOCK_STEPS // (self.plan.history + self.plan.horizon))
+
     def hashes(self) -> NDArray[np.uint64]:
         """A hash of the source of each test window."""
         return self._array("windows.hash")
 
+    def origins_of(self, split: str, backtest: Backtest) -> Origins:
+        """The windows of a split that forecasts are proven on."""
+        return backtest.choose(self.steps, np.asarray(self.lasts(split)), self.plan)
+
     def blocks(self, split: str, rng: np.random.Generator | None = None) -> Iterator[Rows]:
         """The windows of a split, a bounded number at a time, in order or shuffled by the generator."""
-        lasts = self.lasts(split)
-        size = max(1, BLOCK_STEPS // (self.plan.history + self.plan.horizon))
+        lasts, size = self.lasts(split), self.block_size
         if rng is None:
             for first in range(0, len(lasts), size):
                 yield np.asarray(lasts[first : first + size])
@@ -231,7 +240,7 @@ class StoredSeries:
             **stamps,
         }
 
-    def stamps(self, lasts: Rows, ahead: int = 0) -> Stamps:
+    def stamps(self, lasts: Rows, ahead: int | Rows = 0) -> Stamps:
         """The stamps of the last steps of histories, or of steps so many ahead, on the axis of the step, `(n,)`."""
         time = self.described["time"]
         series = self.steps.series_of(lasts)

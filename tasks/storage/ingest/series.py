@@ -198,6 +198,7 @@ def _account(
         "history": data.history,
         "horizon": data.horizon,
         "stride": data.stride,
+        "season": maker.season,
         "time": steps.describe(),
         "sentinels": maker.sentinels(),
         "n_series": len(counted.keys),

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.artifacts.shapes import ForecastFile
 from tasks.storage.files.atomic import write_atomically
 from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import InputFile
@@ -144,7 +145,7 @@ class SeriesForecast(BaseModel):
     not_forecast: dict[str, int]
 
 
-_OF_SOME = ("input_version", "known_ahead", "series")  # fields of an account
+_OF_SOME = ("input_version", "known_ahead", "series", "forecasts")  # fields of an account
 
 
 class Account(BaseModel):
@@ -166,6 +167,7 @@ class Account(BaseModel):
     history_only: int = 0
     known_ahead: int = 0
     series: SeriesForecast | None = None
+    forecasts: list[ForecastFile] = []  # the first few, with their history, for the page of the batch
     reasons: dict[str, int]
     advice: list[str] = []  # settings that would read some of the rejects, a line each
     columns_left_out: list[str]

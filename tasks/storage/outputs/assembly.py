@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from tasks.seq2seq.errors import ArtifactError, DataError
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.seq2seq.settings.batch import OutputFormat
+from tasks.storage.artifacts.shown_forecasts import forecast_columns, with_forecasts
 from tasks.storage.files.atomic import explain_os_errors, flush, remove_tree
 from tasks.storage.files.digests import file_digest
 from tasks.storage.ingest.rejects import Rejects, read_rejects, write_rejects
@@ -68,6 +69,7 @@ class Assembly:
     _seen: Seen = field(default_factory=dict)
     _tally: Tally | None = None
     _series: SeriesForecast | None = None
+    _first: list[dict[str, Any]] = field(default_factory=list)  # predictions, of which a page may show some
     _rejects: Rejects | None = None
     _writer: OutputWriter | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -177,6 +179,9 @@ class Assembly:
     def _write_rows(self, table: pa.Table) -> None:
         table = table.combine_chunks()  # or an output's bytes would tell in which pieces its rows came
         self._open(table.schema).write(table)
+        n_wanted = len(self.reading.rows.pasts) - len(self._first)
+        if n_wanted > 0:
+            self._first += table.slice(0, n_wanted).select(forecast_columns(table.column_names)).to_pylist()
         if self.picture:
             self.picture.add(table)
 
@@ -245,6 +250,7 @@ class Assembly:
             history_only=self.reading.rows.history_only,
             known_ahead=self.reading.rows.known_ahead,
             series=self._series or forecast_series(self.reading.rows),
+            forecasts=with_forecasts(self.reading.rows.pasts, self._first),
             reasons=dict(sorted(reasons.items())),
             advice=self._rejects.dialect_advice("--"),
             tally=self._tally,

@@ -22,6 +22,7 @@ import pyarrow as pa
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.monitoring.tally import Tally
 from tasks.storage.artifacts.lists import list_type, steps_type, to_lists
+from tasks.storage.artifacts.shapes import ForecastFile
 from tasks.storage.files.inputs import InputFile
 from tasks.storage.ingest.reasons import FINE, UNKNOWN, mark
 from tasks.storage.ingest.rejects import Rejects
@@ -46,13 +47,15 @@ BLOCK_STEPS = 2_621_440  # time steps of windows that are cut at once
 class RowsRead:
     """How many rows were read, how many of them only served as history, and how many only say what is known ahead.
 
-    The rejects are counted by `Rejects`. `series`: what became of the series, where there are any.
+    The rejects are counted by `Rejects`. `series`: what became of the series, where there are any. `pasts`: what came
+    before the first forecasts.
     """
 
     read: int = 0
     history_only: int = 0
     known_ahead: int = 0
     series: SeriesRead | None = None
+    pasts: list[ForecastFile] = field(default_factory=list)
 
 
 def forecast_series(rows: RowsRead) -> SeriesForecast | None:
@@ -169,6 +172,7 @@ class FileToRead:
         self.rows.known_ahead += found.known_ahead
         self.rows.history_only += found.n_usable - found.known_ahead - len(lasts)
         self.rows.series = found.series
+        self.rows.pasts = found.pasts(lasts)
         size = max(1, BLOCK_STEPS // found.plan.history)
         for first in range(0, len(lasts), size):
             rows, columns = found.windows(

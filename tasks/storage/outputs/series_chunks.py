@@ -17,6 +17,8 @@ from tasks.seq2seq.arrays.sequences import Rows, Sequences
 from tasks.seq2seq.data.codecs import Codec
 from tasks.seq2seq.data.windows import SeriesSteps, WindowPlan, cut_windows, find_lasts
 from tasks.storage.artifacts.lists import list_type, to_lists
+from tasks.storage.artifacts.shapes import ForecastFile
+from tasks.storage.artifacts.shown_forecasts import n_shown, write_times
 from tasks.storage.artifacts.stamps import TimeFacts, stamp_type, to_stamps
 from tasks.storage.artifacts.stored_series import with_numbers
 from tasks.storage.files.inputs import InputFile
@@ -28,6 +30,9 @@ from tasks.storage.ingest.series_names import SeriesNames
 from tasks.storage.ingest.series_reading import SeriesReader, StepRows, new_clock
 from tasks.storage.readers.blocks import Layout
 
+# Forecasts of a file that its account holds for the page, the features that are drawn, and numbers of their history and
+# horizon in all: an account is read whole each time a batch is planned.
+MOST_SHOWN, MOST_SHOWN_FEATURES, MOST_SHOWN_VALUES = 3, 2, 1_000
 TOO_SHORT, GAP, NOT_KNOWN = "history_too_short", "gap_in_history", "known_missing"
 
 
@@ -174,9 +179,49 @@ class SeriesOfFile:
             columns |= self._targets(lasts, target)
         return Forecasts(np.searchsorted(self._rows, self._there.rows[lasts]), columns)
 
+    def pasts(self, lasts: Rows) -> list[ForecastFile]:
+        """What was there before the first few forecasts, for a page that shows them; none of symbols.
+
+        As many are given as an account should hold.
+        """
+        steps, horizon = self._steps, self.plan.horizon
+        if steps.target.ndim == 1:
+            return []
+        n = n_shown(self.plan.history, horizon)
+        features = min(steps.target.shape[1], MOST_SHOWN_FEATURES)
+        most = min(MOST_SHOWN, MOST_SHOWN_VALUES // ((n + horizon) * features))
+        return [self._past(int(last), n, features) for last in lasts[:most]]
+
+    def _past(self, last: int, n: int, features: int) -> ForecastFile:
+        steps = self._steps
+        back = np.arange(last + 1 - n, last + 1)
+        values = steps.target[back, :features].astype(np.float64)
+        if steps.filled is not None:
+            values[steps.filled[back]] = np.nan
+        number = self._placed.numbers[steps.series_of(np.array([last]))[0]]
+        time, times = self._arrays.time, None
+        if time is not None:
+            stamps = self._stamps_at(np.array([last]), np.arange(1 - n, self.plan.horizon + 1))
+            times = write_times(to_stamps(stamps.ravel(), time))
+        return ForecastFile(
+            which=" ".join(self._names.ids[number]),
+            columns=[
+                name if isinstance(name, str) else f"column {name}" for name in self._data.target_columns[:features]
+            ],
+            times=times,
+            history=[None if np.isnan(step).any() else step.tolist() for step in values],
+            expected=None,
+            predicted=[],
+            quantiles={},
+            error=None,
+        )
+
     def _stamps(self, lasts: Rows) -> NDArray[np.int64]:
         """The stamps of horizons, on the axis of the step, `(n, horizon)`."""
-        onward = np.arange(1, self.plan.horizon + 1)
+        return self._stamps_at(lasts, np.arange(1, self.plan.horizon + 1))
+
+    def _stamps_at(self, lasts: Rows, onward: Rows) -> NDArray[np.int64]:
+        """The stamps of steps so many after others, on the axis of the step, `(n, steps)`."""
         indices = self._there.indices[lasts][:, None] + onward
         phases = np.broadcast_to(self._there.phases[lasts][:, None], indices.shape)
         return self._arrays.step.stamps(indices.ravel(), phases.ravel()).reshape(indices.shape)

@@ -70,14 +70,20 @@ def test_a_map_of_attention_says_what_each_step_looked_at_most():
     assert attention(1, ["x"], [], []).alt
 
 
-SCORES = {"n_evaluated": 2, "mae": 1.0, "mae_by_step": [1.0, 2.0], "relative_mae_naive_by_step": [0.5, 0.0]}
+SCORES = {
+    "n_evaluated": 2,
+    "mae": 1.0,
+    "mae_by_step": [1.0, 2.0],
+    "baseline": "last_value",
+    "baseline_mae_by_step": {"last_value": [2.0, 0.0], "mean": [9.0, 9.0]},
+}
 
 
-def test_errors_ahead_are_beside_those_of_the_naive_forecast():
+def test_errors_ahead_are_beside_those_of_the_best_simple_forecast():
     picture = error_by_step(SCORES)
     assert "model from 1 to 2" in picture.alt.replace(" at the first", "").replace(" at the last", "")
-    assert "naive forecast from 2 at the first to 0 at the last" in picture.alt
-    assert "naive" not in error_by_step({**SCORES, "relative_mae_naive_by_step": None}).inline()
+    assert "best simple forecast (last value) from 2 at the first to 0 at the last" in picture.alt
+    assert "simple" not in error_by_step({**SCORES, "baseline": None}).inline()
 
 
 def test_a_forecast_shows_what_came_and_what_was_predicted_of_each_feature():
@@ -106,8 +112,26 @@ def test_tokens_have_no_pictures_of_vectors_and_the_other_way_round():
     ]
     assert vectors[2:] == ["Error by step ahead", "Example 1: what came and what was predicted"]
     assert len(titles({**SCORES, "n_evaluated": 0})) == 2
-    one_step = {**SCORES, "mae_by_step": [1.0], "relative_mae_naive_by_step": None}
+    one_step = {**SCORES, "mae_by_step": [1.0], "baseline": None}
     assert len(titles(one_step, "mae", examples)) == 2
+
+
+def test_a_series_shows_its_best_and_its_worst_forecast_in_the_place_of_the_first_examples():
+    shown = {
+        "which": "The best series, s3", "columns": ["sales"], "times": None, "history": [[1.0]], "expected": [[1.0]],
+        "predicted": [[2.0]], "quantiles": {}, "error": 1.0,
+    }  # fmt: skip
+    examples = [{"expected": [[1.0], [2.0]], "predicted": [[1.0], [2.0]]}]
+    evaluation: Any = {
+        "scores": SCORES, "examples": examples, "attention": [], "mistakes": {}, "forecasts": [shown],
+        "backtest": {"errors": [0.5, 0.8]},
+    }  # fmt: skip
+    pictures = draw_pictures(evaluation, HISTORY, sampled=False)
+    assert [picture.title for picture in pictures][2:] == [
+        "The best series, s3",
+        "Error by step ahead",
+        "Error by series, the smallest first",
+    ]
 
 
 def test_the_share_in_an_interval_is_drawn_beside_what_it_should_be():

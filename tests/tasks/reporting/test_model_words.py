@@ -55,21 +55,30 @@ def test_a_model_that_only_knows_with_the_truth_given_is_told():
 
 
 @pytest.mark.parametrize(
-    ("naive", "mean", "said"),
+    ("ratio", "best", "said"),
     [
-        (0.2, 0.3, "errs less than repeating the last value would"),
-        (1.0, 0.3, "errs no less than repeating the last value would"),
-        (None, 0.3, "errs less than always saying the mean of the training data would"),
+        (0.2, "last_value", "errs less than repeating the last value would"),
+        (1.0, "seasonal", "errs no less than repeating the last season would"),
+        (None, "mean", "No forecast can be better than repeating the mean of the history"),
         (None, None, "no simple forecast"),
     ],
 )
-def test_a_forecast_is_held_against_the_simple_one(naive, mean, said):
-    (sentence,) = judgement({"n_evaluated": 5, "mae": 1.0, "relative_mae_naive": naive, "relative_mae_mean": mean})
+def test_a_forecast_is_held_against_the_best_simple_one(ratio, best, said):
+    (sentence,) = judgement({"n_evaluated": 5, "mae": 1.0, "relative_mae": ratio, "baseline": best})
     assert said in sentence
 
 
+def test_the_simple_forecasts_are_among_the_scores_by_names_that_people_read():
+    scores = {"baseline": "last_value", "baseline_mae": {"last_value": 0.5, "drift": 2.0}}
+    rows = list(score_rows(scores, facts(target=VECTORS)))
+    assert [(row["name"], row["value"]) for row in rows] == [
+        ("best simple forecast", "last value"),
+        ("errors of the simple forecasts", "last value: 0.5, drift: 2"),
+    ]
+
+
 def test_embeddings_are_held_against_the_commonest_answer_and_nothing_against_nothing():
-    scores = {"n_evaluated": 5, "relative_mae_naive": None, "nearest_neighbour_accuracy": 0.9, "majority_baseline": 0.1}
+    scores = {"n_evaluated": 5, "relative_mae": None, "nearest_neighbour_accuracy": 0.9, "majority_baseline": 0.1}
     assert next(judgement(scores)).startswith("That is better than")
     assert list(judgement({"n_evaluated": 0})) == []
 

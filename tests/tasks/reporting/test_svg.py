@@ -45,6 +45,23 @@ def test_points_lie_where_their_values_say():
     assert 'points="56.0,142.0 156.0,42.0"' in axes.parts[0]
 
 
+def test_a_key_that_is_too_long_for_a_line_goes_on_in_the_next():
+    axes = Axes((0, 1), (0, 1), ("x", "y"), width=200)
+    for name in ("one", "the other one", "a band"):
+        axes.add_band([(0, 0)], [(0, 1)], name, 0)
+    places = {
+        part.text: (float(part.attrib["x"]), float(part.attrib["y"]))
+        for part in parsed(axes.picture("t", "a", [0], [0])).iter("text")
+    }
+    assert [places[name][1] for name in ("one", "the other one", "a band")] == [28, 44, 60]
+    assert places["one"][0] == places["the other one"][0] == 79
+
+
+def test_labels_below_are_written_as_the_picture_wants_them():
+    picture = Axes((0, 1), (0, 1), ("x", "y")).picture("t", "a", [0, 1], [0], lambda tick: "ab"[int(tick)])
+    assert {"a", "b"} <= {part.text for part in parsed(picture).iter("text")}
+
+
 def test_lines_differ_by_more_than_their_colour():
     axes = Axes((0, 1), (0, 1), ("x", "y"))
     for i in range(2):

@@ -50,8 +50,8 @@ def test_what_a_score_says_is_that_of_its_kind():
 
 
 def test_a_sentence_has_the_names_and_numbers_of_pages():
-    said = wording.as_on_pages("relative_mae_naive 0.12345 of 10000 is below 0.9, in v1.20000 and a2000")
-    assert said == "error relative to the naive forecast 0.12345 of 10,000 is below 0.9, in v1.20000 and a2000"
+    said = wording.as_on_pages("relative_mae 0.12345 of 10000 is below 0.9, in v1.20000 and a2000")
+    assert said == "error relative to the best simple forecast 0.12345 of 10,000 is below 0.9, in v1.20000 and a2000"
 
 
 @pytest.mark.parametrize(("words", "said"), [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b and c")])

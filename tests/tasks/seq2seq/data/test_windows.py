@@ -191,15 +191,21 @@ def test_no_window_forecasts_a_step_that_was_filled():
 
 
 def test_recent_steps_are_the_last_target_values_of_the_history():
-    recent = recent_steps(series(features=2), lasts(2, 7), 2)
+    recent = recent_steps(series(features=2), lasts(2, 7), 2, 2)
     assert recent.tolist() == [[[101, 110], [102, 120]], [[106, 160], [107, 170]]]
 
 
 def test_recent_steps_are_not_a_number_before_the_series_and_in_gaps():
     """A season may be longer than the history."""
-    recent = recent_steps(series(usable=np.arange(8) != 1), lasts(1), 4)[0, :, 0]
+    recent = recent_steps(series(usable=np.arange(8) != 1), lasts(1), 4, 2)[0, :, 0]
     assert np.isnan(recent).tolist() == [True, False, True, False]
     assert recent[[1, 3]].tolist() == [100, 102]
+
+
+def test_recent_steps_that_were_filled_are_none_unless_the_whole_history_was():
+    steps = series(filled=np.isin(np.arange(8), [1, 4, 5]))
+    recent = recent_steps(steps, lasts(4, 5), 4, 2)[..., 0]
+    assert np.isnan(recent).tolist() == [[True, False, False, True], [False] * 4]
 
 
 @given(

@@ -197,27 +197,26 @@ def series():
     return Pairs.of_rows(values[:, :5], values[:, 5:])
 
 
-def evaluate(model, pairs, recent=None, *, scale=None, season=1, frame=None, cosine=False, scaling=SCALING):
+def evaluate(model, pairs, past=None, *, scale=None, season=1, frame=None, cosine=False, scaling=SCALING):
     evaluation = VectorEvaluation(model, scaling, scale, season, cosine=cosine)
-    return evaluation, evaluation.add(pairs, recent, frame)
+    return evaluation, evaluation.add(pairs, past, frame)
 
 
 def test_vector_scores_are_those_of_scoring_by_hand(forecaster, series):
-    """In two blocks; the target goes on with a source of the same features, whose last step is the naive forecast."""
+    """In two blocks; the target goes on with a source of the same features, whose last step is a forecast."""
     evaluation = VectorEvaluation(forecaster, SCALING, np.array([2.0]), 1, cosine=False)
     blocks = [evaluation.add(series.part(0, 7)), evaluation.add(series.part(7, 20))]
     scores = json.loads(json.dumps(evaluation.scores(), allow_nan=False))
     forecast = forecaster.predictor().predict(series.source).sequences.padded()
     error = np.abs(forecast - series.target.padded())
-    naive = np.abs(series.source.padded()[:, -1:] - series.target.padded())
+    last = np.abs(series.source.padded()[:, -1:] - series.target.padded())
     mean = np.abs(10.0 - series.target.padded())
     assert scores["n_evaluated"] == 20
     assert scores["mae"] == pytest.approx(error.mean(), rel=1e-5)
     assert scores["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
     assert scores["mase"] == pytest.approx(error.mean() / 2, rel=1e-5)
-    assert scores["relative_mae_naive"] == pytest.approx(error.mean() / naive.mean(), rel=1e-5)
-    assert scores["relative_mae_mean"] == pytest.approx(error.mean() / mean.mean(), rel=1e-5)
-    assert scores["relative_mae_seasonal_naive"] is None
+    assert scores["baseline_mae"] == pytest.approx({"last_value": last.mean(), "training_mean": mean.mean()}, rel=1e-5)
+    assert scores["relative_mae"] == pytest.approx(error.mean() / min(last.mean(), mean.mean()), rel=1e-5)
     assert np.concatenate([block.prediction.padded() for block in blocks]) == pytest.approx(forecast, abs=1e-4)
     assert evaluation.mistakes() == {}
 
@@ -228,23 +227,23 @@ def test_a_block_of_vectors_has_no_right_and_wrong_and_no_log_probability(foreca
     assert np.array_equal(block.reference.padded(), series.target.padded())
 
 
-def test_the_naive_forecast_of_a_source_is_its_own_last_step_also_in_a_part_of_any_length(forecaster, series):
-    """Sources here end at 1, 2 and 3, and targets go on so; the naive forecast makes no error but in the others."""
+def test_the_last_value_of_a_source_is_its_own_last_step_also_in_a_part_of_any_length(forecaster, series):
+    """Sources here end at 1, 2 and 3, and targets go on so, but for the last."""
     source = Sequences.of_lengths(np.array([[9.0], [1.0], [2.0], [9.0], [9.0], [3.0]]), np.array([2, 1, 3]))
     target = Sequences.of_rows(np.array([[[1.0]] * HORIZON, [[2.0]] * HORIZON, [[4.0]] * HORIZON]))
     evaluation, block = evaluate(forecaster, Pairs(source, target).part(1, 3))
-    error = np.abs(block.prediction.padded() - target.padded()[1:]).mean()
-    assert evaluation.scores()["relative_mae_naive"] == pytest.approx(error / 0.5)  # 0 and 1
+    assert len(block.prediction) == 2
+    assert evaluation.scores()["baseline_mae"]["last_value"] == 0.5  # 0 and 1
 
 
 @pytest.mark.parametrize("source", [PLANE, VOCABULARY])
-def test_a_source_of_other_features_has_no_naive_forecast(source):
+def test_a_source_of_other_features_has_no_last_value(source):
     model = inference(source, SCALING, HORIZON)
     sides = sequences([[4, 5]] * 4) if source is VOCABULARY else Sequences.of_rows(np.ones((4, 2, 2)))
     target = Sequences.of_rows(np.arange(12.0).reshape(4, 3, 1))
     evaluation, _ = evaluate(model, Pairs(sides, target))
-    assert evaluation.scores()["relative_mae_naive"] is None
-    assert evaluation.scores()["relative_mae_mean"] > 0
+    assert list(evaluation.scores()["baseline_mae"]) == ["training_mean"]
+    assert evaluation.scores()["relative_mae"] > 0
 
 
 def test_source_values_far_outside_the_training_range_are_told(forecaster, series):
@@ -255,43 +254,44 @@ def test_source_values_far_outside_the_training_range_are_told(forecaster, serie
     assert block.n_unknown is None
 
 
-RECENT = np.arange(40.0).reshape(20, 2, 1)  # the last two steps of each series; the last of row 0 is 1
+PAST = np.arange(120.0).reshape(20, 6, 1)  # a season of six before each target, the history of five among them
 
 
-def test_a_series_is_held_against_its_recent_steps_and_its_season(forecaster, series):
-    evaluation, block = evaluate(forecaster, series, RECENT, season=2)
+def test_a_series_is_held_against_the_best_of_four_simple_forecasts(forecaster, series):
+    evaluation, block = evaluate(forecaster, series, PAST, season=6)
     truth = series.target.padded()
     error = np.abs(block.prediction.padded() - truth).mean()
-    naive, seasonal = RECENT[:, -1:], RECENT[:, [0, 1, 0]]
+    forecasts = {
+        "last_value": PAST[:, [5] * HORIZON],
+        "seasonal": PAST[:, :HORIZON],
+        "drift": PAST[:, [5]] + np.arange(1, HORIZON + 1)[:, None],
+        "mean": PAST[:, [3] * HORIZON],
+    }
+    errors = {name: np.abs(forecast - truth).mean() for name, forecast in forecasts.items()}
     scores = evaluation.scores()
-    assert scores["relative_mae_naive"] == pytest.approx(error / np.abs(naive - truth).mean())
-    assert scores["relative_mae_seasonal_naive"] == pytest.approx(error / np.abs(seasonal - truth).mean())
+    assert scores["baseline_mae"] == pytest.approx(errors)
+    assert scores["baseline"] == "seasonal" == min(errors, key=lambda name: errors[name])
+    assert scores["relative_mae"] == pytest.approx(error / errors["seasonal"])
 
 
-def test_without_a_whole_season_there_is_no_seasonal_forecast(forecaster, series):
-    """As at the start of a series: the steps before it are not a number, and no reason to fail."""
-    recent = RECENT.copy()
-    recent[0, 0] = np.nan
-    evaluation, _ = evaluate(forecaster, series, recent, season=2)
-    assert evaluation.scores()["relative_mae_seasonal_naive"] is None
-    assert evaluation.scores()["relative_mae_naive"] is not None
+def test_a_series_without_a_season_has_no_seasonal_forecast(forecaster, series):
+    evaluation, _ = evaluate(forecaster, series, PAST, season=1)
+    assert list(evaluation.scores()["baseline_mae"]) == ["last_value", "drift", "mean"]
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_windows_are_scored_in_the_units_that_they_were_taken_from(forecaster, series, scale):
-    """Every prediction, reference and mean is multiplied and has the centre added; so are errors multiplied."""
-    frame = Frame(RECENT[:, -1], np.full_like(RECENT[:, -1], scale))
-    plain, framed = (evaluate(forecaster, series, RECENT, frame=one) for one in (None, frame))
-    last = RECENT[:, -1:]
+    """Every prediction and reference is multiplied and has the centre added; so are errors multiplied."""
+    frame = Frame(PAST[:, -1], np.full_like(PAST[:, -1], scale))
+    plain, framed = (evaluate(forecaster, series, PAST, frame=one) for one in (None, frame))
+    last = PAST[:, -1:]
     assert framed[1].reference.padded() == pytest.approx(scale * series.target.padded() + last)
     assert framed[1].prediction.padded() == pytest.approx(scale * plain[1].prediction.padded() + last)
     scores, others = framed[0].scores(), plain[0].scores()
     for name in ("mae", "rmse"):
         assert scores[name] == pytest.approx(scale * others[name])
-    assert scores["relative_mae_mean"] == pytest.approx(others["relative_mae_mean"])
-    error = np.abs(plain[1].prediction.padded() - series.target.padded()).mean()
-    assert scores["relative_mae_naive"] == pytest.approx(error / np.abs(series.target.padded()).mean())
-    assert scores["relative_mae_naive"] != pytest.approx(others["relative_mae_naive"])
+    last = np.abs(framed[1].reference.padded() - PAST[:, -1:]).mean()
+    assert scores["baseline_mae"]["last_value"] == pytest.approx(last)
 
 
 def test_embeddings_are_compared_by_their_angles_over_all_blocks():
@@ -308,7 +308,7 @@ def test_embeddings_are_compared_by_their_angles_over_all_blocks():
     unit = [values[:, 0] / np.linalg.norm(values[:, 0], axis=1, keepdims=True) for values in (said, target)]
     assert scores["nearest_neighbour_accuracy"] == pytest.approx(3 / 5)
     assert scores["mean_cosine_similarity"] == pytest.approx((unit[0] * unit[1]).sum(axis=1).mean(), abs=1e-5)
-    assert scores["relative_mae_naive"] is None
+    assert (scores["relative_mae"], scores["baseline"]) == (None, None)
 
 
 def test_angles_are_told_only_of_embeddings(forecaster, series):

@@ -11,8 +11,6 @@ from tasks.seq2seq.errors import DataError, TrainingError
 from tasks.seq2seq.metrics.forecasts import (
     NaiveScale,
     VectorScorer,
-    naive_forecast,
-    seasonal_naive_forecast,
 )
 from tests.helpers.scores import scores_of
 
@@ -29,7 +27,7 @@ forecasts = st.integers(1, 4).flatmap(
 
 def scores(references, predictions, scale=None, **baselines):
     scorer = VectorScorer(scale)
-    scorer.add(references, predictions, **baselines)
+    scorer.add(references, predictions, baselines=baselines)
     return scores_of(scorer)
 
 
@@ -75,32 +73,32 @@ def test_without_a_scale_of_every_feature_there_is_no_mase(scale):
     assert scores(REFERENCES, PREDICTIONS, scale).mase is None
 
 
-def test_relative_errors_are_over_the_baselines():
-    """The naive errors add up to 36, by step to 8 and 28; the seasonal ones to 9; the mean makes none."""
-    baselines = {"naive": REFERENCES + 2 * ERRORS, "seasonal_naive": REFERENCES + ERRORS / 2, "mean": REFERENCES}
+def test_the_relative_error_is_over_the_simple_forecast_that_errs_least():
+    """The errors of the last value add up to 36, by step to 8 and 28; those of the seasonal forecast to 9."""
+    baselines = {"last_value": REFERENCES + 2 * ERRORS, "seasonal": REFERENCES + ERRORS / 2}
     result = scores(REFERENCES, PREDICTIONS, **baselines)
-    assert (result.relative_mae_naive, result.relative_mae_seasonal_naive) == (0.5, 2.0)
-    assert result.relative_mae_naive_by_step == [0.5, 0.5]
-    assert result.relative_mae_mean is None
+    assert (result.relative_mae, result.baseline) == (2.0, "seasonal")
+    assert result.baseline_mae == {"last_value": 36 / 8, "seasonal": 9 / 8}
+    assert result.baseline_mae_by_step == {"last_value": [2.0, 7.0], "seasonal": [0.5, 1.75]}
 
 
-def test_a_baseline_that_was_not_given_has_no_relative_error():
+def test_without_a_simple_forecast_there_is_no_relative_error():
     result = scores(REFERENCES, PREDICTIONS)
-    assert (result.relative_mae_naive, result.relative_mae_naive_by_step) == (None, None)
-    assert (result.relative_mae_seasonal_naive, result.relative_mae_mean) == (None, None)
+    assert (result.relative_mae, result.baseline, result.baseline_mae, result.baseline_mae_by_step) == (None,) * 4
 
 
-def test_a_step_that_the_baseline_has_right_has_no_relative_error():
-    naive = REFERENCES + np.array([[0.0, 0.0], [1.0, 1.0]])
-    assert scores(REFERENCES, PREDICTIONS, naive=naive).relative_mae_naive_by_step == [None, 14 / 4]
+def test_a_simple_forecast_without_an_error_is_the_best_and_nothing_is_relative_to_it():
+    result = scores(REFERENCES, PREDICTIONS, last_value=REFERENCES + 1, mean=REFERENCES)
+    assert (result.relative_mae, result.baseline) == (None, "mean")
 
 
-def test_a_relative_error_is_over_the_rows_that_have_the_baseline():
-    """Of the first row alone: errors 7 over 14."""
+def test_a_simple_forecast_that_only_some_rows_have_is_left_out():
+    """An error over other rows than the model's is no measure of it."""
     scorer = VectorScorer()
-    scorer.add(REFERENCES[:1], PREDICTIONS[:1], naive=(REFERENCES + 2 * ERRORS)[:1])
-    scorer.add(REFERENCES[1:], PREDICTIONS[1:] + 100)
-    assert scores_of(scorer).relative_mae_naive == 0.5
+    for rows, names in ((slice(0, 1), ("drift", "mean")), (slice(1, 2), ("mean",)), (slice(0, 1), ("drift", "mean"))):
+        baselines = dict.fromkeys(names, REFERENCES[rows] + 1)
+        scorer.add(REFERENCES[rows], PREDICTIONS[rows], baselines=baselines)
+    assert scores_of(scorer).baseline_mae == {"mean": 1.0}
 
 
 @given(forecasts)
@@ -108,10 +106,15 @@ def test_batches_change_no_score(pair):
     references, predictions = pair
     scorer = VectorScorer(np.array([1.0, 2.0]))
     for row in range(len(references)):
-        scorer.add(references[row : row + 1], predictions[row : row + 1], naive=references[row : row + 1] + 1)
-    whole = scores(references, predictions, np.array([1.0, 2.0]), naive=references + 1)
-    for one, other in zip(scores_of(scorer), whole, strict=True):
-        assert one == pytest.approx(other)
+        scorer.add(
+            references[row : row + 1], predictions[row : row + 1], baselines={"mean": references[row : row + 1] + 1}
+        )
+    whole = scores(references, predictions, np.array([1.0, 2.0]), mean=references + 1)
+    parts = scores_of(scorer)
+    assert parts.baseline_mae_by_step.keys() == whole.baseline_mae_by_step.keys() == {"mean"}
+    parts, whole = ({**of._asdict(), "baseline_mae_by_step": of.baseline_mae_by_step["mean"]} for of in (parts, whole))
+    for name, score in parts.items():
+        assert score == pytest.approx(whole[name]), name
 
 
 @pytest.mark.seconds
@@ -126,8 +129,8 @@ def test_errors_agree_with_numpys_own(pair):
 
 
 def test_json_takes_the_scores():
-    result = scores(REFERENCES, PREDICTIONS, np.ones(2), naive=PREDICTIONS)
-    assert json.loads(json.dumps(result._asdict(), allow_nan=False))["relative_mae_naive"] == 1.0
+    result = scores(REFERENCES, PREDICTIONS, np.ones(2), mean=PREDICTIONS)
+    assert json.loads(json.dumps(result._asdict(), allow_nan=False))["relative_mae"] == 1.0
 
 
 def test_a_batch_of_nothing_changes_no_score():
@@ -161,12 +164,11 @@ def test_a_prediction_that_is_not_finite_is_refused():
         scorer.add(REFERENCES, broken)
 
 
-@pytest.mark.parametrize("name", ["naive", "seasonal_naive", "mean"])
-def test_a_reference_or_a_baseline_that_is_not_finite_is_refused(name):
+def test_a_reference_or_a_baseline_that_is_not_finite_is_refused():
     with pytest.raises(DataError, match="the reference of row 0 holds inf"):
         scores(REFERENCES + np.inf, PREDICTIONS)
-    with pytest.raises(DataError, match=f"the {name} baseline of row 0 holds -inf"):
-        scores(REFERENCES, PREDICTIONS, **{name: REFERENCES - np.inf})
+    with pytest.raises(DataError, match="the drift baseline of row 0 holds -inf"):
+        scores(REFERENCES, PREDICTIONS, drift=REFERENCES - np.inf)
 
 
 def test_another_shape_is_refused():
@@ -178,28 +180,6 @@ def test_another_shape_is_refused():
     scorer.add(REFERENCES, PREDICTIONS)
     with pytest.raises(ValueError, match=r"a reference of shape \(2, 1, 2\)"):
         scorer.add(REFERENCES[:, :1], PREDICTIONS[:, :1])
-
-
-HISTORY = np.array([[[1.0], [2.0], [3.0], [4.0], [5.0]]])
-
-
-def test_the_naive_forecasts_repeat_the_last_value_or_season():
-    assert naive_forecast(HISTORY, 3)[..., 0].tolist() == [[5.0, 5.0, 5.0]]
-    assert seasonal_naive_forecast(HISTORY, 7, 3)[..., 0].tolist() == [[3.0, 4.0, 5.0, 3.0, 4.0, 5.0, 3.0]]
-
-
-@given(st.integers(1, 12), st.integers(1, 5))
-def test_the_seasonal_naive_forecast_is_the_published_formula(horizon, season):
-    """y[t + h - season * ceil(h / season)], h from 1."""
-    forecast = seasonal_naive_forecast(HISTORY, horizon, season)[0, :, 0]
-    last = HISTORY.shape[1] - 1
-    assert forecast.tolist() == [HISTORY[0, last + h - season * -(-h // season), 0] for h in range(1, horizon + 1)]
-
-
-@pytest.mark.parametrize("season", [0, 6])
-def test_a_season_longer_than_the_history_is_refused(season):
-    with pytest.raises(ValueError, match=rf"a season of {season} steps, expected 1\.\.5"):
-        seasonal_naive_forecast(HISTORY, 2, season)
 
 
 def naive_scale(series, season=1):

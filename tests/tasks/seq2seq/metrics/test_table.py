@@ -23,7 +23,7 @@ def token_scores(**settings):
 
 def vector_scores(*, embeddings=False):
     counters = Counters(metrics_of("vectors"), VectorTarget(embeddings=embeddings))
-    counters.add(VECTORS, VECTORS + 1, naive=VECTORS + 2)
+    counters.add(VECTORS, VECTORS + 1, baselines={"mean": VECTORS + 2})
     return counters.scores()
 
 
@@ -67,7 +67,7 @@ OF_NOTHING: dict[str, tuple[Any, Callable[[Counters], None]]] = {
     "vectors": (
         VectorTarget(np.ones(1), embeddings=True, quantiles=(0.1, 0.5)),
         lambda counters: counters.add(
-            NO_VECTORS, NO_VECTORS, naive=NO_VECTORS, seasonal_naive=NO_VECTORS, mean=None, quantiles={0.1: NO_VECTORS}
+            NO_VECTORS, NO_VECTORS, baselines={"last_value": NO_VECTORS}, quantiles={0.1: NO_VECTORS}
         ),
     ),
 }
@@ -93,7 +93,7 @@ def test_every_score_of_nothing_is_none_and_only_numbers_of_rows_are_0(kind, is_
     ("scores", "metric", "number"),
     [
         (token_scores(), "sequence_accuracy", "100.00 %"),
-        (vector_scores(), "relative_mae_naive", "0.500"),
+        (vector_scores(), "relative_mae", "0.500"),
         (vector_scores(embeddings=True), "nearest_neighbour_accuracy", "100.00 %"),
     ],
 )
@@ -133,6 +133,6 @@ def test_a_metric_that_says_how_good_a_model_is_says_which_way_is_better():
     """A sweep can choose by these, and by no others: each is one number."""
     directions = {metric.name: metric.better for metric in METRICS if metric.better}
     assert {directions[name] for name in ("sequence_accuracy", "bleu", "nearest_neighbour_accuracy")} == {"maximize"}
-    assert {directions[name] for name in ("token_error_rate", "mae", "relative_mae_naive")} == {"minimize"}
+    assert {directions[name] for name in ("token_error_rate", "mae", "relative_mae")} == {"minimize"}
     for scores in (token_scores(bleu=True, chrf=True), vector_scores(embeddings=True)):
         assert all(isinstance(scores[name], float | None) for name in scores if name in directions)

@@ -32,7 +32,7 @@ def half_wrong(n):
 
 def vector_scores(error, **baseline_errors):
     scorer = VectorScorer()
-    scorer.add(STEPS, STEPS + error, **{name: STEPS + value for name, value in baseline_errors.items()})
+    scorer.add(STEPS, STEPS + error, baselines={name: STEPS + value for name, value in baseline_errors.items()})
     return scores_of(scorer)._asdict()
 
 
@@ -77,40 +77,43 @@ def test_a_model_that_was_not_evaluated_is_refused():
         assert judge(scores_of(scorer)._asdict(), ANY) == (False, "nothing was evaluated")
 
 
-def test_a_forecast_passes_if_it_is_nearer_than_the_naive_one():
-    verdict = judge(vector_scores(1, naive=2), EvaluationSettings())
-    assert verdict == (True, "relative_mae_naive 0.5 of 20 is below 1")
+def test_a_forecast_passes_if_it_is_nearer_than_the_best_simple_one():
+    verdict = judge(vector_scores(1, last_value=3, seasonal=2), EvaluationSettings())
+    assert verdict == (True, "relative_mae 0.5 of 20, against repeating the last season, is below 1")
 
 
-def test_a_forecast_no_nearer_than_the_naive_one_is_refused():
-    """The limit itself must not be reached."""
-    verdict = judge(vector_scores(2, naive=1), EvaluationSettings())
-    assert verdict == (False, "relative_mae_naive 2 of 20 is not below 1")
-    scores = {**vector_scores(1, naive=1), "relative_mae_naive": 1.0}
+def test_a_forecast_that_is_only_nearer_than_the_worse_simple_ones_is_refused():
+    verdict = judge(vector_scores(2, last_value=4, drift=3, seasonal=1), EvaluationSettings())
+    assert verdict == (False, "relative_mae 2 of 20, against repeating the last season, is not below 1")
+
+
+def test_the_limit_of_a_forecast_itself_must_not_be_reached():
+    scores = {**vector_scores(1, mean=1), "relative_mae": 1.0}
     assert not judge(scores, EvaluationSettings()).passed
 
 
 def test_the_limit_of_a_forecast_is_the_settings():
-    scores = vector_scores(1, naive=2)
+    scores = vector_scores(1, last_value=2)
     assert not judge(scores, EvaluationSettings(max_relative_mae=0.4)).passed
     assert judge(scores, EvaluationSettings(max_relative_mae=0.6)).passed
 
 
-def test_a_target_that_does_not_go_on_with_its_source_is_held_against_the_mean():
-    verdict = judge(vector_scores(1, mean=4), EvaluationSettings())
-    assert verdict == (True, "relative_mae_mean 0.25 of 20 is below 1")
-    assert not judge(vector_scores(1, naive=0.5, mean=4), EvaluationSettings()).passed
-
-
-def test_a_forecast_without_anything_to_compare_with_is_refused():
-    verdict = judge(vector_scores(1, naive=0), EvaluationSettings())
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ({}, "no simple forecast to compare with"),
+        ({"last_value": 0}, "no forecast can be better than repeating the last value"),
+    ],
+)
+def test_a_forecast_without_anything_to_be_better_than_is_refused(errors, reason):
+    verdict = judge(vector_scores(1, **errors), EvaluationSettings())
     assert not verdict.passed
-    assert verdict.reason.startswith("no forecast to compare with")
+    assert verdict.reason.startswith(reason)
 
 
 def test_a_forecaster_that_always_answers_alike_is_refused():
     scorer = VectorScorer()
-    scorer.add(STEPS, np.zeros_like(STEPS), naive=STEPS + 9)
+    scorer.add(STEPS, np.zeros_like(STEPS), baselines={"mean": STEPS + 9})
     verdict = judge(scores_of(scorer)._asdict(), EvaluationSettings())
     assert not verdict.passed
     assert verdict.reason.startswith("collapsed: 1 distinct")
@@ -118,7 +121,7 @@ def test_a_forecaster_that_always_answers_alike_is_refused():
 
 @pytest.mark.parametrize(("accuracy", "passed"), [(0.5, True), (0.49, False)])
 def test_embeddings_are_judged_by_their_nearest_neighbours(accuracy, passed):
-    scores = {**vector_scores(9, naive=1), "nearest_neighbour_accuracy": accuracy}
+    scores = {**vector_scores(9, mean=1), "nearest_neighbour_accuracy": accuracy}
     verdict = judge(scores, HALF)
     assert verdict.passed is passed
     assert verdict.reason.startswith(f"nearest neighbour accuracy {accuracy} of 20")

@@ -63,3 +63,23 @@ def test_series_are_embedded_by_their_ids():
 )
 def test_settings_of_series_that_make_no_sense_are_refused_with_their_key(data, said):
     assert said in faults(**data)
+
+
+def backtest_faults(data, **evaluation):
+    try:
+        check_experiment({"data": {**SERIES, **data}, "evaluation": evaluation})
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def test_origins_lie_where_windows_are():
+    assert backtest_faults({"stride": 2}, backtest_origins=3, backtest_stride=4) == ""
+    assert "give a multiple of it" in backtest_faults({"stride": 2}, backtest_stride=3)
+
+
+def test_pairs_have_no_origins():
+    pairs = {"history": None, "horizon": None, "time": None, "source": "x", "target": "y"}
+    found = backtest_faults(pairs, backtest_origins=3, backtest_stride=2)
+    assert "evaluation.backtest_origins is 3; it is for a series" in found
+    assert "evaluation.backtest_stride is 2; it is for a series" in found
