@@ -40,6 +40,7 @@ from tests.helpers.object_stores import BUCKET, environment, object_store  # noq
 
 Found = dict[str, Any]
 SMALL_FILES, SMALL_ROWS = 1_000, 30
+KILLED_FILES = 5
 
 
 class Measured(NamedTuple):
@@ -199,30 +200,29 @@ def measure_killed(bench: Bench, rows: int) -> Iterator[Found]:
     """What a folder of rows comes to where a worker is killed once half of its spans are predicted."""
     from tasks.storage.files.places import open_place
 
-    inbox, out = bench.inbox(rows, 5), f"s3://{BUCKET}/by-two"
-    n_spans = rows / SPAN_ROWS
+    inbox, there = bench.inbox(rows, KILLED_FILES), f"s3://{BUCKET}/in"
+    alone, both = (f"s3://{BUCKET}/{name}" for name in ("alone", "both"))
     with object_store("seaweedfs") as address, tempfile.TemporaryDirectory() as cache:
         given = {**environment(address), "SEQ2SEQ_CACHE": f"{cache}/here"}
         os.environ |= {**given, "SEQ2SEQ_CACHE": f"{cache}/there"}
         for path in inbox.iterdir():
-            open_place(f"s3://{BUCKET}/in").put(path.name, path)
-        alone = bench.predict(inbox, "threads", 2, f"s3://{BUCKET}/alone", given)
-        with OwnCluster(n=2) as cluster, once(lambda: n_ends(out) > n_spans / 2, cluster.workers[0].kill) as done:
+            open_place(there).put(path.name, path)
+        by_one = bench.predict(there, "threads", 2, alone, given)
+        with (
+            OwnCluster(n=2) as cluster,
+            once(lambda: n_done(both) >= KILLED_FILES // 2, cluster.workers[0].kill) as done,
+        ):
             wait_for_workers(cluster, 2)
-            more = ("--runner.address", cluster.address)
-            both = bench.predict(f"s3://{BUCKET}/in", "dask", 2, out, given, more)
-        yield {"part": "killed", "one_machine": alone.per_row(), "two_workers": both.per_row(), "killed": bool(done)}
-        yield ratio("outputs that differ", len(contents(out) ^ contents(f"s3://{BUCKET}/alone")), 0, at_most=True)
+            by_two = bench.predict(there, "dask", 2, both, given, ("--runner.address", cluster.address))
+        yield {"part": "killed", "one": by_one.per_row(), "two": by_two.per_row(), "is_killed": bool(done)}
+        yield ratio("outputs that differ", len(contents(both) ^ contents(alone)), 0, at_most=True)
 
 
-SPAN_ROWS = 100_000  # about as many as a row group has
-
-
-def n_ends(url: str) -> int:
-    """How many spans have been sent so far."""
+def n_done(url: str) -> int:
+    """How many files are predicted."""
     from tasks.storage.files.places import open_place
 
-    return sum(entry.name.endswith(".end.part") for entry in open_place(url).entries(".work"))
+    return sum(entry.name.endswith(".account.json") for entry in open_place(url).entries())
 
 
 def contents(url: str) -> set[tuple[str, str]]:
@@ -238,7 +238,7 @@ def contents(url: str) -> set[tuple[str, str]]:
 @contextlib.contextmanager
 def once(is_so: Callable[[], bool], action: Callable[[], None]) -> Iterator[list[bool]]:
     """Does something once something is so; gives whether it was done."""
-    done, over = [], threading.Event()
+    done, over = list[bool](), threading.Event()
 
     def wait() -> None:
         while not over.wait(0.2) and not done:
