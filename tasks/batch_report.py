@@ -9,7 +9,8 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from tasks.prediction.jobs import BatchModel, Job, describe_jobs, find_model, training_baseline
+from tasks.prediction.batch_model import BatchModel, find_model, training_baseline
+from tasks.prediction.jobs import Job, describe_jobs
 from tasks.reporting.batch_page import PAGE, RUN, Batch, as_markdown, as_table, draw_forecasts, render_page
 from tasks.reporting.pages import cell
 from tasks.runtime.caching import TASK_OPTIONS

@@ -9,10 +9,11 @@ from typing import Any
 from prefect import task
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from tasks.prediction.batch_model import BatchModel, find_model
 from tasks.prediction.counting import Count
 from tasks.prediction.divided import join_spans
 from tasks.prediction.guarded import FilesOfWorkers, Outcome, ended_by, request_of
-from tasks.prediction.jobs import BatchModel, Job, file_names, find_model, plan
+from tasks.prediction.jobs import Job, file_names, plan
 from tasks.prediction.loaded_model import Serving
 from tasks.prediction.queue import MOST_PIECES, ChunkFiles, Future, predict_chunks
 from tasks.prediction.shards import Done, predict_jobs, serving_of

@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tasks.prediction.batch_model import BatchModel, find_model
 from tasks.prediction.divided import predict_span
-from tasks.prediction.jobs import BatchModel, Job, find_model, plan_named
+from tasks.prediction.jobs import Job, plan_named
 from tasks.prediction.queue import ChunkFiles, predict_chunks
 from tasks.prediction.shards import predict_jobs, read_sample, serving_of
 from tasks.reporting.states_picture import SampledStates

@@ -26,6 +26,7 @@ from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.seq2seq.settings.runner import RunnerSettings
+from tasks.seq2seq.settings.series import SeriesSettings
 from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
@@ -41,6 +42,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Experiment": ("", "All of it is recorded with every artifact.", Experiment),
     "Synthetic data": ("data.", '`data.kind = "synthetic"`, the default.', SyntheticData),
     "Your own files": ("data.", '`data.kind = "files"`, the default where `data.train` is given.', FilesData),
+    "Series": ("data.", "Of your own files, where a row is a time step: see [series.md](series.md).", SeriesSettings),
     "Model": ("model.", "", ModelSettings),
     "Training": ("training.", "", TrainingSettings),
     "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),
@@ -68,7 +70,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",
-        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM]`.",
+        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM] | pages`.",
         StoreSettings,
     ),
     "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),
@@ -78,7 +80,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Of `python -m flows.serve`, whose `store` is that of runs whose deployment names none.",
         ServeSettings,
     ),
-    "Every command": ("", "`config` itself is no key of a file.", Options),
+    "Every command": ("", "`config` itself is not a key of a file.", Options),
     "Every command that runs flows, or serves them": ("", "", LoggedOptions),
     "Every command that runs a flow": ("", "", FlowOptions),
 }

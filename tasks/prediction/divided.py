@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pyarrow as pa
 
+from tasks.prediction.batch_model import BatchModel
 from tasks.prediction.failing import failing_alone
-from tasks.prediction.jobs import BatchModel, Job, find_place, open_divided
-from tasks.prediction.loaded_model import load_serving
+from tasks.prediction.jobs import Job, find_place, open_divided
+from tasks.prediction.loaded_model import ServingModel, load_serving
 from tasks.prediction.shards import Picture, open_assembly, serving_of, work_of
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.seq2seq.settings.where import Where
-from tasks.storage.files.atomic import explain_os_errors
+from tasks.storage.files.atomic import explain_os_errors, temporary_folder
+from tasks.storage.files.places import Place, open_place
 from tasks.storage.outputs.chunk_files import write_chunk
 from tasks.storage.outputs.chunks import forecast_series
+from tasks.storage.outputs.remote_spans import fetch_end, fetch_span, remove_spans, send_span
 from tasks.storage.outputs.span_files import SpanEnd, SpanFiles
 
 
@@ -32,16 +35,46 @@ def predict_span(
         DataError: the span cannot be read, predicted or written.
         ArtifactError: the model, or the work folder, cannot be used.
     """
-    files = SpanFiles(work_of(job, model, settings), number)
-    if end := files.finished():
-        return end, len(end.rows)
-    serving = load_serving(serving_of(model, settings, store))
+    with _span_files(SpanFiles(work_of(job, model, settings), number), settings) as (files, finished):
+        if finished:
+            return finished, len(finished.rows)
+        return _predict_rows(files, job, model, settings, load_serving(serving_of(model, settings, store)))
+
+
+@contextmanager
+def _span_files(files: SpanFiles, settings: BatchSettings) -> Iterator[tuple[SpanFiles, SpanEnd | None]]:
+    """Where the files of a span go, and what it holds where it is predicted already.
+
+    They are beside the output, on a disk that the run sees; or go there from this machine, where the run sees only an
+    object store.
+    """
+    place = place_of_spans(settings)
+    if place is None:
+        yield files, files.finished()
+        return
+    with temporary_folder("span") as folder:
+        here = files._replace(work=folder / files.work.name)
+        finished = here.read_end() if fetch_end(here, place) else None
+        yield here, finished
+        if finished is None:
+            send_span(here, place)
+
+
+def place_of_spans(settings: BatchSettings) -> Place | None:
+    """Where workers that share no disk with this run leave their spans; None where they share one."""
+    is_elsewhere = isinstance(settings.output, str) and settings.runner.address is not None
+    return open_place(str(settings.output)) if is_elsewhere else None
+
+
+def _predict_rows(
+    files: SpanFiles, job: Job, model: BatchModel, settings: BatchSettings, serving: ServingModel
+) -> tuple[SpanEnd, int]:
     assert job.division is not None
     rows: list[int] = []
     n_resumed = 0
     with failing_alone(job.path, "read"), explain_os_errors(files.work):
         files.work.mkdir(parents=True, exist_ok=True)
-        reading = open_divided(job, model, settings, job.division.spans[number])
+        reading = open_divided(job, model, settings, job.division.spans[files.number])
         with files.write_rejects() as rejects:
             for chunk in reading.chunks(settings.chunk_rows, rejects):
                 if files.is_predicted(len(rows), len(chunk)):
@@ -84,10 +117,15 @@ def join_spans(
     except DataError as error:
         return job.failed(error)
 
+    place = place_of_spans(settings)
+
     def joined() -> Iterator[SpanFiles]:
         for number, n_resumed in enumerate(spans):
             assembly.n_resumed += n_resumed
-            yield SpanFiles(assembly.work, number)
+            files = SpanFiles(assembly.work, number)
+            if place:
+                fetch_span(files, place)
+            yield files
 
     def predict(table: pa.Table) -> pa.Table:
         return load_serving(serving_of(model, settings, store)).predict_chunk(table)
@@ -95,10 +133,13 @@ def join_spans(
     try:
         with failing_alone(job.path, "written"), closing(spans):  # before a folder is removed, nobody writes into it
             assembly.join(joined(), settings.chunk_rows)
-            return job.written(assembly.finish(predict), assembly.n_resumed)
+            done = job.written(assembly.finish(predict), assembly.n_resumed)
     except DataError as error:
         with suppress(DataError), failing_alone(job.path, "cleared away"):  # it fails anyway
             assembly.abandon()
-        return job.failed(error)
+        done = job.failed(error)
     finally:
         assembly.let_go()
+    if place:
+        remove_spans(assembly.work, place)
+    return done

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tasks.prediction.jobs import BatchModel, find_model, open_file
+from tasks.prediction.batch_model import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Chunk, Serving, ServingModel
 from tasks.seq2seq.arrays.sequences import Sequences
 from tasks.seq2seq.errors import DataError
@@ -101,7 +101,7 @@ class LoadedPredictor:
             with write_rejects(folder / "rejects.parquet") as rejects:
                 chunks = list(opened.chunks(CHUNK_ROWS, rejects))
             if rejects.reasons:
-                raise DataError("\n".join([f"{rejects.n_since_start} rows cannot be used", *rejects.table()]))
+                raise DataError("\n".join([f"{rejects.n_of_setting} rows cannot be used", *rejects.table()]))
         predicted = [self._serving.predict_chunk(chunk) for chunk in chunks or [opened.empty()]]
         return pa.concat_tables(part.replace_schema_metadata(None) for part in predicted)
 
@@ -151,10 +151,10 @@ class LoadedPredictor:
 
 def _say_which(reasons: Reasons, encoding: str) -> str:
     rows = np.flatnonzero(reasons)
-    said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
+    listed = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
     return (
-        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected a "
+        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {listed}{more}; expected a "
         f"list of {EXPECTED[encoding]}, as in training"
     )
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from tasks.prediction.batch_model import BatchModel, open_file
 from tasks.prediction.failing import failing_alone
-from tasks.prediction.jobs import BatchModel, Job, find_place, open_file
+from tasks.prediction.jobs import Job, find_place
 from tasks.prediction.loaded_model import Serving
 from tasks.prediction.queue import ChunkQueue, Entry, Submit
 from tasks.runtime.progress import Update
@@ -155,4 +156,4 @@ def read_sample(job: Job, model: BatchModel, settings: BatchSettings, n_rows: in
     ):
         reading = open_file(find_place(job, settings), model)
         chunk = next(reading.chunks(n_rows, rejects), None)
-        return Sample(reading.rows.read, rejects.n_since_start, chunk)
+        return Sample(reading.rows.read, rejects.n_of_setting, chunk)

@@ -10,13 +10,15 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import lru_cache
 from json import dumps
 from typing import Any
 
 from dask import config
-from distributed import Client, KilledWorker, Scheduler, SpecCluster
+from distributed import Client, Future, KilledWorker, Scheduler, SpecCluster
 from distributed.comm.core import CommClosedError
 from distributed.deploy.subprocess import SubprocessWorker
 
@@ -28,6 +30,8 @@ from tasks.seq2seq.settings.runner import RunnerSettings
 LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 20.0
 _START_SECONDS = 90.0
+_LOOK_SECONDS = 5.0
+_ALONE_SECONDS = 120.0  # in which workers that ended may be started again
 _LOCAL: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": "60s",  # a worker that is stopped loses its calls to another
     "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS:g}s",
@@ -47,7 +51,7 @@ class Cluster(Workers):
     def run(self, call: str, request: Request, told: Told) -> dict[str, Any]:
         """Has a worker of the cluster call the function."""
         try:
-            found = self._client.submit(call_there, call, request, pure=False).result()
+            found = self._wait(self._client.submit(call_there, call, request, pure=False))
         except KilledWorker as error:
             raise WorkerEnded(f"{error.allowed_failures + 1} workers that had it ended", is_mute=True) from error
         except (CancelledError, asyncio.CancelledError, CommClosedError, TimeoutError, OSError, RuntimeError) as error:
@@ -55,14 +59,29 @@ class Cluster(Workers):
                 f"the Dask scheduler at {self._address} is gone, or was started anew; run the same command again: "
                 f"what is finished is kept"
             ) from error
-        for said in found["told"]:
-            told(said)
+        for news in found["told"]:
+            told(news)
         if "ended" in found:
             raise WorkerEnded(found["ended"], is_mute=True)
         if "error" in found:
             raise Seq2SeqError(found["error"])
         answer: dict[str, Any] = found["answer"]
         return answer
+
+    def _wait(self, future: Future[Any]) -> dict[str, Any]:
+        """What a call gives, for as long as there are workers to give it."""
+        alone_since: float | None = None
+        while True:
+            with suppress(TimeoutError):
+                found: dict[str, Any] = future.result(timeout=_LOOK_SECONDS)
+                return found
+            now = time.monotonic()
+            alone_since = None if self._client.nthreads() else alone_since or now
+            if alone_since is not None and now - alone_since > _ALONE_SECONDS:
+                raise ServerError(
+                    f"the Dask scheduler at {self._address} has had no worker for {_ALONE_SECONDS:g} s; start some, "
+                    f"and run the same command again: what is finished is kept"
+                )
 
     def close(self) -> None:
         """Leaves the cluster, and ends it where it is this run's."""
@@ -74,13 +93,13 @@ class Cluster(Workers):
 
 def call_there(call: str, request: Request) -> dict[str, Any]:
     """What a worker of the cluster runs: a call, all that it says, and how it ended, as JSON."""
-    said: list[dict[str, Any]] = []
+    news: list[dict[str, Any]] = []
     try:
-        return {"told": said, "answer": find_call(call)(request, said.append)}
+        return {"told": news, "answer": find_call(call)(request, news.append)}
     except Seq2SeqError as error:
-        return {"told": said, "error": str(error)}
+        return {"told": news, "error": str(error)}
     except Exception as error:  # noqa: BLE001 - as it would end a process; which file it is, the run finds out
-        return {"told": said, "ended": f"{type(error).__name__}: {error}"}
+        return {"told": news, "ended": f"{type(error).__name__}: {error}"}
 
 
 def open_cluster(settings: RunnerSettings) -> Cluster:

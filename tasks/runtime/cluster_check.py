@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.runtime.code import code_digest
 from tasks.runtime.packages import installed_engine
-from tasks.seq2seq.errors import SettingsError
+from tasks.seq2seq.errors import Seq2SeqError, SettingsError
+from tasks.seq2seq.settings.where import is_url
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -20,13 +21,18 @@ _SHOWN = 20  # lines of a refusal
 
 
 def describe(paths: list[str]) -> dict[str, Any]:
-    """What this process has: of each path the size of the file, -1 of a folder, None where there is nothing."""
+    """What this process has.
+
+    Args:
+        paths: paths and URLs, of each of which is said: the size of the file, -1 of a folder, None where there is
+            nothing, or what keeps an object store from being reached.
+    """
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
         **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         "engine": installed_engine(),
         "code": code_digest(_CODE),
-        "paths": {path: _size(Path(path)) for path in paths},
+        "paths": {path: _object_size(path) if is_url(path) else _size(Path(path)) for path in paths},
     }
 
 
@@ -35,6 +41,17 @@ def _size(path: Path) -> int | None:
         return -1 if path.is_dir() else path.stat().st_size
     except OSError:
         return None
+
+
+def _object_size(url: str) -> int | str | None:
+    from tasks.storage.files.object_places import split_url  # noqa: PLC0415 - it loads a library
+
+    try:
+        place, name = split_url(url)
+        found = place.look(name)
+    except Seq2SeqError as error:
+        return str(error)
+    return found.size if found else None
 
 
 def check_workers(client: Client, paths: list[str] | None = None) -> int:
@@ -68,12 +85,19 @@ def _faults(here: dict[str, Any], there: dict[str, Any] | Exception) -> list[str
     faults = []
     for name in ("python", *_LIBRARIES, "engine"):
         if here[name] != there[name]:
-            said = "prediction runs on" if name == "engine" else name
-            faults.append(f"{said} {there[name]}, expected {here[name]} as here")
+            what = "prediction runs on" if name == "engine" else name
+            faults.append(f"{what} {there[name]}, expected {here[name]} as here")
     if here["code"] != there["code"]:
         faults.append("another version of this program; check the same commit out, and start it again")
     for path, size in here["paths"].items():
         if there["paths"][path] != size:
-            seen = "nothing" if there["paths"][path] is None else "something else"
-            faults.append(f"{path} is {seen} there; mount the same folder at the same place")
+            faults.append(_unseen(path, there["paths"][path]))
     return faults
+
+
+def _unseen(path: str, seen: int | str | None) -> str:
+    """What is wrong with what somebody sees of a file."""
+    if isinstance(seen, str):
+        return f"{seen} (its environment is what counts there)"
+    remedy = "give it the same AWS_ENDPOINT_URL" if is_url(path) else "mount the same folder at the same place"
+    return f"{path} is {'nothing' if seen is None else 'something else'} there; {remedy}"

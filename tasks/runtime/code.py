@@ -15,8 +15,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.runtime.code_cache import CodeCache
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "tasks"
+TEMPLATE = ".jinja"
 # What changes no result: words, places, how a step runs, and settings, whose values are in the keys.
 LEFT_OUT = ("tasks.runtime", "tasks.seq2seq.errors", "tasks.seq2seq.settings", "tasks.storage.store")
 
@@ -36,7 +39,7 @@ class Source(NamedTuple):
 
     digest: of what it does: of Python's tokens without comments and layout, else of its text.
     imports: what it imports, in any of its functions too.
-    words: the texts that it holds, which may be names of files.
+    words: the texts that it holds which may be names of templates.
     """
 
     digest: str
@@ -52,14 +55,15 @@ class CodeTree:
         self._modules = {
             ".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / PACKAGE).rglob("[!_]*.py")
         }
-        self._templates = {path.name: path for path in (root / PACKAGE).rglob("*.jinja")}
+        self._templates = {path.name: path for path in (root / PACKAGE).rglob(f"*{TEMPLATE}")}
         self._sources: dict[Path, Source] = {}
+        self._cache = CodeCache(root / Path(__file__).relative_to(ROOT), _read_plainly)
 
     def digest(self, module: str) -> str:
         """The digest of a module and of all that it reaches, such as `tasks.train`."""
-        return _digest(
-            "\0".join(f"{name}\0{self._read(path).digest}" for name, path in sorted(self.reach(module).items()))
-        )
+        reached = sorted(self.reach(module).items())
+        self._cache.save()
+        return _digest("\0".join(f"{name}\0{self._read(path).digest}" for name, path in reached))
 
     def reach(self, module: str) -> dict[str, Path]:
         """The files that a module reaches, itself included, by the names of modules and of templates.
@@ -88,9 +92,17 @@ class CodeTree:
 
     def _read(self, path: Path) -> Source:
         if path not in self._sources:
-            text = path.read_text(encoding="utf-8")
-            self._sources[path] = read_source(text) if path.suffix == ".py" else Source(_digest(text))
+            digest, imports, words = self._cache.find(path)
+            every = tuple(Import(module, tuple(names)) for module, names in imports)
+            self._sources[path] = Source(digest, every, frozenset(words))
         return self._sources[path]
+
+
+def _read_plainly(path: Path) -> tuple[str, tuple[Import, ...], list[str]]:
+    """A file of code as JSON can hold it."""
+    text = path.read_text(encoding="utf-8")
+    digest, imports, words = read_source(text) if path.suffix == ".py" else Source(_digest(text))
+    return digest, imports, sorted(words)
 
 
 def _candidates(imports: Iterable[Import]) -> Iterator[str]:
@@ -123,8 +135,10 @@ def read_source(text: str) -> Source:
     """
     tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in _LAYOUT]
     content = "\0".join(tokenize.tok_name[token.type] if token.type in _BLOCKS else token.string for token in tokens)
-    words = frozenset(token.string.strip("\"'") for token in tokens if token.type == tokenize.STRING)
-    return Source(_digest(content), tuple(_imports(tokens)), words)
+    texts = (token.string.strip("\"'") for token in tokens if token.type == tokenize.STRING)
+    return Source(
+        _digest(content), tuple(_imports(tokens)), frozenset(text for text in texts if text.endswith(TEMPLATE))
+    )
 
 
 def _imports(tokens: Iterable[tokenize.TokenInfo]) -> Iterator[Import]:

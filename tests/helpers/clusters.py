@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -41,10 +42,10 @@ class OwnCluster:
         place = ("--host", "127.0.0.1", "--port", str(self._port), "--dashboard-address", "127.0.0.1:0")
         return self._start("dask_scheduler", *place)
 
-    def add_worker(self):
-        """Starts one more."""
-        flags = ("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--no-nanny", "--death-timeout", "60")
-        self.workers.append(self._start("dask_worker", self.address, *flags))
+    def add_worker(self, *more, through=None):
+        """Starts one more, which reaches the scheduler at its own address, or through another."""
+        flags = ("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--death-timeout", "60")
+        self.workers.append(self._start("dask_worker", through or self.address, *flags, *(more or ("--no-nanny",))))
 
     def restart_scheduler(self):
         """Kills the scheduler, starts another, and workers for it."""
@@ -63,6 +64,44 @@ class OwnCluster:
             process.wait()
 
 
+class Line:
+    """A line to an address that can stall, as networks do: what is sent waits, and comes once it goes on."""
+
+    def __init__(self, address):
+        self._port = int(address.rpartition(":")[2])
+        self._open, self._listening = threading.Event(), socket.create_server(("127.0.0.1", 0))
+        self._open.set()
+        self.address = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stall(self, seconds):
+        """Lets nothing through for so long."""
+        self._open.clear()
+        time.sleep(seconds)
+        self._open.set()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                ends = self._listening.accept()[0], socket.create_connection(("127.0.0.1", self._port))
+                for one, other in (ends, ends[::-1]):
+                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _pass_on(self, one, other):
+        with contextlib.suppress(OSError), one, other:
+            while content := one.recv(65_536):
+                self._open.wait()
+                other.sendall(content)
+            other.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listening.close()
+        self._open.set()
+
+
 @contextlib.contextmanager
 def stopped(process, seconds):
     """Stops a process, as a machine that stalls, for so long."""
@@ -78,3 +117,11 @@ def workers_below():
     """The processes of a local cluster of this process that do the work, without those that watch over them."""
     below = psutil.Process().children(recursive=True)
     return [one for one in below if any("spawn_main" in word for word in one.cmdline())]
+
+
+def wait_for_workers(cluster, n):
+    """Waits until so many are there."""
+    from distributed import Client
+
+    with Client(cluster.address, timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(n, timeout=90)

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.predict_batch import plan_batch, predict_chunk
-from tasks.prediction.jobs import BatchModel, find_model, open_file
+from tasks.prediction.batch_model import BatchModel, find_model, open_file
 from tasks.prediction.loaded_model import Serving, ServingModel, load_serving
 from tasks.prediction.queue import ChunkFiles
 from tasks.seq2seq.errors import ArtifactError, DataError, SettingsError

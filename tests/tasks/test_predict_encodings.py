@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.prediction.jobs import find_model
+from tasks.prediction.batch_model import find_model
 from tasks.prediction.loaded_model import Serving, load_serving
 from tasks.storage.artifacts.keras_models import load_keras_models
 from tasks.storage.store.artifact_store import Store

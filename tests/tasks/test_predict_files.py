@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.predict_batch import plan_batch
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.seq2seq.errors import DataError, SettingsError
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs

@@ -22,6 +22,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import (
@@ -56,11 +57,9 @@ class ObjectPlace:
 
     def __init__(self, url: str) -> None:
         """Takes its URL, as `check_url` gives it."""
-        scheme, _, rest = url.partition("://")
-        parts = rest.split("/")
-        n = BUCKET_PARTS[scheme]
-        self._url, self._prefix = url, "/".join(parts[n:])
-        self._made_by = (f"{scheme}://{'/'.join(parts[:n])}", _environment())
+        bucket, self._prefix = _split_bucket(url)
+        self._url = url
+        self._made_by = (bucket, _environment())
         self._bucket = _bucket(*self._made_by)
 
     def shown(self, name: str = "") -> str:
@@ -219,6 +218,20 @@ class ObjectPlace:
         return PlaceError(f"{self.shown(name)} cannot be reached: {said[:_SHOWN]}; {hint}")
 
 
+def split_url(url: str) -> tuple[ObjectPlace, str]:
+    """The bucket of what a URL names, and its name there."""
+    bucket, name = _split_bucket(url)
+    return ObjectPlace(bucket), name
+
+
+def _split_bucket(url: str) -> tuple[str, str]:
+    """The URL of the bucket that a URL begins with, and the rest."""
+    scheme, _, rest = url.partition("://")
+    parts = rest.split("/")
+    n = BUCKET_PARTS[scheme]
+    return f"{scheme}://{'/'.join(parts[:n])}", "/".join(parts[n:])
+
+
 _PROVEN: set[tuple[str, tuple[tuple[str, str], ...]]] = set()  # buckets, and by which environment
 _ASK_AGAIN = "is the server there, and AWS_ENDPOINT_URL right? run again"
 _HINTS = (
@@ -263,10 +276,28 @@ def _bucket(url: str, environment: tuple[tuple[str, str], ...]) -> Any:  # noqa:
     given = {name.partition("_")[2].lower(): value for name, value in environment}
     options: Any = {"timeout": f"{REQUEST_SECONDS} s", **{name: given[name] for name in _OPTIONS if name in given}}
     retries: Any = {"max_retries": 10, "retry_timeout": timedelta(seconds=TRY_SECONDS)}
+    _check_addresses(environment)
     try:
         return from_url(url, client_options=options, retry_config=retries)
     except (BaseError, ValueError) as error:
         raise SettingsError(f"{url} cannot be opened: {' '.join(str(error).split())[:_SHOWN]}") from error
 
 
+def _check_addresses(environment: tuple[tuple[str, str], ...]) -> None:
+    """Refuses an address that is none, by which the library would panic at the first request."""
+    for name, value in environment:
+        if name.endswith(_ADDRESSES) and not _is_address(value):
+            shown = re.sub(r"//[^/@]*@", "//", value)[:_SHOWN]
+            raise SettingsError(f"{name} is {shown!r}, expected an address such as https://127.0.0.1:9000")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        return bool(re.fullmatch(_ADDRESS, value)) and urlsplit(value).port != 0
+    except ValueError:  # a port, or an address in brackets, that is none
+        return False
+
+
+_ADDRESSES = ("_ENDPOINT", "_ENDPOINT_URL", "_ENDPOINT_URL_S3", "_PROXY_URL")
+_ADDRESS = r"(?i)https?://(?:[\w.%~!$&'()*+,;=:-]*@)?(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d+)?(?:/[!-~]*)?"
 _OPTIONS = ("allow_http", "connect_timeout", "timeout", "proxy_url", "proxy_ca_certificate", "user_agent")

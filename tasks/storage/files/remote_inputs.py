@@ -19,12 +19,11 @@ from typing import TypeVar
 import pyarrow as pa
 
 from tasks.seq2seq.errors import DataError
-from tasks.seq2seq.settings.where import BUCKET_PARTS
 from tasks.storage.files.atomic import folder_aside, remove_tree
 from tasks.storage.files.cache import cache_folder, make_room
 from tasks.storage.files.digests import file_digest
 from tasks.storage.files.inputs import LOCAL, MAGIC, InputFile, InputPlace, Stamp, base_url, is_hidden, missing
-from tasks.storage.files.object_places import ObjectPlace
+from tasks.storage.files.object_places import ObjectPlace, split_url
 from tasks.storage.files.places import Entry
 
 _CONTENT, _DIGEST = "content", "sha256"
@@ -41,7 +40,7 @@ class RemoteFile(InputFile):
 
     @cached_property
     def _entry(self) -> Entry:
-        place, name = _split(self.path)
+        place, name = split_url(self.path)
         entry = self.found or place.look(name)
         if entry is None:
             raise DataError(missing(self.path))
@@ -91,7 +90,7 @@ class RemoteFile(InputFile):
         """
         folder = cache_folder("inputs") / str(self.version)
         if not (folder / _CONTENT).exists():
-            place, _ = _split(self.path)
+            place, _ = split_url(self.path)
             make_room(list(folder.parent.glob("[!.]*")), self.size, lambda _path: contextlib.nullcontext(True))
             with folder_aside(folder) as made:
                 try:
@@ -117,17 +116,9 @@ def _unless_it_is_there() -> Iterator[None]:
             raise
 
 
-def _split(url: str) -> tuple[ObjectPlace, str]:
-    """The bucket of a URL, and the rest."""
-    scheme, _, rest = url.partition("://")
-    parts = rest.split("/")
-    n = BUCKET_PARTS[scheme]
-    return ObjectPlace(f"{scheme}://{'/'.join(parts[:n])}"), "/".join(parts[n:])
-
-
 def look_up_url(url: str) -> InputPlace:
     """The files that an input by URL points to, whatever their suffix; see `look_up`."""
-    place, name = _split(url)
+    place, name = split_url(url)
     if name and (entry := place.look(name)):
         file = RemoteFile(url, LOCAL, name.rsplit("/", 1)[-1], is_named=True, found=entry)
         return InputPlace(url, is_there=True, is_file=True, is_folder=False, files=[file])

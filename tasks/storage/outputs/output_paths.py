@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.files.atomic import (
+    folder_aside,
     left_over,
     lock_if_free,
     locked,
@@ -72,6 +74,22 @@ def prepare_output(settings: BatchSettings) -> None:
     """
     if isinstance(settings.output, str):
         open_place(settings.output).prove()
+
+
+@contextlib.contextmanager
+def output_probe(settings: BatchSettings) -> Iterator[str]:
+    """Gives something where outputs go that others can look for, whether they see this place: a path or a URL."""
+    with folder_aside(work_folder(settings) / "probe") as folder:
+        if not isinstance(settings.output, str):
+            yield str(folder)
+            return
+        place, name = open_place(settings.output), f".probe/{secrets.token_hex(16)}"
+        (folder / "probe").write_text("a probe")
+        place.put(name, folder / "probe")
+        try:
+            yield place.shown(name)
+        finally:
+            place.delete([name])
 
 
 def output_folder(settings: BatchSettings) -> Path:

@@ -60,7 +60,8 @@ class SpanFiles(NamedTuple):
         return self.work / f"{self.number:06d}.rejects.part"
 
     @property
-    def _end(self) -> Path:
+    def end(self) -> Path:
+        """The seal of the others."""
         return self.work / f"{self.number:06d}.end.part"
 
     def is_predicted(self, chunk: int, rows: int) -> bool:
@@ -94,7 +95,7 @@ class SpanFiles(NamedTuple):
             known_ahead=known_ahead,
             series=series,
         )
-        write_chunk(self._end, pa.table({}).replace_schema_metadata({_END: end.model_dump_json()}))
+        write_chunk(self.end, pa.table({}).replace_schema_metadata({_END: end.model_dump_json()}))
         return end
 
     def read_end(self) -> SpanEnd:
@@ -104,7 +105,7 @@ class SpanFiles(NamedTuple):
             ArtifactError: it has no end, or its rejects are not as they were written.
             OSError: they cannot be read.
         """
-        end = SpanEnd.model_validate_json(read_chunk(self._end).schema.metadata[_END])
+        end = SpanEnd.model_validate_json(read_chunk(self.end).schema.metadata[_END])
         if file_digest(self.rejects) != end.rejects:
             raise ArtifactError(f"{self.rejects} was cut or altered after it was written: its digest does not fit")
         return end

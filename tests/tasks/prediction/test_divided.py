@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.predict_batch import plan_batch
+from tasks.prediction.batch_model import find_model
 from tasks.prediction.divided import join_spans, predict_span
-from tasks.prediction.jobs import find_model
 from tasks.prediction.loaded_model import ServingModel
 from tasks.reporting.states_picture import SampledStates
 from tasks.seq2seq.errors import DataError

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.reporting import states_picture
 from tasks.reporting.batch_page import as_markdown, find_pictures
 from tasks.reporting.figures import states_figure

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import psutil
 import pytest
 
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.runtime.cluster_check import describe
 from tasks.runtime.runners import check_runner, open_runner
 from tasks.seq2seq.cpu import available_cores
@@ -17,7 +17,7 @@ from tasks.seq2seq.settings.runner import RunnerSettings
 from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import contents, predict, settings_of
-from tests.helpers.clusters import OwnCluster, free_port, stopped, workers_below
+from tests.helpers.clusters import Line, OwnCluster, free_port, stopped, wait_for_workers, workers_below
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(600)]
 
@@ -153,6 +153,40 @@ def test_a_scheduler_that_is_started_anew_ends_the_run_clearly_and_the_next_one_
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+def test_a_cluster_whose_workers_are_all_gone_ends_the_run_clearly_and_the_next_one_goes_on(store, inbox, tmp_path):
+    with OwnCluster() as cluster:
+
+        def kill_all():
+            for worker in cluster.workers:
+                worker.kill()
+
+        with (
+            patch("tasks.runtime.cluster._ALONE_SECONDS", 1.0),
+            while_parts_come(tmp_path / "there", kill_all) as done,
+            pytest.raises(ServerError, match=r"has had no worker for 1 s; start some, and run the same command again"),
+        ):
+            by_dask(store, inbox, tmp_path / "there", cluster.address)
+        assert done
+        cluster.add_worker()
+        wait_for_workers(cluster, 1)
+        assert by_dask(store, inbox, tmp_path / "there", cluster.address)["large.jsonl"].action == "predict"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.exhaustive)])
+def test_a_line_to_the_scheduler_that_stalls_loses_nothing(store, inbox, tmp_path, seconds):
+    """Longer than the scheduler waits for a worker: workers end, and are started anew by what watches over them."""
+    predict(store, inbox, output=tmp_path / "here", **ASKED)
+    with OwnCluster(n=0) as cluster, Line(cluster.address) as line:
+        for _ in range(2):
+            cluster.add_worker("--nanny", through=line.address)
+        wait_for_workers(cluster, 2)
+        with while_parts_come(tmp_path / "there", lambda: line.stall(seconds)) as done:
+            by_dask(store, inbox, tmp_path / "there", cluster.address)
+        assert done
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
 # The check before work
 
 
@@ -161,13 +195,6 @@ def test_a_cluster_that_has_all_is_accepted(cluster, store, inbox, tmp_path):
     settings = settings_of(inbox, output=tmp_path / "out", model="integers", kind=runner)
     wait_for_workers(cluster, 2)
     check_batch(settings, Store(store))
-
-
-def wait_for_workers(cluster, n):
-    from distributed import Client
-
-    with Client(cluster.address, timeout=60, set_as_default=False) as client:
-        client.wait_for_workers(n, timeout=90)
 
 
 def test_what_a_worker_does_not_see_or_have_is_said_with_where(cluster, tmp_path):
@@ -183,7 +210,7 @@ def test_what_a_worker_does_not_see_or_have_is_said_with_where(cluster, tmp_path
         patch("tasks.runtime.cluster_check.describe", side_effect=[other([str(tmp_path / "a")]), describe, describe]),
         pytest.raises(SettingsError) as refused,
     ):
-        check_runner(settings, [tmp_path / "a"])
+        check_runner(settings, [str(tmp_path / "a")])
     said = str(refused.value)
     assert "tcp://127.0.0.1" in said
     assert "the scheduler" in said
@@ -195,9 +222,9 @@ def test_no_scheduler_and_no_worker_are_said(tmp_path):
         patch("tasks.runtime.cluster._CONNECT_SECONDS", 2.0),
         pytest.raises(SettingsError, match="where no Dask scheduler answers"),
     ):
-        check_runner(RunnerSettings(kind="dask", address=address), [tmp_path])
+        check_runner(RunnerSettings(kind="dask", address=address), [str(tmp_path)])
     with OwnCluster(n=0) as cluster, pytest.raises(SettingsError, match="has no worker"):
-        check_runner(RunnerSettings(kind="dask", address=cluster.address), [tmp_path])
+        check_runner(RunnerSettings(kind="dask", address=cluster.address), [str(tmp_path)])
 
 
 def test_workers_without_this_program_are_refused(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 from tasks.check import _check
 from tasks.evaluate import evaluate_model
 from tasks.generate import generate_dataset
+from tasks.prediction.batch_model import find_model, training_baseline
 from tasks.prediction.evaluator import Evaluator
-from tasks.prediction.jobs import find_model, training_baseline
 from tasks.promote import fix_holdout
 from tasks.seq2seq.errors import ArtifactError, DataError, Seq2SeqError
 from tasks.seq2seq.settings.rules import check_experiment

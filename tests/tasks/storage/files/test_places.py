@@ -158,3 +158,30 @@ def test_a_server_that_is_not_there_is_told_by_what_to_look_at(monkeypatch):
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(PlaceError, match="AWS_ALLOW_HTTP=true"):
         place_of("s3://bucket/a").read("b")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "no address",
+        "127.0.0.1:9000",
+        "http://",
+        "http://a b",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+        "ftp://host",
+        "",
+    ],
+)
+def test_an_address_that_is_none_is_refused_before_a_request(address, monkeypatch):
+    """The library panics by some of them."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with pytest.raises(SettingsError, match=r"^AWS_ENDPOINT_URL is .*, expected an address such as"):
+        place_of("s3://bucket/a")
+
+
+def test_no_password_is_told_of_an_address_that_is_none(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://someone:secret@a b")
+    with pytest.raises(SettingsError) as refused:
+        place_of("s3://bucket/a")
+    assert "secret" not in str(refused.value)

@@ -14,7 +14,7 @@ import pytest
 from tasks.evaluate import evaluate_model
 from tasks.generate import generate_dataset
 from tasks.predict import load_predictor
-from tasks.prediction.jobs import check_batch
+from tasks.prediction.batch_check import check_batch
 from tasks.seq2seq.errors import ArtifactError, Seq2SeqError
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.storage.artifacts.bundle import load_bundle, read_experiment
