@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.batch_predict", file=sys.stderr)
+    sys.exit(2)
+
 from flows._cli.start import start
 
 if __name__ == "__main__":
@@ -15,10 +19,10 @@ from prefect import flow
 from flows._cli.batch_summary import show_batch, show_plan
 from flows._cli.checkout import ROOT, from_root
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command
-from flows._cli.commands.batch_predict import COMMAND, BatchPredictOptions
+from flows._cli.commands.batch_predict import COMMAND
 from flows._cli.flow_work import FlowWork
 from flows._cli.notify import tell, tell_of_failure
-from flows._cli.settings import from_checkout
+from flows._cli.settings import FlowOptions, from_checkout
 from flows._cli.summary import show_cost
 from flows._pipelines.batch import has_failed, predict_batch
 from tasks.predict_batch import open_workers, plan_files
@@ -55,15 +59,15 @@ def batch_predict(
     return batch
 
 
-def show_what_would_be_done(settings: BatchSettings, options: BatchPredictOptions) -> int:
-    """`--plan` or `--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
+def show_what_would_be_done(settings: BatchSettings, options: FlowOptions) -> int:
+    """`--dry-run`: prints each file, what would be done with it, and why; 1 where one would fail."""
     with open_workers(settings):
         jobs = plan_files(settings, options.store, refresh=options.refresh)
     show_plan(jobs)
     return EXIT_FAILED if any(job.action == "fail" for job in jobs) else EXIT_SUCCESS
 
 
-def verdict(summary: Summary, settings: BatchSettings, _options: BatchPredictOptions) -> int:
+def verdict(summary: Summary, settings: BatchSettings, _options: FlowOptions) -> int:
     """1 while a file fails, or one has more rejects, or the day more drift, than is allowed."""
     return EXIT_FAILED if has_failed(summary, settings) else EXIT_SUCCESS
 

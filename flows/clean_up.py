@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.store prune", file=sys.stderr)
+    sys.exit(2)
+
 from prefect import flow
 
 from flows._cli.checkout import ROOT, from_root

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.predict_lines", file=sys.stderr)
+    sys.exit(2)
+
 from flows._cli.start import start
 
 if __name__ == "__main__":

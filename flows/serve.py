@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.serve", file=sys.stderr)
+    sys.exit(2)
+
 from flows._cli.start import STARTER, start
 
 if __name__ == "__main__":
@@ -24,6 +28,7 @@ from flows._cli.checkout import ROOT
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, run_command, say, write_summary
 from flows._cli.commands.serve import COMMAND, ServeOptions, ServeSettings
 from flows._cli.deployments import Served, read_deployments
+from flows._cli.failures import only_news
 from flows._cli.flow_work import log_level, use_configured
 from flows._cli.notify import check_block
 from flows._server import local as _server
@@ -40,7 +45,7 @@ def work(settings: ServeSettings, options: ServeOptions) -> int:
         for one in served:
             check_block(one.entry.parameters.get("notify"))
         os.environ[STARTER] = str(os.getpid())
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        only_news()
         os.chdir(ROOT)  # the runs' processes begin here, and import flows and tasks from here
         write_summary(options.summary, _describe(served))
         deployments = [one.create(options.named_store) for one in served]
@@ -51,7 +56,7 @@ def work(settings: ServeSettings, options: ServeOptions) -> int:
 def _describe(served: list[Served]) -> Summary:
     return {
         "url": PREFECT_API_URL.value(),
-        "deployments": [{"name": one.name, "when": one.entry.said_when} for one in served],
+        "deployments": [{"name": one.name, "when": one.entry.when_shown} for one in served],
     }
 
 
@@ -79,7 +84,7 @@ async def serve(
     for one, deployment in zip(served, deployments, strict=True):
         await runner.aadd_deployment(deployment)
         if is_told:
-            print(f"  {one.name}: {one.entry.said_when}", flush=True)
+            print(f"  {one.name}: {one.entry.when_shown}", flush=True)
     asked = asyncio.create_task(_told_to_end())
     serving = asyncio.create_task(runner.start())
     await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.store", file=sys.stderr)
+    sys.exit(2)
+
 from flows._cli.start import start
 
 if __name__ == "__main__":
@@ -14,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows._cli.command import EXIT_FAILED, EXIT_SUCCESS, Summary, put, run_command, say, write_summary
-from flows._cli.commands.store import COMMAND, LEADERBOARD, LIST, PRUNE, VERIFY, WHY, StoreSettings
+from flows._cli.commands.store import COMMAND, LEADERBOARD, LIST, PAGES, PRUNE, VERIFY, WHY, StoreSettings
 from flows._cli.settings import Options
 from flows._cli.table import Justify, print_table
 from tasks.reporting.leaderboard import as_csv, as_page, board_rows, make_boards
+from tasks.reporting.store_pages import FOLDER, INDEX, make_pages
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.where import is_url
 from tasks.storage.files.atomic import write_atomically
@@ -262,12 +267,26 @@ def show_leaderboard(summary: Summary) -> None:
     put(f"{n:,} experiments on {len(summary['problems']):,} datasets, in {summary['store']}")
 
 
+def write_pages(settings: StoreSettings, store: Store) -> Summary:
+    """The store's index, and all experiments, as pages beside its artifacts."""
+    pages = make_pages(store, settings.outputs)
+    for name, page in pages.items():
+        write_atomically(store.root / FOLDER / name, page)
+    return {"page": str(store.root / FOLDER / INDEX)}
+
+
+def show_pages(summary: Summary) -> None:
+    """Prints where they begin."""
+    put(f"open in a browser: {summary['page']}")
+
+
 _COMMANDS: dict[str, tuple[Callable[[StoreSettings, Store], Summary], Callable[[Summary], None]]] = {
     LIST: (list_artifacts, show_list),
     WHY: (trace, show_trace),
     VERIFY: (verify_store, show_verified),
     PRUNE: (prune, show_pruned),
     LEADERBOARD: (leaderboard, show_leaderboard),
+    PAGES: (write_pages, show_pages),
 }
 
 

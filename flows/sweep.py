@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not __package__:  # a script cannot import what is ours
+    print("refused: in the folder of the checkout, type: python -m flows.sweep", file=sys.stderr)
+    sys.exit(2)
+
 from flows._cli.start import start
 
 if __name__ == "__main__":
@@ -99,18 +103,18 @@ def describe_sweep(settings: SweepSettings, found: Found) -> dict[str, Any]:
         "trials": [result.model_dump(mode="json", exclude={"cached"}) for result in found.results],
         "finalists": [one.model_dump(mode="json") for one in found.finalists],
     }
-    return {**described, "said": _in_words(settings, found)}
+    return {**described, "message": _in_words(settings, found)}
 
 
 def _in_words(settings: SweepSettings, found: Found) -> str:
     n = len(found.results)
     scored = sum(result.score is not None for result in found.results)
-    said = f"{scored} of {n} trials have a score"
+    message = f"{scored} of {n} trials have a score"
     if found.is_complete:
-        return f"{said}."
+        return f"{message}."
     return (
-        f"{said}; sweep.time_limit ended the sweep after {n} of {settings.sweep.trials} trials, and the same command "
-        f"with a higher one goes on from there."
+        f"{message}; sweep.time_limit ended the sweep after {n} of {settings.sweep.trials} trials, and the same "
+        f"command with a higher one goes on from there."
     )
 
 
@@ -140,7 +144,7 @@ def show(summary: Summary) -> None:
     _show_table(rows[:SHOWN], described["metric"])
     if len(rows) > SHOWN:
         put(f"... and {len(rows) - SHOWN} more trials")
-    put(f"{described['said']} {described['cached']} were there before.")
+    put(f"{described['message']} {described['cached']} were there before.")
     for one in described["finalists"]:
         scores = ", ".join(f"{score:.4g}" if score is not None else "none" for score in one["scores"].values())
         put(f"trial {one['number']} by {len(one['scores'])} seeds: {one['mean']:.4g} ({scores})")

@@ -308,13 +308,13 @@ def act_on(findings: list[Finding], of: str, section: str) -> None:
         DataError: naming every rule that is not kept and ends the run.
     """
     for finding in worst(findings, "warning"):
-        logger().warning("Check %s: %s: %s", of, finding.rule, finding.said)
+        logger().warning("Check %s: %s: %s", of, finding.rule, finding.message)
     if failures := worst(findings, "failure"):
         raise DataError("\n".join(_said(failures, of, section)))
 
 
 def _said(failures: list[Finding], of: str, section: str) -> Iterator[str]:
     for finding in failures:
-        yield f"check {finding.rule!r} {of} failed: {finding.said}"
+        yield f"check {finding.rule!r} {of} failed: {finding.message}"
     rules = ", ".join(dict.fromkeys(finding.rule for finding in failures))
     yield f"mend the data, or change the limits in [{section}], or take {rules} out of {section}.fail to be warned only"

@@ -99,7 +99,7 @@ def start_embeddings(model: keras.Model, experiment: Experiment, dataset: Path, 
         if experiment.model.share_embeddings:
             counts = np.add(counts, profile["target"]["id_counts"])
         coverages[side] = coverage(vocabulary, found, counts, path.name, f"model.{side}_vectors")
-        logger().info("model.%s_vectors: %s", side, coverages[side].said)
+        logger().info("model.%s_vectors: %s", side, coverages[side].message)
         rng = np.random.default_rng([experiment.seed, VECTORS_STREAM, i])
         model.get_layer(table_name(experiment.model, side)).set_weights([embedding_matrix(vocabulary, found, rng)])
     return coverages

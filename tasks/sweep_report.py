@@ -35,7 +35,7 @@ def write_sweep(experiment: Experiment, sweep: dict[str, Any], bundle: str, stor
         settings=sweep,
         made_from={"bundle": bundle},
         code=__name__,
-        libraries=("jinja2", "matplotlib"),
+        libraries=("jinja2",),
     )
 
     def write(folder: Path) -> Made:

@@ -11,7 +11,7 @@ from rich.table import Table
 from flows._cli.command import Summary, put
 from flows._cli.summary import seconds_since_start
 from tasks.prediction.jobs import Job
-from tasks.reporting.batch_page import SAID, UNSCORED, score_rows
+from tasks.reporting.batch_page import OUTCOMES, UNSCORED, score_rows
 from tasks.seq2seq.shown import shown
 from tasks.storage.ingest.reject_table import reject_table
 from tasks.storage.ingest.rejects import read_first_rejects
@@ -49,7 +49,7 @@ def show_batch(summary: Summary) -> None:
     table = _file_table("read", "predicted", "rejected", "")
     for file in files[:MOST_LINES]:
         numbers = [f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected")]
-        table.add_row(shown(file["name"]), SAID[file["state"]], *numbers, _why(file))
+        table.add_row(shown(file["name"]), OUTCOMES[file["state"]], *numbers, _why(file))
     _print_table(table)
     if hidden := len(summary["files"]) - len(files[:MOST_LINES]):
         put(f"  ... and {hidden} more files, all of them in _run.json")
@@ -59,7 +59,7 @@ def show_batch(summary: Summary) -> None:
 def _batch_lines(summary: Summary) -> Iterator[str]:
     for file in summary["files"]:
         if file["state"] in ("wait", "fail"):
-            yield f"{SAID[file['state']]}: {file['reason']}"
+            yield f"{OUTCOMES[file['state']]}: {file['reason']}"
             yield from _first_rejects(file, Path(summary["output"]))
     history = f" + {summary['history_only']:,} history only" if summary["history_only"] else ""
     yield (
@@ -74,7 +74,7 @@ def _batch_lines(summary: Summary) -> Iterator[str]:
         yield f"more rejected rows than --max-reject-rate allows: {name}"
     for found in summary["checks"]:
         if found["level"] != "fine":
-            yield f"check {found['rule']} of the first rows: {found['level']}: {found['said']}"
+            yield f"check {found['rule']} of the first rows: {found['level']}: {found['message']}"
     for shift in summary["drift"]:
         if shift["verdict"] in ("moderate", "shifted"):
             yield (

@@ -48,6 +48,7 @@ class Command(Generic[SomeSettings, SomeOptions]):
         tree: its settings.
         options: what it takes beside them.
         check: refuses input that cannot be worked on, before any work starts.
+        first: its ten settings and options that matter most, which `--help` is about; none where all are few.
         fills_store: whether it writes to the store, which is then refused where it cannot be written.
     """
 
@@ -56,6 +57,7 @@ class Command(Generic[SomeSettings, SomeOptions]):
     tree: Tree[SomeSettings]
     options: type[SomeOptions]
     check: Callable[[SomeSettings, SomeOptions], None] = _refuse_nothing
+    first: tuple[str, ...] = ()
     fills_store: bool = True
 
     @property
@@ -73,9 +75,9 @@ class Command(Generic[SomeSettings, SomeOptions]):
 
         Raises:
             Seq2SeqError: they are refused.
-            SystemExit: for `--help`, which it prints.
+            SystemExit: for `--help` or `--help-all`, which it prints.
         """
-        settings, options = read_settings(self.tree, self.options, argv, self.program, self.description)
+        settings, options = read_settings(self.tree, self.options, argv, self.program, self.description, self.first)
         self.check(settings, options)
         check_writable(options.summary, "--summary")
         if self.fills_store and not options.makes_nothing:

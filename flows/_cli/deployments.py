@@ -112,7 +112,7 @@ class Deployment(Section):
     work_pool: WorkPool | None = None
 
     @property
-    def said_when(self) -> str:
+    def when_shown(self) -> str:
         """Its schedules as a person reads them."""
         return ", ".join(map(str, self.schedules)) or "on request"
 
@@ -163,7 +163,7 @@ def read_deployments(path: Path) -> list[Served]:
         SettingsError: naming every fault with its place.
     """
     content = _read(path)
-    faults = [f"{name} is no key of the file{nearest(name, [*FILE_KEYS])}" for name in {*content} - {*FILE_KEYS}]
+    faults = [f"{name} is not a key of the file{nearest(name, [*FILE_KEYS])}" for name in {*content} - {*FILE_KEYS}]
     entries = content.get("deployments") or []
     if not isinstance(entries, list) or not entries:
         faults.append("deployments must be a list of at least one deployment")
@@ -248,7 +248,7 @@ def parameter_faults(flow: Flow[..., Any], parameters: dict[str, Any]) -> Iterat
     known = inspect.signature(flow.fn).parameters
     types = get_type_hints(flow.fn)
     for name in parameters.keys() - known.keys():
-        yield f"{name} is no parameter of {flow.name}{nearest(name, [*known])}; known are {', '.join(known)}"
+        yield f"{name} is not a parameter of {flow.name}{nearest(name, [*known])}; known are {', '.join(known)}"
     for name, parameter in known.items():
         if name in parameters:
             yield from _value_faults(name, parameters[name], types[name])
@@ -283,7 +283,7 @@ def _faults(error: ValidationError, prefix: str = "") -> Iterator[str]:
     for detail in error.errors():
         parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
         place = f"{prefix}{parts}".lstrip(".")
-        what = {"extra_forbidden": "is no key here", "missing": "is required"}.get(detail["type"])
+        what = {"extra_forbidden": "is not a key here", "missing": "is required"}.get(detail["type"])
         message = f"{detail['msg'].removeprefix('Value error, ')} (got {detail['input']!r})"
         yield f"{place} {what}" if what else f"{place}: {message}".removeprefix(": ")
 

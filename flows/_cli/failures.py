@@ -18,9 +18,12 @@ from tasks.runtime.log import RUN_LOGGERS, console_handlers
 from tasks.seq2seq.errors import Seq2SeqError
 
 # What Prefect logs when a run ends by an exception: the state, and in it the exception.
-_FAILED_STATE = re.compile(r"^(Finished in state \w+)\(.*? run encountered an exception:? (\w+)\b.*\)$", re.DOTALL)
-# What it logs of each step that went well: what came of it is told by the step itself.
-_WENT_WELL = re.compile(r"^Finished in state (Completed|Cached)\(")
+FAILED_STATE = re.compile(r"^(Finished in state \w+)\(.*? run encountered an exception:? (\w+)\b.*\)$", re.DOTALL)
+# What it logs though all goes well: each step tells what came of it itself.
+_ROUTINE = re.compile(
+    r"Finished in state (Completed|Cached)\(|Running hook '|Hook '\w+' finished running successfully$"
+    r"|Downloading flow code from storage"
+)
 
 
 @contextlib.contextmanager
@@ -30,21 +33,22 @@ def failures_told() -> Iterator[None]:
     try:
         yield
     except Seq2SeqError as error:
-        say(_closing(str(error), error))
+        say(closing_words(str(error), error))
     except KeyboardInterrupt:
         if not interrupted_by():
             say(LINE)
         code = EXIT_INTERRUPTED
     except MemoryError as error:
-        say(_closing(OUT_OF_MEMORY, error))
+        say(closing_words(OUT_OF_MEMORY, error))
     except Exception as error:  # noqa: BLE001 - Prefect has logged where it happened
-        say(_closing(f"{type(error).__name__}: {error}", error))
+        say(closing_words(f"{type(error).__name__}: {error}", error))
     else:
         return
     raise SystemExit(code)
 
 
-def _closing(message: str, error: Exception) -> str:
+def closing_words(message: str, error: Exception) -> str:
+    """What a failed run says at its end, with whatever was noted of the error on its way."""
     return "\n".join([f"failed: {message}", *getattr(error, "__notes__", ())])
 
 
@@ -54,19 +58,19 @@ def told_at_the_end() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in RUN_LOGGERS:
             logger = logging.getLogger(name)
-            for change in (_without_traceback, _without_credentials):
+            for change in (without_traceback, without_credentials_in):
                 logger.addFilter(change)
                 stack.callback(logger.removeFilter, change)
         for handler in console_handlers():
             stack.callback(handler.setFormatter, handler.formatter)
             handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
-            for choice in (_is_not_told_at_the_end, _is_news):
+            for choice in (_is_not_told_at_the_end, is_news):
                 handler.addFilter(choice)
                 stack.callback(handler.removeFilter, choice)
         yield
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
+def without_traceback(record: logging.LogRecord) -> bool:
     """Takes the traceback from a record of an error that the user can act on."""
     if record.exc_info and isinstance(record.exc_info[1], Seq2SeqError):
         record.exc_info = record.exc_text = None
@@ -74,7 +78,7 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def _without_credentials(record: logging.LogRecord) -> bool:
+def without_credentials_in(record: logging.LogRecord) -> bool:
     """Takes passwords from the URLs of a record, before any handler has it."""
     message = record.getMessage()
     if (shown := without_credentials(message)) != message:
@@ -86,10 +90,16 @@ def _is_not_told_at_the_end(record: logging.LogRecord) -> bool:
     return not getattr(record, "is_told_at_the_end", False)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def only_news() -> None:
+    """Has the log of this process say nothing of what is routine, unless it is a detailed one."""
+    for handler in console_handlers():
+        handler.addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
     """Whether it is more than Prefect's word that all went well, which only `--verbose` shows."""
     is_detailed = logging.getLogger(record.name).getEffectiveLevel() <= logging.DEBUG
-    return is_detailed or not _WENT_WELL.match(str(record.msg))
+    return is_detailed or not _ROUTINE.match(record.getMessage())
 
 
 class _Brief(logging.Formatter):
@@ -101,7 +111,7 @@ class _Brief(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         brief = copy.copy(record)  # other handlers have the record too
-        if found := _FAILED_STATE.match(str(record.msg)):
+        if found := FAILED_STATE.match(str(record.msg)):
             brief.msg = f"{found[1]}: {found[2]}"
         elif isinstance(record.args, tuple):
             brief.args = tuple(_kind(value) for value in record.args)

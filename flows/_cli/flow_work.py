@@ -27,7 +27,7 @@ from flows._cli.memory import Peak, watch_memory
 from flows._cli.notify import check_block
 from flows._cli.server_watch import server_watched
 from flows._cli.settings import FlowOptions, LoggedOptions, SomeSettings
-from flows._cli.start import native_messages_aside
+from flows._cli.start import load_tensorflow
 from flows._server import local as _server
 from flows._server.credentials import split_credentials
 from flows._server.prefect_internals import drain
@@ -91,7 +91,7 @@ class FlowWork(Generic[SomeSettings, SomeFlowOptions]):
             if local:
                 local.go()
                 if needs_tensorflow:
-                    _load_tensorflow_meanwhile()
+                    threading.Thread(target=load_tensorflow, daemon=True).start()
                 local.wait_until_up()
             stack.enter_context(server_watched(str(PREFECT_API_URL.value()), local))
             if local:
@@ -158,15 +158,6 @@ def use_configured(url: str, stack: contextlib.ExitStack) -> None:
     _server.check_configured(url, given)
     bare, in_url = split_credentials(url)
     stack.enter_context(temporary_settings({PREFECT_API_URL: bare, PREFECT_API_AUTH_STRING: in_url or given}))
-
-
-def _load_tensorflow_meanwhile() -> None:
-    def load() -> None:
-        # A failure is the step's to tell, when it imports the same.
-        with contextlib.suppress(ImportError), native_messages_aside():
-            import tasks.seq2seq.training.fit  # noqa: F401, PLC0415
-
-    threading.Thread(target=load, daemon=True).start()
 
 
 def _memory(peak: Peak) -> Summary:

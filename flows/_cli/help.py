@@ -1,4 +1,7 @@
-"""What `--help` prints: every setting in the group of its section, with its default, from the models themselves."""
+"""What `--help` prints, the settings that matter most, and `--help-all`: every one, in the group of its section.
+
+Both are made from the models themselves, with their defaults.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from flows._cli.checkout import ROOT
+from flows._server.flags import HELP, HELP_ALL
 
 # Of each section; `{}` is where its flags are.
 EXAMPLES = {
@@ -33,14 +37,23 @@ MOST_CHOICES = 30  # characters of choices that stand beside the flag; more are 
 FLAG_COLUMN = 30
 NOTE = """Keys {}are keys of a TOML file and environment variables too, written with _ : {}. Flags win
 over the environment, which wins over the file. docs/settings.md lists all."""
+_FIRST_NOTE = """--help-all lists all settings, and where else they are read from; so does docs/settings.md."""
 OF_SECTIONS = NOTE.format("of sections ", "[data] n_in = 8, or SEQ2SEQ_DATA__N_IN=8")
 OF_NONE = NOTE.format("", "{0}, or SEQ2SEQ_{1}")
 
 
 def asks_for_help(argv: list[str]) -> bool:
-    """Whether `--help` is among the flags."""
-    flags = argv[: argv.index("--")] if "--" in argv else argv
-    return bool({"-h", "--help"} & set(flags))
+    """Whether `--help` or `--help-all` is among the flags."""
+    return bool((HELP | HELP_ALL) & _flags_of(argv))
+
+
+def asks_for_all(argv: list[str]) -> bool:
+    """Whether `--help-all` is among the flags."""
+    return bool(HELP_ALL & _flags_of(argv))
+
+
+def _flags_of(argv: list[str]) -> set[str]:
+    return set(argv[: argv.index("--")] if "--" in argv else argv)
 
 
 def help_text(
@@ -50,6 +63,9 @@ def help_text(
     options: type[BaseModel],
     title: str = "experiment",
     word: str | None = None,
+    first: tuple[str, ...] = (),
+    *,
+    is_whole: bool = False,
 ) -> str:
     """The page.
 
@@ -59,22 +75,45 @@ def help_text(
         model: the settings.
         options: what the command takes beside them.
         title: of the settings outside of any section.
-        word: the setting that is no flag but the words of the command line.
+        word: the setting that is not a flag but the words of the command line.
+        first: the settings and options that matter most, in this order; none where all are few.
+        is_whole: whether the page is about all of them nevertheless.
     """
     what, _, example = description.partition("Example: ")
     width = shutil.get_terminal_size().columns
     parser = argparse.ArgumentParser(
         usage=" ".join([program, *_needed(model, word), "[--KEY VALUE ...]"]),
         description=f"{what.strip()}\n\nexample:\n  {example}" if example else what,
-        epilog=_note(model),
+        epilog=_note(model) if is_whole or not first else _FIRST_NOTE,
         formatter_class=lambda prog: _Formatter(prog, max_help_position=FLAG_COLUMN, width=width),
         add_help=False,
     )
-    _add_options(parser, options)
-    _add_section(parser, title, "", model, word)
-    for section_title, prefix, section in _nested(model, ""):
-        _add_section(parser, section_title, prefix, section)
+    if first and not is_whole:
+        _add_first(parser, first, model, options, word)
+    else:
+        _add_options(parser, options, has_first=bool(first))
+        _add_section(parser, title, "", model, word)
+        for section_title, prefix, section in _nested(model, ""):
+            _add_section(parser, section_title, prefix, section)
     return parser.format_help()
+
+
+def _add_first(
+    parser: argparse.ArgumentParser,
+    first: tuple[str, ...],
+    model: type[BaseModel],
+    options: type[BaseModel],
+    word: str | None,
+) -> None:
+    fields = {**dict(flags_of(options)), **dict(flags_of(model))}
+    needed = {line.split()[0] for line in _required(model)}
+    group = parser.add_argument_group("the settings that matter most")
+    for name in first:
+        if name == word:
+            _add_word(group, name, fields[name])
+        else:  # what only some kinds of data need is not required here
+            _add_field(group, name, fields[name], shows_need=f"--{name.replace('_', '-')}" in needed)
+    _add_help(parser.add_argument_group("help"), has_first=True)
 
 
 def _note(model: type[BaseModel]) -> str:
@@ -123,11 +162,18 @@ class _Formatter(argparse.HelpFormatter):
         return "\n\n".join(map(fill, text.split("\n\n")))
 
 
-def _add_options(parser: argparse.ArgumentParser, options: type[BaseModel]) -> None:
+def _add_options(parser: argparse.ArgumentParser, options: type[BaseModel], *, has_first: bool) -> None:
     group = parser.add_argument_group("options")
-    group.add_argument("-h", "--help", action="help", help="show this page")
+    _add_help(group, has_first=has_first)
     for name, field in options.model_fields.items():
         _add_field(group, name, field)
+
+
+def _add_help(group: Any, *, has_first: bool) -> None:  # noqa: ANN401 - argparse's class is private
+    about = "the settings that matter most" if has_first else "this page"
+    group.add_argument("-h", "--help", action="help", help=f"show {about}")
+    if has_first:
+        group.add_argument("--help-all", action="help", help="show every setting")
 
 
 def _nested(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, type[BaseModel]]]:
@@ -145,6 +191,18 @@ def sections_of(field: FieldInfo) -> list[type[BaseModel]]:
     return [part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
+def flags_of(model: type[BaseModel], word: str | None = None, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every flag without its dashes, `_` for `-`, and its setting; the setting `word` has none."""
+    for name, field in model.model_fields.items():
+        if name == word:
+            continue
+        if sections := sections_of(field):
+            for part in sections:
+                yield from flags_of(part, prefix=f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
 def _add_section(
     parser: argparse.ArgumentParser, title: str, prefix: str, model: type[BaseModel], word: str | None = None
 ) -> None:
@@ -154,13 +212,17 @@ def _add_section(
     group = parser.add_argument_group(title, about if prefix else None)
     for name, field in model.model_fields.items():
         if name == word:
-            group.add_argument(_word_name(word), nargs="*", help=_escaped(field.description or ""))
+            _add_word(group, name, field)
         elif not sections_of(field) and field.description:  # `data.kind` follows from the others
             _add_field(group, f"{prefix}{name}", field)
 
 
-def _add_field(group: Any, name: str, field: FieldInfo) -> None:  # noqa: ANN401 - argparse's class is private
-    flag, choices = name.replace("_", "-"), _choices(field)
+def _add_word(group: Any, name: str, field: FieldInfo) -> None:  # noqa: ANN401 - as above
+    group.add_argument(_word_name(name), nargs="*", help=_escaped(field.description or ""))
+
+
+def _add_field(group: Any, name: str, field: FieldInfo, *, shows_need: bool = True) -> None:  # noqa: ANN401 - as above
+    flag, choices = name.replace("_", "-"), choices_of(field)
     text = field.description or ""
     if bool in _parts(field.annotation):
         flags = [f"--{flag}"] if field.default is False else [f"--{flag}", f"--no-{flag}"]
@@ -170,7 +232,8 @@ def _add_field(group: Any, name: str, field: FieldInfo) -> None:  # noqa: ANN401
     if choices and len(listed) > MOST_CHOICES and not all(choice in text for choice in choices):
         text = f"{text}; one of {', '.join(choices)}"
     metavar = listed if choices and len(listed) <= MOST_CHOICES else _metavar(field)
-    group.add_argument(f"--{flag}", metavar=metavar, help=_escaped(_with_default(text, field)))
+    about = _with_default(text, field) if shows_need or not field.is_required() else text
+    group.add_argument(f"--{flag}", metavar=metavar, help=_escaped(about))
 
 
 def _with_default(text: str, field: FieldInfo) -> str:
@@ -201,7 +264,8 @@ def _metavar(field: FieldInfo) -> str:
     return next((name for kind, name in {float: "X", int: "N"}.items() if kind in kinds), "NAME")
 
 
-def _choices(field: FieldInfo) -> list[str]:
+def choices_of(field: FieldInfo) -> list[str]:
+    """The values that a setting may have, where they are a few words; none where it may be anything."""
     return [str(part) for part in _parts(field.annotation) if not isinstance(part, type)]
 
 

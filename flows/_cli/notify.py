@@ -15,6 +15,7 @@ from prefect.logging.loggers import get_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
 
+from flows._cli import elsewhere  # noqa: F401 - every flow imports this, and may be what a worker runs
 from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import SettingsError
 

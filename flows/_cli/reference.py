@@ -70,7 +70,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Promotions": ("", "Of `python -m flows.promotions [NAME]`.", PromotionsSettings),
     "Store": (
         "",
-        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM]`.",
+        "Of `flows.store list | why FILE | why DIGEST | verify [DIGEST ...] | prune | leaderboard [PROBLEM] | pages`.",
         StoreSettings,
     ),
     "Clean-up": ("", "Of `python -m flows.store prune`, and of the deployment `clean-up`.", PruneSettings),
@@ -80,7 +80,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
         "Of `python -m flows.serve`, whose `store` is that of runs whose deployment names none.",
         ServeSettings,
     ),
-    "Every command": ("", "`config` itself is no key of a file.", Options),
+    "Every command": ("", "`config` itself is not a key of a file.", Options),
     "Every command that runs flows, or serves them": ("", "", LoggedOptions),
     "Every command that runs a flow": ("", "", FlowOptions),
 }

@@ -20,11 +20,11 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource,
 from pydantic_settings import SettingsError as SourceError
 
 from flows._cli.checkout import ROOT
-from flows._cli.help import asks_for_help, help_text, takes_many
+from flows._cli.help import asks_for_all, asks_for_help, flags_of, help_text, takes_many
 from flows._server.credentials import without_credentials
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.batch import BatchSettings, check_batch_settings
-from tasks.seq2seq.settings.data import FilesData, SyntheticData
+from tasks.seq2seq.settings.data import FilesData
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings, check_nightly_settings
@@ -64,8 +64,8 @@ class FlowOptions(LoggedOptions):
     refresh: bool = Field(False, description="make everything again, whatever is cached")
     dry_run: bool = Field(
         False,
-        description="say what would be made, what is cached, and why, and, but for nightly, what the files of training "
-        "hold, as they are understood; make nothing",
+        description="make nothing, but say what would be made, what is cached, and why; of training data also what its "
+        "files hold, as they are understood",
     )
     notify: str | None = Field(
         None,
@@ -115,16 +115,23 @@ NIGHTLY = Tree(NightlySettings, partial(check_nightly_settings, also=FILE_RULES)
 
 
 def read_settings(
-    tree: Tree[SomeSettings], options: type[SomeOptions], argv: list[str], program: str, description: str
+    tree: Tree[SomeSettings],
+    options: type[SomeOptions],
+    argv: list[str],
+    program: str,
+    description: str,
+    first: tuple[str, ...] = (),
 ) -> tuple[SomeSettings, SomeOptions]:
     """The settings and the options that file, environment and flags describe.
 
     Raises:
         SettingsError: naming every fault with its key; unknown flags with the nearest known one.
-        SystemExit: for `--help`, which it prints.
+        SystemExit: for `--help` or `--help-all`, which it prints.
     """
     if asks_for_help(argv):
-        print(help_text(program, description, tree.model, options, tree.title, tree.word), end="")
+        is_whole = asks_for_all(argv)
+        page = help_text(program, description, tree.model, options, tree.title, tree.word, first, is_whole=is_whole)
+        print(page, end="")
         raise SystemExit(0)
     flags = _read_flags(tree.model, options, tree.word, argv)
     environment = EnvSettingsSource(_arguments(tree.model, options))()
@@ -251,9 +258,9 @@ def _path_fields(model: type[BaseModel]) -> set[str]:
 
 def _read_flags(model: type[Section], options: type[Options], word: str | None, argv: list[str]) -> dict[str, Any]:
     arguments = _arguments(model, options, word)
-    flags = dict(_flags(arguments, word))
+    flags = dict(flags_of(arguments, word))
     known = list(flags)
-    switches = {name for name, kind in flags.items() if kind in (bool, bool | None)}
+    switches = {name for name, field in flags.items() if field.annotation in (bool, bool | None)}
     words: list[str] = []
     parts = _switched([_with_underscores(part) for part in argv], switches)
     if word:
@@ -264,24 +271,28 @@ def _read_flags(model: type[Section], options: type[Options], word: str | None, 
     except SourceError as error:
         message = str(error).removeprefix("error parsing CLI: ")
         unknown = re.findall(r"--([\w.-]+)", message) if message.startswith("unrecognized") else []
-        hints = "".join(f"\n--{name} is no flag{_hint(name, known)}" for name in unknown)
-        raise SettingsError(f"{message}{hints}; --help lists all flags") from error
+        faults = [f"{_flag(name)} is not a flag{_hint(name, known)}" for name in unknown]
+        raise SettingsError("\n".join(faults or [message]) + "; --help-all lists all flags") from error
     return _with_words(given, words, word, model.model_fields[word]) if word else given
 
 
-_RENAMED = {"workers": "runner.workers"}
+_RENAMED = {"workers": "runner.workers", "plan": "dry_run"}
 
 
 def _hint(name: str, known: list[str]) -> str:
     new = _RENAMED.get(name)
-    return f"; it is now --{new}" if new in known else nearest(name, known)
+    return f"; it is now {_flag(new)}" if new in known else nearest(_flag(name), [*map(_flag, known)])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _refuse_sections(words: list[str], known: list[str]) -> None:
     for word in words:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and any(flag.startswith(f"{name}.") for flag in known):
-            keys = ", ".join(f"--{flag}" for flag in known if flag.startswith(f"{name}."))
+            keys = ", ".join(_flag(flag) for flag in known if flag.startswith(f"{name}."))
             raise SettingsError(f"--{name} is a section and takes no value itself; set its keys: {keys}")
 
 
@@ -336,20 +347,6 @@ def _with_underscores(word: str) -> str:
     prefix = "--no-" if word.startswith("--no-") else "--"
     name, equals, value = word.removeprefix(prefix).partition("=")
     return f"{prefix}{name.replace('-', '_')}{equals}{value}"
-
-
-def _flags(model: type[BaseModel], word: str | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every flag without its dashes, and the type of its value; the setting `word` has none."""
-    for name, field in model.model_fields.items():
-        sections = {"data": (SyntheticData, FilesData)}.get(name, (field.annotation,))
-        if name == word:
-            continue
-        nested = [part for part in sections if isinstance(part, type) and issubclass(part, BaseModel)]
-        if nested:
-            for part in nested:
-                yield from _flags(part, prefix=f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field.annotation
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

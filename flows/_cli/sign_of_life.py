@@ -12,10 +12,12 @@ import threading
 import time
 from typing import cast
 
+from flows._server.flags import HELP, HELP_ALL
+
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SECONDS_A_FRAME = 0.1
 CLEARED = "\r\x1b[K"
-_MUTE = {"-h", "--help", "--quiet"}
+_MUTE = HELP | HELP_ALL | {"--quiet"}
 
 
 class Spinner:

@@ -10,10 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
 
 from flows._cli import sign_of_life
 from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
 from flows._cli.limits import LEAST_MIB, too_little_memory
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def start(name: str, *, needs_server: bool = False, may_load_tensorflow: bool = False) -> int:
@@ -68,7 +72,6 @@ def _begin(name: str) -> None:
 
     _keep_native_messages_apart()
     sign_of_life.begin(name)
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # at a terminal Prefect would tell its makers of a new user
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     begin()
@@ -77,7 +80,6 @@ def _begin(name: str) -> None:
 def _keep_native_messages_apart() -> None:
     """Gives Python's messages a descriptor of their own."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 STARTER = "SEQ2SEQ_SERVED_BY"
@@ -97,18 +99,52 @@ if os.environ.get(STARTER) == str(os.getppid()):  # a run that flows.serve start
 
 
 @contextlib.contextmanager
+def _pythons_messages_to(descriptor: int) -> Iterator[None]:
+    """Has `sys.stderr` and Prefect's log, where they write to descriptor 2, write to this one."""
+    former = sys.stderr
+    if former is not sys.__stderr__ or former is None:
+        yield
+        return
+    consoles = []
+    if "prefect" in sys.modules:
+        from tasks.runtime.log import console_handlers  # noqa: PLC0415 - as above
+
+        consoles = [handler.console for handler in console_handlers() if handler.console.file is former]
+    with os.fdopen(os.dup(descriptor), "w", buffering=1, encoding="utf-8", errors="backslashreplace") as instead:
+        try:
+            _write_to(instead, consoles)
+            yield
+        finally:
+            _write_to(former, consoles)
+
+
+def _write_to(stream: TextIO, consoles: list[Console]) -> None:
+    sys.stderr = stream
+    for console in consoles:
+        console.file = stream
+
+
+_loading = threading.Lock()
+
+
+def load_tensorflow() -> None:
+    """Loads it and what trains without a word, once; a failure is for the step to tell that imports the same."""
+    with _loading:
+        if "tasks.seq2seq.training.fit" not in sys.modules:
+            with contextlib.suppress(ImportError), native_messages_aside():
+                import tasks.seq2seq.training.fit  # noqa: F401, PLC0415 - only steps that train need it
+
+
+@contextlib.contextmanager
 def native_messages_aside() -> Iterator[None]:
     """Keeps what native code writes to descriptor 2 aside, and gives it back if the block fails by no error of ours.
 
-    TensorFlow's libraries print notes while they load that no setting silences.
+    TensorFlow's libraries print notes while they load that no setting silences. What Python writes goes where it did.
     """
-    if sys.stderr is sys.__stderr__:  # Python writes there too: leave it alone
-        yield
-        return
     import tempfile  # noqa: PLC0415 - signals are watched for first
 
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with tempfile.TemporaryFile() as aside, _pythons_messages_to(kept):
         os.dup2(aside.fileno(), 2)
         try:
             yield

@@ -85,7 +85,7 @@ def show_dataset(summary: Summary) -> None:
 def show_vectors(summary: Summary) -> None:
     """Prints how much the pre-trained vectors cover."""
     for side, found in summary["vectors"].items():
-        put(f"{side} vectors: {Coverage(**found).said}")
+        put(f"{side} vectors: {Coverage(**found).message}")
 
 
 def show_evaluation(summary: Summary) -> None:
@@ -101,7 +101,7 @@ def show_checks(summary: Summary) -> None:
     """Prints the data checks that were not kept."""
     for found in summary["checks"]:
         if found["level"] != "fine":
-            put(f"check {found['rule']}: {found['level']}: {found['said']}")
+            put(f"check {found['rule']}: {found['level']}: {found['message']}")
 
 
 def show_steps(summary: Summary) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from prefect import Task
 
+from flows._cli.start import load_tensorflow
 from tasks.runtime.caching import make_step, run_step
 from tasks.runtime.log import logger
 from tasks.seq2seq.settings.experiment import Experiment
@@ -71,6 +72,8 @@ def run_steps(steps: Sequence[Step], experiment: Experiment, store: Where, *, re
     """Makes what is not made yet, in the order of the steps; call it inside a flow."""
     results: Results = {}
     for step in wanted(steps, experiment):
+        if step.loads_tensorflow and (refresh or needs_tensorflow(steps, experiment, Store(store))):
+            load_tensorflow()
         options = {"refresh": refresh} if step.key else {}
         given = [results[name] for name in step.needs]
         results[step.name] = run_step(step.task, experiment, *given, store, **options)

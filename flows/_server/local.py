@@ -20,6 +20,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from flows._server.credentials import split_credentials
+from flows._server.flags import MAKES_NOTHING
 from tasks.seq2seq.errors import ServerError
 
 START_SECONDS = 300.0  # a new PREFECT_HOME has its database migrated first, on a machine that may be busy
@@ -27,7 +28,6 @@ CHECK_SECONDS = 10.0
 END_SECONDS = 10.0
 SOON_SECONDS = 0.5
 PASSWORD_BYTES = 32
-_NEEDS_NONE = {"-h", "--help", "--plan", "--dry-run", "--dry_run"}
 
 
 @dataclass
@@ -94,7 +94,7 @@ def begin() -> None:
     if url := configured_url():
         _keep_password_apart(url)
         return
-    if _NEEDS_NONE & set(sys.argv):
+    if MAKES_NOTHING & set(sys.argv):
         return
     _begun = launch()
     os.environ["PREFECT_API_URL"] = _begun.url

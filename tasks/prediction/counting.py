@@ -37,10 +37,10 @@ class Count:
         """What listens to a worker that says how many rows of its files are done so far."""
         seen = 0
 
-        def listen(said: dict[str, Any]) -> None:
+        def listen(news: dict[str, Any]) -> None:
             nonlocal seen
-            if "rows" in said:
-                rows, seen = said["rows"] - seen, said["rows"]
+            if "rows" in news:
+                rows, seen = news["rows"] - seen, news["rows"]
                 if rows > 0:
                     self.add(rows)
 

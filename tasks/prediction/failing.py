@@ -38,10 +38,10 @@ def failing_alone(path: str, done: str, *, passing: tuple[type[Exception], ...] 
             raise
         if isinstance(error, ArtifactError):
             raise DataError(f"{path} cannot be {done}: {error}") from error
-        said = " ".join(str(error).split())
-        logger().error("%s cannot be %s: %s; raised at %s", path, done, _describe(error, said), _find_place(error))
+        text = " ".join(str(error).split())
+        logger().error("%s cannot be %s: %s; raised at %s", path, done, _describe(error, text), _find_place(error))
         logger().debug("How it came to that:", exc_info=True)
-        shown = said if len(said) <= _MOST_SHOWN else f"{said[:_MOST_SHOWN]} [...]"
+        shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} [...]"
         raise DataError(f"{path} cannot be {done}: {_describe(error, shown)}; the place is in the log") from error
 
 
@@ -68,10 +68,10 @@ def is_of_one_file(error: Exception) -> bool:
     return not (isinstance(error, OSError) and error.errno in _SHARED)
 
 
-def _describe(error: Exception, said: str) -> str:
+def _describe(error: Exception, message: str) -> str:
     """Type, message, and what was noted on the way."""
     notes = "; ".join(getattr(error, "__notes__", ()))
-    text = type(error).__name__ + (f": {said}" if said else "") + (f" ({notes})" if notes else "")
+    text = type(error).__name__ + (f": {message}" if message else "") + (f" ({notes})" if notes else "")
     # A lone surrogate, which a message may quote from a file, can be written nowhere.
     return text.encode(errors="backslashreplace").decode()
 

@@ -37,7 +37,7 @@ class FilesOfWorkers:
         """Takes the workers, what is the same in all requests, and what a file is whose worker ended: name, how."""
         self._workers, self._base, self._failed = workers, base, failed
 
-    def run(self, names: Sequence[str], told: Told = lambda _said: None) -> Iterator[tuple[str, Outcome]]:
+    def run(self, names: Sequence[str], told: Told = lambda _news: None) -> Iterator[tuple[str, Outcome]]:
         """What became of each file, in any order.
 
         Args:
@@ -71,15 +71,15 @@ class FilesOfWorkers:
         done: dict[str, Outcome] = {}
         begun: set[str] = set()
 
-        def listen(said: dict[str, Any]) -> None:
-            if "begun" in said:
-                begun.add(said["begun"])
-            elif "done" in said:
-                done[said["done"]] = said["outcome"]
-            elif "message" in said:
-                logger().log(said["level"], "%s", said["message"])
+        def listen(news: dict[str, Any]) -> None:
+            if "begun" in news:
+                begun.add(news["begun"])
+            elif "done" in news:
+                done[news["done"]] = news["outcome"]
+            elif "message" in news:
+                logger().log(news["level"], "%s", news["message"])
             else:
-                told(said)
+                told(news)
 
         try:
             self._workers.run(ANSWER, {**self._base, "names": list(names)}, listen)

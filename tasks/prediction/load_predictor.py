@@ -151,10 +151,10 @@ class LoadedPredictor:
 
 def _say_which(reasons: Reasons, encoding: str) -> str:
     rows = np.flatnonzero(reasons)
-    said = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
+    listed = ", ".join(f"{row} ({REASONS[reasons[row]]})" for row in rows[:MOST_NAMED].tolist())
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
     return (
-        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {said}{more}; expected a "
+        f"{len(rows)} of {len(reasons)} sequences cannot be predicted; counted from 0: {listed}{more}; expected a "
         f"list of {EXPECTED[encoding]}, as in training"
     )
 

@@ -32,7 +32,7 @@ def render_page(batch: Batch, forecasts: Sequence[Picture] = ()) -> str:
         batch=batch,
         files=batch["files"][:SHOWN_FILES],
         n_more=max(0, len(batch["files"]) - SHOWN_FILES),
-        said=SAID,
+        outcomes=OUTCOMES,
         unscored=UNSCORED,
         scores=[(name_of_field(name), write_score(name, value)) for name, value in _scores(batch)],
         why=why,
@@ -114,7 +114,7 @@ def as_table(batch: Batch) -> list[dict[str, Any]]:
     return [
         {
             "file": shown(file["name"]),
-            "state": SAID[file["state"]],
+            "state": OUTCOMES[file["state"]],
             **{name: file.get(name) for name in ("read", "predicted", "rejected")},
             "why": shown(why(file)),
         }
@@ -134,12 +134,12 @@ def _markdown(batch: Batch) -> Iterator[str]:
     yield from ("", "| file | | read | predicted | rejected | |", "|---|---|---|---|---|---|")
     for file in batch["files"][:SHOWN_FILES]:
         numbers = " | ".join(f"{file[name]:,}" if name in file else "" for name in ("read", "predicted", "rejected"))
-        yield f"| `{cell(file['name'])}` | {SAID[file['state']]} | {numbers} | {cell(why(file))} |"
+        yield f"| `{cell(file['name'])}` | {OUTCOMES[file['state']]} | {numbers} | {cell(why(file))} |"
     if len(batch["files"]) > SHOWN_FILES:
         yield f"\n{len(batch['files']) - SHOWN_FILES:,} more files are in `{RUN}`."
     if batch["checks"]:
         yield from ("", "| check of the first rows | | |", "|---|---|---|")
-        yield from (f"| {found['rule']} | {found['level']} | {cell(found['said'])} |" for found in batch["checks"])
+        yield from (f"| {found['rule']} | {found['level']} | {cell(found['message'])} |" for found in batch["checks"])
     if pictures := find_pictures(batch):
         yield from ("", "## Encoder states", "")
         yield from (f"`{cell(name)}`\n\n![encoder states]({uri})\n" for name, uri in pictures.items())
@@ -162,11 +162,11 @@ def score_rows(batch: Batch) -> Iterator[tuple[str, str]]:
     """Names and values of the scores as a person reads them; nothing where no row could be scored."""
     for name, value in _scores(batch):
         numbers = value if isinstance(value, list | tuple) else [value]
-        said = [
+        ends = [
             "none" if number is None else f"{number:,.4g}" if isinstance(number, float) else f"{number:,}"
             for number in numbers
         ]
-        yield name.replace("_", " "), " to ".join(said)
+        yield name.replace("_", " "), " to ".join(ends)
 
 
 def _scores(batch: Batch) -> Iterator[tuple[str, Any]]:
@@ -176,4 +176,4 @@ def _scores(batch: Batch) -> Iterator[tuple[str, Any]]:
 
 
 UNSCORED = f"{NOTHING_TO_SCORE}: no row has a target that can be used"
-SAID = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}
+OUTCOMES = {"predict": "predicted", "keep": "unchanged", "wait": "waiting", "fail": "FAILED"}

@@ -5,33 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tasks.reporting.projection import NOTHING, OTHERS, Colours, Projection
 
 INK, GRID = "#1f4e79", "#d9dee4"
 MAX_NAME = 28  # characters of a user's text beside a picture
-
-
-def best_so_far(scores: Sequence[float | None], best: Sequence[float | None], metric: str) -> bytes:
-    """The score of each trial of a sweep as a dot, and the best until then as a line."""
-    figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-    axes = figure.subplots()
-    numbers = np.arange(len(scores))
-    axes.plot(numbers, np.array(scores, np.float64), "o", color=INK, markersize=4, label="a trial")
-    axes.step(numbers, np.array(best, np.float64), where="post", color="#c0504d", label="best so far")
-    axes.set(xlabel="trial", ylabel=metric.replace("_", " "))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
-    _clean(axes)
-    return _png(figure)
 
 
 def states(projection: Projection, colours: Colours, column: str, seen: int) -> bytes:
@@ -90,12 +73,6 @@ def _plain(text: Any) -> None:  # noqa: ANN401 - matplotlib's Text
 def data_uri(png: bytes) -> str:
     """A PNG as a URI that a page can hold."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _clean(axes: Any) -> None:  # noqa: ANN401 - matplotlib's Axes
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def _png(figure: Figure) -> bytes:

@@ -140,12 +140,12 @@ def _sizes(inputs: Mapping[str, Handle], history: dict[str, Any]) -> dict[str, s
     figures, ended_by = inputs["training"].figures, history["ended_by"]
     rate = figures["sequences_per_s"]
     vectors = {
-        name: Coverage(**found).said
+        name: Coverage(**found).message
         for name, found in inputs["training"].fact("vectors", dict[str, dict[str, Any]]).items()
     }
     return {
         "parameters": f"{inputs['bundle'].fact('parameters', int):,}",
-        **{f"pre-trained {name} vectors": said for name, said in vectors.items()},
+        **{f"pre-trained {name} vectors": message for name, message in vectors.items()},
         "best epoch": f"{history['best_epoch']} of {len(history['epochs'])}",
         **({"training was ended by": f"training.{ended_by}"} if ended_by != "epochs" else {}),
         "padding in training batches": write_percent(history["padding_share"]),
@@ -194,7 +194,7 @@ def _markdown(context: dict[str, Any]) -> str:
             "",
             "| data check | | |",
             "|---|---|---|",
-            *(f"| {found['rule']} | {found['level']} | {cell(found['said'])} |" for found in context["checks"]),
+            *(f"| {found['rule']} | {found['level']} | {cell(found['message'])} |" for found in context["checks"]),
             "",
             *pictures,
             "| step | made in | where |",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.reporting.history import draw_history
 from tasks.reporting.pages import cell, html_pages
 from tasks.seq2seq.sweep.ranking import Finalist, best_so_far, rank
 from tasks.seq2seq.sweep.trials import Result
@@ -24,18 +25,16 @@ def write_page(name: str, sweep: Mapping[str, Any], folder: Path) -> None:
 
 
 def _context(name: str, sweep: Mapping[str, Any]) -> dict[str, Any]:
-    from tasks.reporting import figures  # noqa: PLC0415 - matplotlib takes a second, and not every run draws
-
     results = [Result(**trial) for trial in sweep["trials"]]
     best = best_so_far(results, sweep["direction"])
-    history = figures.best_so_far([result.score for result in results], best, sweep["metric"])
+    metric = sweep["metric"].replace("_", " ")
     return {
         "name": name,
         "sweep": sweep,
         "settings": list(sweep["winner"]),
         "rows": [trial_row(result) for result in rank(results, sweep["direction"])],
         "finalists": [_finalist_row(Finalist(**one)) for one in sweep["finalists"]],
-        "history": figures.data_uri(history),
+        "history": draw_history([result.score for result in results], best, metric, ("trial", "best so far")),
     }
 
 
@@ -83,8 +82,8 @@ def _markdown(context: Mapping[str, Any]) -> Iterator[str]:
     sweep, settings = context["sweep"], context["settings"]
     yield f"# Sweep of {context['name']}"
     best = cell(write_settings(sweep["winner"]))
-    yield f"Best by {sweep['metric']}, {sweep['direction']}d on {sweep['ranked_on']}: {best}. {sweep['said']}"
-    yield from ("", f"![best so far]({context['history']})", "")
+    yield f"Best by {sweep['metric']}, {sweep['direction']}d on {sweep['ranked_on']}: {best}. {sweep['message']}"
+    yield from ("", f"![best so far]({context['history'].data_uri()})", "")
     yield f"| trial | {' | '.join(settings)} | {sweep['metric']} | trained in | parameters | |"
     yield "|" + "---|" * (len(settings) + 5)
     for row in context["rows"]:

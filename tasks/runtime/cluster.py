@@ -59,8 +59,8 @@ class Cluster(Workers):
                 f"the Dask scheduler at {self._address} is gone, or was started anew; run the same command again: "
                 f"what is finished is kept"
             ) from error
-        for said in found["told"]:
-            told(said)
+        for news in found["told"]:
+            told(news)
         if "ended" in found:
             raise WorkerEnded(found["ended"], is_mute=True)
         if "error" in found:
@@ -93,13 +93,13 @@ class Cluster(Workers):
 
 def call_there(call: str, request: Request) -> dict[str, Any]:
     """What a worker of the cluster runs: a call, all that it says, and how it ended, as JSON."""
-    said: list[dict[str, Any]] = []
+    news: list[dict[str, Any]] = []
     try:
-        return {"told": said, "answer": find_call(call)(request, said.append)}
+        return {"told": news, "answer": find_call(call)(request, news.append)}
     except Seq2SeqError as error:
-        return {"told": said, "error": str(error)}
+        return {"told": news, "error": str(error)}
     except Exception as error:  # noqa: BLE001 - as it would end a process; which file it is, the run finds out
-        return {"told": said, "ended": f"{type(error).__name__}: {error}"}
+        return {"told": news, "ended": f"{type(error).__name__}: {error}"}
 
 
 def open_cluster(settings: RunnerSettings) -> Cluster:

@@ -85,8 +85,8 @@ def _faults(here: dict[str, Any], there: dict[str, Any] | Exception) -> list[str
     faults = []
     for name in ("python", *_LIBRARIES, "engine"):
         if here[name] != there[name]:
-            said = "prediction runs on" if name == "engine" else name
-            faults.append(f"{said} {there[name]}, expected {here[name]} as here")
+            what = "prediction runs on" if name == "engine" else name
+            faults.append(f"{what} {there[name]}, expected {here[name]} as here")
     if here["code"] != there["code"]:
         faults.append("another version of this program; check the same commit out, and start it again")
     for path, size in here["paths"].items():

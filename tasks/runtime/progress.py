@@ -1,6 +1,6 @@
 """What a step says while it runs: a bar or a spinner at a terminal, lines elsewhere, an artifact in Prefect.
 
-Nothing is said in a step's first seconds, and nothing but the artifact where information is not logged
+Nothing is shown in a step's first seconds, and nothing but the artifact where information is not logged
 (`--quiet`). Threads draw, so that saying something costs the step an assignment.
 """
 
@@ -190,9 +190,9 @@ class _Bar:
 
     def __init__(self, console: Console) -> None:
         self.after, self.every = SECONDS_BEFORE_BAR, SECONDS_BETWEEN_FRAMES
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[said]}"))
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[text]}"))
         self._bar = Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False)
-        self._bar.add_task("", total=None, said="")
+        self._bar.add_task("", total=None, text="")
 
     def show(self, step: _Step) -> None:
         self._draw(step.what, step.share, str(step))
@@ -205,9 +205,9 @@ class _Bar:
         self._draw(step.name, 1.0 if step.is_done else None, f"{time.perf_counter() - step.began:.0f} s")
         self._bar.stop()
 
-    def _draw(self, what: str, share: float | None, said: str) -> None:
+    def _draw(self, what: str, share: float | None, text: str) -> None:
         (task,) = self._bar.tasks
-        task.description, task.fields["said"] = what, said
+        task.description, task.fields["text"] = what, text
         task.total, task.completed = None if share is None else 1.0, share or 0.0
 
 
@@ -246,7 +246,7 @@ class _Artifact:
         if step.is_done:
             self._write(step.name, 100.0, f"{step.name}: {time.perf_counter() - step.began:.0f} s")
 
-    def _write(self, name: str, percent: float, said: str) -> None:
+    def _write(self, name: str, percent: float, text: str) -> None:
         from prefect.artifacts import (  # noqa: PLC0415 - few steps take so long
             create_progress_artifact,
             update_progress_artifact,
@@ -257,8 +257,8 @@ class _Artifact:
         try:
             if self._id is None:
                 key = artifact_key("progress", name)
-                self._id = cast("UUID", create_progress_artifact(percent, key=key, description=said))
+                self._id = cast("UUID", create_progress_artifact(percent, key=key, description=text))
             else:
-                update_progress_artifact(self._id, percent, description=said)
+                update_progress_artifact(self._id, percent, description=text)
         except Exception:  # noqa: BLE001 - whatever it is, the step goes on
             self._is_lost = True

@@ -215,14 +215,14 @@ def workers_of_run() -> Workers:
 
 class _Worker:
     def __init__(self, call: str, environment: dict[str, str]) -> None:
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
+        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "tasks.runtime.worker", call],
             cwd=CHECKOUT,
             env=os.environ | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._messages,
             text=True,
             encoding="utf-8",
             errors="backslashreplace",
@@ -237,20 +237,20 @@ class _Worker:
         except OSError as error:
             raise WorkerEnded(self._ending()) from error
         for line in self._process.stdout:
-            said = json.loads(line)
-            if "answer" in said:
-                answer: dict[str, Any] = said["answer"]
+            message = json.loads(line)
+            if "answer" in message:
+                answer: dict[str, Any] = message["answer"]
                 return answer
-            if "error" in said:
-                raise Seq2SeqError(said["error"])
-            told(said["told"])
+            if "error" in message:
+                raise Seq2SeqError(message["error"])
+            told(message["told"])
         raise WorkerEnded(self._ending())
 
     def _ending(self) -> str:
         code = self._process.wait()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._said.seek(0)
-        lines = self._said.read().decode(errors="backslashreplace").split("\n")
+        self._messages.seek(0)
+        lines = self._messages.read().decode(errors="backslashreplace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"{how}, {last[:_LINE_LIMIT]!r}" if last else how
 
@@ -266,7 +266,7 @@ class _Worker:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
-        self._said.close()
+        self._messages.close()
 
 
 def find_call(call: str) -> Answer:

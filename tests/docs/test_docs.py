@@ -80,6 +80,7 @@ def test_each_command_of_the_docs_is_accepted(page, line, monkeypatch, tmp_path)
     command = COMMANDS[name]
     settings, _ = read_settings(command.tree, command.options, flags, name, "")
     assert settings
+    assert not re.search(r" --[\w.-]*_[^ ]* ", f"{line} "), "flags are written with dashes"
     if name == "serve":
         assert read_deployments(settings.deployments)
 

@@ -13,7 +13,7 @@ import prefect.settings
 import pytest
 from pydantic import BaseModel
 
-from tasks.reporting.batch_page import SAID
+from tasks.reporting.batch_page import OUTCOMES
 from tasks.seq2seq import errors
 from tasks.seq2seq.monitoring.drift import MODERATE, SHIFTED
 from tasks.seq2seq.settings.batch import BatchSettings
@@ -69,7 +69,7 @@ def test_each_message_of_the_guide_is_one_that_the_program_says():
         r"`([^`]+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:] if row.startswith("|"))
     )
     assert len(messages) > 10
-    said = CODE + "".join(f"{state}: " for state in SAID.values())
+    said = CODE + "".join(f"{state}: " for state in OUTCOMES.values())
     for message in messages:
         for piece in re.split(r"\.\.\.|KIND|REASON", message):
             for words in piece.strip(" :;,").split(": "):

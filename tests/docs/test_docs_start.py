@@ -9,8 +9,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from flows._cli.commands.batch_predict import BatchPredictOptions
-from flows._cli.settings import BATCH, read_settings
+from flows._cli.settings import BATCH, FlowOptions, read_settings
 from flows.train_and_eval import main as train_and_eval
 from tests.conftest import ROOT
 
@@ -54,5 +53,5 @@ def test_each_step_of_the_first_page_is_walked_or_says_why_not():
 def test_the_line_for_cron_is_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (line,) = re.findall(r"^0 2 \* \* \* .*", PAGE, re.MULTILINE)
-    settings, options = read_settings(BATCH, BatchPredictOptions, shlex.split(line.split("batch_predict ")[1]), "", "")
+    settings, options = read_settings(BATCH, FlowOptions, shlex.split(line.split("batch_predict ")[1]), "", "")
     assert (settings.model, options.summary) == ("my-first", tmp_path / "nightly.json")

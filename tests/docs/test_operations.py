@@ -120,7 +120,7 @@ def test_a_store_and_an_output_folder_hold_on_another_machine(machine, store, in
     (tmp_path / "out").rename(again)
     found: Any = generate_dataset.fn(ANOTHER, moved)  # a state, since it was found
     assert (found.name, found.data.digest) == ("Cached", made.digest)
-    flags = ["--output", str(again), "--model", "integers", "--store", str(moved), "--settle", "0", "--plan"]
+    flags = ["--output", str(again), "--model", "integers", "--store", str(moved), "--settle", "0", "--dry-run"]
     assert batch_predict([str(tmp_path / "letters"), *flags]) == 0
     assert re.search(r"a\.jsonl +keep +nothing changed", capsys.readouterr().out)
 

@@ -35,7 +35,7 @@ from flows.train_and_eval import main
         (["--summary", "/nowhere/at/all.json"], "--summary"),
         (["--data.train", "missing.parquet"], "missing.parquet does not exist"),
         (["--data.train", "x.parquet", "--data.target", "source"], "two different columns"),
-        (["--data.train", "x.parquet", "--data.n_in", "5"], "data.n_in is no setting"),
+        (["--data.train", "x.parquet", "--data.n_in", "5"], "data.n_in is not a setting"),
         (["--data.kind", "folders"], "data"),
     ],
 )

@@ -274,7 +274,7 @@ def test_a_plan_says_of_a_name_that_is_no_text_that_its_file_would_fail_and_what
     pq.write_table(pa.Table.from_arrays([[[1]], [2]], schema=pa.schema(fields)), path.parent / "b.parquet")
     out = path.parent.parent / "out"
     flags = [str(path.parent), "--output", str(out), "--model", "integers", "--store", str(models.store)]
-    assert main([*flags, "--settle", "0", "--plan"]) == 1
+    assert main([*flags, "--settle", "0", "--dry-run"]) == 1
     said = capsys.readouterr()
     assert re.search(r"a\.jsonl +predict +not predicted yet", said.out)
     assert f"FAIL: {path.parent / 'b.parquet'}: the name of a column is not UTF-8 ('caf\\xe9'); rename it" in said.out
@@ -303,5 +303,6 @@ def test_an_npz_that_would_run_code_is_not_opened(failed, tmp_path):
 def test_help_names_inputs_settings_and_an_example(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for text in ("INPUT...", "--output DIR", "--model", "--decoding.n-best", "--plan", "--chunk-rows", "example:"):
+    for text in ("INPUT...", "--output DIR", "--model", "--decoding.n-best", "--dry-run", "--help-all", "example:"):
         assert text in said
+    assert "--chunk-rows" not in said

@@ -94,22 +94,21 @@ def test_a_new_file_is_picked_up_alone_and_the_accounts_add_up(batch, tmp_path):
     assert (tmp_path / "out" / "sub" / "a.parquet.parquet").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("flag", ["--plan", "--dry-run"])
-def test_plan_says_what_would_be_done_and_why_and_does_nothing(batch, tmp_path, monkeypatch, flag):
+def test_a_dry_run_says_what_would_be_done_and_why_and_does_nothing(batch, tmp_path, monkeypatch):
     monkeypatch.setattr("flows._cli.flow_work.FlowWork._run", pytest.fail)
     monkeypatch.setattr("flows._cli.flow_work._find_server", pytest.fail)
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "a.jsonl", [[1]])
     make_old(tmp_path / "in" / "a.jsonl")
     write_jsonl(tmp_path / "in" / "b.jsonl", [[1]])
-    code, summary, said = batch(tmp_path / "in", flag)
+    code, summary, said = batch(tmp_path / "in", "--dry-run")
     assert (code, summary) == (0, None)
     lines = [line.split(maxsplit=2) for line in said.splitlines() if re.match(r"\w+\.jsonl", line)]
     assert [line[:2] for line in lines] == [["a.jsonl", "predict"], ["b.jsonl", "wait"]]
     assert "not predicted yet" in lines[0][2]
     assert not (tmp_path / "out").exists()
     (tmp_path / "in" / "c.csv").write_text("")
-    code, _, said = batch(tmp_path / "in", "--plan", "--settle", "0")
+    code, _, said = batch(tmp_path / "in", "--dry-run", "--settle", "0")
     assert code == 1
     assert "c.csv is empty (0 bytes)" in said
 
@@ -328,6 +327,6 @@ def test_only_so_many_rows_are_checked_as_are_asked_for_shared_among_the_files(b
     for name in "ab":
         make_old(write_jsonl(tmp_path / "in" / f"{name}.jsonl", integer_pairs(50)[0]))
     _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "20")
-    assert {one["rule"]: one["said"] for one in summary["checks"]}["rows"].startswith("20 usable rows")
+    assert {one["rule"]: one["message"] for one in summary["checks"]}["rows"].startswith("20 usable rows")
     _, summary, _ = batch(tmp_path / "in", "--checks.sample-rows", "0", "--refresh")
     assert summary["checks"] == []

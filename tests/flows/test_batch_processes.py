@@ -253,7 +253,7 @@ def test_plan_help_and_a_refusal_start_no_server_and_load_no_tensorflow(start, t
     path = write_rows(tmp_path / "a.jsonl", 20)
     home = tmp_path / "home"
     given = {"PREFECT_HOME": str(home), "PYTHONPROFILEIMPORTTIME": "1"}
-    runs = [start(path, "--plan", **given), start(path, "--chunk-rows", "0", **given), start("--help", **given)]
+    runs = [start(path, "--dry-run", **given), start(path, "--chunk-rows", "0", **given), start("--help", **given)]
     ended = [finish(process) for process in runs]
     assert [code for code, _ in ended] == [0, 2, 0]
     for _, said in ended:

@@ -69,6 +69,7 @@ def fill(folder):
             *("flows.batch_predict", str(folder / "inbox"), "--output", str(folder / "predictions")),
             *("--settle", "0", *store),
         ],
+        ["flows.store", "pages", "--outputs", str(folder / "predictions"), *store],
     ):
         done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -192,7 +193,15 @@ def test_the_report_on_disk_shows_its_pictures(browser, site, picture):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["store/report/*/report.html", "predictions/_report.html"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "store/report/*/report.html",
+        "predictions/_report.html",
+        "store/pages/index.html",
+        "store/pages/leaderboard.html",
+    ],
+)
 def test_a_page_can_be_read_at_any_width_in_dark_and_in_light(browser, site, name, width, scheme):
     _, folder = site
     (page,) = folder.glob(name)

@@ -4,12 +4,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 
+from flows.__main__ import all_commands
 from flows._cli.checkout import ROOT
 from flows._cli.commands.serve import COMMAND, DEPLOYMENTS
 from flows._cli.deployments import read_deployments
@@ -37,6 +39,17 @@ def test_the_projects_own_deployments_are_accepted_and_each_flow_takes_its_param
         assert one.entry.description
         assert one.entry.concurrency_limit.limit == 1
         assert one.flow.validate_parameters(one.entry.parameters)
+
+
+def test_what_is_active_from_the_start_runs_in_a_fresh_clone(tmp_path):
+    """A command with the same settings is accepted where the store is empty and no folder is made yet."""
+    commands = {command.name: command for command in all_commands()}
+    active = [one.entry for one in read_deployments(DEPLOYMENTS) if any(when.active for when in one.entry.schedules)]
+    assert active
+    for entry in active:
+        command = commands[Path(entry.entrypoint.split(":")[0]).stem]
+        (given,) = entry.parameters.values()
+        command.check(command.tree.check(given), command.options(store=tmp_path / "store"))
 
 
 SENT = (
@@ -89,20 +102,23 @@ def test_serving_sends_the_same_as_prefect_deploy_does(server):
         ({"schedules": [{"interval": 0}]}, "schedules[0].interval: Input should be greater than 0"),
         ({"schedules": [{"interval": 9, "cron": "0 3 * * *"}]}, "give one of cron, interval (seconds) and rrule"),
         ({"schedules": [{"interval": 9, "timezone": "Mars"}]}, "Mars"),
-        ({"schedules": [{"interval": 9, "acitve": True}]}, "schedules[0].acitve is no key here"),
+        ({"schedules": [{"interval": 9, "acitve": True}]}, "schedules[0].acitve is not a key here"),
         ({"concurrency_limit": {"limit": 0}}, "concurrency_limit.limit"),
         ({"concurrency_limit": {"limit": 1, "collision_strategy": "WAIT"}}, "'ENQUEUE' or 'CANCEL_NEW'"),
         ({"entrypoint": "flows/train_and_eval.py:train"}, "gives no flow"),
         ({"entrypoint": "flows/nothing.py:train"}, "gives no flow"),
-        ({"parameters": {"experiment": {"model": {"unit": 3}}}}, "experiment.model.unit is no setting, did you mean"),
+        (
+            {"parameters": {"experiment": {"model": {"unit": 3}}}},
+            "experiment.model.unit is not a setting, did you mean",
+        ),
         ({"parameters": {"experiment": {"data": {"problem": "sort", "n_out": 1}}}}, "n_out"),
-        ({"parameters": {"experiments": {}}}, "experiments is no parameter of train-and-eval, did you mean"),
+        ({"parameters": {"experiments": {}}}, "experiments is not a parameter of train-and-eval, did you mean"),
         ({"parameters": {"refresh": "perhaps"}}, "refresh: Input should be a valid boolean"),
         ({"parameters": {"store": "{{ checkout.stdout }}/x"}}, "is a template"),
         ({"schedules": [{"interval": 9, "parameters": {"refresh": 3}}]}, "schedules[0].parameters: refresh"),
         ({"entrypoint": "flows/batch_predict.py:batch_predict"}, "settings is required"),
         ({"tags": "x"}, "tags"),
-        ({"nmae": "x"}, "nmae is no key here"),
+        ({"nmae": "x"}, "nmae is not a key here"),
     ],
 )
 def test_a_fault_is_refused_with_its_place(tmp_path, change, text):
@@ -117,7 +133,7 @@ def test_all_faults_are_told_together(tmp_path):
     path = write(tmp_path / "prefect.yaml", {"name": "a", "entrypoint": "x"}, {**EXPERIMENT, "tags": 1}, pul=[])
     with pytest.raises(SettingsError) as error:
         read_deployments(path)
-    for text in ("pul is no key of the file, did you mean 'pull'?", "(a) entrypoint", "(one) tags"):
+    for text in ("pul is not a key of the file, did you mean 'pull'?", "(a) entrypoint", "(one) tags"):
         assert text in str(error.value)
 
 

@@ -87,7 +87,7 @@ def test_a_store_that_is_not_there_holds_nothing_and_is_not_made(run, root):
     ("words", "text"),
     [
         ([], "no command is given; expected list, why, verify, prune or leaderboard"),
-        (["lst"], "lst is no command, did you mean 'list'?"),
+        (["lst"], "lst is not a command, did you mean 'list'?"),
         (["why"], "why takes one word"),
         (["list", "bundle"], "list takes no more words, but got bundle"),
         (["list", "--older-than", "3"], "--older-than is not for list, but for prune"),
@@ -314,6 +314,18 @@ def test_all_experiments_stand_side_by_side_on_the_terminal_as_csv_and_on_a_page
     # What is damaged is left out, and the others are told.
     next(root.glob("evaluation/*/manifest.json")).write_text("{}")
     assert "2 experiments on" in run(main, "leaderboard", store=root)[2]
+
+
+def test_pages_are_written_beside_the_artifacts_which_stay_sound(run, made, root):
+    code, summary, said = run(main, "pages", store=root)
+    assert code == 0
+    assert f"open in a browser: {summary['page']}" in said
+    assert "g2p" in Path(summary["page"]).read_text()
+    assert run(main, "verify", store=root)[0] == 0
+    assert len(run(main, "list", store=root)[1]["artifacts"]) == 13
+    code, _, said = run(main, "pages", store="s3://bucket/store")
+    assert code == 2
+    assert "copy it here" in said
 
 
 def put_scored(store, kind, n, made_from, experiment, facts):

@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.sorting import FlowRunSort
 
+from flows._cli.checkout import ROOT
 from flows.train_and_eval import main
 from tests.helpers.tiny import TINY, tiny_run
 
@@ -61,6 +62,22 @@ def last_flow_run():
             time.sleep(0.2)
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]))
         return flow_run, task_runs, client.read_artifacts(artifact_filter=of_run)
+
+
+def test_python_gets_scores_a_report_and_a_predictor_as_the_page_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "python.md").read_text()
+    (code,) = re.findall(r"<!-- run: python -->\n```python\n(.*?)```", page, re.DOTALL)
+    known = {}
+    exec(code, known)  # noqa: S102 - our own page
+    result, said = known["result"], capsys.readouterr()
+    for name in re.findall(r"^\| `result\[\"(\w+)\"\]", page, re.MULTILINE):
+        assert name in result
+    assert result["sequence_accuracy"] >= 0.9
+    assert Path(result["report"]).read_text().startswith("<!doctype html>")
+    assert json.loads(said.out.splitlines()[-1]) == [[4, 3, 2, 1], [3, 4, 5, 6]]
+    for notice in ("temporary server", "cuda", "absl", "tensorflow", "Traceback"):
+        assert notice not in said.out + said.err
 
 
 def test_a_new_store_gets_a_proven_and_promoted_model(first_run):

@@ -87,7 +87,7 @@ def test_the_first_rows_are_looked_at_for_numbers_that_look_like_marks(store, tm
     path = write(tmp_path / "a.csv", steps)
     settings = settings_of(path, output=tmp_path / "out", model="wave", origins=origins)
     found = check_rows.fn(plan_batch.fn(settings, store), settings, store).findings
-    (said,) = [one["said"] for one in found if one["rule"] == "sentinels"]
+    (said,) = [one["message"] for one in found if one["rule"] == "sentinels"]
     assert "column 'level' holds -3.4e+38 2 times" in said
     assert {one["level"] for one in found if one["rule"] == "sentinels"} == {"warning"}
 

@@ -148,7 +148,7 @@ def test_rows_that_cannot_be_checked_fail_their_file_alone_and_those_of_others_a
     monkeypatch.setattr(FileToRead, "chunks", chunks)
     settings = settings_of(folder, output=folder.parent / "out", model="integers")
     checked = check_rows.fn(plan_batch.fn(settings, store), settings, store)
-    assert {finding["rule"]: finding["said"] for finding in checked.findings}["rows"].startswith("60 usable rows")
+    assert {finding["rule"]: finding["message"] for finding in checked.findings}["rows"].startswith("60 usable rows")
     jobs = carry_out(checked.jobs, settings, store, HereAndNow())
     check(jobs, "b.jsonl", "checked: RecursionError; the place is in the log")
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from flows._cli.command import Command
 from flows._cli.settings import BATCH, FlowOptions
 from tasks.seq2seq.settings.batch import BatchSettings
 from tasks.storage.store.artifact_store import Store
 
 
-class BatchPredictOptions(FlowOptions):
-    """The command's own options."""
-
-    plan: bool = Field(False, description="say what would be done with each file, and why, and do nothing")
-
-    @property
-    def makes_nothing(self) -> bool:
-        """Whether it is only asked what a run would do."""
-        return self.plan or self.dry_run
-
-
-def _check(settings: BatchSettings, options: BatchPredictOptions) -> None:
+def _check(settings: BatchSettings, options: FlowOptions) -> None:
     from tasks.prediction.batch_check import check_batch  # noqa: PLC0415 - settings are refused without reading files
     from tasks.storage.outputs.output_paths import prepare_output  # noqa: PLC0415 - likewise
 
@@ -37,7 +24,19 @@ COMMAND = Command(
         "Example: python -m flows.batch_predict inbox --output predictions --model reverse_first"
     ),
     tree=BATCH,
-    options=BatchPredictOptions,
+    options=FlowOptions,
+    first=(
+        "inputs",
+        "output",
+        "model",
+        "source",
+        "format",
+        "decoding.method",
+        "decoding.n_best",
+        "max_reject_rate",
+        "runner.workers",
+        "dry_run",
+    ),
     check=_check,
     fills_store=False,  # a store that can be read is enough
 )

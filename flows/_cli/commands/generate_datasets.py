@@ -53,5 +53,17 @@ COMMAND = Command(
     ),
     tree=EXPERIMENT,
     options=GenerateDatasetsOptions,
+    first=(
+        "config",
+        "name",
+        "data.problem",
+        "data.n_samples",
+        "data.train",
+        "data.source",
+        "data.target",
+        "data.source_encoding",
+        "data.target_encoding",
+        "dry_run",
+    ),
     check=_check,
 )

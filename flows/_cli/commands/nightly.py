@@ -44,5 +44,17 @@ COMMAND = Command(
     ),
     tree=NIGHTLY,
     options=NightlyOptions,
+    first=(
+        "config",
+        "name",
+        "data.train",
+        "data.source",
+        "data.target",
+        "training.epochs",
+        "predict.inputs",
+        "predict.output",
+        "notify",
+        "dry_run",
+    ),
     check=_check,
 )

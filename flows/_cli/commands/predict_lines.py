@@ -47,5 +47,17 @@ COMMAND = Command(
     ),
     tree=Tree(LinesSettings, check_lines, title="lines", word="lines"),
     options=Options,
+    first=(
+        "lines",
+        "model",
+        "store",
+        "decoding.method",
+        "decoding.beam_width",
+        "decoding.n_best",
+        "decoding.temperature",
+        "decoding.top_k",
+        "decoding.max_length",
+        "quiet",
+    ),
     fills_store=False,
 )

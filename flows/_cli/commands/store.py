@@ -1,4 +1,4 @@
-"""What is asked of the store: what it holds, where something came from, whether it is sound, and a clean-up."""
+"""What is asked of the store: what it holds, where something came from, whether it is sound, pages, and a clean-up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from flows._cli.settings import Options, Tree
 from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.seq2seq.settings.rules import check_section, nearest
+from tasks.seq2seq.settings.where import is_url
 from tasks.storage.files.atomic import check_writable
 
-LIST, WHY, VERIFY, PRUNE, LEADERBOARD = "list", "why", "verify", "prune", "leaderboard"
-COMMANDS = (LIST, WHY, VERIFY, PRUNE, LEADERBOARD)
-_FLAGS = {LIST: {"kind", "name"}, LEADERBOARD: {"csv", "page"}, PRUNE: {*PruneSettings.model_fields, "dry_run"}}
+LIST, WHY, VERIFY, PRUNE, LEADERBOARD, PAGES = "list", "why", "verify", "prune", "leaderboard", "pages"
+COMMANDS = (LIST, WHY, VERIFY, PRUNE, LEADERBOARD, PAGES)
+_FLAGS = {
+    LIST: {"kind", "name"},
+    LEADERBOARD: {"csv", "page"},
+    PRUNE: {*PruneSettings.model_fields, "dry_run"},
+    PAGES: {"outputs"},
+}
 
 
 class StoreSettings(PruneSettings):
@@ -26,7 +32,7 @@ class StoreSettings(PruneSettings):
     words: tuple[str, ...] = Field(
         (),
         description="list; why FILE or why DIGEST; verify, or verify DIGEST ...; prune; leaderboard, or leaderboard "
-        "PROBLEM, an experiment's name or a generated problem's",
+        "PROBLEM, an experiment's name or a generated problem's; pages",
     )
     kind: str | None = Field(None, description="list: only artifacts of this kind, such as bundle (all)")
     name: str | None = Field(None, description="list: only artifacts of experiments with this name (all)")
@@ -62,11 +68,11 @@ def check_store(raw: Mapping[str, Any]) -> StoreSettings:
 def _faults(settings: StoreSettings) -> Iterator[str]:
     command = settings.command
     if command not in COMMANDS:
-        yield f"{command} is no command{nearest(command, list(COMMANDS))}; expected one of {', '.join(COMMANDS)}"
+        yield f"{command} is not a command{nearest(command, list(COMMANDS))}; expected one of {', '.join(COMMANDS)}"
         return
     if command == WHY and len(settings.about) != 1:
         yield "why takes one word: a prediction file, or six or more first digits of a digest"
-    if command in (LIST, PRUNE) and settings.about:
+    if command in (LIST, PRUNE, PAGES) and settings.about:
         yield f"{command} takes no more words, but got {' '.join(settings.about)}"
     if command == LEADERBOARD and len(settings.about) > 1:
         yield f"leaderboard takes one problem, but got {' '.join(settings.about)}"
@@ -76,7 +82,12 @@ def _faults(settings: StoreSettings) -> Iterator[str]:
         yield f"--{name.replace('_', '-')} is not for {command}, but for {meant}"
 
 
-def _check(settings: StoreSettings, _options: Options) -> None:
+def _check(settings: StoreSettings, options: Options) -> None:
+    if settings.command == PAGES and is_url(str(options.store)):
+        raise SettingsError(
+            f"pages links the reports of a store on this machine, but {options.store} is in an object store; copy it "
+            f"here first, or take leaderboard --page"
+        )
     check_writable(settings.csv, "--csv")
     check_writable(settings.page, "--page")
 
@@ -85,8 +96,8 @@ COMMAND = Command(
     name="store",
     description=(
         "Show what the store holds, where a prediction file or an artifact came from, whether all is as it was "
-        "written, and all experiments side by side; or remove what is old, too large or replaced. What serves, what it "
-        "was made from, and what a running process has opened always stays. "
+        "written, and all experiments side by side; write pages about all of it; or remove what is old, too large or "
+        "replaced. What serves, what it was made from, and what a running process has opened always stays. "
         "Example: python -m flows.store prune --keep-models 3 --older-than 90 --dry-run"
     ),
     tree=Tree(StoreSettings, check_store, title="store", word="words"),

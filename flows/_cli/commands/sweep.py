@@ -40,5 +40,17 @@ COMMAND = Command(
     ),
     tree=Tree(SweepSettings, check_sweep),
     options=TrainAndEvalOptions,
+    first=(
+        "config",
+        "name",
+        "data.train",
+        "data.target",
+        "sweep.space",
+        "sweep.trials",
+        "sweep.metric",
+        "sweep.time_limit",
+        "sweep.workers",
+        "dry_run",
+    ),
     check=_check,
 )

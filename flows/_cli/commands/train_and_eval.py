@@ -30,5 +30,17 @@ COMMAND = Command(
     ),
     tree=EXPERIMENT,
     options=TrainAndEvalOptions,
+    first=(
+        "config",
+        "name",
+        "data.train",
+        "data.source",
+        "data.target",
+        "data.source_encoding",
+        "data.target_encoding",
+        "model.units",
+        "training.epochs",
+        "dry_run",
+    ),
     check=_check,
 )

@@ -120,11 +120,12 @@ class Verifier:
                 answer = {key: np.asarray(value) for key, value in decode(source, *ahead).items()}
                 found = self._shape_fault(answer, len(source)) or self._comparison.fault(source, answer, *ahead)
                 if found:
-                    row, said = found
+                    row, difference = found
                     shown = np.array2string(source[row], threshold=20)
                     raise ExportError(
-                        f"{name} answers otherwise than the trained model for the source {shown}: {said}; nothing is "
-                        f"published. Run it again; if it says so again, take the versions of requirements.lock"
+                        f"{name} answers otherwise than the trained model for the source {shown}: {difference}; "
+                        "nothing is published. Run it again; if it says so again, take the versions of "
+                        "requirements.lock"
                     )
 
     def _shape_fault(self, answer: Mapping[str, NDArray[Any]], n: int) -> tuple[int, str] | None:

@@ -37,9 +37,9 @@ class Coverage(NamedTuple):
     repeated: int
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """In words, for the log and for pages."""
-        again = f"; {self.repeated:,} tokens stand there again, the first counts" if self.repeated else ""
+        again = f"; {self.repeated:,} tokens appear more than once; the first counts" if self.repeated else ""
         return (
             f"{self.file} has vectors for {self.found:,} of {self.symbols:,} symbols "
             f"({100 * self.share_of_symbols:.1f} %), {100 * self.share_of_tokens:.1f} % of the training tokens{again}"

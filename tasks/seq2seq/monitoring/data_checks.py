@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 
     rows: usable pairs, or sources to predict.
     read, rejected: rows of files, and those of them that could not be used.
-    duplicates, conflicts: rows that stand there again, and sources with two targets or more, as shares of all rows.
+    duplicates, conflicts: rows that repeat an earlier one, and sources with two targets or more, as shares of all rows.
     overlap: share of held-out rows whose source is in training too, in [0, 1].
     unknown: share of held-out rows, or of rows to predict, with source symbols that training has not seen, in [0, 1].
     longest, median: time steps of sources.
@@ -88,7 +88,7 @@ class Measured(NamedTuple):
             lengths: how many usable sources there are of each number of time steps.
             read: rows of files; None where there are no files.
             rejected: of these.
-            duplicates: rows that stand there again, of all.
+            duplicates: rows that repeat an earlier one, of all.
             conflicts: sources with two targets or more, of all rows.
             overlap: held-out rows whose source is in training too.
             unknown: rows with source symbols that training has not seen.
@@ -130,7 +130,7 @@ class Finding(NamedTuple):
 
     rule: CheckRule
     level: Level
-    said: str
+    message: str
 
 
 class Outcome(NamedTuple):
@@ -223,7 +223,7 @@ def _drift(measured: Measured, limits: Limits) -> Iterator[Outcome]:
 DATA_CHECKS: tuple[DataCheck, ...] = (
     DataCheck("rows", _rows),
     at_most("rejected", "max_rejected", _rejected, "of rows rejected"),
-    at_most("duplicates", "max_duplicates", lambda measured: measured.duplicates, "of rows stand there again"),
+    at_most("duplicates", "max_duplicates", lambda measured: measured.duplicates, "of rows repeat an earlier one"),
     at_most(
         "conflicts",
         "max_conflicts",
@@ -319,6 +319,6 @@ def _symbols(before: NDArray[Any], now: NDArray[Any], labels: list[str], rows: i
     most = int(np.argmax(np.abs(shares[1] - shares[0])))
     name = repr(labels[top[most]]) if most < len(top) and top[most] < len(labels) else "other symbols"
     verdict: Any = "shifted" if psi >= threshold else "moderate" if psi >= MODERATE else "stable"
-    said = [f"{name} {percent(float(values[most]))}" for values in shares]
+    commonest = [f"{name} {percent(float(values[most]))}" for values in shares]
     verdict = "too few rows" if rows < MIN_ROWS else verdict
-    return Shift("symbols", psi, said[0], said[1], verdict, float(shares[0][most]), float(shares[1][most]))
+    return Shift("symbols", psi, commonest[0], commonest[1], verdict, float(shares[0][most]), float(shares[1][most]))

@@ -205,7 +205,7 @@ class _Measure(NamedTuple):
     rows: int
     counts: Histogram
     value: float
-    said: str
+    shown: str
     is_share: bool = False
 
 
@@ -235,7 +235,7 @@ def _shift(name: str, before: _Measure, now: _Measure, threshold: float) -> Shif
     verdict: Verdict = "shifted" if psi >= threshold else "moderate" if psi >= MODERATE else "stable"
     if min(before.rows, now.rows) < MIN_ROWS:
         verdict = "too few rows"
-    return Shift(name, psi, before.said, now.said, verdict, before.value, now.value)
+    return Shift(name, psi, before.shown, now.shown, verdict, before.value, now.value)
 
 
 def _bin_ends(baseline: Histogram, n_day: int) -> list[int]:

@@ -27,7 +27,7 @@ class Checks(Section):
 
     min_rows: int = Field(1, ge=0, description="rule `rows`: usable rows at least")
     max_rejected: Fraction = Field(0.05, description="rule `rejected`: share of rows that cannot be used, in [0, 1)")
-    max_duplicates: Fraction = Field(0.5, description="rule `duplicates`: share of rows that stand there again")
+    max_duplicates: Fraction = Field(0.5, description="rule `duplicates`: share of rows that repeat an earlier one")
     max_conflicts: Fraction = Field(
         0.01, description="rule `conflicts`: sources with two targets or more, as a share of the rows"
     )

@@ -28,5 +28,7 @@ class PruneSettings(Section):
         7.0, ge=0, description="days after which checkpoints and chunks of killed runs go, if nobody went on with them"
     )
     outputs: tuple[Path, ...] = Field(
-        (), description="folders of predictions in which such chunks are looked for, once for each folder"
+        (),
+        description="folders of predictions, once for each: prune looks there for chunks of killed runs, pages for "
+        "accounts",
     )

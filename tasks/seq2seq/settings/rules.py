@@ -149,7 +149,7 @@ def _fault(detail: Any, root: type[BaseModel]) -> str:  # noqa: ANN401 - pydanti
     key = ".".join(path)
     if detail["type"] == "extra_forbidden":
         known = _known_keys(root, path[:-1], tag)
-        return f"{key} is no setting{nearest(path[-1], known)}; known here are {', '.join(known)}"
+        return f"{key} is not a setting{nearest(path[-1], known)}; known here are {', '.join(known)}"
     if detail["type"] == "missing":
         return f"{key} is required"
     return f"{key}: {detail['msg']} (got {detail['input']!r})"

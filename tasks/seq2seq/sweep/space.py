@@ -84,7 +84,7 @@ def _setting_faults(setting: str) -> Iterator[str]:
         )
         return
     known = [f"{one}.{field}" for one, model in SWEPT.items() for field in model.model_fields]
-    yield f"{setting} is no setting{nearest(setting, known)}; docs/settings.md lists all"
+    yield f"{setting} is not a setting{nearest(setting, known)}; docs/settings.md lists all"
 
 
 def _faults(setting: str, values: Any) -> Iterator[str]:  # noqa: ANN401 - whatever the user wrote

@@ -19,7 +19,7 @@ _ROW = np.dtype([("source", np.uint64), ("pair", np.uint64), ("split", np.int8)]
 class Repeats(NamedTuple):
     """Counted over all splits, by 64-bit hashes; nothing is dropped for it.
 
-    duplicates: pairs that stand there again, beyond their first time.
+    duplicates: pairs that repeat an earlier one.
     conflicts: different sources that appear with two targets or more.
     validation_overlap, test_overlap: rows of that split whose source training has too.
     """

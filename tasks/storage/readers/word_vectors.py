@@ -111,7 +111,7 @@ def read_vectors(
 ) -> FoundVectors:
     """Streams a file and keeps the vectors of the tokens that are asked for.
 
-    A token is compared in normal form NFC, as text of the data is. One that stands there again is counted and left
+    A token is compared in normal form NFC, as text of the data is. One that appears again is counted and left
     out.
 
     Args:

@@ -72,13 +72,15 @@ def test_an_error_of_nobodys_keeps_its_traceback_and_is_kept_out_of_the_states(c
     assert shown[1] == "Finished in state Failed: ValueError"
 
 
-def test_other_lines_are_as_they_were_and_afterwards_all_are(console):
+def test_what_is_routine_is_left_out_other_lines_are_as_they_were_and_afterwards_all_are(console):
     logger, shown, _ = console
     with told_at_the_end():
+        logger.info("Finished in state %s", "Cancelled()")
         logger.info("Finished in state %s", "Completed()")
+        logger.info("Hook 'tell_of_failure' finished running successfully")
     logger.error("Finished in state Failed('Flow run encountered an exception: DataError: x')")
     assert shown == [
-        "Finished in state Completed()",
+        "Finished in state Cancelled()",
         "Finished in state Failed('Flow run encountered an exception: DataError: x')",
     ]
 

@@ -1,4 +1,4 @@
-"""`--help` as a person reads it: a line of usage, groups, defaults, units, an example, whatever the width."""
+"""Help as a person reads it: a line of usage, groups, defaults, units, an example, whatever the width."""
 
 import re
 import shlex
@@ -8,10 +8,11 @@ from pydantic import BaseModel
 
 from flows.__main__ import all_commands
 from flows._cli.command import run_command
-from flows._cli.help import help_text
-from flows._cli.settings import BATCH, _flags, read_settings
+from flows._cli.help import flags_of, help_text
+from flows._cli.settings import BATCH, read_settings
 
 COMMANDS = {command.name: command for command in all_commands()}
+MOST_LINES = 55
 NEEDED = {
     "batch_predict": ["inbox", "--output", "predictions"],
     "nightly": ["--predict.inputs", "inbox", "--predict.output", "predictions"],
@@ -35,11 +36,11 @@ def command(request):
 
 @pytest.fixture
 def page(capsys, monkeypatch):
-    """What `--help` prints at a terminal of some columns."""
+    """What `--help-all` prints at a terminal of some columns."""
 
-    def print_help(command, columns=80):
+    def print_help(command, columns=80, flag="--help-all"):
         monkeypatch.setenv("COLUMNS", str(columns))
-        assert run_command(command, ["--help"]) == 0
+        assert run_command(command, [flag]) == 0
         return capsys.readouterr().out
 
     return print_help
@@ -66,13 +67,28 @@ def test_every_page_has_the_same_parts_in_the_same_order(command, page):
     assert -1 not in places
     assert places == sorted(places)
     options = re.findall(r"^  (?:-h, )?--([\w-]+)", said.split("\noptions:\n")[1].split("\n\n")[0], re.MULTILINE)
-    assert options[:5] == ["help", "config", "store", "summary", "quiet"]
+    more = ["help-all"] if command.first else []
+    assert options[: 5 + len(more)] == ["help", *more, "config", "store", "summary", "quiet"]
+
+
+def test_help_is_a_screen_of_ten_settings_where_there_are_more(command, page):
+    short, whole = page(command, flag="--help"), page(command)
+    assert len(short.splitlines()) <= MOST_LINES
+    if not command.first:
+        assert short == whole
+        return
+    listed = short.split("\nthe settings that matter most:\n")[1].split("\n\nhelp:\n")[0]
+    assert len(re.findall(r"^  (--|[A-Z])", listed, re.MULTILINE)) == len(command.first) == 10
+    assert "--help-all lists all settings" in short
+    entries = re.findall(r"^  (?:--|[A-Z]).*(?:\n {8}.*)*", listed, re.MULTILINE)
+    told = " ".join(whole.split())
+    assert [entry for entry in entries if " ".join(entry.split()) not in told] == []
 
 
 def test_every_setting_has_its_flag_with_dashes_and_what_it_means(command, page):
     said = " ".join(page(command).split())
     for model in (command.tree.model, command.options):
-        for name, _ in _flags(model, command.tree.word):
+        for name, _ in flags_of(model, command.tree.word):
             if name != "data.kind":
                 assert re.search(rf" --{name.replace('_', '-')}[ ,]", said), name
     assert ("time steps (6; addition 7)" in said) is (

@@ -58,7 +58,7 @@ ACTING = "\x1b[2J\r\n\u202e|`](<script>\ud800"
 def test_names_from_outside_can_only_be_read_on_the_terminal_the_page_and_in_prefect(capsys):
     run = batch(None)
     file = {**run["files"][0], "name": f"{ACTING}.csv", "state": "fail", "reason": f"in {ACTING}", "advice": [ACTING]}
-    found = {"rule": "one", "level": "warn", "said": ACTING}
+    found = {"rule": "one", "level": "warn", "message": ACTING}
     run |= {"files": [file], "output": f"out{ACTING}", "checks": [found], "files_of_other_formats": [ACTING]}
     run |= {"outputs_without_input": [ACTING], "above_reject_rate": [ACTING], "files_already_given": [ACTING]}
     show_batch(run)

@@ -83,10 +83,10 @@ class Decoded(NamedTuple):
         """Hypotheses to which each turn has added a token, in their order."""
         tokens, scores = _columns([turn.tokens for turn in turns]), _columns([turn.scores for turn in turns])
         total = scores.sum(axis=1, dtype=np.float64)
-        said = Sequences.of_rows(tokens)
+        sequences = Sequences.of_rows(tokens)
         return cls(
-            said,
-            Sequences(scores.reshape(-1), said.offsets),
+            sequences,
+            Sequences(scores.reshape(-1), sequences.offsets),
             np.ones(n, np.int64),
             total,
             total / length_penalty(tokens.shape[1], penalty),

@@ -88,12 +88,12 @@ def test_what_nobody_counted_is_not_judged():
 
 def test_a_finding_says_what_came_and_what_was_expected():
     (found,) = (one for one in check(GOOD._replace(rejected=101), TrainingChecks(), 0.25) if one.rule == "rejected")
-    assert found.said == "10 % of rows rejected, expected at most 5.0 %"
+    assert found.message == "10 % of rows rejected, expected at most 5.0 %"
 
 
 def test_a_number_that_looks_like_a_mark_is_named_with_its_column_its_count_and_what_to_do():
     bad = GOOD._replace(sentinels=(Sentinel("level", -3.4e38, 12), Sentinel("price", 1e20, 2)))
-    said = [one.said for one in check(bad, TrainingChecks(), 0.25) if one.rule == "sentinels"]
+    said = [one.message for one in check(bad, TrainingChecks(), 0.25) if one.rule == "sentinels"]
     for words, parts in zip(said, (("'level'", "-3.4e+38", "12 times"), ("'price'", "1e+20", "2 times")), strict=True):
         for part in (*parts, "data.missing", "--missing"):
             assert part in words

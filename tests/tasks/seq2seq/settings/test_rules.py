@@ -54,7 +54,7 @@ def test_a_fault_tells_what_came():
 )
 def test_an_unknown_key_comes_with_the_nearest_known_one(raw, unknown, meant):
     (fault,) = faults(raw)
-    assert fault.startswith(f"{unknown} is no setting, did you mean {meant!r}?")
+    assert fault.startswith(f"{unknown} is not a setting, did you mean {meant!r}?")
 
 
 def test_an_unknown_key_that_is_near_to_none_lists_the_known_ones():

@@ -39,7 +39,7 @@ def test_faults_of_all_parts_are_told_together():
         ({}, "sweep.space is required"),
         ({"space": {}}, "sweep.space: Dictionary should have at least 1 item"),
         ({"space": [1]}, "sweep.space: Input should be a valid dictionary"),
-        ({"space": SPACE, "trial": 3}, "sweep.trial is no setting, did you mean 'trials'?"),
+        ({"space": SPACE, "trial": 3}, "sweep.trial is not a setting, did you mean 'trials'?"),
         ({"space": SPACE, "direction": "up"}, "sweep.direction: Input should be 'maximize' or 'minimize'"),
     ],
 )

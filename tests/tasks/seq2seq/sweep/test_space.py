@@ -34,8 +34,8 @@ def test_a_name_with_dots_is_the_same_as_a_table_in_a_table():
 @pytest.mark.parametrize(
     ("setting", "values", "said"),
     [
-        ("model.unit", [8], "sweep.space.model.unit is no setting, did you mean 'model.units'?"),
-        ("nonsense", [8], "sweep.space.nonsense is no setting"),
+        ("model.unit", [8], "sweep.space.model.unit is not a setting, did you mean 'model.units'?"),
+        ("nonsense", [8], "sweep.space.nonsense is not a setting"),
         ("data.n_in", [4], "sweep.space.data.n_in cannot be tried: trials are ranked on the same pairs"),
         ("seed", [1, 2], "sweep.space.seed cannot be tried"),
         ("evaluation.min_sequence_accuracy", [0.1], "cannot be tried"),

@@ -1,0 +1,38 @@
+"""What has been found unclear or clipped is not written again: the list that a change of words adds to."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Each with what an English engineer writes in its place.
+INSTEAD = {
+    r"stands? there (again|twice)": "appears more than once, repeats an earlier one",
+    r"\bis no (flag|setting|command|parameter|key)\b": "is not a ...",
+    r"next to its own columns": "keeps its own columns",
+    r"held out to stop in time": "kept to validate on",
+    r"over the mean weight of": "divided by the mean weight of",
+    r"lines are no rows": "are not rows",
+}
+SOURCES = (
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/*.ipynb"),
+    *ROOT.glob("data/**/README.md"),
+    *ROOT.glob("flows/**/*.py"),
+    *ROOT.glob("tasks/**/*.py"),
+    *ROOT.glob("tasks/**/*.jinja"),
+)
+
+
+@pytest.mark.parametrize("words", INSTEAD)
+def test_no_page_message_or_comment_says_it_so(words):
+    """Line breaks are spaces, so that a sentence that is filled anew is the same."""
+    found = [path for path in SOURCES if re.search(words, " ".join(path.read_text(encoding="utf-8").split()))]
+    assert found == [], f"write: {INSTEAD[words]}"
+
+
+def test_the_list_finds_what_it_is_about():
+    samples = ["rows that stand there again", "--x is no flag", "blank lines are no rows"]
+    assert all(any(re.search(words, sample) for words in INSTEAD) for sample in samples)
