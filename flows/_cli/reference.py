@@ -26,6 +26,7 @@ from tasks.seq2seq.settings.model import ModelSettings
 from tasks.seq2seq.settings.nightly import NightlySettings
 from tasks.seq2seq.settings.pruning import PruneSettings
 from tasks.seq2seq.settings.runner import RunnerSettings
+from tasks.seq2seq.settings.series import SeriesSettings
 from tasks.seq2seq.settings.sweep import SearchSettings
 from tasks.seq2seq.settings.training import TrainingSettings
 
@@ -41,6 +42,7 @@ SECTIONS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "Experiment": ("", "All of it is recorded with every artifact.", Experiment),
     "Synthetic data": ("data.", '`data.kind = "synthetic"`, the default.', SyntheticData),
     "Your own files": ("data.", '`data.kind = "files"`, the default where `data.train` is given.', FilesData),
+    "Series": ("data.", "Of your own files, where a row is a time step: see [series.md](series.md).", SeriesSettings),
     "Model": ("model.", "", ModelSettings),
     "Training": ("training.", "", TrainingSettings),
     "Decoding": ("decoding.", "Of the evaluation, and recorded with the model.", DecodingSettings),

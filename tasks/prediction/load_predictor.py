@@ -101,7 +101,7 @@ class LoadedPredictor:
             with write_rejects(folder / "rejects.parquet") as rejects:
                 chunks = list(opened.chunks(CHUNK_ROWS, rejects))
             if rejects.reasons:
-                raise DataError("\n".join([f"{rejects.n_since_start} rows cannot be used", *rejects.table()]))
+                raise DataError("\n".join([f"{rejects.n_of_setting} rows cannot be used", *rejects.table()]))
         predicted = [self._serving.predict_chunk(chunk) for chunk in chunks or [opened.empty()]]
         return pa.concat_tables(part.replace_schema_metadata(None) for part in predicted)
 

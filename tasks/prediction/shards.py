@@ -156,4 +156,4 @@ def read_sample(job: Job, model: BatchModel, settings: BatchSettings, n_rows: in
     ):
         reading = open_file(find_place(job, settings), model)
         chunk = next(reading.chunks(n_rows, rejects), None)
-        return Sample(reading.rows.read, rejects.n_since_start, chunk)
+        return Sample(reading.rows.read, rejects.n_of_setting, chunk)

@@ -4,6 +4,7 @@
     curve    rows a second, memory and CPU by rows and workers; a cost model fitted to them, and checked at another size
     shards   CPU of the command's own process for each small file, by worker processes and by Dask
     places   from and to an S3 server on loopback against a disk, and how many requests that takes
+    killed   from and to that server by two Dask workers, one of which is killed half-way: the bytes of one machine
 
 CPU seconds of all processes stand beside seconds by the clock: other programs on the machine do not touch them. A ratio
 "by CPU" is what the clock would show if nothing else ran and each worker had a core. Rates are those of the command's
@@ -33,11 +34,13 @@ from rows import write_rows
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.helpers.clusters import OwnCluster, wait_for_workers  # noqa: E402 - as below
 from tests.helpers.faulty_proxy import faulty_proxy  # noqa: E402 - found by the path above
 from tests.helpers.object_stores import BUCKET, environment, object_store  # noqa: E402 - as above
 
 Found = dict[str, Any]
 SMALL_FILES, SMALL_ROWS = 1_000, 30
+KILLED_FILES = 5
 
 
 class Measured(NamedTuple):
@@ -78,13 +81,19 @@ class Bench:
         return folder
 
     def predict(
-        self, inbox: object, kind: str, workers: int, to: str | None = None, given: dict[str, str] | None = None
+        self,
+        inbox: object,
+        kind: str,
+        workers: int,
+        to: str | None = None,
+        given: dict[str, str] | None = None,
+        more: tuple[str, ...] = (),
     ) -> Measured:
         """Runs a batch prediction."""
         self._n += 1
         output, summary = to or str(self._folder / f"out-{self._n}"), self._folder / f"summary-{self._n}.json"
         runner = ["--runner.kind", kind, "--runner.workers", str(workers)]
-        words = [str(inbox), "--output", output, *self._flags, *runner, "--quiet", "--summary", str(summary)]
+        words = [str(inbox), "--output", output, *self._flags, *runner, *more, "--quiet", "--summary", str(summary)]
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.batch_predict", *words],
@@ -187,6 +196,65 @@ def measure_places(bench: Bench, rows: int) -> Iterator[Found]:
     yield ratio("S3 on loopback / disk, by CPU", disk.cpu / away.cpu, 0.7)
 
 
+def measure_killed(bench: Bench, rows: int) -> Iterator[Found]:
+    """What a folder of rows comes to where a worker is killed once half of its spans are predicted."""
+    from tasks.storage.files.places import open_place
+
+    inbox, there = bench.inbox(rows, KILLED_FILES), f"s3://{BUCKET}/in"
+    alone, both = (f"s3://{BUCKET}/{name}" for name in ("alone", "both"))
+    with object_store("seaweedfs") as address, tempfile.TemporaryDirectory() as cache:
+        given = {**environment(address), "SEQ2SEQ_CACHE": f"{cache}/here"}
+        os.environ |= {**given, "SEQ2SEQ_CACHE": f"{cache}/there"}
+        for path in inbox.iterdir():
+            open_place(there).put(path.name, path)
+        by_one = bench.predict(there, "threads", 2, alone, given)
+        with (
+            OwnCluster(n=2) as cluster,
+            once(lambda: n_done(both) >= KILLED_FILES // 2, cluster.workers[0].kill) as done,
+        ):
+            wait_for_workers(cluster, 2)
+            by_two = bench.predict(there, "dask", 2, both, given, ("--runner.address", cluster.address))
+        yield {"part": "killed", "one": by_one.per_row(), "two": by_two.per_row(), "is_killed": bool(done)}
+        yield ratio("outputs that differ", len(contents(both) ^ contents(alone)), 0, at_most=True)
+
+
+def n_done(url: str) -> int:
+    """How many files are predicted."""
+    from tasks.storage.files.places import open_place
+
+    return sum(entry.name.endswith(".account.json") for entry in open_place(url).entries())
+
+
+def contents(url: str) -> set[tuple[str, str]]:
+    """The names and digests of outputs."""
+    from tasks.storage.files.places import open_place
+
+    place = open_place(url)
+    with tempfile.TemporaryDirectory() as folder:
+        entries = [entry for entry in place.entries() if not entry.name.startswith("_")]
+        return {(entry.name, place.fetch(entry, Path(folder) / "one")) for entry in entries}
+
+
+@contextlib.contextmanager
+def once(is_so: Callable[[], bool], action: Callable[[], None]) -> Iterator[list[bool]]:
+    """Does something once something is so; gives whether it was done."""
+    done, over = list[bool](), threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.2) and not done:
+            if is_so():
+                action()
+                done.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield done
+    finally:
+        over.set()
+        thread.join()
+
+
 class Part(NamedTuple):
     """Something to measure, and how many rows it takes by itself."""
 
@@ -199,6 +267,7 @@ PARTS = {
     "curve": Part(measure_curve, 10_000_000),
     "shards": Part(measure_shards, 0),
     "places": Part(measure_places, 1_000_000),
+    "killed": Part(measure_killed, 5_000_000),
 }
 
 

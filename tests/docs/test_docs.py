@@ -14,8 +14,11 @@ from flows._cli.reference import SECTIONS, settings_reference
 from flows._cli.settings import read_settings, read_toml
 from tasks.prediction.batch_model import OWN_COLUMNS
 from tasks.seq2seq.metrics.table import METRICS
+from tasks.seq2seq.settings.data import FilesData
+from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.nightly import check_nightly_settings
 from tasks.seq2seq.settings.rules import check_experiment
+from tasks.seq2seq.settings.section import Section
 from tasks.seq2seq.sweep.check import check_sweep_settings
 from tasks.storage.ingest.reasons import REASONS
 
@@ -32,6 +35,16 @@ def blocks(language, *pages):
 
 def test_the_reference_of_settings_is_what_the_models_say():
     assert (ROOT / "docs" / "settings.md").read_text() == settings_reference()
+
+
+def test_the_reference_has_every_setting_of_an_experiment():
+    """Those of series, which files inherit, were not on it."""
+    sections = {name: field.annotation for name, field in Experiment.model_fields.items()} | {"data": FilesData}
+    page = settings_reference()
+    for section, model in sections.items():
+        if isinstance(model, type) and issubclass(model, Section):
+            missing = [name for name in model.model_fields if name != "kind" and f"`{section}.{name}`" not in page]
+            assert not missing, (section, missing)
 
 
 COMMANDS = {command.name: command for command in all_commands()}

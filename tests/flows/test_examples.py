@@ -16,6 +16,7 @@ SMALL = ("--training.epochs", "1", "--training.batch_size", "256", "--model.unit
     [
         "g2p",
         pytest.param("co2", marks=pytest.mark.slow),
+        pytest.param("panel", marks=pytest.mark.exhaustive),
         *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("dates", "reversal")),
     ],
 )
@@ -40,6 +41,7 @@ def test_an_example_runs_from_its_file_to_its_report(run, name):
         pytest.param("dice", "sequence_accuracy", 0.83, 0.9, marks=pytest.mark.exhaustive),
         pytest.param("weather", "relative_mae", 0.75, 0.9999, marks=pytest.mark.exhaustive),
         pytest.param("co2", "relative_mae", 0.1, 0.35, marks=pytest.mark.slow),
+        pytest.param("panel", "mae", 35.0, 38.5, marks=pytest.mark.exhaustive),
     ],
 )
 def test_an_example_gets_the_figures_that_its_page_promises(run, name, score, at_least, at_most):

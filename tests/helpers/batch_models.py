@@ -130,12 +130,32 @@ def _series(folder, **more):
     return {"data": data, "model": {"units": 8}, "training": {**QUICK, "batch_size": 32}}
 
 
+def shop_rows(stores, days, known_ahead=0):
+    """Rows of a small panel, `store,day,sales,price`: of each store its days, and those ahead without sales."""
+    first = np.datetime64("2024-01-01")
+    return [
+        f"{store},{first + day},{'' if day >= days else 10 * (i + 1) + day % 7},{1 + day % 2}"
+        for i, store in enumerate(stores)
+        for day in range(days + known_ahead)
+    ]
+
+
+def _shop(folder):
+    (folder / "shop.csv").write_text("\n".join(["store,day,sales,price", *shop_rows("abc", 80)]) + "\n")
+    data = {
+        "train": folder / "shop.csv", "source": "sales", "source_encoding": "vectors", "target_encoding": "vectors",
+        "history": HISTORY, "horizon": HORIZON, "time": "day", "series": "store", "scale": "series", "known": "price",
+    }  # fmt: skip
+    return {"data": data, "model": {"units": 8}, "training": QUICK}
+
+
 def _tiny(_folder):
     data = {"n_in": 4, "n_out": 2, "cardinality": 6, "n_samples": 3000}
     return {"data": data, "model": {"units": 16, "embedding": 8}, "training": {**QUICK, "epochs": 2}}
 
 
 _SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "shop": _shop,
     "tiny": _tiny,
     "integers": _integers,
     "sounds": _sounds,

@@ -83,9 +83,17 @@ class Line:
     def _accept(self):
         with contextlib.suppress(OSError):  # it was closed
             while True:
-                ends = self._listening.accept()[0], socket.create_connection(("127.0.0.1", self._port))
-                for one, other in (ends, ends[::-1]):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+                threading.Thread(target=self._connect, args=(self._listening.accept()[0],), daemon=True).start()
+
+    def _connect(self, near):
+        """Joins whoever comes to the other end, once that is there."""
+        far = None
+        while far is None:
+            with contextlib.suppress(ConnectionRefusedError):
+                far = socket.create_connection(("127.0.0.1", self._port))
+            time.sleep(0.1)
+        threading.Thread(target=self._pass_on, args=(far, near), daemon=True).start()
+        self._pass_on(near, far)
 
     def _pass_on(self, one, other):
         with contextlib.suppress(OSError), one, other:

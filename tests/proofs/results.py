@@ -47,7 +47,7 @@ class Run:
         )
         return cls(
             seed=seed,
-            figures={figure.name: summary[figure.name] for figure in proof.figures},
+            figures={figure.name: figure.of(summary) for figure in proof.figures},
             train_rows=summary["dataset"]["rows"],
             evaluated=summary["n_evaluated"],
             parameters=manifest["facts"]["parameters"],

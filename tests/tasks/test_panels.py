@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv as pc
 
+from flows import import_bundle
 from tasks.compare import write_scores
 from tasks.evaluate import evaluate_model
 from tasks.export_onnx import export_onnx
@@ -24,6 +26,7 @@ from tasks.storage.store.artifact_store import Store
 from tasks.storage.store.promotions import promote
 from tests.helpers.batch_runs import account_of, predict, rows_of, write_report
 from tests.helpers.fresh_processes import in_a_fresh_process, predict_panel
+from tests.helpers.model_bundles import record
 from tests.tasks.test_own_data import Made
 
 pytestmark = pytest.mark.seconds
@@ -148,6 +151,18 @@ def test_exports_that_are_given_what_is_known_ahead_answer_as_the_model(made, ex
     """They are verified on held-out windows before they are published."""
     handle = export.fn(made.experiment, made.dataset, made.bundle, made.store)
     assert handle.figures["verified"] > 50
+
+
+@pytest.mark.parametrize("name", ["series.json", "series.parquet"])
+def test_a_bundle_without_what_its_model_knows_of_series_is_not_brought_in(made, tmp_path, capfd, name):
+    folder = shutil.copytree(made.bundle.path, tmp_path / "bundle")
+    Store(tmp_path / "store").prepare()
+    assert import_bundle.main([str(folder), "--store", str(tmp_path / "store")]) == 0
+    (folder / name).unlink()
+    record(folder)
+    assert import_bundle.main([str(folder), "--store", str(tmp_path / "store")]) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"refused: {folder} has no {name}")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Pairs, Rows
-from tasks.seq2seq.data.window_frames import Frames, WindowScale, frames_of
+from tasks.seq2seq.data.window_frames import Frames, WindowScale, divisor, frames_of
 
 Values = NDArray[Any]
 Reals = NDArray[np.float64]
@@ -31,6 +31,24 @@ class Levels:
 
     centre: Reals
     scale: Reals
+
+
+def measure_levels(values: Reals, series: Rows, n_series: int) -> Levels:
+    """Mean and deviation of each series; of one without a step, 0 and 1.
+
+    Args:
+        values: of steps, `(steps, features)`.
+        series: the number of each step's series, `(steps,)`.
+        n_series: how many there are.
+    """
+    counts = np.maximum(np.bincount(series, minlength=n_series), 1)[:, None]
+    mean = _sums(values, series, n_series) / counts
+    deviation = np.sqrt(_sums((values - mean[series]) ** 2, series, n_series) / counts)
+    return Levels(mean, divisor(mean, deviation))
+
+
+def _sums(values: Reals, series: Rows, n_series: int) -> Reals:
+    return np.stack([np.bincount(series, column, minlength=n_series) for column in values.T], axis=1)
 
 
 @dataclass(frozen=True)

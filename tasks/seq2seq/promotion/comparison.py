@@ -139,7 +139,7 @@ def problem_of(experiment: Experiment) -> dict[str, Any]:
     names = ("kind", "source_encoding", "target_encoding", "source_lowercase", "target_lowercase")
     series = ("history", "horizon", "relative_to_last", "source_columns", "target_columns")
     # What few set only where it is set, so that problems of before are what they were.
-    beside = ("time", "series", "scale", "known", "calendar", "static", "gaps")
+    beside = ("time", "series", "scale", "known", "calendar", "static", "static_categories", "gaps")
     names = (*names, *(series if data.is_series else ()), *(name for name in beside if is_set(data, name)))
     chosen = {name: getattr(data, name) for name in names}
     if experiment.model.series_embedding:

@@ -245,7 +245,7 @@ class FilesData(SeriesSettings):
         return self.time if self.header or self.time is None else _position(self.time)
 
     def columns_of(self, setting: str) -> tuple[str | int, ...]:
-        """Names of the columns that `series`, `known` or `static` names, or positions from 0."""
+        """Names of the columns that `series`, `known`, `static` or `static_categories` names, or positions from 0."""
         names: ColumnNames | None = getattr(self, setting)
         return () if names is None else self._listed(names)
 

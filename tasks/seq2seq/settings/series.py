@@ -75,6 +75,16 @@ class SeriesSettings(Section):
     fill: FillName | None = Field(
         None, description="with data.gaps fill: the value before, a line between both, or 0 (previous)"
     )
+    wide: bool = Field(
+        False,
+        description="whether each row of the files is a whole series: each column that no other setting names is a "
+        "time step, and its name is the stamp; data.time and data.source say what stamps and values are called",
+    )
+    start: str | None = Field(
+        None,
+        description="of wide files whose columns are not named by stamps: the column with the stamp of the first of "
+        "them; the others follow, one data.step after the other",
+    )
     series: ColumnNames | None = Field(
         None,
         description="column that says which series a row is of, or several, as a list or with commas between; of "
@@ -97,6 +107,11 @@ class SeriesSettings(Section):
     )
     static: ColumnNames | None = Field(
         None, description="columns of numbers that are the same for all steps of a series, such as a size"
+    )
+    static_categories: ColumnNames | None = Field(
+        None,
+        description="columns of text, or of numbers that stand for kinds, that are the same for all steps of a series, "
+        "such as a region: a series has 1 or 0 of each value that training has seen",
     )
 
     @field_validator("step")

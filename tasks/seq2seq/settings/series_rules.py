@@ -14,7 +14,8 @@ from tasks.seq2seq.settings.section import Sections
 from tasks.seq2seq.settings.series import SeriesSettings, is_set
 
 _OF_TIME = ("time_format", "time_zone", "step", "duplicates_at", "gaps", "calendar")
-_OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static")
+_OF_REALS = ("gaps", "scale", "relative_to_last", "known", "calendar", "static", "static_categories")
+_COLUMNS = ("series", "known", "static", "static_categories")
 _OF_NUMBERS = ("mean", "sum", "min", "max")
 
 
@@ -40,6 +41,7 @@ def series_fits(sections: Sections) -> Iterator[str]:
     yield from _value_faults(data)
     yield from _time_faults(data)
     yield from _column_faults(data)
+    yield from _wide_faults(data)
     if embeds:
         if data.series is None:
             yield "model.series_embedding is set, but data.series is not; name the columns of the ids"
@@ -104,17 +106,45 @@ def _time_faults(data: FilesData) -> Iterator[str]:
         yield f"data.time_zone is {data.time_zone!r}, which is no zone; expected one such as Europe/Berlin, or UTC"
 
 
+def _wide_faults(data: FilesData) -> Iterator[str]:
+    """Of a wide table, time and values are no columns, and nothing else goes on with the steps."""
+    if not data.wide:
+        if data.start is not None:
+            yield f"data.start is {data.start!r}, but data.wide is not set; it is for files of a row a series"
+        return
+    if data.time is None:
+        yield "data.wide is set, but data.time is not; say what its stamps are to be called"
+    if data.series is None:
+        yield "data.wide is set, but data.series is not; name the columns of the ids"
+    if not data.header:
+        yield "data.wide is set, but data.header is false; the columns of a wide table are named"
+    if len({*data.source_columns, *data.target_columns}) > 1:
+        yield "data.wide is set, but data.source and data.target are several; a wide table holds one value a step"
+    if data.known is not None:
+        yield f"data.known is {data.known!r}, but no column of a wide table goes on with time; leave data.wide out"
+    if data.start is not None:
+        yield from _start_faults(data)
+
+
+def _start_faults(data: FilesData) -> Iterator[str]:
+    if data.step is None:
+        yield "data.start is set, but data.step is not; say how far one column is from the next"
+    if data.time_zone is not None:
+        yield "data.start is set, and data.time_zone too; steps are counted from starts without a zone"
+
+
 def _column_faults(data: FilesData) -> Iterator[str]:
     """Names of a column that has another part already; only the source and the target may share some."""
     named = {
         "source or data.target": (*data.source_columns, *data.target_columns),
         "time": () if data.time_column is None else (data.time_column,),
-        **{name: data.columns_of(name) for name in ("series", "known", "static")},
+        "start": () if data.start is None else (data.start,),
+        **{name: data.columns_of(name) for name in _COLUMNS},
     }
     for (one, columns), (other, others) in itertools.combinations(named.items(), 2):
         for column in sorted(set(columns) & set(others), key=str):
             yield f"data.{other} names the column {column!r}, which data.{one} names too; a column has one part"
-    for name in ("series", "known", "static"):
+    for name in _COLUMNS:
         columns = data.columns_of(name)
         if len(set(columns)) < len(columns):
             yield f"data.{name} names a column twice: {columns}"

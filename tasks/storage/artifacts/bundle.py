@@ -34,6 +34,7 @@ from tasks.seq2seq.settings.architecture import Architecture, Side
 from tasks.seq2seq.settings.experiment import Experiment
 from tasks.seq2seq.settings.model import ModelSettings
 from tasks.storage.artifacts.dataset import SideFacts, read_codecs
+from tasks.storage.artifacts.series_facts import check_series_facts
 from tasks.storage.artifacts.shapes import BundleFile, ProfileFile
 from tasks.storage.files.json_files import first_fault, read_json
 from tasks.storage.store.artifact_store import Store
@@ -128,6 +129,7 @@ def read_known(handle: Handle) -> Known:
     experiment = read_experiment(handle)
     known = Known(handle.facts_as(BundleFacts), experiment, read_codecs(handle.path))
     read_json(handle.path / "profile.json", ProfileFile)  # what a night's rows are held against
+    check_series_facts(handle.path, experiment, known.facts.series)
     for side in ("source", "target"):
         codec, facts = getattr(known.codecs, side), getattr(known.facts, side)
         if (codec.size, codec.features) != (facts.vocabulary, facts.features):

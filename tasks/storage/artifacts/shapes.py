@@ -66,6 +66,7 @@ class SeriesFile(TypedDict):
     season: NotRequired[int]  # these are not in holdouts of before, whose windows are pairs
     plan: NotRequired[dict[str, Any]]
     time: NotRequired[dict[str, Any] | None]
+    categories: NotRequired[dict[str, list[str]]]
     ids: NotRequired[list[str]]
     files: NotRequired[list[str]]
     numbered: NotRequired[bool]

@@ -6,9 +6,10 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks.seq2seq.data.time_axis import Stamps, Step
+from tasks.seq2seq.shown import shown
 
 STAMP = pa.timestamp("us")
 TimeKind = Literal["number", "date", "stamp"]
@@ -25,6 +26,23 @@ class TimeFacts(BaseModel):
     kind: TimeKind
     zone: str | None
     step: str
+
+    @field_validator("step")
+    @classmethod
+    def _is_step(cls, step: str) -> str:
+        Step.parse(step)
+        return step
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                pc.local_timestamp(pa.array([0]).cast(pa.timestamp("us", zone)))
+            except (pa.ArrowException, UnicodeError) as error:
+                message = f"{shown(zone, 60)} is no zone that is known here"
+                raise ValueError(message) from error
+        return zone
 
     @property
     def axis(self) -> Step:

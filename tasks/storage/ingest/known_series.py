@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -11,12 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.seq2seq.data.window_frames import level
-from tasks.seq2seq.data.windows import Levels, SeriesSteps
-from tasks.storage.artifacts.shapes import SeriesFile
+from tasks.seq2seq.data.windows import Levels, SeriesSteps, measure_levels
+from tasks.storage.artifacts.series_facts import read_series_facts
 from tasks.storage.artifacts.stamps import TimeFacts
-from tasks.storage.artifacts.stored_series import SERIES, list_matrix, numbers_by_ids, read_table
-from tasks.storage.files.json_files import read_json
+from tasks.storage.artifacts.stored_series import list_matrix, numbers_by_ids
 
 
 @dataclass(frozen=True)
@@ -25,20 +23,22 @@ class KnownSeries:
 
     time: what their stamps are; None where none were read.
     table: a row a series, see `tasks.storage.artifacts.stored_series`.
+    categories: the values of each column of `data.static_categories`, in the order of their features.
     """
 
     time: TimeFacts | None
     table: pa.Table
+    categories: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> KnownSeries | None:
-        """What a dataset or a bundle says; None where it is not of series."""
-        if not (folder / SERIES).exists():
-            return None
-        described = read_json(folder / SERIES, SeriesFile)
-        time = described.get("time")
-        table = read_table(folder)
-        return cls(None if time is None else TimeFacts.model_validate(time), table)
+        """What a dataset or a bundle says; None where it is not of series.
+
+        Raises:
+            ArtifactError: as of `read_series_facts`.
+        """
+        found = read_series_facts(folder)
+        return None if found is None else cls(*found)
 
     @cached_property
     def _rows(self) -> dict[tuple[str, ...], int]:
@@ -66,13 +66,8 @@ class KnownSeries:
         return source, target
 
     def _levels(self, side: str, rows: NDArray[np.int64], steps: SeriesSteps) -> Levels:
-        values = getattr(steps, side)
-        centre, scale = np.zeros((2, len(rows), values.shape[1]))
+        own = measure_levels(getattr(steps, side), steps.series_of(np.arange(len(steps))), len(rows))
         is_known = rows >= 0
-        for name, result in (("mean", centre), ("scale", scale)):
+        for name, result in (("mean", own.centre), ("scale", own.scale)):
             result[is_known] = list_matrix(self.table[f"{side}_{name}"])[rows[is_known]]
-        for i in np.flatnonzero(~is_known).tolist():
-            own = values[steps.firsts[i] : steps.firsts[i + 1]]
-            if len(own):
-                (centre[i],), (scale[i],) = level(own[None])
-        return Levels(centre, np.where(scale == 0, 1.0, scale))
+        return own

@@ -16,6 +16,7 @@ from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stamps import TimeFacts, to_stamps
 from tasks.storage.ingest.reasons import OFF_STEP, REASONS, REPEATED
+from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.series_names import SeriesNames
 from tasks.storage.ingest.series_reading import StepRows
 from tasks.storage.ingest.time_column import Clock
@@ -91,16 +92,27 @@ class Steps:
         clock: what read the stamps.
         names: the series, for messages and counts.
         files: names of files, by number.
+        rejects: takes the rows that have no place in time, by the setting that their series was found through.
     """
 
     def __init__(
-        self, data: FilesData, layout: Layout, values_at: list[int], clock: Clock, names: SeriesNames, files: list[str]
+        self,
+        data: FilesData,
+        layout: Layout,
+        values_at: list[int],
+        clock: Clock,
+        names: SeriesNames,
+        files: list[str],
+        rejects: Rejects,
     ) -> None:
         self._data, self._clock, self._names, self._files = data, clock, names, files
+        self._rejects = rejects
         self._columns = [layout.names[i] for i in values_at]
         # Those that may be missing in a row that is there.
         needed = {"source", "target"} - set(layout.optional)
         self._may_miss = [j for j, i in enumerate(values_at) if layout.sides[i] in needed]
+        # Those that are the same for all steps of a series, whatever is done with others.
+        self._constant = {j for j, i in enumerate(values_at) if layout.sides[i] in ("static", "category")}
         self.step = ROWS
         self.time: TimeFacts | None = None
         self.counts = TimeCounts()
@@ -166,16 +178,15 @@ class Steps:
             return None
         return {**self.time.model_dump(), **asdict(self.counts)}
 
-    def order(self, rows: StepRows) -> tuple[OrderedSteps, list[Reject]]:
-        """The steps of the rows of some series, and the rows that have no place among them."""
+    def order(self, rows: StepRows) -> OrderedSteps:
+        """The steps of the rows of some series; rows that have no place among them are rejected."""
         if self._data.time is None:
-            return self._as_they_came(rows), []
-        rows, rejects = self._once_each(self._sorted(rows))
+            return self._as_they_came(rows)
+        rows = self._once_each(self._sorted(rows))
         placed = place(self.step, rows.stamps, rows.series)
-        rejects += self._rejected(rows, ~placed.is_on_step, OFF_STEP)
         kept = placed.is_on_step
-        rows, indices, phases = rows.take(kept), placed.indices[kept], placed.phases[kept]
-        return self._filled(rows, indices, phases), rejects
+        self._reject(rows, ~kept, OFF_STEP)
+        return self._filled(rows.take(kept), placed.indices[kept], placed.phases[kept])
 
     def _as_they_came(self, rows: StepRows) -> OrderedSteps:
         order = time_order(rows.series, rows.stamps).order
@@ -194,22 +205,30 @@ class Steps:
             rows = rows.take(time_order(rows.series, rows.stamps).order)
         return rows._replace(stamps=self._clock.on_wall(rows.stamps)) if self.step.is_of_clock else rows
 
-    def _once_each(self, rows: StepRows) -> tuple[StepRows, list[Reject]]:
+    def _once_each(self, rows: StepRows) -> StepRows:
         """The rows with one of each stamp: the first, or all of them made one."""
         starts, how = starts_of(rows.series, rows.stamps), self._data.duplicates_at
         if starts.all():
-            return rows, []
+            return rows
         if how == "reject":
-            return rows.take(starts), self._rejected(rows, ~starts, REPEATED)
+            self._reject(rows, ~starts, REPEATED)
+            return rows.take(starts)
         self.counts.merged += int((~starts).sum())
-        values = tuple(aggregate(column, starts, how) for column in rows.values)
-        return rows.take(starts)._replace(values=values), []
+        values = tuple(
+            aggregate(column, starts, "first" if j in self._constant else how) for j, column in enumerate(rows.values)
+        )
+        return rows.take(starts)._replace(values=values)
 
-    def _rejected(self, rows: StepRows, which: NDArray[np.bool_], reason: int) -> list[Reject]:
+    def _reject(self, rows: StepRows, which: NDArray[np.bool_], reason: int) -> None:
         if not which.any():
-            return []
+            return
         bad = rows.take(which)
         self._names.count("rejected", bad.series)
+        keys = np.array(self._names.keys)[bad.series]
+        for key in dict.fromkeys(keys.tolist()):
+            self._rejects.add(self._rejects_of(bad.take(keys == key), reason), key)
+
+    def _rejects_of(self, bad: StepRows, reason: int) -> list[Reject]:
         stamps = to_stamps(bad.stamps, self.time).to_pylist() if self.time else bad.stamps.tolist()
         return [
             Reject(
@@ -245,9 +264,10 @@ class Steps:
         steps, inserted = steps.take(whole.rows), whole.is_filled
         starts = starts_of(steps.series)
         values, is_filled = [], inserted.copy()
-        for column in steps.values:
+        for j, column in enumerate(steps.values):
             empty = np.where(inserted, np.nan, column)
-            filled = fill_missing(empty, whole.indices, starts, how, longest)
+            by = "previous" if j in self._constant else how
+            filled = fill_missing(empty, whole.indices, starts, by, longest)
             is_filled |= np.isnan(empty) & ~np.isnan(filled)
             values.append(filled)
         is_there = ~np.any([np.isnan(column) for column in values], axis=0)

@@ -207,7 +207,7 @@ class ReadPass:
                         break
                 if self._has_enough(key):
                     break
-            counts.rejected[key] = self.rejects.n_since_start
+            counts.rejected[key] = self.rejects.n_of_setting
             self.rejects.check_rate(where, counts.read[key], self.data)
 
     def _has_enough(self, key: str) -> bool:
@@ -246,13 +246,13 @@ class ReadPass:
     ) -> None:
         """Says more of the first number that is too large."""
         extreme = np.flatnonzero(reasons == EXTREME)
-        if self.rejects.remark or not extreme.size:
+        if self.rejects.has_remark or not extreme.size:
             return
         i, side = int(extreme[0]), int(blamed[extreme[0]])
         values = sides[side][i]
         value = float(values.flat[int(np.argmax(np.abs(values)))])
         column = block.table.column_names[side]
-        self.rejects.remark = describe_extreme(f"row {block.rows[i]} of {file.path}", column, value)
+        self.rejects.remark(describe_extreme(f"row {block.rows[i]} of {file.path}", column, value))
 
     def _splits(self, source: Hashes, key: str) -> NDArray[np.int8]:
         """The split of each pair by the hash of its source: in a file of a split's own, that one."""

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,32 @@ _GROUP_ROWS, _GROUP_BYTES = 1_000, 4 * 2**20  # of the file's row groups; how th
 _SETTING = pa.field("setting", pa.string())  # of a dataset: the key of `[data]` that the file was given by
 
 
+@dataclass
+class _Tally:
+    """What a refusal tells of the files of one setting: the first rejects, those of a wrong type, all reasons."""
+
+    first: list[Reject] = field(default_factory=list)
+    by_type: list[Reject] = field(default_factory=list)
+    by_reason: dict[str, list[Reject]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    remark: str = ""
+
+    def add(self, rejects: list[Reject]) -> None:
+        """Counts some, and remembers the first, and the first that their type keeps from being read."""
+        self.reasons.update(reject.reason for reject in rejects)
+        for one in rejects[: SHOWN_ROWS - len(self.first)]:
+            self.first.append(replace(one, content=one.content[:_KEPT]))
+        for one in rejects:
+            kept = self.by_reason.setdefault(one.reason, [])
+            if len(kept) < SHOWN_ROWS:
+                kept.append(replace(one, content=one.content[:_KEPT]))
+        wanted = _LOOKED_AT - len(self.by_type)
+        short = (one for one in rejects if one.reason.endswith(_TYPE) and len(one.content) <= _KEPT)
+        self.by_type += itertools.islice(short, wanted)
+
+
 class Rejects:
-    """The rejects of a dataset; what a refusal tells is of the rows since `start`."""
+    """The rejects of a dataset; what a refusal tells is of the files of one setting, see `start`."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         """Takes the open file; see `write_rejects`."""
@@ -46,33 +70,42 @@ class Rejects:
         self._waiting: list[dict[str, Any]] = []
         self._n_bytes = 0  # of what waits
         self._setting = ""
+        self._tallies: dict[str, _Tally] = {}
         self.reasons: Counter[str] = Counter()
-        self.start("")
 
     def start(self, setting: str) -> None:
-        """Begins to count anew for `check_rate`, rows of files that were given by that key of `[data]`."""
+        """Turns to files that were given by that key of `[data]`, for all that is said and checked from now on."""
         self._setting = setting
-        self.first: list[Reject] = []
-        self._by_type: list[Reject] = []
-        self._by_reason: dict[str, list[Reject]] = {}
-        self._reasons_since_start: Counter[str] = Counter()
-        self.remark = ""  # what a refusal adds
 
     @property
-    def n_since_start(self) -> int:
-        """How many there are since `start`."""
-        return self._reasons_since_start.total()
+    def _tally(self) -> _Tally:
+        return self._tally_of(self._setting)
+
+    def _tally_of(self, setting: str) -> _Tally:
+        return self._tallies.setdefault(setting, _Tally())
+
+    @property
+    def n_of_setting(self) -> int:
+        """How many there are of the files of this setting."""
+        return self._tally.reasons.total()
+
+    @property
+    def has_remark(self) -> bool:
+        """Whether something was remarked on the files of this setting."""
+        return bool(self._tally.remark)
+
+    def remark(self, said: str) -> None:
+        """Has a refusal add a line."""
+        self._tally.remark = said
 
     def add(self, rejects: Iterable[Reject], setting: str | None = None) -> None:
         """Takes in rejects, in order; of files that were given by another key, if one is named."""
-        rejects = list(rejects)
+        rejects, key = list(rejects), self._setting if setting is None else setting
         if not rejects:
             return
-        self._keep_some(rejects)
-        counts = Counter(reject.reason for reject in rejects)
-        self.reasons.update(counts)
-        self._reasons_since_start.update(counts)
-        beside = {_SETTING.name: self._setting if setting is None else setting}
+        self._tally_of(key).add(rejects)
+        self.reasons.update(reject.reason for reject in rejects)
+        beside = {_SETTING.name: key}
         for reject in rejects:
             self._waiting.append({**vars(reject), **beside})
             self._n_bytes += len(reject.content)
@@ -84,18 +117,6 @@ class Rejects:
         if self._waiting:
             self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._writer.schema))
         self._waiting, self._n_bytes = [], 0
-
-    def _keep_some(self, rejects: list[Reject]) -> None:
-        """Remembers the first, and the first that their type keeps from being read, for a refusal."""
-        for one in rejects[: SHOWN_ROWS - len(self.first)]:
-            self.first.append(replace(one, content=one.content[:_KEPT]))
-        for one in rejects:
-            kept = self._by_reason.setdefault(one.reason, [])
-            if len(kept) < SHOWN_ROWS:
-                kept.append(replace(one, content=one.content[:_KEPT]))
-        wanted = _LOOKED_AT - len(self._by_type)
-        short = (one for one in rejects if one.reason.endswith(_TYPE) and len(one.content) <= _KEPT)
-        self._by_type += itertools.islice(short, wanted)
 
     def add_block(self, file: str, block: RowBlock, reasons: Reasons, sides: Callable[[int], str]) -> None:
         """Takes in what cannot be used of a block: what its format could not give, and rows with a reason.
@@ -124,7 +145,7 @@ class Rejects:
         Raises:
             DataError: how many, a table of the first, all reasons, and what to do.
         """
-        n, limit = self.n_since_start, data.max_reject_rate
+        n, limit = self.n_of_setting, data.max_reject_rate
         if not n or (n <= limit * n_read and n < n_read):
             return
         lines = [
@@ -136,20 +157,20 @@ class Rejects:
         raise DataError("\n".join(lines))
 
     def table(self) -> list[str]:
-        """Lines that tell a person of the rejects since `start`: the first, and all reasons with their counts."""
-        counted = count_reasons(self._reasons_since_start)
-        return [*reject_table(self.first, self.n_since_start), f"reasons: {counted}"]
+        """Lines that tell a person of the rejects of this setting: the first, and all reasons with their counts."""
+        return [*reject_table(self._tally.first, self.n_of_setting), f"reasons: {count_reasons(self._tally.reasons)}"]
 
     def _advice(self, n_read: int, data: FilesData) -> list[str]:
         """What settings would read such rows: a line each, or several."""
-        by_type = sum(n for reason, n in self._reasons_since_start.items() if reason.endswith(_TYPE))
+        tally = self._tally
+        by_type = sum(n for reason, n in tally.reasons.items() if reason.endswith(_TYPE))
         is_most = by_type >= _MOST * n_read
-        remarks = [self.remark] if self.remark else []
-        return [*remarks, *self.dialect_advice("data."), *(advise_encodings(self._by_type, data) if is_most else [])]
+        remarks = [tally.remark] if tally.remark else []
+        return [*remarks, *self.dialect_advice("data."), *(advise_encodings(tally.by_type, data) if is_most else [])]
 
     def dialect_advice(self, prefix: str) -> list[str]:
-        """Lines that name settings which would read some of the rejects since `start`; see `dialect_advice`."""
-        return advise_dialect(itertools.chain.from_iterable(self._by_reason.values()), prefix)
+        """Lines that name settings which would read some of the rejects of this setting; see `dialect_advice`."""
+        return advise_dialect(itertools.chain.from_iterable(self._tally.by_reason.values()), prefix)
 
 
 @contextlib.contextmanager

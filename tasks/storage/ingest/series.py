@@ -24,6 +24,7 @@ from tasks.storage.artifacts.dataset import DatasetFacts, SideFacts, write_codec
 from tasks.storage.artifacts.stored_series import SERIES, SeriesWriter, StoredSeries
 from tasks.storage.files.json_files import write_json
 from tasks.storage.files.progress import Report, say_nothing
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.found_files import FoundFiles, find_files
 from tasks.storage.ingest.ordered_steps import Steps
 from tasks.storage.ingest.rejects import Rejects, write_rejects
@@ -36,7 +37,7 @@ from tasks.storage.ingest.unread_time import find_unread_time
 from tasks.storage.readers.user_files import count_rows
 
 MOST_TOLD = 1_000  # series that the account tells of one by one; the table has all of them
-_ROW_BYTES = 20  # of a file whose rows nobody has counted, about
+_ROW_BYTES, _CELL_BYTES = 20, 4  # of a file whose rows, or cells, nobody has counted, about
 
 
 def ingest_series(
@@ -65,16 +66,21 @@ def ingest_series(
     files = files or find_files(data)
     with ExitStack() as stack:
         rejects = stack.enter_context(write_rejects(folder / "rejects.parquet", of_dataset=True))
-        staged = StagedSteps(folder, n_buckets(_rows_expected(files)))
+        staged = StagedSteps(folder, n_buckets(_rows_expected(files, is_wide=data.wide)))
         stack.callback(staged.close)
         names, clock, layout = SeriesNames(), new_clock(data), series_layout(data)
-        reader = SeriesReader(data, layout, names, clock, rejects)
-        _read_all(data, files, reader, staged, rejects, report)
-        steps = Steps(data, layout, reader.values_at, clock, names, reader.files)
+        categories = Categories(data.columns_of("static_categories"))
+        reader = SeriesReader(data, layout, names, clock, rejects, categories)
+        n_read = _read_all(data, files, reader, staged, rejects, report)
+        steps = Steps(data, layout, reader.values_at, clock, names, reader.files, rejects)
         _decide(data, steps, staged)
         writer = stack.enter_context(SeriesWriter(folder))
-        maker = SeriesMaker(data, steps, names, writer, held_out, folder, numbered=numbered)
-        _make(data, maker, steps, staged, rejects, reader, report)
+        maker = SeriesMaker(data, steps, names, writer, held_out, folder, categories, numbered=numbered)
+        for rows in staged.buckets():
+            ordered = steps.order(rows)
+            _check_rates(data, rejects, n_read)
+            maker.add(ordered)
+            report("time steps put in order", maker.n_steps, None)
     counted = maker.counted()
     check_splits(data, counted)
     codecs = maker.finish()
@@ -86,6 +92,7 @@ def ingest_series(
             "season": maker.season,
             "plan": asdict(maker.plan),
             "time": steps.time and steps.time.model_dump(),
+            "categories": categories.names,
             "ids": [str(column) for column in data.columns_of("series")],
             "files": reader.files,
             "numbered": numbered,
@@ -114,14 +121,18 @@ def ingest_series(
     )
 
 
-def _rows_expected(found: FoundFiles) -> int:
+def _rows_expected(found: FoundFiles, *, is_wide: bool) -> int:
     files = [file for of_setting in found.by_setting.values() for file in of_setting]
+    if is_wide:  # each cell is one
+        return sum(file.size // _CELL_BYTES for file in files)
     return sum(count_rows(file) or file.size // _ROW_BYTES for file in files)
 
 
 def _read_all(
     data: FilesData, files: FoundFiles, reader: SeriesReader, staged: StagedSteps, rejects: Rejects, report: Report
-) -> None:
+) -> dict[str, int]:
+    """Sets all rows aside; gives how many were read of the files of each setting."""
+    n_read = {}
     for key, where in data.places.items():
         rejects.start(key)
         before = reader.read
@@ -129,8 +140,10 @@ def _read_all(
             for rows, _ in reader.blocks(key, file):
                 staged.add(rows)
             report("time steps read", reader.read, None)
-        rejects.check_rate(where, reader.read - before, data)
+        n_read[key] = reader.read - before
+        rejects.check_rate(where, n_read[key], data)
     staged.finish()
+    return n_read
 
 
 def _decide(data: FilesData, steps: Steps, staged: StagedSteps) -> None:
@@ -140,23 +153,10 @@ def _decide(data: FilesData, steps: Steps, staged: StagedSteps) -> None:
     steps.decide()
 
 
-def _make(
-    data: FilesData,
-    maker: SeriesMaker,
-    steps: Steps,
-    staged: StagedSteps,
-    rejects: Rejects,
-    reader: SeriesReader,
-    report: Report,
-) -> None:
-    """Puts the buckets in order, one after the other, and writes them."""
-    rejects.start("train")
-    for rows in staged.buckets():
-        ordered, faults = steps.order(rows)
-        rejects.add(faults)
-        rejects.check_rate(data.train, reader.read, data)
-        maker.add(ordered)
-        report("time steps put in order", maker.n_steps, None)
+def _check_rates(data: FilesData, rejects: Rejects, n_read: dict[str, int]) -> None:
+    for key, where in data.places.items():
+        rejects.start(key)
+        rejects.check_rate(where, n_read[key], data)
 
 
 def _profile(folder: Path, codecs: Codecs, plan: WindowPlan) -> Profile:

@@ -15,6 +15,7 @@ from tasks.seq2seq.data.windows import BETWEEN, SeriesSteps, WindowPlan
 from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stamps import TimeFacts, wall_clock
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.ordered_steps import OrderedSteps
 from tasks.storage.ingest.series_names import SeriesNames
 
@@ -64,10 +65,13 @@ class SeriesArrays:
         data: the settings.
         columns: the columns of the steps' values, in their order; those of the target may be missing.
         names: the series, for messages.
+        categories: of the steps' values.
     """
 
-    def __init__(self, data: FilesData, columns: tuple[str | int, ...], names: SeriesNames) -> None:
-        self._data, self._names = data, names
+    def __init__(
+        self, data: FilesData, columns: tuple[str | int, ...], names: SeriesNames, categories: Categories
+    ) -> None:
+        self._data, self._names, self._categories = data, names, categories
         self._at = {name: i for i, name in enumerate(columns)}
         is_shared = data.source_columns == data.target_columns and data.source_encoding == data.target_encoding
         # Symbols of two vocabularies have two ids.
@@ -150,17 +154,22 @@ class SeriesArrays:
         return calendar_features(wall_clock(stamps, self.time), self._data.calendar)
 
     def _static(self, steps: OrderedSteps, firsts: Rows) -> Reals:
-        every = self._stack(steps.values, self._data.columns_of("static"))
+        kinds, numbers = (self._data.columns_of(name) for name in ("static_categories", "static"))
+        every = self._stack(steps.values, (*numbers, *kinds))
         first = every[np.minimum(firsts, max(0, len(every) - 1))] if len(every) else np.zeros((0, every.shape[1]))
         counts = np.diff(np.append(firsts, len(every)))
         changes = (every != np.repeat(first, counts, axis=0)).any(axis=1)
         if changes.any():
             number = int(steps.series[np.flatnonzero(changes)[0]])
             raise DataError(
-                f"the columns {list(self._data.columns_of('static'))} of the series {self._names.title(number)!r} "
-                f"change with time; name those that do in data.known, or mend them"
+                f"the columns {[*numbers, *kinds]} of the series {self._names.title(number)!r} change with time; name "
+                f"those that do in data.known, or mend them"
             )
-        return first
+        features = [
+            self._categories.features(column, first[:, i].astype(np.int64))
+            for i, column in enumerate(kinds, len(numbers))
+        ]
+        return np.concatenate([first[:, : len(numbers)], *features], axis=1)
 
     def _stack(self, values: Values, columns: tuple[str | int, ...]) -> Reals:
         found = [values[self._at[name]] for name in columns]

@@ -42,7 +42,7 @@ class SeriesNames:
 
     def numbers(self, key: str, file: str, columns: Sequence[pa.ChunkedArray]) -> tuple[Numbers, Reasons]:
         """The number of the series of each row, `(n,)`, -1 of those without an id, and why these have none."""
-        texts = [_texts(column) for column in columns]
+        texts = [trimmed_texts(column) for column in columns]
         joined = (
             texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, pa.scalar(_BETWEEN, pa.large_string()))
         )
@@ -85,7 +85,8 @@ class SeriesNames:
         return " / ".join(self.ids[number]) or self.files[number]
 
 
-def _texts(column: pa.ChunkedArray) -> pa.Array:
+def trimmed_texts(column: pa.ChunkedArray) -> pa.Array:
+    """Values as text, without space around it; null where nothing is left."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     text = array.cast(pa.large_string())
     text = pc.utf8_trim_whitespace(text)

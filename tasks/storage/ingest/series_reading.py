@@ -10,15 +10,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.seq2seq.arrays.sequences import Rows
-from tasks.seq2seq.data.time_axis import Stamps
+from tasks.seq2seq.data.time_axis import Stamps, Step
+from tasks.seq2seq.errors import DataError
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stamps import TimeFacts
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.reasons import EXTREME, FINE, Reasons, first_faults
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_rules import describe_extreme, read_measurements, read_time_steps
 from tasks.storage.ingest.series_names import SeriesNames
 from tasks.storage.ingest.time_column import Clock
+from tasks.storage.ingest.wide_rows import read_wide_blocks
 from tasks.storage.readers.blocks import Kind, Layout, RowBlock
 from tasks.storage.readers.user_files import read_blocks
 
@@ -82,7 +85,8 @@ def series_layout(data: FilesData) -> Layout:
 def value_columns(data: FilesData) -> tuple[str | int, ...]:
     """The columns that hold values, in the order of the layout."""
     values = dict.fromkeys((*data.source_columns, *data.target_columns))
-    return (*values, *data.columns_of("known"), *data.columns_of("static"))
+    beside = (column for name in ("known", "static", "static_categories") for column in data.columns_of(name))
+    return (*values, *beside)
 
 
 def with_beside(data: FilesData, values: Layout) -> Layout:
@@ -90,7 +94,9 @@ def with_beside(data: FilesData, values: Layout) -> Layout:
     kinds: list[Kind] = [getattr(data, f"{side}_encoding") for side in values.sides]
     beside: list[tuple[str | int, Kind, str]] = [
         *((column, "number", name) for name in ("known", "static") for column in data.columns_of(name)),
+        *((column, "id", "category") for column in data.columns_of("static_categories")),
         *((column, "id", "series") for column in data.columns_of("series")),
+        *(() if data.start is None else ((data.start, "time", "start"),)),
         *(() if data.time_column is None else ((data.time_column, "time", "time"),)),
     ]
     return Layout(
@@ -100,6 +106,7 @@ def with_beside(data: FilesData, values: Layout) -> Layout:
         sides=(*values.sides, *(side for _, _, side in beside)),
         prefix=values.prefix,
         optional=values.optional,
+        made=(*values.columns, data.time) if data.wide and data.time is not None else (),
     )
 
 
@@ -112,12 +119,22 @@ class SeriesReader:
         names: numbers the series.
         clock: reads their stamps.
         rejects: takes the rows that cannot be used.
+        categories: numbers the values of `data.static_categories`.
     """
 
-    def __init__(self, data: FilesData, layout: Layout, names: SeriesNames, clock: Clock, rejects: Rejects) -> None:
+    def __init__(
+        self,
+        data: FilesData,
+        layout: Layout,
+        names: SeriesNames,
+        clock: Clock,
+        rejects: Rejects,
+        categories: Categories,
+    ) -> None:
         self._data, self._layout, self._names, self._clock, self._rejects = data, layout, names, clock, rejects
+        self._categories = categories
         self._at = {side: [i for i, one in enumerate(layout.sides) if one == side] for side in set(layout.sides)}
-        self.values_at = [i for i, kind in enumerate(layout.kinds) if kind not in ("id", "time")]
+        self.values_at = [i for i, side in enumerate(layout.sides) if side not in ("series", "start", "time")]
         self.files: list[str] = []
         self.read = 0
 
@@ -131,7 +148,7 @@ class SeriesReader:
         """
         of_file = None if self._at.get("series") else self._names.number_of_file(key, file.name)
         self.files.append(file.name)
-        for block in read_blocks(file, self._layout, kept):
+        for block, beside in self._blocks(file, kept):
             n = len(block.rows) + len(block.rejects)
             self.read += n
             rows, reasons = self._read(block, key, file, of_file)
@@ -143,31 +160,63 @@ class SeriesReader:
                 self._names.count("rejected", lost)
             is_fine = reasons == FINE
             if is_fine.all():
-                yield rows, block.kept
-            else:
-                yield rows.take(is_fine), None if block.kept is None else block.kept.filter(pa.array(is_fine))
+                yield rows, beside
+                continue
+            is_kept = np.isin(np.unique(rows.rows), rows.rows[is_fine]) if self._layout.made else is_fine
+            yield rows.take(is_fine), None if beside is None else beside.filter(pa.array(is_kept))
+
+    def _blocks(self, file: InputFile, kept: pa.Schema | None) -> Iterator[tuple[RowBlock, pa.Table | None]]:
+        """The blocks of a file, and the columns that are kept of its rows, which in a wide table are fewer."""
+        if self._layout.made:
+            yield from read_wide_blocks(file, self._layout, kept)
+            return
+        for block in read_blocks(file, self._layout, kept):
+            yield block, block.kept
 
     def _read(self, block: RowBlock, key: str, file: InputFile, of_file: int | None) -> tuple[StepRows, Reasons]:
         n, found = len(block.rows), dict[int, Reasons]()
         values = []
         for i in self.values_at:
-            steps, found[i] = self._values(block, i)
+            steps, found[i] = self._values(block, i, key, file)
             values.append(steps)
         series = np.full(n, -1 if of_file is None else of_file, np.int64)
         if of_file is None:
             at = self._at["series"]
             series, found[at[0]] = self._names.numbers(key, file.name, [block.table.column(i) for i in at])
         stamps = later = block.rows
-        for i in self._at.get("time", ()):
+        for i in self._at.get("start", self._at.get("time", ())):
             stamps, later, found[i] = self._clock.read(block.table.column(i), file.path)
+        if "start" in self._at:
+            onward = block.table.column(self._at["time"][0]).to_numpy()
+            stamps = later = self._since(stamps, onward, file.path)
         reasons = self._reject(block, file, found)
         is_whole = first_faults(list(found.values()))[0] == FINE
         files = np.full(n, len(self.files) - 1, np.int64)
         return StepRows(series, stamps, later, files, block.rows, is_whole, tuple(values)), reasons
 
-    def _values(self, block: RowBlock, i: int) -> tuple[NDArray[Any], Reasons]:
+    def _since(self, starts: Stamps, onward: Stamps, path: str) -> Stamps:
+        """The stamps so many steps after others.
+
+        Raises:
+            DataError: the step is of another kind than the stamps, or they have a zone whose days may differ in length.
+        """
+        assert self._data.step is not None
+        step, clock = Step.parse(self._data.step), self._clock
+        is_number = step.unit == "number"
+        if is_number is not (clock.kind in (None, "number")) or (step.is_of_clock and clock.zone):
+            found = clock.kind if clock.zone is None else f"stamp of the zone {clock.zone}"
+            raise DataError(
+                f"{path}: column {self._data.start!r} holds a {found}, from which steps of {step} cannot be counted; "
+                f"write starts as {'plain numbers' if is_number else 'dates or stamps without a zone'}"
+            )
+        phases = step.phases(starts)
+        return step.stamps(step.indices(starts, phases) + onward, phases)
+
+    def _values(self, block: RowBlock, i: int, key: str, file: InputFile) -> tuple[NDArray[Any], Reasons]:
         """The values of a column; those of time steps may be missing where time says what is."""
         column, kind, side = block.table.column(i), self._layout.kinds[i], self._layout.sides[i]
+        if side == "category":
+            return self._categories.codes(self._layout.columns[i], column, file.path, learn=key == "train")
         if kind == "integers":
             return read_time_steps(column, kind, block.dialect)
         if side in ("source", "target") and self._data.time is not None:
@@ -180,10 +229,10 @@ class SeriesReader:
         needed = [i for i in sorted(found) if sides[i] not in self._layout.optional]
         reasons, blamed = first_faults([found[i] for i in needed])
         extreme = np.flatnonzero(reasons == EXTREME)
-        if extreme.size and not rejects.remark:
+        if extreme.size and not rejects.has_remark:
             row, column = int(extreme[0]), needed[blamed[extreme[0]]]
             value = block.table.column(column)[row]
             where = f"row {block.rows[row]} of {file.path}"
-            rejects.remark = describe_extreme(where, block.table.column_names[column], value)
+            rejects.remark(describe_extreme(where, block.table.column_names[column], value))
         rejects.add_block(file.name, block, reasons, lambda i: sides[needed[blamed[i]]])
         return reasons

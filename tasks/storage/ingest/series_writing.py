@@ -16,11 +16,11 @@ from tasks.seq2seq.data.codecs import Codecs
 from tasks.seq2seq.data.odd_values import OddValues
 from tasks.seq2seq.data.scaling import Moments, Scaling
 from tasks.seq2seq.data.splits import SPLITS
-from tasks.seq2seq.data.window_frames import divisor
-from tasks.seq2seq.data.windows import Levels, SeriesSteps, cut_windows, find_lasts, lasts_within
+from tasks.seq2seq.data.windows import SeriesSteps, cut_windows, find_lasts, lasts_within, measure_levels
 from tasks.seq2seq.metrics.forecasts import NaiveScale
 from tasks.seq2seq.settings.data import FilesData
 from tasks.storage.artifacts.stored_series import TABLE, ArrayFile, SeriesWriter, series_table, with_numbers
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.duplicates import RepeatCounter
 from tasks.storage.ingest.ordered_steps import OrderedSteps, Steps
 from tasks.storage.ingest.series_arrays import PlacedSeries, SeriesArrays, plan_of
@@ -42,6 +42,7 @@ class SeriesMaker:
         writer: takes the arrays.
         held_out: hashes of sources, ascending, that neither training nor validation may see.
         folder: for what is set aside meanwhile.
+        categories: of the series.
         numbered: whether sources say which series they are of, by a number behind all else.
     """
 
@@ -53,15 +54,17 @@ class SeriesMaker:
         writer: SeriesWriter,
         held_out: Hashes,
         folder: Path,
+        categories: Categories,
         *,
         numbered: bool = False,
     ) -> None:
         self.data, self.plan = data, plan_of(data)
-        self._arrays = SeriesArrays(data, value_columns(data), names)
+        self._arrays = SeriesArrays(data, value_columns(data), names, categories)
         self._arrays.step, self._arrays.time = steps.step, steps.time
         self.season = data.season or (steps.time.axis.season if steps.time else 1)
         self.repeats = RepeatCounter(folder / "repeats")
         self.n_steps = 0
+        self._categories = categories.names
         self._steps, self._names, self._writer, self._held_out = steps, names, writer, held_out
         self._intakes = intakes_of(data.source_encoding, data.target_encoding, shared=data.shared_vocabulary)
         self._known, self._static = Moments(len(data.columns_of("known"))), Moments(len(data.columns_of("static")))
@@ -101,7 +104,9 @@ class SeriesMaker:
         # A series without a step of training is measured by all its steps.
         has_none = np.bincount(series, in_training, minlength=len(steps.firsts) - 1) == 0
         used = in_training | has_none[series]
-        source, target = (_levels(side[used], series[used], len(has_none)) for side in (steps.source, steps.target))
+        source, target = (
+            measure_levels(side[used], series[used], len(has_none)) for side in (steps.source, steps.target)
+        )
         return SeriesSteps(**{**vars(steps), "levels": (source, target)})
 
     @staticmethod
@@ -241,11 +246,13 @@ class SeriesMaker:
         data = self.data
         columns = (data.source_columns, data.target_columns)
         codecs = finish_both(self._intakes, columns, data.min_count, data.max_vocabulary)
-        if not (data.known or data.calendar or data.static or data.filling or self.n_ids):
+        n_kinds = sum(map(len, self._categories.values()))
+        if not (data.known or data.calendar or data.static or n_kinds or data.filling or self.n_ids):
             return codecs
         assert isinstance(codecs.source, Scaling)
         ahead = self._known.finish().beside(Scaling.unchanged(2 * len(data.calendar)))
-        beside = [ahead, Scaling.unchanged(1 if data.filling else 0), self._static.finish(), self._scaling_of_ids()]
+        filled, kinds = Scaling.unchanged(1 if data.filling else 0), Scaling.unchanged(n_kinds)
+        beside = [ahead, filled, self._static.finish(), kinds, self._scaling_of_ids()]
         return Codecs(codecs.source.beside(*beside), codecs.target, ahead=ahead if ahead.features else None)
 
     @property
@@ -306,18 +313,6 @@ class SeriesMaker:
             "rejected": rejected,
             "windows_by_split": windows,
         }
-
-
-def _levels(values: NDArray[np.float64], series: Rows, n: int) -> Levels:
-    """Mean and deviation of the steps of each series."""
-    counts = np.maximum(np.bincount(series, minlength=n), 1)[:, None]
-    mean = _sums(values, series, n) / counts
-    deviation = np.sqrt(_sums((values - mean[series]) ** 2, series, n) / counts)
-    return Levels(mean, divisor(mean, deviation))
-
-
-def _sums(values: NDArray[np.float64], series: Rows, n: int) -> NDArray[np.float64]:
-    return np.stack([np.bincount(series, column, minlength=n) for column in values.T], axis=1)
 
 
 def encode_symbols(folder: Path, codecs: Codecs) -> None:

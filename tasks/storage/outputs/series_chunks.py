@@ -22,6 +22,7 @@ from tasks.storage.artifacts.shown_forecasts import n_shown, write_times
 from tasks.storage.artifacts.stamps import TimeFacts, stamp_type, to_stamps
 from tasks.storage.artifacts.stored_series import with_numbers
 from tasks.storage.files.inputs import InputFile
+from tasks.storage.ingest.categories import Categories
 from tasks.storage.ingest.ordered_steps import OrderedSteps, Steps
 from tasks.storage.ingest.rejects import Rejects
 from tasks.storage.ingest.row_encoding import Reading
@@ -75,9 +76,11 @@ class SeriesOfFile:
             DataError: the file breaks off, is damaged, or changes while it is read.
         """
         data, clock = self._data, new_clock(self._data, self._reading.time)
-        reader = SeriesReader(data, self._layout, self._names, clock, self._rejects)
+        series = self._reading.series
+        categories = Categories(data.columns_of("static_categories"), series.categories if series else {})
+        reader = SeriesReader(data, self._layout, self._names, clock, self._rejects, categories)
         parts, tables = list[StepRows](), list[pa.Table]()
-        for rows, table in reader.blocks("train", self._file, kept):
+        for rows, table in reader.blocks("", self._file, kept):
             parts.append(rows)
             tables.append(table)
         if not parts:  # a file without rows, which may be asked for
@@ -85,14 +88,13 @@ class SeriesOfFile:
             parts.append(StepRows.of_columns([np.zeros(0, np.int64)] * n_columns))
             tables.append(kept.empty_table())
         rows = StepRows.concatenate(parts)
-        self._rows = rows.rows
-        steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files)
+        self._rows = np.unique(rows.rows) if self._layout.made else rows.rows
+        steps = Steps(data, self._layout, reader.values_at, clock, self._names, reader.files, self._rejects)
         steps.decide(self._reading.time)
         columns = tuple(self._layout.columns[i] for i in reader.values_at)
-        self._arrays = SeriesArrays(data, columns, self._names)
+        self._arrays = SeriesArrays(data, columns, self._names, categories)
         self._arrays.step, self._arrays.time = steps.step, steps.time
-        ordered, faults = steps.order(rows)
-        self._rejects.add(faults)
+        ordered = steps.order(rows)
         self.read = reader.read
         self._place(ordered)
         return pa.concat_tables(tables)

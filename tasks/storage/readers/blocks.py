@@ -6,7 +6,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ class Layout:
             is null, and neither the row nor the file is refused for it.
         drop: columns that are not kept, see `dropped_positions`.
         may_be_empty: whether a file without rows is one like others.
+        made: columns that no file has, since they are made of all of its other columns.
     """
 
     columns: tuple[str | int, ...]
@@ -50,6 +51,20 @@ class Layout:
     optional: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     may_be_empty: bool = False
+    made: tuple[str | int, ...] = ()
+
+    @property
+    def of_file(self) -> Layout:
+        """The columns among them that files have."""
+        if not self.made:
+            return self
+        found = [
+            (column, kind, side)
+            for column, kind, side in zip(self.columns, self.kinds, self.sides, strict=True)
+            if column not in self.made
+        ]
+        columns, kinds, sides = zip(*found, strict=True)
+        return replace(self, columns=columns, kinds=kinds, sides=sides, made=())
 
     @property
     def names(self) -> list[str]:

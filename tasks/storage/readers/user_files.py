@@ -50,6 +50,7 @@ def check_input(file: InputFile, layout: Layout) -> None:
         DataError: the file is missing, empty, without rows, cut short or of another format than its suffix; a column
             is missing, there twice, or of a type that cannot be what it should.
     """
+    layout = layout.of_file
     with _legible(file, layout):
         _format(file).check(file, layout)
 
@@ -62,6 +63,7 @@ def has_column(file: InputFile, layout: Layout, column: str | int) -> bool:
     Raises:
         DataError: the file is missing, empty, cut short or of another format than its suffix.
     """
+    layout = layout.of_file
     with _legible(file, layout):
         return _format(file).has(file, layout, column)
 
@@ -89,6 +91,7 @@ def read_columns(file: InputFile, layout: Layout) -> pa.Schema:
         DataError: as `check_input`; or two columns are of one name, the file breaks off or changes while it is read,
             or JSON lines have too many different keys.
     """
+    layout = layout.of_file
     check_input(file, layout)
     with _whole(file, lambda: ""):
         return _format(file).columns(file, layout)
@@ -104,6 +107,7 @@ def columns_left_out(file: InputFile, layout: Layout) -> list[str]:
     Raises:
         DataError: as `check_input`.
     """
+    layout = layout.of_file
     check_input(file, layout)
     with _whole(file, lambda: ""):
         return _format(file).left_out(file, layout)
@@ -144,6 +148,7 @@ def read_blocks(
         DataError: as `check_input`; or the file breaks off, is damaged, or changes while it is read, or since
             `read_columns`.
     """
+    layout = layout.of_file
     n_records = 0
     form = _format(file)
     dialect = replace(layout.dialect, delimiter=form.delimiter and (layout.dialect.delimiter or form.delimiter))

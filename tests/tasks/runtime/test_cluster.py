@@ -180,6 +180,7 @@ def test_a_line_to_the_scheduler_that_stalls_loses_nothing(store, inbox, tmp_pat
     with OwnCluster(n=0) as cluster, Line(cluster.address) as line:
         for _ in range(2):
             cluster.add_worker("--nanny", through=line.address)
+        wait_for_workers(cluster, 2)
         with while_parts_come(tmp_path / "there", lambda: line.stall(seconds)) as done:
             by_dask(store, inbox, tmp_path / "there", cluster.address)
         assert done

@@ -24,7 +24,8 @@ def faults(model=None, **data):
     [
         {}, {"series": "store"}, {"series": ["region", "store"], "scale": "window"}, {"gaps": "fill", "fill": "zero"},
         {"known": "price, plan", "calendar": ["hour", "weekday"]}, {"step": "15 min", "time_zone": "Europe/Berlin"},
-        {"static": "size", "series": "store"}, {"duplicates_at": "sum"},
+        {"static": "size", "series": "store"}, {"duplicates_at": "sum"}, {"wide": True, "series": "store"},
+        {"wide": True, "series": "store", "start": "begin", "step": "1d"},
     ],
 )  # fmt: skip
 def test_settings_of_series_that_fit_are_taken(data):
@@ -57,6 +58,24 @@ def test_series_are_embedded_by_their_ids():
         (
             {"source_encoding": "integers", "target_encoding": "integers", "duplicates_at": "mean"},
             "integers are symbols",
+        ),
+        ({"wide": True}, "data.wide is set, but data.series is not; name the columns of the ids"),
+        (
+            {"wide": True, "series": "s", "time": None},
+            "data.wide is set, but data.time is not; say what its stamps are",
+        ),
+        ({"wide": True, "series": "s", "known": "price"}, "no column of a wide table goes on with time"),
+        ({"wide": True, "series": "s", "source": "a, b", "target": "a"}, "data.source and data.target are several"),
+        ({"wide": True, "series": 0, "header": False, "source": 1, "time": 2}, "the columns of a wide table are named"),
+        ({"start": "begin"}, "data.start is 'begin', but data.wide is not set"),
+        ({"wide": True, "series": "s", "start": "begin"}, "data.start is set, but data.step is not"),
+        (
+            {"wide": True, "series": "s", "start": "s", "step": "1d"},
+            "data.series names the column 's', which data.start",
+        ),
+        (
+            {"wide": True, "series": "s", "start": "begin", "step": "1d", "time_zone": "UTC"},
+            "data.start is set, and data.time_zone too",
         ),
         ({"history": None, "horizon": None, "source": "x", "target": "y"}, "data.time is day; it is for a series"),
     ],

@@ -109,6 +109,41 @@ def test_many_buckets_make_the_same_windows_as_one(ingest, monkeypatch):
     assert [one["windows"] for one in parts.account["series"]] == [33] * 7
 
 
+def test_a_panel_interleaved_over_files_and_buckets_makes_the_windows_of_a_sorted_one(ingest, monkeypatch, tmp_path):
+    """Day by day, newest first, every third row in another file of another format, and in as many buckets as series."""
+    rows = [row for row in panel(stores=7) if not (row[0] == "s3" and row[1] in ("2024-01-11", "2024-02-05"))]
+    whole = ingest(rows, numbered=True)
+    mixed = sorted(rows, key=lambda row: row[1], reverse=True)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("store,day,sales\n" + "".join(f"{a},{b},{c}\n" for a, b, c in mixed[::3]))
+    names = ("store", "day", "sales")
+    (folder / "b.jsonl").write_text(
+        "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in mixed[1::3])
+    )
+    pq.write_table(pa.table(dict(zip(names, zip(*mixed[2::3], strict=True), strict=True))), folder / "c.parquet")
+    monkeypatch.setattr(staged_steps, "BUCKET_ROWS", 3)
+    parts = ingest(rows, train=folder, numbered=True)
+    assert parts.account["time"]["late"] > 200
+    for split in ("train", "validation"):
+        assert parts.windows(split) == whole.windows(split)
+    assert targets(parts) == targets(whole)
+    assert parts.account["time"] | {"late": 0} == whole.account["time"]
+    by_store = [
+        {tuple(one["series"]): one["windows_by_split"] for one in made.account["series"]} for made in (parts, whole)
+    ]
+    assert by_store[0] == by_store[1]
+
+
+def targets(made):
+    """Each test window by its series and the stamp of its origin."""
+    return sorted(
+        (block.beside["store"][i].as_py(), block.beside["origin_time"][i].as_py(), block.pairs.target[i].tolist())
+        for block in read_evaluation(made.folder)
+        for i in range(len(block.pairs))
+    )
+
+
 def test_no_window_crosses_a_gap_and_its_steps_are_counted(ingest):
     rows = [row for row in panel() if not (row[0] == "s1" and row[1] in ("2024-01-11", "2024-01-12"))]
     made = ingest(rows)
@@ -164,6 +199,26 @@ def test_rows_of_one_stamp_are_rejected_but_for_the_first_or_become_one(ingest):
     merged = ingest(rows, duplicates_at="mean")
     assert (merged.account["rejected"], merged.account["time"]["merged"]) == (0, 2)
     assert 104.0 in {value for window in merged.windows() for value in window}
+
+
+def test_a_reject_of_time_says_the_setting_whose_file_it_is_of_and_counts_against_its_rows(ingest, tmp_path):
+    (tmp_path / "test.csv").write_text(
+        "store,day,sales\n" + "".join(",".join(map(str, row)) + "\n" for row in [*panel(1), ("s0", "2024-01-05", 9.0)])
+    )
+    made = ingest(panel(), test=tmp_path / "test.csv", max_reject_rate=0.03)
+    assert [(row["setting"], row["file"], row["reason"]) for row in made.rejects] == [
+        ("test", "test.csv", "time_repeated")
+    ]
+    said = refused(ingest, panel(), test=tmp_path / "test.csv", max_reject_rate=0.02)
+    assert f"{tmp_path / 'test.csv'}: 1 of 41 rows cannot be used" in said
+
+
+def test_rows_without_a_time_and_rows_out_of_it_are_held_against_one_rate(ingest):
+    """Two of each, of 44: neither alone is more than a twentieth."""
+    rows = [*panel(1), *[("s0", "soon", 1.0)] * 2, *[("s0", "2024-01-05", 9.0)] * 2]
+    said = refused(ingest, rows, max_reject_rate=0.05)
+    assert "4 of 44 rows cannot be used" in said
+    assert "time_repeated 2, time_type 2" in said
 
 
 def test_stamps_off_the_step_are_rejects(ingest):
@@ -287,6 +342,62 @@ def test_constant_series_do_not_divide_by_0_and_series_of_nothing_are_history(in
         for pairs in read_split(made.folder, split):
             assert np.isfinite(pairs.source.values).all()
     assert np.isfinite(made.codecs.source.deviation).all()
+
+
+REGIONS = {"s0": "south", "s1": " north", "s2": "south"}
+
+
+def of_regions(rows):
+    return [(*row, REGIONS[row[0]], int(row[0][1]) + 1) for row in rows]
+
+
+WITH_REGION = ("store", "day", "sales", "region", "size")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_kinds_of_series_are_features_of_0_and_1_in_the_order_of_their_names(ingest, order):
+    made = ingest(of_regions(panel())[::order], WITH_REGION, static="size", static_categories="region", numbered=True)
+    said = {
+        (source[0, 0] // 1000, *source[0, 1:4])
+        for pairs in read_split(made.folder, "train")
+        for source in pairs.source.padded()
+    }
+    assert said == {(0, 1, 0, 1), (1, 2, 1, 0), (2, 3, 0, 1)}  # size, north, south
+    assert made.codecs.source.features == 5
+    assert made.codecs.source.deviation[2:4] == (1.0, 1.0)
+    assert load_json(made.folder / "series.json")["categories"] == {"region": ["north", "south"]}
+
+
+def test_a_kind_that_only_the_test_has_is_none_of_those_of_training(ingest, tmp_path):
+    (tmp_path / "test.csv").write_text(
+        "store,day,sales,region\n" + "".join(f"s1,{FIRST + day},{day},west\n" for day in range(20))
+    )
+    rows = [row[:4] for row in of_regions(panel())]
+    made = ingest(rows, WITH_REGION[:4], static_categories="region", test=tmp_path / "test.csv")
+    (block,) = read_evaluation(made.folder)
+    assert (block.pairs.source.padded()[..., 1:] == 0).all()
+
+
+def test_kinds_that_are_missing_change_or_are_too_many_are_told(ingest):
+    rows = [row[:4] for row in of_regions(panel())]
+    made = ingest([*rows[:-1], (*rows[-1][:3], "")], WITH_REGION[:4], static_categories="region", max_reject_rate=0.1)
+    assert made.account["reasons"] == {"category_null": 1}
+    said = refused(ingest, [*rows[:-1], (*rows[-1][:3], "west")], WITH_REGION[:4], static_categories="region")
+    assert "the columns ['region'] of the series 's2' change with time" in said
+    many = [(*row[:3], f"r{i}") for i, row in enumerate(panel(1, 1_001))]
+    assert "column 'region' of data.static_categories has more than 1,000 different values" in refused(
+        ingest, many, WITH_REGION[:4], static_categories="region"
+    )
+
+
+def test_what_is_the_same_for_all_steps_stays_so_where_steps_are_filled_with_0_or_added_up(ingest):
+    rows = of_regions([row for row in panel() if row[1] != "2024-01-11"])
+    rows += [(store, "2024-01-05", 7.0, *rest) for store, _, _, *rest in rows[:1]]
+    made = ingest(
+        rows, WITH_REGION, gaps="fill", fill="zero", duplicates_at="sum", static="size", static_categories="region"
+    )
+    assert (made.account["time"]["filled"], made.account["time"]["merged"]) == (3, 1)
+    assert made.codecs.source.mean[2] == pytest.approx(2.0)
 
 
 def test_sources_say_which_series_they_are_of_and_a_holdout_says_it_in_a_models_own_numbers(ingest, tmp_path):

@@ -120,6 +120,42 @@ def test_a_known_series_is_measured_as_in_training_and_a_new_one_by_what_is_ther
     assert flat(read.lists(SOURCE))[0] == [(day - 100) / 50 for day in (1, 2, 3)]
 
 
+def test_kinds_are_those_of_training_and_another_is_none_of_them(tmp_path):
+    known = KnownSeries(DAILY, NO_TABLE, {"region": ["north", "south"]})
+    rows = [(*row, region) for store, region in (("a", "south"), ("b", "east")) for row in days(store, 1, 2, 3)]
+    data = {**SERIES, "static_categories": "region"}
+    read = Read(write(tmp_path / "a.csv", rows, "store,day,level,region"), series_of(data, known))
+    assert read.lists(SOURCE)[0] == [[1, 0, 1], [2, 0, 1], [3, 0, 1]]
+    assert read.lists(SOURCE)[1] == [[1, 0, 0], [2, 0, 0], [3, 0, 0]]
+
+
+def test_a_wide_table_is_forecast_a_row_a_series_with_all_of_its_columns(tmp_path):
+    """One series ends earlier, one has no id, one is too short, and one has a cell that is no number."""
+    header = "store,2024-01-01,2024-01-02,2024-01-03,2024-01-04"
+    rows = [("b", 1, 2, 3, ""), ("", 1, 2, 3, 4), ("s", "", "", 1, 2), ("a", 5, 6, 7, 8), ("bad", 1, 2, "x", 4)]
+    read = Read(write(tmp_path / "a.csv", rows, header), series_of({**SERIES, "wide": True}))
+    assert read.kept.to_pylist() == [
+        dict(zip(header.split(","), map(str, row), strict=True)) for row in (rows[0], rows[3])
+    ]
+    assert flat(read.lists(SOURCE)) == [[1, 2, 3], [6, 7, 8]]
+    assert read.ours[ORIGIN_ROW].to_pylist() == [1, 4]
+    assert read.ours[TIMES].to_pylist() == [dates(4, 5), dates(5, 6)]
+    assert dict(read.rows.series.not_forecast) == {"history_too_short": 1, "gap_in_history": 1}
+    assert [reject["reason"] for reject in read.rejects] == ["series_null"] * 4 + ["source_type"]
+    assert (read.rows.read, read.rows.known_ahead) == (20, 1)
+    assert adds_up(read)
+
+
+def test_a_wide_table_with_starts_is_forecast_from_each_origin(tmp_path):
+    rows = [("a", "2024-01-01", 1, 2, 3, 4), ("b", "2024-01-05", 5, 6, 7, 8)]
+    data = {**SERIES, "wide": True, "start": "begin", "step": "1d"}
+    read = Read(write(tmp_path / "a.csv", rows, "store,begin,V1,V2,V3,V4"), series_of(data, origins="all"))
+    assert read.kept["store"].to_pylist() == ["a", "a", "b", "b"]
+    assert flat(read.lists(SOURCE)) == [[1, 2, 3], [2, 3, 4], [5, 6, 7], [6, 7, 8]]
+    assert read.ours[TIMES].to_pylist() == [dates(4, 5), dates(5, 6), dates(8, 9), dates(9, 10)]
+    assert adds_up(read)
+
+
 def test_a_file_whose_every_row_is_rejected_is_one_of_rejects(tmp_path):
     read = Read(write(tmp_path / "a.csv", [("", "2024-01-01", 1), ("a", "soon", 1)]), series_of())
     assert [reject["reason"] for reject in read.rejects] == ["series_null", "time_type"]
