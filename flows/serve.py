@@ -31,8 +31,11 @@ from flows._cli.deployments import Served, read_deployments
 from flows._cli.failures import only_news
 from flows._cli.flow_work import log_level, use_configured
 from flows._cli.notify import check_block
+from flows._cli.pages_server import pages_served
 from flows._server import local as _server
 from flows._server.prefect_internals import drain
+from tasks.seq2seq.errors import SettingsError
+from tasks.storage.store.artifact_store import Store
 
 END_SECONDS = 45.0
 
@@ -49,6 +52,8 @@ def work(settings: ServeSettings, options: ServeOptions) -> int:
         os.chdir(ROOT)  # the runs' processes begin here, and import flows and tasks from here
         write_summary(options.summary, _describe(served))
         deployments = [one.create(options.named_store) for one in served]
+        if settings.pages is not None:
+            _serve_pages(Store(options.store), settings.pages, stack, is_told=not options.quiet)
         asyncio.run(serve(served, deployments, settings.limit, is_told=not options.quiet))
     return EXIT_SUCCESS
 
@@ -58,6 +63,17 @@ def _describe(served: list[Served]) -> Summary:
         "url": PREFECT_API_URL.value(),
         "deployments": [{"name": one.name, "when": one.entry.when_shown} for one in served],
     }
+
+
+def _serve_pages(store: Store, port: int, stack: contextlib.ExitStack, *, is_told: bool) -> None:
+    try:
+        address = stack.enter_context(pages_served(store, port))
+    except OSError as error:
+        raise SettingsError(
+            f"--pages {port}: {error.strerror}; name another port, or 0 for any that is free"
+        ) from error
+    if is_told:
+        print(f"pages of the store: {address}", flush=True)
 
 
 def _find_server(port: int, stack: contextlib.ExitStack) -> None:

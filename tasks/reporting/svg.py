@@ -49,13 +49,17 @@ class Picture:
 
     def data_uri(self) -> str:
         """The drawing for a page of others."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self._repr_svg_().encode()).decode()}"
+
+    def _repr_svg_(self) -> str:
+        """The drawing by itself, which notebooks show."""
         size = Markup(' xmlns="http://www.w3.org/2000/svg" width="{}" height="{}"').format(
             f"{self.width:g}", f"{self.height:g}"
         )
         ground = Markup("<style>{}</style>").format(Markup(LIGHT)) + tag(  # noqa: S704 - a constant
             "rect", width=self.width, height=self.height, fill="var(--page)"
         )
-        return f"data:image/svg+xml;base64,{base64.b64encode(self._svg(size, ground).encode()).decode()}"
+        return self._svg(size, ground)
 
     def _svg(self, attributes: Markup, ground: Markup) -> Markup:
         opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}"{}>').format(

@@ -14,8 +14,8 @@ from flows.train_and_eval import main
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--modle.units", "5"], "did you mean 'model.units'"),
-        (["--data.cardinalty", "5"], "did you mean 'data.cardinality'"),
+        (["--modle.units", "5"], "did you mean '--model.units'"),
+        (["--data.cardinalty", "5"], "did you mean '--data.cardinality'"),
         (["--model", "5"], "--model is a section"),
         (["--model.units", "many"], "model.units"),
         (["--model.units", "0"], "greater than or equal to 1"),

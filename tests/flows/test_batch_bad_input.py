@@ -49,9 +49,9 @@ def path(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--chunk-row", "5"], "did you mean 'chunk_rows'"),
-        (["--modle", "integers"], "did you mean 'model'"),
-        (["--decoding.beam_widht", "5"], "did you mean 'decoding.beam_width'"),
+        (["--chunk-row", "5"], "did you mean '--chunk-rows'"),
+        (["--modle", "integers"], "did you mean '--model'"),
+        (["--decoding.beam_widht", "5"], "did you mean '--decoding.beam-width'"),
         (["--decoding", "beam"], "--decoding is a section"),
         (["--format", "xml"], "format"),
         (["--chunk-rows", "0"], "chunk_rows"),

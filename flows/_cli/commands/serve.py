@@ -10,9 +10,10 @@ from pydantic import Field
 from flows._cli.checkout import ROOT
 from flows._cli.command import Command
 from flows._cli.settings import LoggedOptions, Tree
+from tasks.seq2seq.errors import SettingsError
 from tasks.seq2seq.settings.rules import check_section
 from tasks.seq2seq.settings.section import Section
-from tasks.seq2seq.settings.where import Where
+from tasks.seq2seq.settings.where import Where, is_url
 from tasks.storage.store.artifact_store import Store
 
 DEPLOYMENTS = ROOT / "prefect.yaml"
@@ -23,6 +24,12 @@ class ServeSettings(Section):
 
     deployments: Path = Field(DEPLOYMENTS, description="file such as prefect.yaml, with the deployments")
     port: int = Field(4200, ge=0, lt=2**16, description="port of the own server, on loopback; 0: any that is free")
+    pages: int | None = Field(
+        None,
+        ge=0,
+        lt=2**16,
+        description="port on loopback that the store's pages are served on as well; 0: any that is free (none)",
+    )
     limit: int | None = Field(None, ge=1, description="runs at once, of all deployments together (any number)")
 
 
@@ -40,8 +47,10 @@ class ServeOptions(LoggedOptions):
         return self.store if "store" in self.model_fields_set else None
 
 
-def _check(_settings: ServeSettings, options: ServeOptions) -> None:
+def _check(settings: ServeSettings, options: ServeOptions) -> None:
     """Only a store that is named: the checkout's own may be closed to whoever serves runs with stores of their own."""
+    if settings.pages is not None and is_url(str(options.store)):
+        raise SettingsError(f"--pages is for a store on this machine, but {options.store} is in an object store")
     if options.named_store:
         Store(options.named_store).prepare()
 
