@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, TextIO
 from flows._cli import sign_of_life
 from flows._cli.interruption import before_the_end, end, interrupted_by, watch_for_signals
 from flows._cli.limits import LEAST_MIB, too_little_memory
+from flows._cli.quiet import keep_notices
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+keep_notices()  # every flow imports this module before any library
 
 
 def start(name: str, *, needs_server: bool = False, may_load_tensorflow: bool = False) -> int:

@@ -41,6 +41,7 @@ IN_TESTS = {
     "import",
     "prune",
     "look",
+    "pages",
     "shrink",
     "failed",
     "age",
@@ -174,6 +175,13 @@ def test_the_guides_look_at_a_store_lists_it_and_finds_it_whole(machine, store):
     said = machine.run(*commands("look"))
     assert "serves as 'integers'" in said
     assert "all are as they were written" in said
+
+
+def test_the_guides_pages_of_a_store_are_written_into_it(machine, store):
+    said = machine.run(*commands("pages"))
+    (page,) = store.root.rglob("index.html")
+    assert str(page) in said
+    assert "integers" in page.read_text()
 
 
 def test_the_guides_way_back_leads_to_the_model_before(machine, store, tmp_path_factory):
