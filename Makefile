@@ -56,6 +56,7 @@ torture: .venv/test
 docs: .venv/test
 	.venv/bin/python -m flows._cli.reference > docs/settings.md
 	.venv/bin/python docs/draw_architecture.py > docs/images/architecture.svg
+	.venv/bin/python docs/write_api.py > docs/api.md
 	.venv/bin/python -m tests.helpers.own_data_matrix
 
 # A stamp for each lock: an environment is made again when its lock has changed.

@@ -1,25 +1,16 @@
 """The page on the architecture shows the packages that there are."""
 
-import importlib.util
 import re
 
 from tests.conftest import ROOT
+from tests.helpers.doc_scripts import load_script
 
 PAGE = (ROOT / "docs/architecture.md").read_text()
 
 
-def drawing():
-    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs/draw_architecture.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_picture_is_what_the_contracts_say():
     """`make docs` draws it anew."""
-    module = drawing()
+    module = load_script("draw_architecture")
     assert (ROOT / "docs/images/architecture.svg").read_text() == module.draw(module.read_layers())
 
 

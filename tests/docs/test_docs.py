@@ -54,7 +54,7 @@ COMMAND_LINES = [
     for block in blocks("sh", page)
     for line in block.replace("\\\n", "").splitlines()
     if " -m flows." in line
-]
+] + [("README.md", f"python {command}") for command in re.findall(r"`(-m flows\.[^`]+)`", README)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -86,7 +86,7 @@ def test_each_command_of_the_docs_is_accepted(page, line, monkeypatch, tmp_path)
 
 
 @pytest.mark.slow
-def test_the_readmes_python_example_runs(run_python):
+def test_the_tutorials_example_in_python_runs(run_python):
     (example,) = [block for block in blocks("python") if "define_models" in block]
     printed = run_python(example).splitlines()[-1]
     assert re.fullmatch(r"\[\d+, \d+, \d+\]", printed)

@@ -31,7 +31,7 @@ PAGES = {
 }
 PLAIN = {name: re.sub(r"```.*?```", "", page, flags=re.DOTALL) for name, page in PAGES.items()}
 CODE = "".join(path.read_text() for folder in ("flows", "tasks") for path in ROOT.glob(f"{folder}/**/*.py"))
-OPERATIONS = PAGES["docs/operations.md"]
+MESSAGES = PAGES["docs/messages.md"]
 
 
 def anchors(page):
@@ -51,20 +51,20 @@ def test_every_link_of_a_page_leads_somewhere(name):
         assert not anchor or anchor in anchors(target.read_text()), link
 
 
-def test_the_index_names_each_page_and_the_readme_the_index():
+def test_the_index_names_each_page_once_and_the_readme_the_index():
     for path in DOCS.glob("*.md"):
-        assert path.name == "README.md" or f"({path.name})" in PAGES["docs/README.md"], path.name
+        assert path.name == "README.md" or PAGES["docs/README.md"].count(f"({path.name})") == 1, path.name
     assert "(docs/README.md)" in PAGES["README.md"]
 
 
 def test_each_error_is_in_the_guide_with_what_to_do():
-    table = OPERATIONS.split("| error |")[1].split("\n\n")[0]
+    table = MESSAGES.split("| error |")[1].split("\n\n")[0]
     family = {one.__name__ for one in vars(errors).values() if inspect.isclass(one) and one is not errors.Seq2SeqError}
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == family
 
 
 def test_each_message_of_the_guide_is_one_that_the_program_says():
-    table = OPERATIONS.split("| message |")[1]
+    table = MESSAGES.split("| message |")[1]
     messages = re.findall(
         r"`([^`]+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:] if row.startswith("|"))
     )
@@ -77,15 +77,15 @@ def test_each_message_of_the_guide_is_one_that_the_program_says():
 
 
 def test_each_rule_of_the_data_checks_is_in_the_guide():
-    table = OPERATIONS.split("| rule of the data checks |")[1]
+    table = MESSAGES.split("| rule of the data checks |")[1]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(get_args(CheckRule))
 
 
 def test_what_a_batch_says_of_files_is_in_the_guide():
-    """The lines below its table, but for sums and rates."""
+    """The lines below its table, except for sums and rates."""
     for said in ("no input any more", "left out, of an unknown format", "more rejected rows than", "drift: "):
         assert said in CODE
-        assert said in OPERATIONS
+        assert said in MESSAGES
 
 
 def prefect_settings(model):
@@ -121,9 +121,8 @@ def test_the_numbers_of_drift_and_chunks_are_those_of_the_code():
     words = PAGES["docs/glossary.md"]
     assert f"From {MODERATE} moderate, from {SHIFTED} shifted" in words
     assert f"{BatchSettings.model_fields['chunk_rows'].default:,} rows" in PAGES["docs/decisions.md"]
-    assert (
-        f"asyncpg=={re.search(r'`asyncpg` ([0-9.]+[0-9])', OPERATIONS)[1]} " in (ROOT / "requirements.lock").read_text()
-    )
+    asyncpg = re.search(r"`asyncpg` ([0-9.]+[0-9])", PAGES["docs/operations.md"])[1]
+    assert f"asyncpg=={asyncpg} " in (ROOT / "requirements.lock").read_text()
 
 
 def test_each_word_of_the_glossary_is_used_elsewhere_and_they_are_in_order():

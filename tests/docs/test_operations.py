@@ -1,4 +1,4 @@
-"""The guide for operators: its commands do what it says, in its order, and its units are units."""
+"""The pages for operators: their commands do what they say, in their order, and their units are units."""
 
 import base64
 import contextlib

@@ -13,7 +13,8 @@ import urllib.request
 
 from tests.conftest import ROOT
 
-GUIDE = (ROOT / "docs" / "operations.md").read_text()
+# The pages for operators, in the order in which their commands are run.
+GUIDE = "".join((ROOT / "docs" / name).read_text() for name in ("operations.md", "upkeep.md"))
 LABELLED = re.findall(r"<!-- (run|by hand): ([^>]+) -->\n```sh\n(.*?)```", GUIDE, re.DOTALL)
 FILES = dict(re.findall(r"<!-- file: ([\w.-]+) -->\n```ini\n(.*?)```", GUIDE, re.DOTALL))
 
@@ -31,7 +32,7 @@ def free_port():
 
 
 class Machine:
-    """A folder in the place of `/`, with a checkout in /opt, and no users of its own."""
+    """A folder in place of `/`, with a checkout in /opt, and no users of its own."""
 
     def __init__(self, root):
         self.root, self.port, self.database_port = root, free_port(), free_port()
