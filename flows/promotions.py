@@ -62,7 +62,7 @@ def _promote(store: Store, name: str, model: str, reason: str) -> None:
     bundle = find_bundle(store, model).bundle
     experiment = read_experiment(bundle)  # refuses one that this version of the project cannot read
     if not re.fullmatch(NAME, name):
-        raise SettingsError(f"{name!r} is no name; expected letters, digits, dots, dashes and underscores")
+        raise SettingsError(f"{name!r} is not a name; expected letters, digits, dots, dashes and underscores")
     before = read_promotions(store, name)
     if before.promoted == bundle.digest:
         raise SettingsError(f"{short(bundle.digest)} serves as {name!r} already")

@@ -135,7 +135,7 @@ class Served:
         return f"{self.flow.name}/{self.entry.name}"
 
     def create(self, store: Where | None = None) -> RunnerDeployment:
-        """What serving sends to the server: what `prefect deploy` does, but for the work pool.
+        """What serving sends to the server: what `prefect deploy` does, except for the work pool.
 
         Args:
             store: of the runs, where the deployment names none and its flow takes one; None is the flow's own default.

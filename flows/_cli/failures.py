@@ -103,7 +103,7 @@ def is_news(record: logging.LogRecord) -> bool:
 
 
 class _Brief(logging.Formatter):
-    """Formats records as another does, the kinds of errors in the place of their messages."""
+    """Formats records as another does, the kinds of errors in place of their messages."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()

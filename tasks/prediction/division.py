@@ -1,4 +1,4 @@
-"""A large file divided into spans, which are predicted by themselves, in any order and by whomever, and then joined."""
+"""A large file divided into spans that are predicted in any order and by any process, and are then joined."""
 
 from __future__ import annotations
 

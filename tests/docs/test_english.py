@@ -9,7 +9,16 @@ from tests.conftest import ROOT
 # Each with what an English engineer writes in its place.
 INSTEAD = {
     r"stands? there (again|twice)": "appears more than once, repeats an earlier one",
-    r"\bis no (flag|setting|command|parameter|key)\b": "is not a ...",
+    r"stands? there\b": "is there, lies there",
+    r"(?<!there )\bis no (artifact|command|failure|flag|folder|key|name|number|object|parameter|path|score|setting|step|token|vector|zone)\b": (
+        "is not a ..."
+    ),
+    r"\bis no UTF-8\b": "is not UTF-8",
+    r"in the place of\b": "in place of, instead of",
+    r"\bby whom(so)?ever\b": "by anybody, by any process",
+    r", but for that\b": ", except that",
+    r"a flag that there is not\b": "a flag that does not exist",
+    r"takes? the colou?rs away": "removes the colours",
     r"next to its own columns": "keeps its own columns",
     r"held out to stop in time": "kept to validate on",
     r"over the mean weight of": "divided by the mean weight of",
@@ -34,5 +43,10 @@ def test_no_page_message_or_comment_says_it_so(words):
 
 
 def test_the_list_finds_what_it_is_about():
-    samples = ["rows that stand there again", "--x is no flag", "blank lines are no rows"]
+    samples = [
+        "rows that stand there again",
+        "links in the place of folders",
+        "--x is no flag",
+        "blank lines are no rows",
+    ]
     assert all(any(re.search(words, sample) for words in INSTEAD) for sample in samples)

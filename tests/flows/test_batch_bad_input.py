@@ -120,8 +120,8 @@ def test_a_folder_that_is_empty_so_far_is_no_fault(run, models, tmp_path):
 
 def test_an_output_that_is_a_file_is_refused(refused, path, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "is no folder" in refused(path, "--model", "integers")
-    assert "is no folder" in refused(path, "--model", "integers", output="out/below")
+    assert "is not a folder" in refused(path, "--model", "integers")
+    assert "is not a folder" in refused(path, "--model", "integers", output="out/below")
     assert (tmp_path / "out").read_text() == "mine"
 
 
@@ -172,7 +172,7 @@ def own_store(models, tmp_path):
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(refused, path, tmp_path, models):
     said = refused(path, "--model", "nobody")
-    assert "nobody is no promoted name" in said
+    assert "nobody is not a promoted name" in said
     assert "integers" in said
     assert "does not exist" in refused(path, "--model", str(tmp_path / "none"))
     assert "--model is required" in refused(path)

@@ -226,8 +226,8 @@ def test_the_history_of_promotions_says_who_decided_what_and_why(night, capsys):
         (("--rollback", "--reason", "x"), "--rollback needs the NAME"),
         (("sounds", "--reason", "x"), "--reason is for --promote or --rollback"),
         (("sounds", "--rollback", "--reason", "x"), "no other model served as 'sounds' before"),
-        (("sounds", "--promote", "abcdef12", "--reason", "x"), "abcdef12 is no promoted name, no digest of a bundle"),
-        (("no/name", "--promote", "{bundle}", "--reason", "x"), "'no/name' is no name"),
+        (("sounds", "--promote", "abcdef12", "--reason", "x"), "abcdef12 is not a promoted name, the digest of"),
+        (("no/name", "--promote", "{bundle}", "--reason", "x"), "'no/name' is not a name"),
         (("sounds", "--promote", "{bundle}", "--reason", "x"), "serves as 'sounds' already"),
     ],
 )

@@ -67,7 +67,7 @@ SENT = (
 
 
 def sent(name):
-    """What the server holds about a deployment, but for where its runs start."""
+    """What the server holds about a deployment, except for where its runs start."""
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(name)
     schedules = [(entry.schedule, entry.active, entry.parameters) for entry in deployment.schedules]

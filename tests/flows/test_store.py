@@ -130,7 +130,9 @@ def test_a_promoted_model_that_is_gone_is_a_fault(run, made, root):
     made[1].bundle.path.rename(root / "away")
     code, summary, _ = run(main, "verify", store=root)
     assert code == 1
-    assert summary["faults"] == [f"promotions of 'g2p': {made[1].bundle.path} is no artifact: it has no manifest.json"]
+    assert summary["faults"] == [
+        f"promotions of 'g2p': {made[1].bundle.path} is not an artifact: it has no manifest.json"
+    ]
 
 
 def test_a_dry_run_of_a_clean_up_shows_what_goes_and_removes_nothing(run, made, root):
@@ -208,7 +210,7 @@ def test_the_way_back_says_what_is_missing_or_altered(run, predicted, tmp_path):
     assert states["file"] == "altered: its account names another digest"
     assert states["input"] == "missing"
     assert "codecs.json has 2 bytes" in states["bundle"]
-    assert "is no artifact" in states["dataset"]
+    assert "is not an artifact" in states["dataset"]
 
 
 def test_a_prediction_file_without_its_account_tells_by_itself_and_a_strange_one_is_refused(run, predicted, tmp_path):
@@ -278,7 +280,7 @@ def test_nobody_rolls_back_to_a_model_that_is_gone(run, made, root):
     made[1].bundle.path.rename(root / "away")
     code, _, said = run(promotions, "g2p", "--rollback", "--reason", "why", store=root)
     assert code == 2
-    assert f"{made[1].bundle.path} is no artifact" in said
+    assert f"{made[1].bundle.path} is not an artifact" in said
     assert run(promotions, "g2p", store=root)[1]["names"][0]["promoted"] == made[0].bundle.digest
 
 

@@ -140,7 +140,7 @@ def test_a_space_that_always_refuses_fails_and_says_why(run, tmp_path):
         (('["greedy", "beam"]', "[]"), "sweep.space.decoding.method has no choices"),
         (("[0.0, 1.0]", "{ low = 2, high = 1 }"), "goes from 2 to 1; low must be below high"),
         (("[0.0, 1.0]", "{ low = 0, high = 1, log = true }"), "which has no logarithm"),
-        (("trials = 3", 'trials = 3\nmetric = "mae"'), "sweep.metric is 'mae', which is no score of this data"),
+        (("trials = 3", 'trials = 3\nmetric = "mae"'), "sweep.metric is 'mae', which is not a score of this data"),
     ],
 )
 def test_what_cannot_be_swept_is_refused_before_any_work(changed, said, tmp_path, capsys):

@@ -107,7 +107,7 @@ def account_of(output, name):
 
 
 def contents(folder, without=()):
-    """The digest of every file of an output folder, but for what tells of the last run."""
+    """The digest of every file of an output folder, except for what tells of the last run."""
     left_out = {"_run.json", "_report.html", *without}
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

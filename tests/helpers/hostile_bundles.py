@@ -53,7 +53,7 @@ def with_layer(make):
 
 
 def with_initializer(make):
-    """Has something else in the place of each initializer of the encoder's layers."""
+    """Has something else in place of each initializer of the encoder's layers."""
 
     def replaced(value, outside):
         if isinstance(value, list):

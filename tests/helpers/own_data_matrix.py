@@ -333,7 +333,7 @@ FAULTS = (
         _text([("1]2[3", "x"), ("[1][2]", "y")], _TEXT, str.encode),
         encoding="integers",
     ),
-    Fault("a line that is no object", {"jsonl": b'{"source": "a", "target": "x"}\n[1]\n'}),
+    Fault("a line that is not an object", {"jsonl": b'{"source": "a", "target": "x"}\n[1]\n'}),
     Fault("a list over many lines", {"jsonl": b'[\n{"source": "a", "target": "x"}\n]\n'}),
     Fault("no rows", {"csv": b"source,target\n", "tsv": b"source\ttarget\n", "jsonl": b"\n"}),
     Fault(

@@ -9,7 +9,7 @@ from tests.helpers.small_bundles import FACTS, SETTINGS
 
 
 def write_models(folder):
-    """Puts models that Keras loads in the place of what only looks like such."""
+    """Puts models that Keras loads in place of what only looks like such."""
     for name, content in _models().items():
         (folder / name).write_bytes(content)
 

@@ -51,7 +51,7 @@ class Step:
         """
         found = _TEXT.fullmatch(text.strip())
         if found is None or not int(found[1]):
-            raise ValueError(f"{text!r} is no step; expected one such as {EXPECTED}")
+            raise ValueError(f"{text!r} is not a step; expected one such as {EXPECTED}")
         count, unit = int(found[1]), found[2]
         if unit is None:
             return cls(count, "number")

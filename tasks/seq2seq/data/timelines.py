@@ -139,7 +139,7 @@ FILLS: dict[str, Callable[[Values, Stamps, _Around], Values]] = {
 
 
 def fill_missing(values: Values, indices: Stamps, starts: Mask, how: str, longest: int) -> Values:
-    """Values in the place of NaN, where the same series has one before and one after it, and not too far away.
+    """Values in place of NaN, where the same series has one before and one after it, and not too far away.
 
     Args:
         values: `(n,)`.

@@ -252,7 +252,7 @@ class _Stored(BaseModel):
         if _is_unsorted(texts) or _is_unsorted(integers):
             raise ValueError("symbols are not distinct and ascending")
         if not all(map(_is_text, texts)):
-            raise ValueError("symbols are no text")
+            raise ValueError("symbols are not text")
         if self.kind == "characters" and any(len(symbol) != 1 for symbol in texts):
             raise ValueError("symbols are not one character each")
         ids = (self.padding, self.start, self.end or 0, self.unknown or 0)

@@ -2,7 +2,7 @@
 
 `global` leaves values as they are, and one scaling of all is learned. `series` takes off a series' own mean and divides
 by its own deviation, both of its training steps. `window` does so by those of the window's history. With `relative`,
-the last value of the history is taken off in the place of the mean.
+the last value of the history is taken off in place of the mean.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-# What runs operations, the best first: onnxruntime-gpu in the place of onnxruntime has the first one too.
+# What runs operations, the best first: onnxruntime-gpu in place of onnxruntime has the first one too.
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 

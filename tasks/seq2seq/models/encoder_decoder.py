@@ -125,7 +125,7 @@ def _features(side: Side, width: int, name: str, *, tied: bool = False) -> layer
 
 
 def _with_series(architecture: Architecture, source: Tensor) -> Tensor:
-    """The source with an embedding in the place of its series' number, which stands before the mark of what is there.
+    """The source with an embedding in place of its series' number, which stands before the mark of what is there.
 
     The first embedding is that of series which training has not seen: zeros, which no gradient reaches. The number is
     taken from the source itself, since numbers of less precision would be others.

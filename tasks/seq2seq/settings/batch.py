@@ -43,7 +43,7 @@ class BatchSettings(Section):
     )
     long: bool = Field(
         False,
-        description="of series: a row for each step of a forecast, with its time stamp and a number, in the place of a "
+        description="of series: a row for each step of a forecast, with its time stamp and a number, in place of a "
         "row a series with lists",
     )
     input_format: FormatName | None = Field(

@@ -35,7 +35,7 @@ class Dialect:
     padding_value: float | None = None
 
     def changes(self) -> dict[str, Any]:
-        """What is not as it is without a word, but for `header`, `delimiter` and `quote`."""
+        """What is not as it is without a word, except for `header`, `delimiter` and `quote`."""
         known = ("header", "delimiter", "quote")
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in known}
         return {name: value for name, value in found.items() if value != getattr(Dialect, name)}

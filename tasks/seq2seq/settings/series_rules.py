@@ -103,7 +103,7 @@ def _time_faults(data: FilesData) -> Iterator[str]:
     if len(set(data.calendar)) < len(data.calendar):
         yield f"data.calendar names something twice: {list(data.calendar)}"
     if data.time_zone is not None and data.time_zone not in zoneinfo.available_timezones():
-        yield f"data.time_zone is {data.time_zone!r}, which is no zone; expected one such as Europe/Berlin, or UTC"
+        yield f"data.time_zone is {data.time_zone!r}, which is not a time zone; expected Europe/Berlin, UTC or the like"
 
 
 def _wide_faults(data: FilesData) -> Iterator[str]:

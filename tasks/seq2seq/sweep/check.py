@@ -67,8 +67,8 @@ def _metric_faults(experiment: Experiment, search: SearchSettings) -> Iterator[s
         unwanted = search.metric in {metric.name for metric in metrics_of(_kind(experiment))}
         hint = f"; set evaluation.{search.metric} = true" if unwanted and _kind(experiment) == "tokens" else ""
         yield (
-            f"sweep.metric is {search.metric!r}, which is no score of this data{nearest(search.metric, can_rank)}{hint}"
-            f"; there are {', '.join(can_rank)}"
+            f"sweep.metric is {search.metric!r}, which is not a score of this data"
+            f"{nearest(search.metric, can_rank)}{hint}; there are {', '.join(can_rank)}"
         )
     elif search.metric not in can_rank:
         yield (

@@ -10,7 +10,7 @@ account.json         what was read, rejected, split, and what repeats
 codecs.json          symbols and ids, or means and deviations, of both sides
 profile.json         lengths and symbol counts of the training pairs
 
-Of series, in the place of the pairs' files: those of `tasks.storage.artifacts.stored_series`, from which pairs are cut
+Of series, in place of the pairs' files: those of `tasks.storage.artifacts.stored_series`, from which pairs are cut
 as they are read.
 """
 

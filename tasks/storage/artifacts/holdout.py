@@ -4,7 +4,7 @@ A holdout is an artifact of its own, so that it outlives the dataset that it was
 
     evaluation.npz or test.parquet   the pairs, as the dataset held them out
     codecs.json                      what their ids stand for
-    steps.*.npy, windows.test.npy    of series, in the place of pairs, with `series.parquet` and `series.json`
+    steps.*.npy, windows.test.npy    of series, in place of pairs, with `series.parquet` and `series.json`
     sources.npz                      hashes of the sources, which training leaves out from then on
 """
 

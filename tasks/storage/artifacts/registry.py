@@ -55,8 +55,8 @@ def find_bundle(store: Store, model: str | None) -> FoundBundle:
     if "/" in model or Path(model).is_dir():
         return FoundBundle(_by_folder(store, Path(model)), None)
     raise SettingsError(
-        f"--model {model} is no promoted name, no digest of a bundle and no folder{nearest(model, names)}; promoted in "
-        f"{store.shown} are: {', '.join(names) or 'none'}{_refused(store, model)}"
+        f"--model {model} is not a promoted name, the digest of a bundle or a folder{nearest(model, names)}; "
+        f"promoted in {store.shown} are: {', '.join(names) or 'none'}{_refused(store, model)}"
     )
 
 

@@ -40,7 +40,7 @@ class TimeFacts(BaseModel):
             try:
                 pc.local_timestamp(pa.array([0]).cast(pa.timestamp("us", zone)))
             except (pa.ArrowException, UnicodeError) as error:
-                message = f"{shown(zone, 60)} is no zone that is known here"
+                message = f"{shown(zone, 60)} is not a time zone that is known here"
                 raise ValueError(message) from error
         return zone
 
@@ -51,7 +51,7 @@ class TimeFacts(BaseModel):
 
 
 def as_numbers(array: pa.Array) -> Stamps:
-    """The numbers of a column of stamps or integers; 0 in the place of nulls."""
+    """The numbers of a column of stamps or integers; 0 in place of nulls."""
     numbers = array.cast(pa.int64(), safe=False)
     result: Stamps = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy(zero_copy_only=False)
     return result

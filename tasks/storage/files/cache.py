@@ -46,7 +46,7 @@ def cache_bytes() -> int:
     """How much is kept.
 
     Raises:
-        SettingsError: SEQ2SEQ_CACHE_GIB is no number of GiB.
+        SettingsError: SEQ2SEQ_CACHE_GIB is not a number of GiB.
     """
     given = os.environ.get("SEQ2SEQ_CACHE_GIB") or str(DEFAULT_GIB)
     try:

@@ -160,7 +160,7 @@ def look_up(where: Where) -> InputPlace:
     """The files that an input points to, whatever their suffix.
 
     Args:
-        where: a file; a folder, of which all files are taken, however deep they lie, but for names that begin with
+        where: a file; a folder, of which all files are taken, however deep they lie, except for names that begin with
             `.` or `_`; or a pattern of `*`, `?`, `[...]` and `**` for any number of folders. Links are what they
             lead to. A URL is of a file, of all that begins with it and a slash, or a pattern.
 
@@ -282,7 +282,7 @@ def _entries(folder: str) -> list[_Entry]:
 
 
 def _entry(entry: os.DirEntry[str]) -> _Entry:
-    r"""An entry as what it leads to; a name that is no UTF-8 is given with `\xNN`, and cannot be opened."""
+    r"""An entry as what it leads to; a name that is not UTF-8 is given with `\xNN`, and cannot be opened."""
     path = os.fsencode(entry.path).decode(errors="backslashreplace")
     try:
         mode = entry.stat().st_mode
@@ -329,7 +329,7 @@ def missing(path: str) -> str:
     if is_url(path):
         return f"{path} does not exist; expected a file, a folder, or a pattern such as s3://bucket/data/*.parquet"
     if "\\x" in path:
-        return f"{path} cannot be opened: its name is no UTF-8, it is shown with \\xNN for the other bytes; rename it"
+        return f"{path} cannot be opened: its name is not UTF-8, it is shown with \\xNN for the other bytes; rename it"
     if os.path.islink(path):  # noqa: PTH114 - a path with patterns is no `Path` of something
         return f"{path} is a link that leads nowhere; mend it, or name the file"
     return f"{path} does not exist; expected a file, a folder, or a pattern such as data/*.parquet"

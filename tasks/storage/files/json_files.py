@@ -47,7 +47,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - it gives nothing
-    raise ValueError(f"it holds {name}, which is no number of JSON")
+    raise ValueError(f"it holds {name}, which is not a number in JSON")
 
 
 def load_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value

@@ -69,7 +69,7 @@ class Categories:
         return {str(column): sorted(numbers) for column, numbers in self._numbers.items()}
 
     def features(self, column: Column, codes: Rows) -> NDArray[np.float64]:
-        """1 in the place of each value among the names of its column, `(n, names)`; 0 of what is not known."""
+        """1 in place of each value among the names of its column, `(n, names)`; 0 of what is not known."""
         places = {text: i for i, text in enumerate(self.names[str(column)])}
         place = np.array([*(places[text] for text in self._numbers[column]), -1], np.int64)[codes]
         result: NDArray[np.float64] = (place[:, None] == np.arange(len(places))).astype(np.float64)

@@ -92,7 +92,7 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def _text(array: pa.Array, lowercase: bool) -> tuple[pa.Array, Reasons]:
-    """Text in normal form NFC, nulls and what is no UTF-8 as empty text with a reason."""
+    """Text in normal form NFC, nulls and what is not UTF-8 as empty text with a reason."""
     if not is_text(array.type):
         raise DataError(f"a column of type {array.type} holds no text")
     reasons = _nulls(array, NULL)
@@ -342,7 +342,7 @@ def _nulls(array: pa.Array, reason: int) -> Reasons:
 
 
 def _filled(array: pa.Array, value: Any) -> pa.Array:  # noqa: ANN401 - a Python value of the array's type
-    """The array with a value in the place of nulls."""
+    """The array with a value in place of nulls."""
     return array.fill_null(value) if array.null_count else array
 
 

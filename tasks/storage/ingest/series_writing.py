@@ -318,7 +318,7 @@ class SeriesMaker:
 
 
 def encode_symbols(folder: Path, codecs: Codecs) -> None:
-    """Puts ids in the place of the integers that were stored, once the vocabulary is known."""
+    """Puts ids in place of the integers that were stored, once the vocabulary is known."""
     for side in ("source", "target"):
         codec, path = getattr(codecs, side), folder / f"steps.{side}.npy"
         if not codec.is_tokens or not path.exists():

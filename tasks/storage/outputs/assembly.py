@@ -75,7 +75,7 @@ class Assembly:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def read(self, chunk_rows: int) -> Iterator[Piece]:
-        """Reads the file and sets its chunks aside, but for those that are predicted already.
+        """Reads the file and sets its chunks aside, except for those that are predicted already.
 
         Raises:
             DataError: the file breaks off, is damaged, or changes while it is read.
@@ -262,7 +262,7 @@ class Assembly:
         )
 
     def _place(self, files: dict[Path, Path], account: Account) -> None:
-        """Puts an output in the place of the former one; where that fails, the former one is back as it was."""
+        """Puts an output in place of the former one; where that fails, the former one is back as it was."""
         self.place.check_places(self.kind)
         self.place.account.parent.mkdir(parents=True, exist_ok=True)
         before = Account.read_from(self.place.account)

@@ -1,4 +1,4 @@
-"""Forecasts of series with a row for each step of their horizon, in the place of lists."""
+"""Forecasts of series with a row for each step of their horizon, in place of lists."""
 
 from __future__ import annotations
 

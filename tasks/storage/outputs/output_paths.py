@@ -43,7 +43,7 @@ def check_output_folder(settings: BatchSettings) -> None:
         return
     existing = next(path for path in (output, *output.parents) if path.exists())
     if not existing.is_dir():
-        raise SettingsError(f"--output {output} is no folder: {existing} is a file; name a folder")
+        raise SettingsError(f"--output {output} is not a folder: {existing} is a file; name a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise SettingsError(f"--output {output} cannot be written: no permission in {existing}; name another folder")
     for where in settings.inputs:

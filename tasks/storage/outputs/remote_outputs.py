@@ -45,7 +45,7 @@ def send_output(place: OutputPlace, remote: Place, files: Mapping[Path, Path], a
         seen: what stood there when this run began with the file.
 
     Returns:
-        The account that stands there: another run's, where that made the same.
+        The account that is there: another run's, where that made the same.
 
     Raises:
         DataError: another run has written another output meanwhile; or a file is too large.

@@ -38,7 +38,7 @@ class CheckedColumn(NamedTuple):
     """A column that can be read.
 
     Attributes:
-        values: the column, its text as bytes where some of it is no UTF-8.
+        values: the column, its text as bytes where some of it is not UTF-8.
         kind: the type that the rows without bad text are given in.
         is_bad: `(n,) bool`, which rows hold bad text; None if none does.
     """
@@ -61,7 +61,7 @@ class CheckedColumn(NamedTuple):
 
 
 def check_column(column: pa.Array) -> CheckedColumn:
-    """The column as it is kept, and which of its rows hold text that is no UTF-8, however deep inside.
+    """The column as it is kept, and which of its rows hold text that is not UTF-8, however deep inside.
 
     Raises:
         pa.ArrowInvalid: the column is damaged, and would be read beyond its buffers.

@@ -126,7 +126,7 @@ class Columnar(ABC):
         return [*unwanted, *(field.name for field in kept if not can_be_kept(field.type))]
 
     def read(self, file: InputFile, layout: Layout, kept: pa.Schema | None = None) -> Iterator[RowBlock]:
-        """Streams the rows; those whose text is no UTF-8 are rejects."""
+        """Streams the rows; those whose text is not UTF-8 are rejects."""
         return self._blocks(file, layout, kept)
 
     def read_span(self, file: InputFile, layout: Layout, kept: pa.Schema | None, span: Span) -> Iterator[RowBlock]:
@@ -192,7 +192,7 @@ def _bounded(file: InputFile, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch 
 
 
 def _outline(batch: pa.RecordBatch, sizes: list[int], i: int) -> str:
-    """A row as JSON, with the number of bytes in the place of long values."""
+    """A row as JSON, with the number of bytes in place of long values."""
     row = {
         name: json.loads(row_content([name], [column], i))[name] if size <= SHOWN_BYTES else f"{size:,} bytes"
         for name, column, size in zip(batch.schema.names, batch.columns, sizes, strict=True)
@@ -246,7 +246,7 @@ class _Place(NamedTuple):
 
 
 def _paths(schema: pa.Schema) -> dict[str, _Place]:
-    """The fields within structures, by their path, but for those that a column has the name of."""
+    """The fields within structures, by their path, except for those that a column has the name of."""
     found: dict[str, _Place] = {}
     columns = set(schema.names)
 

@@ -1,7 +1,7 @@
 r"""CSV and TSV, by pyarrow's streaming reader, which alone does not say when an open quote swallowed the rest.
 
 A line ends at `\n`, `\r\n` or `\r`; within quotes these are content. Blank lines are no records; in a
-file of one column they are missing values, but for those at its end.
+file of one column they are missing values, except for those at its end.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _quote_marker(layout: Layout) -> QuoteMarker:
 
 
 def _first_record(file: InputFile, layout: Layout) -> tuple[list[str], bool]:
-    """The fields of the first record, with stand-ins for what is no UTF-8, and whether there is another.
+    """The fields of the first record, with stand-ins for what is not UTF-8, and whether there is another.
 
     It is asked for whenever a file is looked at, so it is remembered for as long as the file stays as it is.
     """

@@ -87,7 +87,7 @@ def _may_be_empty(where: Where) -> bool:
 
 
 def _check_place(place: InputPlace, form: str | None, setting: str, *, may_be_none: bool) -> None:
-    """Refuses what is no folder, no pattern, and no file of a known suffix."""
+    """Refuses what is not a folder, a pattern or a file of a known suffix."""
     where = str(place.where)
     if place.is_file and not form and not format_of(where):
         raise DataError(_unknown_suffix(place.files[0], setting))

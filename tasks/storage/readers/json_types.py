@@ -10,7 +10,7 @@
     all else                               string: a string as it is, any other value as JSON
 
 All else is: values of several kinds, larger integers, objects that are always empty, and what is nested too deep or
-of too many keys to be columns (where keys are data). The type does not depend on the order of the rows, but for that
+of too many keys to be columns (where keys are data). The type does not depend on the order of the rows, except for that
 of the columns and fields: as they first appear.
 """
 

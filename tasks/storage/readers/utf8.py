@@ -1,6 +1,6 @@
 """Bytes of text in any encoding as UTF-8, mended so that pyarrow's CSV reader takes them all.
 
-It cannot hand over a rejected row with a byte that is no UTF-8, and ends instead. Such bytes pass through it as
+It cannot hand over a rejected row with a byte that is not UTF-8, and ends instead. Such bytes pass through it as
 characters that nobody uses (the end of the last private plane of Unicode); a row that holds one is a reject.
 """
 

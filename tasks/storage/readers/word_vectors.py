@@ -61,14 +61,14 @@ def _head(path: Path, line: bytes) -> Head:
         return Head(int(numbers[0]), int(token))
     if not numbers or not all(map(_is_number, numbers)):
         raise DataError(
-            f"{path} line 1: {_shown(line)} is no vector; expected a token and its numbers with spaces between, or how "
-            f"many vectors follow and how wide they are"
+            f"{path} line 1: {_shown(line)} is not a vector; expected a token and its numbers with spaces between, or "
+            f"how many vectors follow and how wide they are"
         )
     return Head(len(numbers), None)
 
 
 def vector_files_fit(sections: Mapping[str, Any]) -> Iterator[str]:
-    """A rule as those of `rules`, but for that it looks at files: vectors are as wide as the embeddings they become."""
+    """A rule as those of `rules`, except that it looks at files: vectors are as wide as the embeddings they become."""
     model = sections.get("model")
     if not isinstance(model, ModelSettings):
         return
@@ -122,7 +122,7 @@ def read_vectors(
         say: is told how many lines were read.
 
     Raises:
-        DataError: naming the line that is no vector; or the file is cut short.
+        DataError: naming the line that is not a vector; or the file is cut short.
     """
     wanted = {token.encode(): number for token, number in ids.items()}
     exact: dict[int, NDArray[np.float32]] = {}
@@ -163,7 +163,7 @@ def _split(place: str, width: int, line: bytes) -> tuple[bytes, bytes]:
     token, *rest = line.rsplit(b" ", width)
     # GloVe's largest file has tokens of several words. Where more numbers stand before the last ones, it is none.
     if len(rest) < width or not token or (b" " in token and all(map(_is_number, token.split(b" ")[1:]))):
-        raise DataError(f"{place}: {_shown(line)} is no token with {width} numbers after it, as the first line has")
+        raise DataError(f"{place}: {_shown(line)} is not a token with {width} numbers after it, as the first line has")
     return token, b" ".join(rest)
 
 
@@ -171,7 +171,7 @@ def _checked(place: str, token: bytes, numbers: bytes) -> NDArray[np.float32]:
     fields = numbers.split(b" ")
     bad = next((field for field in fields if not _is_number(field)), None)
     if bad is not None:
-        raise DataError(f"{place}: {_shown(bad)} of the token {_shown(token)} is no number")
+        raise DataError(f"{place}: {_shown(bad)} of the token {_shown(token)} is not a number")
     return np.array(fields, np.float64).astype(np.float32)
 
 
@@ -182,13 +182,13 @@ def _found(vectors: Mapping[int, NDArray[np.float32]], width: int, repeated: int
 
 def _is_number(field: bytes) -> bool:
     try:
-        return abs(float(field)) <= LARGEST  # false of a value that is no number
+        return abs(float(field)) <= LARGEST  # false of a value that is not a number
     except ValueError:
         return False
 
 
 def _normal(token: bytes) -> bytes:
-    """The token in normal form NFC; what is no UTF-8 stays as it is, and is no symbol of anything."""
+    """The token in normal form NFC; what is not UTF-8 stays as it is, and is no symbol of anything."""
     if token.isascii():
         return token
     try:

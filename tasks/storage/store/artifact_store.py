@@ -202,7 +202,7 @@ class Store:
         return _as_made(Handle.of(manifest, folder), stands)
 
     def _note(self, inputs: StepInputs, last: Making, before: Content | None) -> Making:
-        """Notes in the index what was made; gives what stands there: another machine may have been first."""
+        """Notes in the index what was made; gives what is there: another machine may have been first."""
         name = f"{inputs.kind}-{inputs.key}"
         while not self.swap_record(KEYS, name, last.model_dump_json(), before):
             if theirs := self._last_making(inputs):
@@ -344,7 +344,7 @@ class Store:
         """
         for part in (folder, name):
             if part in ("", ".", "..") or "/" in part or "\0" in part:
-                raise ArtifactError(f"{part[:99]!r} is no name of anything in the store {self.shown}")
+                raise ArtifactError(f"{part[:99]!r} is not the name of anything in the store {self.shown}")
         if (self.root / folder).is_symlink():
             raise ArtifactError(
                 f"{self.root / folder} is a link; expected a folder, so that nothing outside of the store is changed: "
@@ -374,7 +374,7 @@ class Store:
         ).sealed()
 
     def _publish(self, making: Path, manifest: Manifest) -> Path | None:
-        """Renames the folder into place; gives None where the same artifact stands there already."""
+        """Renames the folder into place; gives None where the same artifact is there already."""
         folder = self.folder(manifest.kind, manifest.digest)
         if self._remote and self._remote.publish(making, manifest) != manifest:
             return None

@@ -102,7 +102,7 @@ class Manifest(BaseModel):
             with path.open("rb") as file:
                 content = file.read(JSON_BYTES + 1)
         except FileNotFoundError as error:
-            raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
+            raise ArtifactError(f"{folder} is not an artifact: it has no {MANIFEST}") from error
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {first_fault(error)}") from error
         return cls.parse(content, str(folder))

@@ -136,7 +136,7 @@ def _fixed(promotions: Mapping[str, Promotions]) -> dict[str, str]:
 
 
 def _asked(inventory: Inventory, rules: Rules) -> dict[str, str]:
-    """What the rules name, but for the one of size, and why."""
+    """What the rules name, except for the one of size, and why."""
     asked: dict[str, str] = {}
     if rules.older_than is not None:
         before = datetime.now(UTC) - timedelta(days=rules.older_than)

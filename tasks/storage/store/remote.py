@@ -68,7 +68,7 @@ class RemoteArtifacts:
         where = self.shown(kind, digest)
         found = self._place.read(f"{kind}/{digest}/{MANIFEST}")
         if found is None:
-            raise ArtifactError(f"{where} is no artifact: it has no {MANIFEST}")
+            raise ArtifactError(f"{where} is not an artifact: it has no {MANIFEST}")
         return check_is(Manifest.parse(found.content, where), kind, digest, where)
 
     def bring(self, kind: str, digest: str, folder: Path, *, again: bool = False) -> None:

@@ -61,7 +61,7 @@ def elsewhere(tmp_path):
 
 
 def contents(url):
-    """The digests of what is written, but for what tells of the run."""
+    """The digests of what is written, except for what tells of the run."""
     place = place_of(url)
     names = [entry.name for entry in place.entries() if not entry.name.startswith("_")]
     return {name: place.read(name).content for name in names}

@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(module, code):
 
 @pytest.mark.seconds
 def test_a_second_process_finds_the_same_digest_without_cutting_the_modules(tmp_path):
-    """In a tenth of the time, but for what starting Python takes."""
+    """In a tenth of the time, except for what starting Python takes."""
     program = (
         "import time, tasks.runtime.code as code; began = time.process_time();"
         "print(code.code_digest('tasks.train'), time.process_time() - began)"

@@ -22,7 +22,7 @@ from tasks.seq2seq.settings.architecture import PARTS
 
 
 class Inputs(NamedTuple):
-    """What goes into a layer at a time step, but for its state.
+    """What goes into a layer at a time step, except for its state.
 
     parts: tensors `(rows, width)`, in the order of the kernel's rows.
     kernel: `(widths together, gates * units)`; no rows where all inputs are in `base`.

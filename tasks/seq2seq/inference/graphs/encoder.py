@@ -103,7 +103,7 @@ def _steps(graph: GraphBuilder, architecture: Architecture, weights: ModelWeight
 
 
 def _with_series(graph: GraphBuilder, architecture: Architecture, table: Weights, steps: Name, marks: Name) -> Name:
-    """The steps with an embedding in the place of their series' number, which stands before the mark."""
+    """The steps with an embedding in place of their series' number, which stands before the mark."""
     at = architecture.source.features - 1
     number = graph("Cast", graph("Gather", steps, graph.constant(at, np.int64), axis=2), to=INT32)
     limits = [graph.constant([value], np.int64) for value in (0, at, 2)]

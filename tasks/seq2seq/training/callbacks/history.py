@@ -1,4 +1,4 @@
-"""Watching a training: the curve, the rate, the progress that is told, and a loss that is no number any more."""
+"""Watching a training: the curve, the rate, the progress that is told, and a loss that is no longer a number."""
 
 from __future__ import annotations
 

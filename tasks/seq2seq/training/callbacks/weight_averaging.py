@@ -22,7 +22,7 @@ from tasks.seq2seq.training.snapshot import Arrays, Facts
 
 
 class Average(keras.callbacks.Callback, ABC):
-    """Puts an average in the place of the weights at the end of each epoch, and for good at the end of training.
+    """Puts an average in place of the weights at the end of each epoch, and for good at the end of training.
 
     It comes after the callback that keeps the best weights, which are averages too.
     """

@@ -63,7 +63,7 @@ def predicted(tokens, sources):
 
 @pytest.fixture(scope="module")
 def references(predicted):
-    """What the model will say, but for every fourth row, which has a token more."""
+    """What the model will say, except for every fourth row, which has a token more."""
     return sequences([[*row, 4] if i % 4 == 0 else row for i, row in enumerate(rows_of(predicted.sequences))])
 
 
@@ -228,7 +228,7 @@ def test_a_block_of_vectors_has_no_right_and_wrong_and_no_log_probability(foreca
 
 
 def test_the_last_value_of_a_source_is_its_own_last_step_also_in_a_part_of_any_length(forecaster, series):
-    """Sources here end at 1, 2 and 3, and targets go on so, but for the last."""
+    """Sources here end at 1, 2 and 3, and targets go on so, except for the last."""
     source = Sequences.of_lengths(np.array([[9.0], [1.0], [2.0], [9.0], [9.0], [3.0]]), np.array([2, 1, 3]))
     target = Sequences.of_rows(np.array([[[1.0]] * HORIZON, [[2.0]] * HORIZON, [[4.0]] * HORIZON]))
     evaluation, block = evaluate(forecaster, Pairs(source, target).part(1, 3))
@@ -295,7 +295,7 @@ def test_windows_are_scored_in_the_units_that_they_were_taken_from(forecaster, s
 
 
 def test_embeddings_are_compared_by_their_angles_over_all_blocks():
-    """Targets are what the model will say, but for two rows that swapped theirs."""
+    """Targets are what the model will say, except for two rows that swapped theirs."""
     model = inference(VOCABULARY, PLANE, 1)
     source = sequences([[4], [5], [6, 7], [8, 8, 8], [4, 4]])
     said = Predictor(model.engine, model.codecs, 1).predict(source).sequences.padded()

@@ -50,12 +50,12 @@ def test_a_search_that_cannot_be_is_refused(sweep, said):
 @pytest.mark.parametrize(
     ("data", "metric", "said"),
     [
-        ({}, "mae", "sweep.metric is 'mae', which is no score of this data; there are sequence_accuracy, "),
-        ({}, "token_acuracy", "which is no score of this data, did you mean 'token_accuracy'?"),
-        ({}, "bleu", "which is no score of this data; set evaluation.bleu = true"),
+        ({}, "mae", "sweep.metric is 'mae', which is not a score of this data; there are sequence_accuracy, "),
+        ({}, "token_acuracy", "which is not a score of this data, did you mean 'token_accuracy'?"),
+        ({}, "bleu", "which is not a score of this data; set evaluation.bleu = true"),
         ({}, "n_correct", "which does not say how good a model is; those that do are sequence_accuracy, "),
-        (FORECASTS, "sequence_accuracy", "which is no score of this data; there are mae, rmse, "),
-        (FORECASTS, "nearest_neighbour_accuracy", "which is no score of this data"),
+        (FORECASTS, "sequence_accuracy", "which is not a score of this data; there are mae, rmse, "),
+        (FORECASTS, "nearest_neighbour_accuracy", "which is not a score of this data"),
         (FORECASTS, "mae_by_step", "which does not say how good a model is"),
     ],
 )

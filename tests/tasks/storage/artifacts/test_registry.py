@@ -106,7 +106,7 @@ def test_a_name_whose_models_were_all_refused_says_why(store):
 def test_an_unknown_name_is_refused_with_those_that_there_are(store):
     promote(store, "g2p", make(store, "bundle", 1))
     with pytest.raises(
-        SettingsError, match=r"--model g2q is no promoted name.*did you mean .g2p.*promoted in .* are: g2p"
+        SettingsError, match=r"--model g2q is not a promoted name.*did you mean .g2p.*promoted in .* are: g2p"
     ):
         find_bundle(store, "g2q")
 
@@ -124,7 +124,7 @@ def test_a_promoted_bundle_that_is_gone_is_refused(store):
     bundle = make(store, "bundle", 1)
     promote(store, "g2p", bundle)
     shutil.rmtree(bundle.path)
-    with pytest.raises(ArtifactError, match="is no artifact"):
+    with pytest.raises(ArtifactError, match="is not an artifact"):
         find_bundle(store, None)
 
 
@@ -203,4 +203,4 @@ def test_the_command_brings_a_bundle_in_and_says_how_to_use_it(store, tmp_path, 
 
 def test_the_command_refuses_what_is_no_bundle_without_a_traceback(store, tmp_path, capsys):
     assert main([str(tmp_path), "--store", str(store.root)]) == 2
-    assert capsys.readouterr().err.startswith(f"refused: {tmp_path} is no artifact")
+    assert capsys.readouterr().err.startswith(f"refused: {tmp_path} is not an artifact")

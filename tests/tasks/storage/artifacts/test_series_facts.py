@@ -52,7 +52,7 @@ def time(**changes):
 
 
 def column(name, make):
-    """Puts another column in the place of one of the table."""
+    """Puts another column in place of one of the table."""
 
     def change(folder):
         table = pq.read_table(folder / TABLE)
@@ -82,7 +82,7 @@ HOSTILE = {
     "a description that is a list": (lambda folder: (folder / SERIES).write_text("[]"), f"{SERIES} cannot be read"),
     "a deep description": (lambda folder: (folder / SERIES).write_text("[" * 50_000), f"{SERIES} cannot be read"),
     "no time": (described(time=None), f"{SERIES} does not follow"),
-    "a step of nothing": (time(step="0d"), "'step' is '0d': '0d' is no step"),
+    "a step of nothing": (time(step="0d"), "'step' is '0d': '0d' is not a step"),
     "a zone of nowhere": (time(zone="Nowhere/At_all"), "'zone' is 'Nowhere/At_all'.*no zone"),
     "a zone that acts on a terminal": (time(zone="\x1b[2J"), r"'zone' is .*\\x1b"),
     "a kind of its own": (time(kind="sundial"), "'kind' is 'sundial'"),

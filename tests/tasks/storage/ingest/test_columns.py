@@ -174,7 +174,7 @@ def test_text_is_lower_cased_where_that_is_asked_for():
 
 
 def broken(*values, kind):
-    """Text some of which is no UTF-8, as a damaged file would give it."""
+    """Text some of which is not UTF-8, as a damaged file would give it."""
     raw = pa.array(values, pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
     return pa.Array.from_buffers(kind, len(raw), raw.buffers())
 

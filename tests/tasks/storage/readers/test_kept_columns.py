@@ -70,7 +70,7 @@ def kept(path, layout=SOURCE):
 
 
 def check_wanted(file, layout, schema):
-    """The wanted columns are the same with all columns and without, but for rows that another column makes rejects."""
+    """The wanted columns are the same with all columns and without, except for rows that another column makes rejects."""
 
     def rows(*schemas):
         return {

@@ -74,16 +74,16 @@ def test_an_integer_is_a_token_of_its_digits(write):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (GLOVE + "dog 1\n", r"line 4: 'dog 1' is no token with 2 numbers after it"),
-        (GLOVE + "dog 1 2 3\n", r"line 4: 'dog 1 2 3' is no token with 2 numbers"),
-        (WORD2VEC.replace("3 2", "4 2") + "dog 1\n", r"line 5: 'dog 1' is no token"),
-        (GLOVE + " 1 2\n", r"line 4: ' 1 2' is no token with 2 numbers"),
-        (GLOVE.replace("-1", "one"), r"line 2: 'one' of the token 'cat' is no number"),
-        (GLOVE.replace("-1", "nan"), r"line 2: 'nan' of the token 'cat' is no number"),
-        (GLOVE.replace("-1", "1e50"), r"line 2: '1e50' of the token 'cat' is no number"),
+        (GLOVE + "dog 1\n", r"line 4: 'dog 1' is not a token with 2 numbers after it"),
+        (GLOVE + "dog 1 2 3\n", r"line 4: 'dog 1 2 3' is not a token with 2 numbers"),
+        (WORD2VEC.replace("3 2", "4 2") + "dog 1\n", r"line 5: 'dog 1' is not a token"),
+        (GLOVE + " 1 2\n", r"line 4: ' 1 2' is not a token with 2 numbers"),
+        (GLOVE.replace("-1", "one"), r"line 2: 'one' of the token 'cat' is not a number"),
+        (GLOVE.replace("-1", "nan"), r"line 2: 'nan' of the token 'cat' is not a number"),
+        (GLOVE.replace("-1", "1e50"), r"line 2: '1e50' of the token 'cat' is not a number"),
         (WORD2VEC.replace("3 2", "4 2"), r"ends after 3 vectors, its first line says 4: is it cut short\?"),
-        ("", r"line 1: '' is no vector; expected a token and its numbers"),
-        ("the cat sat\n", r"line 1: 'the cat sat' is no vector"),
+        ("", r"line 1: '' is not a vector; expected a token and its numbers"),
+        ("the cat sat\n", r"line 1: 'the cat sat' is not a vector"),
     ],
 )
 def test_a_line_that_is_no_vector_is_an_error_that_names_it(write, content, said):

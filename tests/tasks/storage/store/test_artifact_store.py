@@ -167,12 +167,12 @@ DAMAGES = {
     damage_missing: "below/b.txt is missing",
     damage_replaced_by_a_folder: "a.txt is missing",
     damage_manifest_altered: "manifest.json was altered",
-    damage_manifest_missing: "is no artifact: it has no manifest.json",
+    damage_manifest_missing: "is not an artifact: it has no manifest.json",
     damage_newer_format: "is of format 2, this version of the project reads up to 1",
     damage_link_out: "a.txt leads out of its artifact",
     damage_folder_link_out: "b.txt leads out of its artifact",
     damage_link_in_a_circle: "a.txt is missing",
-    damage_all_missing: "is no artifact",
+    damage_all_missing: "is not an artifact",
 }
 
 
@@ -250,7 +250,7 @@ def test_what_is_no_kind_or_no_digest_leads_nowhere(store, kind, digest):
 def test_a_place_in_the_store_is_below_the_store(store, name):
     assert store.place("dataset", ".making-1") == store.root / "dataset" / ".making-1"
     for names in (("dataset", name), (name, "a")):
-        with pytest.raises(ArtifactError, match="is no name of anything in the store"):
+        with pytest.raises(ArtifactError, match="is not the name of anything in the store"):
             store.place(*names)
 
 

@@ -195,7 +195,7 @@ def test_a_clean_up_takes_out_what_may_go_on_every_machine(machine):
                                                       served.bundle.digest, served.evaluation.digest}  # fmt: skip
     assert [found.fault for found in verify(store, [(one.kind, one.digest) for one in left.artifacts])] == [None] * 4
     assert [found.fault for found in verify_records(store) if found.kind == "keys"] == [None] * 4
-    with pytest.raises(ArtifactError, match=r"^s3://.* is no artifact"):
+    with pytest.raises(ArtifactError, match=r"^s3://.* is not an artifact"):
         machine().open("bundle", old.bundle.digest)
 
 
