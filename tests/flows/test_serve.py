@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_is_refused(monkeypatch, capsys):
         (["--port", "x"], "port: Input should be a valid integer"),
         (["--port", "70000"], "port: Input should be less than 65536"),
         (["--limit", "0"], "limit: Input should be greater than or equal to 1"),
-        (["--prot", "1"], "did you mean 'port'?"),
+        (["--prot", "1"], "did you mean '--port'?"),
     ],
 )
 def test_flags_that_make_no_sense_exit_with_2(flags, text, capsys):

@@ -86,7 +86,7 @@ def test_a_store_that_is_not_there_holds_nothing_and_is_not_made(run, root):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "no command is given; expected list, why, verify, prune or leaderboard"),
+        ([], "no command is given; expected list, why, verify, prune, leaderboard or pages"),
         (["lst"], "lst is not a command, did you mean 'list'?"),
         (["why"], "why takes one word"),
         (["list", "bundle"], "list takes no more words, but got bundle"),
