@@ -59,7 +59,7 @@ def test_a_digest_is_found_by_its_first_digits(store):
         assert find_bundle(store, bundle.digest[:digits]) == (bundle, None)
     wrong = bundle.digest[:20] + ("0" if bundle.digest[20] != "0" else "1")
     for none in (wrong, bundle.digest + "0", bundle.digest[:5], bundle.digest[:8] + "\n", bundle.digest[:6] + "*"):
-        with pytest.raises(SettingsError, match="no digest of a bundle"):
+        with pytest.raises(SettingsError, match="the digest of a bundle"):
             find_bundle(store, none)
 
 

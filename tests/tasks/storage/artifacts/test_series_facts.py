@@ -83,7 +83,7 @@ HOSTILE = {
     "a deep description": (lambda folder: (folder / SERIES).write_text("[" * 50_000), f"{SERIES} cannot be read"),
     "no time": (described(time=None), f"{SERIES} does not follow"),
     "a step of nothing": (time(step="0d"), "'step' is '0d': '0d' is not a step"),
-    "a zone of nowhere": (time(zone="Nowhere/At_all"), "'zone' is 'Nowhere/At_all'.*no zone"),
+    "a zone of nowhere": (time(zone="Nowhere/At_all"), "'zone' is 'Nowhere/At_all'.*not a time zone"),
     "a zone that acts on a terminal": (time(zone="\x1b[2J"), r"'zone' is .*\\x1b"),
     "a kind of its own": (time(kind="sundial"), "'kind' is 'sundial'"),
     "more about time": (time(more=1), "'more' is"),

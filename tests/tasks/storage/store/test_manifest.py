@@ -100,7 +100,7 @@ def test_an_unknown_field_is_refused(tmp_path, manifest):
 
 @pytest.mark.parametrize("folder", [".", "not_there"])
 def test_a_folder_without_a_manifest_is_no_artifact(tmp_path, folder):
-    with pytest.raises(ArtifactError, match=f"no artifact: it has no {MANIFEST}"):
+    with pytest.raises(ArtifactError, match=f"not an artifact: it has no {MANIFEST}"):
         Manifest.read(tmp_path / folder)
 
 
