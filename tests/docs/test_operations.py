@@ -177,7 +177,10 @@ def test_the_guides_look_at_a_store_lists_it_and_finds_it_whole(machine, store):
     assert "all are as they were written" in said
 
 
-def test_the_guides_pages_of_a_store_are_written_into_it(machine, store):
+def test_the_guides_pages_of_a_store_are_written_into_it(machine, store, inbox):
+    output = machine.state / "predictions"
+    jobs = predict(store.root, inbox, output=output, model="integers")
+    write_report(store.root, jobs, inbox, output=output, model="integers")
     said = machine.run(*commands("pages"))
     (page,) = store.root.rglob("index.html")
     assert str(page) in said

@@ -142,7 +142,7 @@ def test_help_needs_no_server_and_names_the_settings(command):
     code, said = finish(command("train_and_eval", "--help"))
     assert code == 0
     assert said.startswith("usage: python -m flows.train_and_eval [--KEY VALUE ...]\n")
-    assert "--training.learning-rate X" in said
+    assert "--training.epochs N" in said
 
 
 @pytest.mark.seconds
