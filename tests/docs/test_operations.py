@@ -141,6 +141,7 @@ def test_a_store_of_an_older_version_is_whole_again_when_its_folders_are_renamed
     assert fixed_holdout(store, "integers")
 
 
+@pytest.mark.slow
 def test_every_bundle_of_a_store_can_be_imported_into_another(machine, store):
     machine.run(*commands("import"))
     other = Store(machine.state / "other")
