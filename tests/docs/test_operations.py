@@ -141,6 +141,7 @@ def test_a_store_of_an_older_version_is_whole_again_when_its_folders_are_renamed
     assert fixed_holdout(store, "integers")
 
 
+@pytest.mark.slow
 def test_every_bundle_of_a_store_can_be_imported_into_another(machine, store):
     machine.run(*commands("import"))
     other = Store(machine.state / "other")
@@ -177,7 +178,10 @@ def test_the_guides_look_at_a_store_lists_it_and_finds_it_whole(machine, store):
     assert "all are as they were written" in said
 
 
-def test_the_guides_pages_of_a_store_are_written_into_it(machine, store):
+def test_the_guides_pages_of_a_store_are_written_into_it(machine, store, inbox):
+    output = machine.state / "predictions"
+    jobs = predict(store.root, inbox, output=output, model="integers")
+    write_report(store.root, jobs, inbox, output=output, model="integers")
     said = machine.run(*commands("pages"))
     (page,) = store.root.rglob("index.html")
     assert str(page) in said

@@ -47,8 +47,16 @@ def test_each_parameter_says_what_it_is(flow):
     assert [path for path, node in found if "const" not in node and not node.get("description")] == []
 
 
-# Names, or positions from 0.
-COLUMNS = ("source", "target", "weight", "time", "series", "known", "static", "static_categories")
+COLUMNS = (
+    "source",
+    "target",
+    "weight",
+    "time",
+    "series",
+    "known",
+    "static",
+    "static_categories",
+)  # names, or positions from 0
 UNBOUNDED = ("padding_value",)  # which may be any number
 
 

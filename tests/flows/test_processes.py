@@ -53,6 +53,7 @@ def test_two_commands_at_once_on_one_new_prefect_home_both_succeed_and_leave_not
     assert summaries[0]["peak_rss_server_mib"] > 50
 
 
+@pytest.mark.slow
 def test_neither_a_cached_rerun_nor_an_evaluation_made_again_loads_tensorflow(command, tmp_path, tmp_path_factory):
     store = shutil.copytree(tiny_run(tmp_path_factory) / "store", tmp_path / "store")
     flags = [*TINY, "--store", str(store)]
@@ -142,7 +143,7 @@ def test_help_needs_no_server_and_names_the_settings(command):
     code, said = finish(command("train_and_eval", "--help"))
     assert code == 0
     assert said.startswith("usage: python -m flows.train_and_eval [--KEY VALUE ...]\n")
-    assert "--training.learning-rate X" in said
+    assert "--training.epochs N" in said
 
 
 @pytest.mark.seconds

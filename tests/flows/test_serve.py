@@ -75,6 +75,7 @@ def sent(name):
     return {**{field: getattr(deployment, field) for field in SENT}, "schedules": schedules, "limit": limit}
 
 
+@pytest.mark.slow
 def test_serving_sends_the_same_as_prefect_deploy_does(server):
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name="nightly-seq2seq", type="process"))

@@ -124,6 +124,7 @@ def test_a_killed_worker_loses_nothing(store, inbox, tmp_path):
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_worker_that_stalls_and_comes_back_writes_again_and_does_no_harm(store, inbox, tmp_path):
     predict(store, inbox, output=tmp_path / "here", **ASKED)
     with OwnCluster() as cluster:
@@ -139,6 +140,7 @@ def test_a_worker_that_stalls_and_comes_back_writes_again_and_does_no_harm(store
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_started_anew_ends_the_run_clearly_and_the_next_one_goes_on(store, inbox, tmp_path):
     predict(store, inbox, output=tmp_path / "here", **ASKED)
     with OwnCluster() as cluster:
@@ -153,6 +155,7 @@ def test_a_scheduler_that_is_started_anew_ends_the_run_clearly_and_the_next_one_
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_workers_are_all_gone_ends_the_run_clearly_and_the_next_one_goes_on(store, inbox, tmp_path):
     with OwnCluster() as cluster:
 

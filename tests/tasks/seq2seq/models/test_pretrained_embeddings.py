@@ -42,8 +42,8 @@ def test_coverage_is_a_share_of_symbols_and_of_training_tokens_unknown_ones_amon
         "repeated": 1,
     }
     assert found.message == (
-        "glove.txt has vectors for 2 of 4 symbols (50.0 %), 65.0 % of the training tokens; 1 tokens stand there "
-        "again, the first counts"
+        "glove.txt has vectors for 2 of 4 symbols (50.0 %), 65.0 % of the training tokens; 1 tokens "
+        "appear more than once; the first counts"
     )
 
 

@@ -48,6 +48,7 @@ def write(path, codec):
         writer.write_table(TABLE, max_chunksize=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["zstd", None])
 @pytest.mark.parametrize("name", ["file", "stream"])
 def test_each_flip_is_refused_or_read(tmp_path, name, codec):
