@@ -39,11 +39,11 @@ def graphs():
 
 
 def write_keras_likeness(path):
-    """An archive with the members of a Keras model, which Keras would not load."""
+    """An archive with the members of a Keras model, which Keras would not load: the same bytes at any time."""
+    members = {"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b"\x89HDF\r\n\x1a\n".ljust(4096)}
     with zipfile.ZipFile(path, "w") as archive:
-        for name in ("metadata.json", "config.json"):
-            archive.writestr(name, json.dumps({}))
-        archive.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n".ljust(4096))
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def make(store, kind="bundle", seed=1, made_from=None, experiment=None, change=lambda _folder: None):
