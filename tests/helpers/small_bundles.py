@@ -1,6 +1,5 @@
 """Bundles of which Keras' models only look like such: all that a store and the commands for it look at, made in a moment."""
 
-import json
 import zipfile
 
 import numpy as np

@@ -175,8 +175,9 @@ def test_a_cluster_whose_workers_are_all_gone_ends_the_run_clearly_and_the_next_
         assert by_dask(store, inbox, tmp_path / "there", cluster.address)["large.jsonl"].action == "predict"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(8, marks=pytest.mark.slow), pytest.param(60, marks=pytest.mark.exhaustive)]
+)
 def test_a_line_to_the_scheduler_that_stalls_loses_nothing(store, inbox, tmp_path, seconds):
     """Longer than the scheduler waits for a worker: workers end, and are started anew by what watches over them."""
     predict(store, inbox, output=tmp_path / "here", **ASKED)
