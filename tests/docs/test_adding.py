@@ -97,7 +97,7 @@ def test_a_metric_and_an_attention_score_that_the_page_adds_are_used_by_a_fresh_
         (path,) = (copy / "store" / "report").glob(f"[0-9a-f]*/{page}")
         assert "length_accuracy" in path.read_text().replace("length accuracy", "length_accuracy")
     (page,) = (copy / "store" / "report").glob("[0-9a-f]*/report.html")
-    assert "what example 1 attended to" in page.read_text()
+    assert "Map of attention in example 1" in page.read_text()
 
 
 USE = """
