@@ -88,7 +88,7 @@ def end(process, number=signal.SIGINT):
     return code
 
 
-def wait_for(condition, seconds=150, process=None):
+def wait_for(condition, seconds=280, process=None):
     """What a condition gives, once it is true."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
