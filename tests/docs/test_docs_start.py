@@ -19,6 +19,7 @@ STEPS = [block for label, block in BLOCKS if label == "run: start"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_first_page_leads_to_a_promoted_model_and_predictions(tmp_path):
     (tmp_path / "experiment.toml").write_text(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1])
     (tmp_path / ".venv").symlink_to(sys.prefix)

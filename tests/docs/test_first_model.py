@@ -21,6 +21,7 @@ def test_every_command_of_the_page_is_run():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_first_score_is_bad_and_the_second_good(tmp_path):
     for name in ("flows", "tasks"):
         (tmp_path / name).symlink_to(ROOT / name)
