@@ -25,7 +25,7 @@ from tests.helpers.served import (
     write_yaml,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def limited(strategy):
     return {"limit": 1, "collision_strategy": strategy}
 
 
+@pytest.mark.exhaustive
 def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_out_as_set(tmp_path, quick_environment):
     store = tmp_path / "store"
     path = write_yaml(
@@ -80,6 +81,7 @@ def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_o
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_end_of_serving_ends_runs_under_way_and_leaves_no_process(tmp_path, own_server_environment, number):
     name = f"long-{number.name.lower()}"  # late runs of another test's deployment would go first
@@ -102,6 +104,7 @@ def test_the_end_of_serving_ends_runs_under_way_and_leaves_no_process(tmp_path, 
     assert "Error logging to API" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_deployments_run_through_a_process_work_pool(tmp_path, quick_environment, monkeypatch):
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
