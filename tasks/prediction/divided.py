@@ -54,7 +54,7 @@ def _span_files(files: SpanFiles, settings: BatchSettings) -> Iterator[tuple[Spa
         return
     with temporary_folder("span") as folder:
         here = files._replace(work=folder / files.work.name)
-        finished = here.read_end() if fetch_end(here, place) else None
+        finished = fetch_end(here, place)
         yield here, finished
         if finished is None:
             send_span(here, place)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.seq2seq.errors import ArtifactError
 from tasks.storage.files.places import Place
 from tasks.storage.outputs.accounts import WORK
-from tasks.storage.outputs.span_files import SpanFiles
+from tasks.storage.outputs.span_files import SpanEnd, SpanFiles
 
 
 def send_span(files: SpanFiles, place: Place) -> None:
@@ -24,15 +25,22 @@ def send_span(files: SpanFiles, place: Place) -> None:
         place.put(_name(path), path)
 
 
-def fetch_end(files: SpanFiles, place: Place) -> bool:
-    """Fetches the end of a span and its rejects, where there are some; says whether."""
-    return _fetch(files.end, place) and _fetch(files.rejects, place)
+def fetch_end(files: SpanFiles, place: Place) -> SpanEnd | None:
+    """What a span holds that was sent; None where none was, or where it is not as it was sent.
+
+    Raises:
+        PlaceError: the place cannot be reached.
+    """
+    try:
+        return files.read_end() if _fetch(files.end, place) and _fetch(files.rejects, place) else None
+    except (OSError, ArtifactError):
+        return None
 
 
 def fetch_span(files: SpanFiles, place: Place) -> None:
     """Fetches the files of a span that are there; those that are missing, whoever reads the span finds out."""
-    if fetch_end(files, place):
-        for path in files.parts(files.read_end()):
+    if end := fetch_end(files, place):
+        for path in files.parts(end):
             _fetch(path, place)
 
 

@@ -110,19 +110,35 @@ def test_a_span_that_was_sent_is_not_predicted_again(store, place, inbox):
     assert (n_first, n_again) == (0, len(first.rows))
 
 
+@pytest.mark.parametrize("which", ["end", "rejects"])
+def test_a_span_whose_end_or_rejects_were_altered_is_predicted_again(store, place, inbox, which):
+    job, model, settings = remote_job(store, place, inbox)
+    first, _ = predict_span(job, 0, model, settings, store)
+    alter(settings, f"000000.{which}.part")
+    again, n_resumed = predict_span(job, 0, model, settings, store)
+    assert again == first
+    assert n_resumed == 0
+    assert predict_span(job, 0, model, settings, store)[1] == len(first.rows)
+
+
+def alter(settings, name):
+    """Flips a bit of a file of a span in the object store."""
+    away = place_of(settings.output)
+    name = next(entry.name for entry in away.entries(".work") if entry.name.endswith(name))
+    content = bytearray(away.read(name).content)
+    content[len(content) // 2] ^= 1
+    away.swap(name, bytes(content), away.look(name).stamp)
+
+
 def test_a_span_that_was_altered_on_the_way_fails_the_file_and_the_next_run_makes_it_anew(store, place, inbox):
     job, model, settings = remote_job(store, place, inbox)
     for number in range(len(job.division.spans)):
         predict_span(job, number, model, settings, store)
-    away = place_of(settings.output)
-    name = next(entry.name for entry in away.entries(".work") if entry.name.endswith("000000-000000.part"))
-    content = bytearray(away.read(name).content)
-    content[len(content) // 2] ^= 1
-    away.swap(name, bytes(content), away.look(name).stamp)
+    alter(settings, "000000-000000.part")
     done = joined(store, job, model, settings)
     assert done.action == "fail"
     assert "its digest does not fit" in done.reason
-    assert not list(away.entries(".work"))
+    assert not list(place_of(settings.output).entries(".work"))
 
 
 def test_a_span_that_nobody_sent_fails_the_file(store, place, inbox):
