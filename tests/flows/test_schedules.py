@@ -45,7 +45,7 @@ def limited(strategy):
     return {"limit": 1, "collision_strategy": strategy}
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_scheduled_runs_complete_and_those_that_would_overlap_wait_or_are_left_out_as_set(tmp_path, quick_environment):
     store = tmp_path / "store"
     path = write_yaml(
