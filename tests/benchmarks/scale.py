@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.helpers.clusters import OwnCluster, wait_for_workers  # noqa: E402 - as below
 from tests.helpers.faulty_proxy import faulty_proxy  # noqa: E402 - found by the path above
+from tests.helpers.meanwhile import once  # noqa: E402 - as below
 from tests.helpers.object_stores import BUCKET, environment, object_store  # noqa: E402 - as above
 
 Found = dict[str, Any]
@@ -233,26 +234,6 @@ def contents(url: str) -> set[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         entries = [entry for entry in place.entries() if not entry.name.startswith("_")]
         return {(entry.name, place.fetch(entry, Path(folder) / "one")) for entry in entries}
-
-
-@contextlib.contextmanager
-def once(is_so: Callable[[], bool], action: Callable[[], None]) -> Iterator[list[bool]]:
-    """Does something once something is so; gives whether it was done."""
-    done, over = list[bool](), threading.Event()
-
-    def wait() -> None:
-        while not over.wait(0.2) and not done:
-            if is_so():
-                action()
-                done.append(True)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield done
-    finally:
-        over.set()
-        thread.join()
 
 
 class Part(NamedTuple):

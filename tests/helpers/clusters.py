@@ -87,11 +87,12 @@ class Line:
 
     def _connect(self, near):
         """Joins whoever comes to the other end, once that is there."""
-        far = None
-        while far is None:
-            with contextlib.suppress(ConnectionRefusedError):
+        while True:
+            try:
                 far = socket.create_connection(("127.0.0.1", self._port))
-            time.sleep(0.1)
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.1)
         threading.Thread(target=self._pass_on, args=(far, near), daemon=True).start()
         self._pass_on(near, far)
 

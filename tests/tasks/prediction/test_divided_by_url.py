@@ -1,8 +1,6 @@
 """Files from and to an object store through workers that share nothing else with the run."""
 
-import contextlib
 import os
-import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +16,7 @@ from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import predict, settings_of
 from tests.helpers.clusters import OwnCluster, wait_for_workers
 from tests.helpers.in_object_stores import servers, url_of
+from tests.helpers.meanwhile import once
 from tests.tasks.prediction.test_divided import joined, planned
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(600)]
@@ -71,29 +70,14 @@ def settings_at(cluster, **asked):
     return {"runner_kind": {"kind": "dask", "address": cluster.address}, **ASKED, **asked}
 
 
-@contextlib.contextmanager
-def once_spans_come(place, action):
-    """Does something once the first span has been sent."""
-    done, over = [], threading.Event()
-
-    def wait():
-        while not over.wait(0.02) and not done:
-            if any(entry.name.endswith(".end.part") for entry in place_of(place).entries(".work")):
-                done.append(True)
-                action()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield done
-    finally:
-        over.set()
-        thread.join()
+def has_spans(url):
+    """Whether a span has been sent."""
+    return any(entry.name.endswith(".end.part") for entry in place_of(url).entries(".work"))
 
 
 def test_workers_that_share_no_disk_give_the_bytes_of_one_machine_though_one_is_killed(store, place, inbox, elsewhere):
     here = predict(store, inbox, output=f"{place}/here", **ASKED)
-    with once_spans_come(f"{place}/there", elsewhere.workers[0].kill) as done:
+    with once(lambda: has_spans(f"{place}/there"), elsewhere.workers[0].kill) as done:
         there = predict(store, inbox, output=f"{place}/there", **settings_at(elsewhere))
     assert done
     assert {name: job.reason for name, job in here.items()} == {name: job.reason for name, job in there.items()}

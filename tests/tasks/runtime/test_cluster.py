@@ -18,6 +18,7 @@ from tasks.storage.store.artifact_store import Store
 from tests.helpers.batch_models import batch_models, integer_pairs
 from tests.helpers.batch_runs import contents, predict, settings_of
 from tests.helpers.clusters import Line, OwnCluster, free_port, stopped, wait_for_workers, workers_below
+from tests.helpers.meanwhile import once
 
 pytestmark = [pytest.mark.seconds, pytest.mark.timeout(600)]
 
@@ -90,25 +91,9 @@ def test_workers_know_neither_prefect_nor_tensorflow_and_their_threads_are_their
     assert found == {"prefect": False, "tensorflow": False, "threads": "1"}
 
 
-@contextlib.contextmanager
 def while_parts_come(output, action, at_least=4):
     """Does something once so many chunks are predicted."""
-    done = []
-
-    def wait():
-        end = time.monotonic() + 120
-        while time.monotonic() < end and not done:
-            if len(list(output.glob(".work/*/*.part"))) >= at_least:
-                done.append(True)
-                action()
-            time.sleep(0.005)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield done
-    finally:
-        thread.join()
+    return once(lambda: len(list(output.glob(".work/*/*.part"))) >= at_least, action)
 
 
 def kill_one():
