@@ -13,7 +13,7 @@ examples: .venv/run
 test: .venv/test
 	.venv/bin/python -m pytest
 
-# What loads neither TensorFlow nor a server, starts no process and takes less than a second a test: half a minute.
+# What loads neither TensorFlow nor a server, starts no process and takes less than a second a test.
 test-fast: .venv/test
 	.venv/bin/python -m pytest --fast
 
